@@ -21,12 +21,16 @@ export interface ApproverDirectory {
 }
 
 const askText = `query RoleHolders($role: String!, $contextId: ID, $after: String) {
-  roleHolders(role: $role, contextId: $contextId, first: 100, after: $after) { edges { distance node { id type attributes capabilities { name level } } } pageInfo { hasNextPage endCursor } }
+  roleHolders(role: $role, contextId: $contextId, first: 100, after: $after) { edges { distance node { id type attributes { custom } capabilities { name level } } } pageInfo { hasNextPage endCursor } }
 }`;
+
+type AskedHolder = Omit<Holder, 'attributes'> & {
+  readonly attributes: { readonly custom: Readonly<Record<string, unknown>> };
+};
 
 interface HoldersPage {
   readonly roleHolders: {
-    readonly edges: readonly { readonly distance: number; readonly node: Holder }[];
+    readonly edges: readonly { readonly distance: number; readonly node: AskedHolder }[];
     readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null };
   } | null;
 }
@@ -61,7 +65,13 @@ export function createGraphDirectory(graph: Graph): ApproverDirectory {
             `who holds the role ${role} could not be asked: ${errors[0]?.message}`,
           );
         }
-        found.push(...data.roleHolders.edges.map(({ distance, node }) => ({ ...node, distance })));
+        found.push(
+          ...data.roleHolders.edges.map(({ distance, node }) => ({
+            ...node,
+            attributes: node.attributes.custom,
+            distance,
+          })),
+        );
         after = data.roleHolders.pageInfo.hasNextPage ? data.roleHolders.pageInfo.endCursor : null;
       } while (after !== null && found.length < maxHolders);
       return found;

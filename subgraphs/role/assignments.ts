@@ -7,6 +7,7 @@ import { requireAdministration, requireRoleAdmin } from './administration.ts';
 import { applyAssignmentRules } from './assignmentRules.ts';
 import { idempotentCall, type WriteOptions } from './calls.ts';
 import type { RoleCommands, RoleResponse } from './commands.ts';
+import { requireConstraints } from './conditionInputs.ts';
 import type { Contexts } from './contexts.ts';
 import { type AssignmentVerdict, isStanding, judgeAssignment } from './decision/index.ts';
 import { assignmentEvent } from './events.ts';
@@ -192,7 +193,7 @@ export function createAssignments(commands: RoleCommands, { contexts, hooks, lim
       payload: { roleId, subjectId, type, validFrom, expiresAt, reason, constraints },
       read(payload) {
         const terms = parseInput(inputs.assignmentTerms, payload, path);
-        inputs.requireConstraints(terms.constraints as never, path);
+        requireConstraints(terms.constraints, path);
         return terms;
       },
     });
@@ -200,7 +201,7 @@ export function createAssignments(commands: RoleCommands, { contexts, hooks, lim
 
   async function add(scope: RequestScope, raw: unknown, path: readonly (string | number)[]): Promise<RoleResponse> {
     const { idempotencyKey, ...input } = parseInput(inputs.assignRole, raw, path) as inputs.AssignRoleInput;
-    inputs.requireConstraints(input.constraints as never, path);
+    requireConstraints(input.constraints, path);
     if (input.contextId !== undefined) await contexts.requireKnown(scope.principal, input.contextId);
     const changed = await heard(scope, input, path);
     return commands.add({

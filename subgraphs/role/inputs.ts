@@ -1,81 +1,10 @@
 import { z } from 'zod';
-import { PlatformError } from '#shared/errors.ts';
 import { id, idempotencyKey, jsonObject, text } from '#shared/validation.ts';
-import {
-  ConditionError,
-  type Conditions,
-  type Constraints,
-  compileConditions,
-  compileConstraints,
-  compileExpression,
-  operators,
-} from './conditions/index.ts';
+import { approvalRule, clearance, conditions, constraints, permissionScope } from './conditionInputs.ts';
 import { seniorities } from './decision/seniority.ts';
-
-/** GraphQL leaves out what is not given and says null for what is taken away. */
-const absent = <Schema extends z.ZodType>(schema: Schema) =>
-  schema.nullish().transform((value) => value ?? undefined) as unknown as z.ZodOptional<Schema>;
+import { absent, defined, lower } from './givenValue.ts';
 
 const names = (max: number, length = 200) => z.array(text({ min: 1, max: length })).max(max);
-const lower = <const Value extends string>(values: readonly Value[]) =>
-  z
-    .string()
-    .transform((value) => value.toLowerCase() as Value)
-    .refine((value) => values.includes(value));
-
-const scalar = z.union([text({ max: 1_000 }), z.number(), z.boolean()]);
-const expectation = z.union([scalar, z.array(scalar).max(100)]);
-const expectations = z.union([names(100), z.record(text({ max: 200 }), expectation)]);
-const seniority = z.enum(seniorities);
-const clearance = z.enum(['public', 'internal', 'confidential', 'secret', 'top_secret']);
-
-/** Conditions as clients write them: nothing beside these parts, expressions in the grammar of their own. */
-export const conditions = z.strictObject({
-  timeBased: z
-    .strictObject({
-      start: text({ max: 40 }).optional(),
-      end: text({ max: 40 }).optional(),
-      timezone: text({ max: 64 }).optional(),
-      daysOfWeek: z.array(z.number().int().min(0).max(6)).max(7).optional(),
-    })
-    .optional(),
-  locationBased: z
-    .strictObject({
-      allowedIpRanges: names(100, 64).optional(),
-      geo: z
-        .strictObject({
-          countries: names(250, 2).optional(),
-          within: z.strictObject({ latitude: z.number(), longitude: z.number(), radiusKm: z.number() }).optional(),
-        })
-        .optional(),
-    })
-    .optional(),
-  contextBased: z
-    .strictObject({ requiredAttributes: expectations.optional(), forbiddenAttributes: expectations.optional() })
-    .optional(),
-  attributes: z
-    .array(
-      z.strictObject({
-        attribute: text({ min: 1, max: 200 }),
-        operator: z.enum(operators),
-        value: expectation.optional(),
-      }),
-    )
-    .max(50)
-    .optional(),
-  minClearance: clearance.optional(),
-  expression: text({ min: 1, max: 2_000 }).optional(),
-});
-
-export const constraints = z.strictObject({
-  resourceTypes: names(100).optional(),
-  resourceIds: names(1_000).optional(),
-  actions: names(100).optional(),
-  contextIds: z.array(id).max(1_000).optional(),
-  planIds: z.array(id).max(1_000).optional(),
-  limits: z.record(text({ max: 200 }), z.number()).optional(),
-  conditions: conditions.optional(),
-});
 
 const word = z.string().regex(/^(\*|[A-Za-z0-9_-]{1,64})$/, 'expected 1 to 64 letters, digits, _ and -, or *');
 
@@ -85,21 +14,9 @@ const permission = z.strictObject({
   resourceId: absent(text({ min: 1, max: 128 })),
   actions: z.array(word).min(1).max(50),
   effect: lower(['allow', 'deny']),
-  scope: absent(
-    z.strictObject({
-      contextIds: z.array(id).max(1_000).optional(),
-      planIds: z.array(id).max(1_000).optional(),
-      relation: z.enum(['own', 'assigned', 'department']).optional(),
-    }),
-  ),
+  scope: absent(permissionScope),
   conditions: absent(conditions),
-  approvalRequired: absent(
-    z.strictObject({
-      forActions: names(50, 64).optional(),
-      threshold: z.number().int().min(1).max(100).optional(),
-      approverRoles: names(50).optional(),
-    }),
-  ),
+  approvalRequired: absent(approvalRule),
   validFrom: absent(z.date()),
   expiresAt: absent(z.date()),
 });
@@ -149,18 +66,34 @@ const delegationRules = z.strictObject({
 });
 
 export const roleName = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected 1 to 64 letters, digits, _ and -');
-const attributes = jsonObject({ maxBytes: 65_536 }).superRefine((value, context) => {
-  const given = value['securityClearance'];
-  if (given !== undefined && !clearance.safeParse(given).success)
-    context.addIssue({ code: 'custom', path: ['securityClearance'], message: 'expected a clearance' });
-  if (value['seniority'] !== undefined && !seniority.safeParse(value['seniority']).success)
-    context.addIssue({ code: 'custom', path: ['seniority'], message: `expected one of ${seniorities.join(', ')}` });
-  if (value['department'] !== undefined && !text({ min: 1, max: 255 }).safeParse(value['department']).success)
-    context.addIssue({ code: 'custom', path: ['department'], message: 'expected a name' });
-  for (const name of ['certificationRequirements', 'certifications'])
-    if (value[name] !== undefined && !names(100).safeParse(value[name]).success)
-      context.addIssue({ code: 'custom', path: [name], message: 'expected a list of at most 100 names' });
-});
+const namedAttributes = {
+  securityClearance: absent(clearance),
+  department: absent(text({ min: 1, max: 255 })),
+  seniority: absent(lower(seniorities)),
+  custom: absent(
+    jsonObject({ maxBytes: 65_536 }).superRefine((custom, context) => {
+      for (const name of [
+        'securityClearance',
+        'department',
+        'seniority',
+        'certificationRequirements',
+        'certifications',
+      ])
+        if (Object.hasOwn(custom, name))
+          context.addIssue({ code: 'custom', path: [name], message: 'expected beside custom, not in it' });
+    }),
+  ),
+};
+
+/** Those that have a meaning and any others beside them under names of their own: stored as one object. */
+function joined({ custom, ...named }: { readonly custom?: object | undefined }): Readonly<Record<string, unknown>> {
+  return { ...custom, ...defined(named) };
+}
+
+const roleAttributes = z
+  .strictObject({ ...namedAttributes, certificationRequirements: absent(names(100)) })
+  .transform(joined);
+const subjectAttributes = z.strictObject({ ...namedAttributes, certifications: absent(names(100)) }).transform(joined);
 
 const content = {
   displayName: text({ max: 255 }).nullish(),
@@ -171,7 +104,7 @@ const content = {
   parents: absent(z.array(inheritance).max(100)),
   inheritanceRules: inheritanceRules.nullish(),
   capabilityProfiles: absent(z.array(requiredCapability).max(100)),
-  attributes: absent(attributes),
+  attributes: absent(roleAttributes),
   separationOfDuties: absent(z.array(separation).max(50)),
   assignmentRules: absent(z.array(assignmentRule).max(50)),
   delegationRules: delegationRules.nullish(),
@@ -181,11 +114,13 @@ const content = {
   expiresAt: z.date().nullish(),
   reviewEveryDays: z.number().int().min(1).max(3_650).nullish(),
   governance: absent(
-    z.strictObject({
-      lifecyclePhase: text({ max: 200 }).optional(),
-      truthDomain: text({ max: 200 }).optional(),
-      locked: z.boolean().optional(),
-    }),
+    z
+      .strictObject({
+        lifecyclePhase: absent(text({ max: 200 })),
+        truthDomain: absent(text({ max: 200 })),
+        locked: absent(z.boolean()),
+      })
+      .transform(defined),
   ),
 };
 
@@ -250,7 +185,7 @@ export const delegateInput = z.strictObject({
 export const subjectPatch = z.strictObject({
   type: absent(lower(['agent', 'human', 'service'])),
   displayName: text({ max: 255 }).nullish(),
-  attributes: absent(attributes),
+  attributes: absent(subjectAttributes),
   capabilities: absent(
     z
       .array(
@@ -281,28 +216,3 @@ export const checkPermission = z.strictObject({
 });
 
 export type CheckPermissionInput = z.output<typeof checkPermission>;
-
-/** @throws {INVALID_PERMISSION} when a condition makes no sense: it is compiled here, and what calls code is no expression. */
-export function requireConditions(given: Conditions | undefined, path: readonly (string | number)[]): void {
-  if (given !== undefined) compiled(() => compileConditions(given), [...path, 'conditions']);
-}
-
-export function requireConstraints(given: Constraints | null | undefined, path: readonly (string | number)[]): void {
-  if (given != null) compiled(() => compileConstraints(given), [...path, 'constraints']);
-}
-
-export function requireExpression(given: string | undefined, path: readonly (string | number)[]): void {
-  if (given !== undefined) compiled(() => compileExpression(given), [...path, 'condition']);
-}
-
-function compiled(compile: () => unknown, path: readonly (string | number)[]): void {
-  try {
-    compile();
-  } catch (error) {
-    if (!(error instanceof ConditionError)) throw error;
-    throw new PlatformError('INVALID_PERMISSION', `${path.join('.')}: ${error.message}`, {
-      path,
-      ...(error.position === undefined ? {} : { details: { position: error.position } }),
-    });
-  }
-}

@@ -415,6 +415,52 @@ export type SubjectType =
   | 'HUMAN'
   | 'SERVICE';
 
+/** Lowest first. */
+export type SecurityClearance =
+  | 'PUBLIC'
+  | 'INTERNAL'
+  | 'CONFIDENTIAL'
+  | 'SECRET'
+  | 'TOP_SECRET';
+
+/** Lowest first. */
+export type Seniority =
+  | 'JUNIOR'
+  | 'MID'
+  | 'SENIOR'
+  | 'LEAD'
+  | 'EXECUTIVE';
+
+/** How the subject has to stand to the resource. */
+export type PermissionRelation =
+  /** `resource.ownerId` is the subject. */
+  | 'OWN'
+  /** `resource.assigneeIds` names the subject. */
+  | 'ASSIGNED'
+  /** Both have the same `department`. */
+  | 'DEPARTMENT';
+
+/** How a value that is there stands to the one given; a missing one equals nothing and stands in no order. */
+export type AttributeOperator =
+  | 'EQ'
+  | 'NE'
+  | 'GT'
+  | 'GTE'
+  | 'LT'
+  | 'LTE'
+  /** It is one of the list given. */
+  | 'IN'
+  /** It is a list with the value in it, or a text with the text in it. */
+  | 'CONTAINS'
+  | 'STARTS_WITH'
+  /** It is there; with `false` as value, it is not. */
+  | 'EXISTS';
+
+export type RoleApprovalStatus =
+  | 'PENDING'
+  | 'APPROVED'
+  | 'REJECTED';
+
 export type PermissionOutcome =
   | 'PERMIT'
   | 'DENY'
@@ -445,15 +491,13 @@ export type Role = {
   /** First to last in the order of their priority. */
   parents: Array<RoleInheritance>;
   inheritanceRules: RoleInheritanceRules;
-  /**
-   * {securityClearance, department, seniority, certificationRequirements, ...}; holders need the certifications, and of what
-   * is recorded of them a clearance and a seniority (junior, mid, senior, lead, executive) that are no lower.
-   */
-  attributes: Scalars['JSON']['output'];
+  /** Holders need the certifications, and of what is recorded of them a clearance and a seniority that are no lower. */
+  attributes: RoleAttributes;
   separationOfDuties: Array<RoleSeparation>;
   assignmentRules: Array<AssignmentRule>;
   delegationRules: RoleDelegationRules;
-  constraints?: Maybe<Scalars['JSON']['output']>;
+  /** What narrows all that its permissions allow. */
+  constraints?: Maybe<RoleConstraints>;
   maxHolders?: Maybe<Scalars['Int']['output']>;
   /** Before it the role gives nothing. */
   effectiveAt?: Maybe<Scalars['DateTime']['output']>;
@@ -509,13 +553,135 @@ export type RolePermission = {
   resourceId?: Maybe<Scalars['String']['output']>;
   actions: Array<Scalars['String']['output']>;
   effect: PermissionEffect;
-  scope?: Maybe<Scalars['JSON']['output']>;
-  conditions?: Maybe<Scalars['JSON']['output']>;
-  approvalRequired?: Maybe<Scalars['JSON']['output']>;
+  /** Null: wherever the role is in force. */
+  scope?: Maybe<PermissionScope>;
+  /** Null: always. */
+  conditions?: Maybe<RoleConditions>;
+  /** Null: what it allows needs nobody's approval. */
+  approvalRequired?: Maybe<PermissionApproval>;
   validFrom?: Maybe<Scalars['DateTime']['output']>;
   expiresAt?: Maybe<Scalars['DateTime']['output']>;
   /** DIRECT, or TEMPORARY where it ends. */
   grantType: PermissionGrantType;
+};
+
+/** Where and of what a permission counts; all that is said must hold. */
+export type PermissionScope = {
+  contextIds?: Maybe<Array<Scalars['ID']['output']>>;
+  planIds?: Maybe<Array<Scalars['ID']['output']>>;
+  relation?: Maybe<PermissionRelation>;
+};
+
+export type PermissionApproval = {
+  /** Null: for all actions of the permission. */
+  forActions?: Maybe<Array<Scalars['String']['output']>>;
+  /** Approvals needed. */
+  threshold: Scalars['Int']['output'];
+  /** Whose holders approve, by id or name. */
+  approverRoles: Array<Scalars['String']['output']>;
+};
+
+/** What must hold for a permission, an inheritance or a constraint to count; all that is said. */
+export type RoleConditions = {
+  timeBased?: Maybe<RoleTimeCondition>;
+  locationBased?: Maybe<RoleLocationCondition>;
+  contextBased?: Maybe<RoleContextCondition>;
+  attributes: Array<RoleAttributeCondition>;
+  /** Least clearance of the subject. */
+  minClearance?: Maybe<SecurityClearance>;
+  /** In the grammar of `evaluateExpression`. */
+  expression?: Maybe<Scalars['String']['output']>;
+};
+
+/** A time of day, on some days or all, or a stretch of time. */
+export type RoleTimeCondition = {
+  /** `HH:MM` or `HH:MM:SS` every day in the zone, or an instant as ISO 8601 with its offset. Included. */
+  start?: Maybe<Scalars['String']['output']>;
+  /** Of the same kind as `start`; not included. One before the start is on the next day. */
+  end?: Maybe<Scalars['String']['output']>;
+  /** IANA name. */
+  timezone: Scalars['String']['output'];
+  /** 0 is Sunday; null for all. */
+  daysOfWeek?: Maybe<Array<Scalars['Int']['output']>>;
+};
+
+export type RoleLocationCondition = {
+  /** CIDR; null for all. */
+  allowedIpRanges?: Maybe<Array<Scalars['String']['output']>>;
+  geo?: Maybe<RoleGeoCondition>;
+};
+
+export type RoleGeoCondition = {
+  /** ISO 3166 codes, compared with `environment.country`; null for all. */
+  countries?: Maybe<Array<Scalars['String']['output']>>;
+  /** A circle that `environment.latitude` and `environment.longitude` lie in. */
+  within?: Maybe<RoleGeoCircle>;
+};
+
+export type RoleGeoCircle = {
+  latitude: Scalars['Float']['output'];
+  longitude: Scalars['Float']['output'];
+  radiusKm: Scalars['Float']['output'];
+};
+
+export type RoleContextCondition = {
+  requiredAttributes: Array<RoleAttributeExpectation>;
+  forbiddenAttributes: Array<RoleAttributeExpectation>;
+};
+
+export type RoleAttributeExpectation = {
+  /** Such as `subject.department`; without a first part of subject, resource or environment it is of the environment. */
+  attribute: Scalars['String']['output'];
+  /** A text, number or boolean it equals, or a list it is in; null: whatever it is, it is there. */
+  value?: Maybe<Scalars['JSON']['output']>;
+};
+
+export type RoleAttributeCondition = {
+  /** As in RoleAttributeExpectation. */
+  attribute: Scalars['String']['output'];
+  operator: AttributeOperator;
+  /** A text, number or boolean, or a list of them. */
+  value?: Maybe<Scalars['JSON']['output']>;
+};
+
+/** What narrows the permissions that allow; all that is said must hold, of the role and of the assignment alike. */
+export type RoleConstraints = {
+  resourceTypes?: Maybe<Array<Scalars['String']['output']>>;
+  resourceIds?: Maybe<Array<Scalars['String']['output']>>;
+  actions?: Maybe<Array<Scalars['String']['output']>>;
+  contextIds?: Maybe<Array<Scalars['ID']['output']>>;
+  planIds?: Maybe<Array<Scalars['ID']['output']>>;
+  /** Greatest values of numeric attributes of the resource; one without the attribute is not limited. */
+  limits: Array<EffectiveLimit>;
+  conditions?: Maybe<RoleConditions>;
+};
+
+/** What a role asks of its holders and says of itself; expressions read it as `resource` where it is assigned. */
+export type RoleAttributes = {
+  securityClearance?: Maybe<SecurityClearance>;
+  department?: Maybe<Scalars['String']['output']>;
+  seniority?: Maybe<Seniority>;
+  certificationRequirements: Array<Scalars['String']['output']>;
+  /** Any others, as they were given. */
+  custom: Scalars['JSON']['output'];
+};
+
+/** What conditions read as `subject`. */
+export type SubjectAttributes = {
+  securityClearance?: Maybe<SecurityClearance>;
+  department?: Maybe<Scalars['String']['output']>;
+  seniority?: Maybe<Seniority>;
+  certifications: Array<Scalars['String']['output']>;
+  /** Any others, as they were given. */
+  custom: Scalars['JSON']['output'];
+};
+
+/** An approval that was asked for, and what became of it. */
+export type RoleApproval = {
+  required: Scalars['Boolean']['output'];
+  status: RoleApprovalStatus;
+  confirmId?: Maybe<Scalars['ID']['output']>;
+  confirm?: Maybe<Confirm>;
 };
 
 export type RoleInheritance = {
@@ -523,7 +689,8 @@ export type RoleInheritance = {
   roleId: Scalars['ID']['output'];
   type: RoleInheritanceType;
   excludedPermissions: Array<Scalars['String']['output']>;
-  conditions?: Maybe<Scalars['JSON']['output']>;
+  /** Null: always. */
+  conditions?: Maybe<RoleConditions>;
 };
 
 /** How what the parents give becomes one with the role's own. Between roles held side by side a denial always overrides. */
@@ -588,12 +755,14 @@ export type RoleAssignment = {
   statusReason?: Maybe<Scalars['String']['output']>;
   validFrom?: Maybe<Scalars['DateTime']['output']>;
   expiresAt?: Maybe<Scalars['DateTime']['output']>;
-  constraints?: Maybe<Scalars['JSON']['output']>;
+  /** What narrows all that the role allows by this assignment. */
+  constraints?: Maybe<RoleConstraints>;
   /** Where dynamic separation lets one of several roles be active at a time: in these contexts this one was chosen. */
   activeContextIds: Array<Scalars['ID']['output']>;
   /** Chosen wherever nothing else is. */
   activeEverywhere: Scalars['Boolean']['output'];
-  approval?: Maybe<Scalars['JSON']['output']>;
+  /** Null where none was asked for. */
+  approval?: Maybe<RoleApproval>;
   /** Of each role above this one the assignment that comes with it, the nearest first; empty for one that is INHERITED itself. */
   inherited: Array<RoleAssignment>;
   /** The assignment that an INHERITED one comes with. */
@@ -617,7 +786,8 @@ export type RoleDelegation = {
   reason?: Maybe<Scalars['String']['output']>;
   /** Why it was suspended, refused or ended. */
   statusReason?: Maybe<Scalars['String']['output']>;
-  approval?: Maybe<Scalars['JSON']['output']>;
+  /** Null where none was asked for. */
+  approval?: Maybe<RoleApproval>;
   maxDepth: Scalars['Int']['output'];
   startsAt?: Maybe<Scalars['DateTime']['output']>;
   endsAt: Scalars['DateTime']['output'];
@@ -631,7 +801,7 @@ export type Subject = {
   /** Absent where nothing was recorded. */
   type?: Maybe<SubjectType>;
   displayName?: Maybe<Scalars['String']['output']>;
-  attributes: Scalars['JSON']['output'];
+  attributes: SubjectAttributes;
   capabilities: Array<SubjectCapability>;
   /** Assignments, oldest first. */
   roles: RoleAssignmentConnection;
@@ -1140,14 +1310,119 @@ export type RolePermissionInput = {
   /** Actions, or `*` among them. */
   actions: Array<Scalars['String']['input']>;
   effect?: PermissionEffect;
-  /** {contextIds, planIds, relation: own | assigned | department} */
-  scope?: InputMaybe<Scalars['JSON']['input']>;
-  /** {timeBased, locationBased, contextBased, attributes, minClearance, expression} */
-  conditions?: InputMaybe<Scalars['JSON']['input']>;
-  /** {forActions, threshold, approverRoles} */
-  approvalRequired?: InputMaybe<Scalars['JSON']['input']>;
+  scope?: InputMaybe<PermissionScopeInput>;
+  conditions?: InputMaybe<RoleConditionsInput>;
+  approvalRequired?: InputMaybe<PermissionApprovalInput>;
   validFrom?: InputMaybe<Scalars['DateTime']['input']>;
   expiresAt?: InputMaybe<Scalars['DateTime']['input']>;
+};
+
+export type PermissionScopeInput = {
+  contextIds?: InputMaybe<Array<Scalars['ID']['input']>>;
+  planIds?: InputMaybe<Array<Scalars['ID']['input']>>;
+  relation?: InputMaybe<PermissionRelation>;
+};
+
+export type PermissionApprovalInput = {
+  /** @default all actions of the permission */
+  forActions?: InputMaybe<Array<Scalars['String']['input']>>;
+  threshold?: Scalars['Int']['input'];
+  approverRoles?: InputMaybe<Array<Scalars['String']['input']>>;
+};
+
+/** As RoleConditions says. What cannot be decided denies. */
+export type RoleConditionsInput = {
+  timeBased?: InputMaybe<RoleTimeConditionInput>;
+  locationBased?: InputMaybe<RoleLocationConditionInput>;
+  contextBased?: InputMaybe<RoleContextConditionInput>;
+  /** At most 50. */
+  attributes?: InputMaybe<Array<RoleAttributeConditionInput>>;
+  minClearance?: InputMaybe<SecurityClearance>;
+  expression?: InputMaybe<Scalars['String']['input']>;
+};
+
+export type RoleTimeConditionInput = {
+  start?: InputMaybe<Scalars['String']['input']>;
+  end?: InputMaybe<Scalars['String']['input']>;
+  timezone?: Scalars['String']['input'];
+  daysOfWeek?: InputMaybe<Array<Scalars['Int']['input']>>;
+};
+
+export type RoleLocationConditionInput = {
+  allowedIpRanges?: InputMaybe<Array<Scalars['String']['input']>>;
+  geo?: InputMaybe<RoleGeoConditionInput>;
+};
+
+export type RoleGeoConditionInput = {
+  countries?: InputMaybe<Array<Scalars['String']['input']>>;
+  within?: InputMaybe<RoleGeoCircleInput>;
+};
+
+export type RoleGeoCircleInput = {
+  latitude: Scalars['Float']['input'];
+  longitude: Scalars['Float']['input'];
+  radiusKm: Scalars['Float']['input'];
+};
+
+export type RoleContextConditionInput = {
+  /** Each attribute once, at most 100. */
+  requiredAttributes?: InputMaybe<Array<RoleAttributeExpectationInput>>;
+  forbiddenAttributes?: InputMaybe<Array<RoleAttributeExpectationInput>>;
+};
+
+export type RoleAttributeExpectationInput = {
+  attribute: Scalars['String']['input'];
+  /** A text, number or boolean, or a list of them. @default whatever is there */
+  value?: InputMaybe<Scalars['JSON']['input']>;
+};
+
+export type RoleAttributeConditionInput = {
+  attribute: Scalars['String']['input'];
+  operator: AttributeOperator;
+  /** Needed but for EXISTS. */
+  value?: InputMaybe<Scalars['JSON']['input']>;
+};
+
+export type RoleConstraintsInput = {
+  resourceTypes?: InputMaybe<Array<Scalars['String']['input']>>;
+  resourceIds?: InputMaybe<Array<Scalars['String']['input']>>;
+  actions?: InputMaybe<Array<Scalars['String']['input']>>;
+  contextIds?: InputMaybe<Array<Scalars['ID']['input']>>;
+  planIds?: InputMaybe<Array<Scalars['ID']['input']>>;
+  /** Each attribute once, at most 100. */
+  limits?: InputMaybe<Array<RoleLimitInput>>;
+  conditions?: InputMaybe<RoleConditionsInput>;
+};
+
+export type RoleLimitInput = {
+  /** Of the resource. */
+  attribute: Scalars['String']['input'];
+  max: Scalars['Float']['input'];
+};
+
+export type RoleAttributesInput = {
+  securityClearance?: InputMaybe<SecurityClearance>;
+  department?: InputMaybe<Scalars['String']['input']>;
+  seniority?: InputMaybe<Seniority>;
+  certificationRequirements?: InputMaybe<Array<Scalars['String']['input']>>;
+  /** An object of any others. */
+  custom?: InputMaybe<Scalars['JSON']['input']>;
+};
+
+export type SubjectAttributesInput = {
+  securityClearance?: InputMaybe<SecurityClearance>;
+  department?: InputMaybe<Scalars['String']['input']>;
+  seniority?: InputMaybe<Seniority>;
+  certifications?: InputMaybe<Array<Scalars['String']['input']>>;
+  /** An object of any others. */
+  custom?: InputMaybe<Scalars['JSON']['input']>;
+};
+
+/** What is left out stays. */
+export type RoleGovernanceInput = {
+  lifecyclePhase?: InputMaybe<Scalars['String']['input']>;
+  truthDomain?: InputMaybe<Scalars['String']['input']>;
+  locked?: InputMaybe<Scalars['Boolean']['input']>;
 };
 
 export type RoleInheritanceInput = {
@@ -1155,7 +1430,7 @@ export type RoleInheritanceInput = {
   type?: RoleInheritanceType;
   /** Permission ids, or `resource:action` with `*`. */
   excludedPermissions?: InputMaybe<Array<Scalars['String']['input']>>;
-  conditions?: InputMaybe<Scalars['JSON']['input']>;
+  conditions?: InputMaybe<RoleConditionsInput>;
 };
 
 export type RoleInheritanceRulesInput = {
@@ -1213,16 +1488,16 @@ export type CreateRoleInput = {
   parents?: InputMaybe<Array<RoleInheritanceInput>>;
   inheritanceRules?: InputMaybe<RoleInheritanceRulesInput>;
   capabilityProfiles?: InputMaybe<Array<RequiredCapabilityInput>>;
-  attributes?: InputMaybe<Scalars['JSON']['input']>;
+  attributes?: InputMaybe<RoleAttributesInput>;
   separationOfDuties?: InputMaybe<Array<RoleSeparationInput>>;
   assignmentRules?: InputMaybe<Array<AssignmentRuleInput>>;
   delegationRules?: InputMaybe<RoleDelegationRulesInput>;
-  constraints?: InputMaybe<Scalars['JSON']['input']>;
+  constraints?: InputMaybe<RoleConstraintsInput>;
   maxHolders?: InputMaybe<Scalars['Int']['input']>;
   effectiveAt?: InputMaybe<Scalars['DateTime']['input']>;
   expiresAt?: InputMaybe<Scalars['DateTime']['input']>;
   reviewEveryDays?: InputMaybe<Scalars['Int']['input']>;
-  governance?: InputMaybe<Scalars['JSON']['input']>;
+  governance?: InputMaybe<RoleGovernanceInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -1235,17 +1510,16 @@ export type RolePatch = {
   parents?: InputMaybe<Array<RoleInheritanceInput>>;
   inheritanceRules?: InputMaybe<RoleInheritanceRulesInput>;
   capabilityProfiles?: InputMaybe<Array<RequiredCapabilityInput>>;
-  attributes?: InputMaybe<Scalars['JSON']['input']>;
+  attributes?: InputMaybe<RoleAttributesInput>;
   separationOfDuties?: InputMaybe<Array<RoleSeparationInput>>;
   assignmentRules?: InputMaybe<Array<AssignmentRuleInput>>;
   delegationRules?: InputMaybe<RoleDelegationRulesInput>;
-  constraints?: InputMaybe<Scalars['JSON']['input']>;
+  constraints?: InputMaybe<RoleConstraintsInput>;
   maxHolders?: InputMaybe<Scalars['Int']['input']>;
   effectiveAt?: InputMaybe<Scalars['DateTime']['input']>;
   expiresAt?: InputMaybe<Scalars['DateTime']['input']>;
   reviewEveryDays?: InputMaybe<Scalars['Int']['input']>;
-  /** {lifecyclePhase, truthDomain, locked}; what is left out stays. */
-  governance?: InputMaybe<Scalars['JSON']['input']>;
+  governance?: InputMaybe<RoleGovernanceInput>;
 };
 
 /** Lets a write to a locked object pass: needs the governance-override right and an approved Confirm, which is kept as `lastConfirmId`. */
@@ -1264,7 +1538,7 @@ export type AssignRoleInput = {
   validFrom?: InputMaybe<Scalars['DateTime']['input']>;
   /** By default as many days from now as configured: 365, in production 180. */
   expiresAt?: InputMaybe<Scalars['DateTime']['input']>;
-  constraints?: InputMaybe<Scalars['JSON']['input']>;
+  constraints?: InputMaybe<RoleConstraintsInput>;
   reason?: InputMaybe<Scalars['String']['input']>;
   /** Where separation of duties allows exceptions: ask for one instead of being refused. */
   requestException?: Scalars['Boolean']['input'];
@@ -1288,7 +1562,7 @@ export type SubjectPatch = {
   type?: InputMaybe<SubjectType>;
   displayName?: InputMaybe<Scalars['String']['input']>;
   /** Replaces the stored ones. */
-  attributes?: InputMaybe<Scalars['JSON']['input']>;
+  attributes?: InputMaybe<SubjectAttributesInput>;
   capabilities?: InputMaybe<Array<SubjectCapabilityInput>>;
 };
 
@@ -1640,18 +1914,37 @@ export type ResolversTypes = {
   RoleAssignmentType: RoleAssignmentType;
   RoleDelegationStatus: RoleDelegationStatus;
   SubjectType: SubjectType;
+  SecurityClearance: SecurityClearance;
+  Seniority: Seniority;
+  PermissionRelation: PermissionRelation;
+  AttributeOperator: AttributeOperator;
+  RoleApprovalStatus: RoleApprovalStatus;
   PermissionOutcome: PermissionOutcome;
   OverallAccess: OverallAccess;
   Role: ResolverTypeWrapper<RoleRow>;
   RoleGovernance: ResolverTypeWrapper<RoleGovernance>;
   RoleScope: ResolverTypeWrapper<RoleScope>;
   RolePermission: ResolverTypeWrapper<RolePermission>;
+  PermissionScope: ResolverTypeWrapper<PermissionScope>;
+  PermissionApproval: ResolverTypeWrapper<PermissionApproval>;
+  RoleConditions: ResolverTypeWrapper<RoleConditions>;
+  RoleTimeCondition: ResolverTypeWrapper<RoleTimeCondition>;
+  RoleLocationCondition: ResolverTypeWrapper<RoleLocationCondition>;
+  RoleGeoCondition: ResolverTypeWrapper<RoleGeoCondition>;
+  RoleGeoCircle: ResolverTypeWrapper<RoleGeoCircle>;
+  Float: ResolverTypeWrapper<Scalars['Float']['output']>;
+  RoleContextCondition: ResolverTypeWrapper<RoleContextCondition>;
+  RoleAttributeExpectation: ResolverTypeWrapper<RoleAttributeExpectation>;
+  RoleAttributeCondition: ResolverTypeWrapper<RoleAttributeCondition>;
+  RoleConstraints: ResolverTypeWrapper<RoleConstraints>;
+  RoleAttributes: ResolverTypeWrapper<RoleAttributes>;
+  SubjectAttributes: ResolverTypeWrapper<SubjectAttributes>;
+  RoleApproval: ResolverTypeWrapper<Omit<RoleApproval, 'confirm'> & { confirm?: Maybe<ResolversTypes['Confirm']> }>;
   RoleInheritance: ResolverTypeWrapper<RoleInheritanceRow>;
   RoleInheritanceRules: ResolverTypeWrapper<RoleInheritanceRules>;
   RoleSeparation: ResolverTypeWrapper<RoleSeparation>;
   AssignmentRule: ResolverTypeWrapper<AssignmentRule>;
   RoleDelegationRules: ResolverTypeWrapper<RoleDelegationRules>;
-  Float: ResolverTypeWrapper<Scalars['Float']['output']>;
   RequiredCapability: ResolverTypeWrapper<RequiredCapability>;
   RoleAssignment: ResolverTypeWrapper<RoleAssignmentRow>;
   RoleDelegation: ResolverTypeWrapper<RoleDelegationRow>;
@@ -1710,6 +2003,21 @@ export type ResolversTypes = {
   PermissionAuditFilter: PermissionAuditFilter;
   RoleScopeInput: RoleScopeInput;
   RolePermissionInput: RolePermissionInput;
+  PermissionScopeInput: PermissionScopeInput;
+  PermissionApprovalInput: PermissionApprovalInput;
+  RoleConditionsInput: RoleConditionsInput;
+  RoleTimeConditionInput: RoleTimeConditionInput;
+  RoleLocationConditionInput: RoleLocationConditionInput;
+  RoleGeoConditionInput: RoleGeoConditionInput;
+  RoleGeoCircleInput: RoleGeoCircleInput;
+  RoleContextConditionInput: RoleContextConditionInput;
+  RoleAttributeExpectationInput: RoleAttributeExpectationInput;
+  RoleAttributeConditionInput: RoleAttributeConditionInput;
+  RoleConstraintsInput: RoleConstraintsInput;
+  RoleLimitInput: RoleLimitInput;
+  RoleAttributesInput: RoleAttributesInput;
+  SubjectAttributesInput: SubjectAttributesInput;
+  RoleGovernanceInput: RoleGovernanceInput;
   RoleInheritanceInput: RoleInheritanceInput;
   RoleInheritanceRulesInput: RoleInheritanceRulesInput;
   RoleSeparationInput: RoleSeparationInput;
@@ -1753,12 +2061,26 @@ export type ResolversParentTypes = {
   RoleGovernance: RoleGovernance;
   RoleScope: RoleScope;
   RolePermission: RolePermission;
+  PermissionScope: PermissionScope;
+  PermissionApproval: PermissionApproval;
+  RoleConditions: RoleConditions;
+  RoleTimeCondition: RoleTimeCondition;
+  RoleLocationCondition: RoleLocationCondition;
+  RoleGeoCondition: RoleGeoCondition;
+  RoleGeoCircle: RoleGeoCircle;
+  Float: Scalars['Float']['output'];
+  RoleContextCondition: RoleContextCondition;
+  RoleAttributeExpectation: RoleAttributeExpectation;
+  RoleAttributeCondition: RoleAttributeCondition;
+  RoleConstraints: RoleConstraints;
+  RoleAttributes: RoleAttributes;
+  SubjectAttributes: SubjectAttributes;
+  RoleApproval: Omit<RoleApproval, 'confirm'> & { confirm?: Maybe<ResolversParentTypes['Confirm']> };
   RoleInheritance: RoleInheritanceRow;
   RoleInheritanceRules: RoleInheritanceRules;
   RoleSeparation: RoleSeparation;
   AssignmentRule: AssignmentRule;
   RoleDelegationRules: RoleDelegationRules;
-  Float: Scalars['Float']['output'];
   RequiredCapability: RequiredCapability;
   RoleAssignment: RoleAssignmentRow;
   RoleDelegation: RoleDelegationRow;
@@ -1816,6 +2138,21 @@ export type ResolversParentTypes = {
   PermissionAuditFilter: PermissionAuditFilter;
   RoleScopeInput: RoleScopeInput;
   RolePermissionInput: RolePermissionInput;
+  PermissionScopeInput: PermissionScopeInput;
+  PermissionApprovalInput: PermissionApprovalInput;
+  RoleConditionsInput: RoleConditionsInput;
+  RoleTimeConditionInput: RoleTimeConditionInput;
+  RoleLocationConditionInput: RoleLocationConditionInput;
+  RoleGeoConditionInput: RoleGeoConditionInput;
+  RoleGeoCircleInput: RoleGeoCircleInput;
+  RoleContextConditionInput: RoleContextConditionInput;
+  RoleAttributeExpectationInput: RoleAttributeExpectationInput;
+  RoleAttributeConditionInput: RoleAttributeConditionInput;
+  RoleConstraintsInput: RoleConstraintsInput;
+  RoleLimitInput: RoleLimitInput;
+  RoleAttributesInput: RoleAttributesInput;
+  SubjectAttributesInput: SubjectAttributesInput;
+  RoleGovernanceInput: RoleGovernanceInput;
   RoleInheritanceInput: RoleInheritanceInput;
   RoleInheritanceRulesInput: RoleInheritanceRulesInput;
   RoleSeparationInput: RoleSeparationInput;
@@ -2026,11 +2363,11 @@ export type RoleResolvers<ContextType = RequestContext, ParentType extends Resol
   requiredCapabilities?: Resolver<Array<ResolversTypes['RequiredCapability']>, ParentType, ContextType>;
   parents?: Resolver<Array<ResolversTypes['RoleInheritance']>, ParentType, ContextType>;
   inheritanceRules?: Resolver<ResolversTypes['RoleInheritanceRules'], ParentType, ContextType>;
-  attributes?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+  attributes?: Resolver<ResolversTypes['RoleAttributes'], ParentType, ContextType>;
   separationOfDuties?: Resolver<Array<ResolversTypes['RoleSeparation']>, ParentType, ContextType>;
   assignmentRules?: Resolver<Array<ResolversTypes['AssignmentRule']>, ParentType, ContextType>;
   delegationRules?: Resolver<ResolversTypes['RoleDelegationRules'], ParentType, ContextType>;
-  constraints?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  constraints?: Resolver<Maybe<ResolversTypes['RoleConstraints']>, ParentType, ContextType>;
   maxHolders?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   effectiveAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   expiresAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
@@ -2068,12 +2405,105 @@ export type RolePermissionResolvers<ContextType = RequestContext, ParentType ext
   resourceId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   actions?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   effect?: Resolver<ResolversTypes['PermissionEffect'], ParentType, ContextType>;
-  scope?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
-  conditions?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
-  approvalRequired?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  scope?: Resolver<Maybe<ResolversTypes['PermissionScope']>, ParentType, ContextType>;
+  conditions?: Resolver<Maybe<ResolversTypes['RoleConditions']>, ParentType, ContextType>;
+  approvalRequired?: Resolver<Maybe<ResolversTypes['PermissionApproval']>, ParentType, ContextType>;
   validFrom?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   expiresAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   grantType?: Resolver<ResolversTypes['PermissionGrantType'], ParentType, ContextType>;
+};
+
+export type PermissionScopeResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PermissionScope'] = ResolversParentTypes['PermissionScope']> = {
+  contextIds?: Resolver<Maybe<Array<ResolversTypes['ID']>>, ParentType, ContextType>;
+  planIds?: Resolver<Maybe<Array<ResolversTypes['ID']>>, ParentType, ContextType>;
+  relation?: Resolver<Maybe<ResolversTypes['PermissionRelation']>, ParentType, ContextType>;
+};
+
+export type PermissionApprovalResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PermissionApproval'] = ResolversParentTypes['PermissionApproval']> = {
+  forActions?: Resolver<Maybe<Array<ResolversTypes['String']>>, ParentType, ContextType>;
+  threshold?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  approverRoles?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+};
+
+export type RoleConditionsResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RoleConditions'] = ResolversParentTypes['RoleConditions']> = {
+  timeBased?: Resolver<Maybe<ResolversTypes['RoleTimeCondition']>, ParentType, ContextType>;
+  locationBased?: Resolver<Maybe<ResolversTypes['RoleLocationCondition']>, ParentType, ContextType>;
+  contextBased?: Resolver<Maybe<ResolversTypes['RoleContextCondition']>, ParentType, ContextType>;
+  attributes?: Resolver<Array<ResolversTypes['RoleAttributeCondition']>, ParentType, ContextType>;
+  minClearance?: Resolver<Maybe<ResolversTypes['SecurityClearance']>, ParentType, ContextType>;
+  expression?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+};
+
+export type RoleTimeConditionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RoleTimeCondition'] = ResolversParentTypes['RoleTimeCondition']> = {
+  start?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  end?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  timezone?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  daysOfWeek?: Resolver<Maybe<Array<ResolversTypes['Int']>>, ParentType, ContextType>;
+};
+
+export type RoleLocationConditionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RoleLocationCondition'] = ResolversParentTypes['RoleLocationCondition']> = {
+  allowedIpRanges?: Resolver<Maybe<Array<ResolversTypes['String']>>, ParentType, ContextType>;
+  geo?: Resolver<Maybe<ResolversTypes['RoleGeoCondition']>, ParentType, ContextType>;
+};
+
+export type RoleGeoConditionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RoleGeoCondition'] = ResolversParentTypes['RoleGeoCondition']> = {
+  countries?: Resolver<Maybe<Array<ResolversTypes['String']>>, ParentType, ContextType>;
+  within?: Resolver<Maybe<ResolversTypes['RoleGeoCircle']>, ParentType, ContextType>;
+};
+
+export type RoleGeoCircleResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RoleGeoCircle'] = ResolversParentTypes['RoleGeoCircle']> = {
+  latitude?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  longitude?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  radiusKm?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type RoleContextConditionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RoleContextCondition'] = ResolversParentTypes['RoleContextCondition']> = {
+  requiredAttributes?: Resolver<Array<ResolversTypes['RoleAttributeExpectation']>, ParentType, ContextType>;
+  forbiddenAttributes?: Resolver<Array<ResolversTypes['RoleAttributeExpectation']>, ParentType, ContextType>;
+};
+
+export type RoleAttributeExpectationResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RoleAttributeExpectation'] = ResolversParentTypes['RoleAttributeExpectation']> = {
+  attribute?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  value?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+};
+
+export type RoleAttributeConditionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RoleAttributeCondition'] = ResolversParentTypes['RoleAttributeCondition']> = {
+  attribute?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  operator?: Resolver<ResolversTypes['AttributeOperator'], ParentType, ContextType>;
+  value?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+};
+
+export type RoleConstraintsResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RoleConstraints'] = ResolversParentTypes['RoleConstraints']> = {
+  resourceTypes?: Resolver<Maybe<Array<ResolversTypes['String']>>, ParentType, ContextType>;
+  resourceIds?: Resolver<Maybe<Array<ResolversTypes['String']>>, ParentType, ContextType>;
+  actions?: Resolver<Maybe<Array<ResolversTypes['String']>>, ParentType, ContextType>;
+  contextIds?: Resolver<Maybe<Array<ResolversTypes['ID']>>, ParentType, ContextType>;
+  planIds?: Resolver<Maybe<Array<ResolversTypes['ID']>>, ParentType, ContextType>;
+  limits?: Resolver<Array<ResolversTypes['EffectiveLimit']>, ParentType, ContextType>;
+  conditions?: Resolver<Maybe<ResolversTypes['RoleConditions']>, ParentType, ContextType>;
+};
+
+export type RoleAttributesResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RoleAttributes'] = ResolversParentTypes['RoleAttributes']> = {
+  securityClearance?: Resolver<Maybe<ResolversTypes['SecurityClearance']>, ParentType, ContextType>;
+  department?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  seniority?: Resolver<Maybe<ResolversTypes['Seniority']>, ParentType, ContextType>;
+  certificationRequirements?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  custom?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+};
+
+export type SubjectAttributesResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['SubjectAttributes'] = ResolversParentTypes['SubjectAttributes']> = {
+  securityClearance?: Resolver<Maybe<ResolversTypes['SecurityClearance']>, ParentType, ContextType>;
+  department?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  seniority?: Resolver<Maybe<ResolversTypes['Seniority']>, ParentType, ContextType>;
+  certifications?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  custom?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+};
+
+export type RoleApprovalResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RoleApproval'] = ResolversParentTypes['RoleApproval']> = {
+  required?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  status?: Resolver<ResolversTypes['RoleApprovalStatus'], ParentType, ContextType>;
+  confirmId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  confirm?: Resolver<Maybe<ResolversTypes['Confirm']>, ParentType, ContextType>;
 };
 
 export type RoleInheritanceResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RoleInheritance'] = ResolversParentTypes['RoleInheritance']> = {
@@ -2081,7 +2511,7 @@ export type RoleInheritanceResolvers<ContextType = RequestContext, ParentType ex
   roleId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   type?: Resolver<ResolversTypes['RoleInheritanceType'], ParentType, ContextType>;
   excludedPermissions?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
-  conditions?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  conditions?: Resolver<Maybe<ResolversTypes['RoleConditions']>, ParentType, ContextType>;
 };
 
 export type RoleInheritanceRulesResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RoleInheritanceRules'] = ResolversParentTypes['RoleInheritanceRules']> = {
@@ -2136,10 +2566,10 @@ export type RoleAssignmentResolvers<ContextType = RequestContext, ParentType ext
   statusReason?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   validFrom?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   expiresAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
-  constraints?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  constraints?: Resolver<Maybe<ResolversTypes['RoleConstraints']>, ParentType, ContextType>;
   activeContextIds?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
   activeEverywhere?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
-  approval?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  approval?: Resolver<Maybe<ResolversTypes['RoleApproval']>, ParentType, ContextType>;
   inherited?: Resolver<Array<ResolversTypes['RoleAssignment']>, ParentType, ContextType>;
   inheritedFrom?: Resolver<Maybe<ResolversTypes['RoleAssignment']>, ParentType, ContextType>;
   inheritancePath?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
@@ -2158,7 +2588,7 @@ export type RoleDelegationResolvers<ContextType = RequestContext, ParentType ext
   status?: Resolver<ResolversTypes['RoleDelegationStatus'], ParentType, ContextType>;
   reason?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   statusReason?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
-  approval?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  approval?: Resolver<Maybe<ResolversTypes['RoleApproval']>, ParentType, ContextType>;
   maxDepth?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   startsAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   endsAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
@@ -2171,7 +2601,7 @@ export type SubjectResolvers<ContextType = RequestContext, ParentType extends Re
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   type?: Resolver<Maybe<ResolversTypes['SubjectType']>, ParentType, ContextType>;
   displayName?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
-  attributes?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+  attributes?: Resolver<ResolversTypes['SubjectAttributes'], ParentType, ContextType>;
   capabilities?: Resolver<Array<ResolversTypes['SubjectCapability']>, ParentType, ContextType>;
   roles?: Resolver<ResolversTypes['RoleAssignmentConnection'], ParentType, ContextType, Partial<SubjectRolesArgs>>;
   delegations?: Resolver<Array<ResolversTypes['RoleDelegation']>, ParentType, ContextType>;
@@ -2600,6 +3030,20 @@ export type Resolvers<ContextType = RequestContext> = {
   RoleGovernance?: RoleGovernanceResolvers<ContextType>;
   RoleScope?: RoleScopeResolvers<ContextType>;
   RolePermission?: RolePermissionResolvers<ContextType>;
+  PermissionScope?: PermissionScopeResolvers<ContextType>;
+  PermissionApproval?: PermissionApprovalResolvers<ContextType>;
+  RoleConditions?: RoleConditionsResolvers<ContextType>;
+  RoleTimeCondition?: RoleTimeConditionResolvers<ContextType>;
+  RoleLocationCondition?: RoleLocationConditionResolvers<ContextType>;
+  RoleGeoCondition?: RoleGeoConditionResolvers<ContextType>;
+  RoleGeoCircle?: RoleGeoCircleResolvers<ContextType>;
+  RoleContextCondition?: RoleContextConditionResolvers<ContextType>;
+  RoleAttributeExpectation?: RoleAttributeExpectationResolvers<ContextType>;
+  RoleAttributeCondition?: RoleAttributeConditionResolvers<ContextType>;
+  RoleConstraints?: RoleConstraintsResolvers<ContextType>;
+  RoleAttributes?: RoleAttributesResolvers<ContextType>;
+  SubjectAttributes?: SubjectAttributesResolvers<ContextType>;
+  RoleApproval?: RoleApprovalResolvers<ContextType>;
   RoleInheritance?: RoleInheritanceResolvers<ContextType>;
   RoleInheritanceRules?: RoleInheritanceRulesResolvers<ContextType>;
   RoleSeparation?: RoleSeparationResolvers<ContextType>;

@@ -1,16 +1,11 @@
 import { PlatformError } from '#shared/errors.ts';
 import { newId } from '#shared/ids.ts';
 import type { Principal } from '#shared/principal.ts';
+import { requireConditions, requireConstraints, requireExpression } from './conditionInputs.ts';
 import type { Inheritance, Permission } from './decision/index.ts';
+import { defined } from './givenValue.ts';
 import type { InheritanceRules } from './hierarchy/index.ts';
-import {
-  type CreateRoleInput,
-  type PermissionInput,
-  type RolePatch,
-  requireConditions,
-  requireConstraints,
-  requireExpression,
-} from './inputs.ts';
+import type { CreateRoleInput, PermissionInput, RolePatch } from './inputs.ts';
 import { planLife } from './lifecycle.ts';
 import type { RoleRow, RoleScopeValue } from './rows.ts';
 
@@ -102,7 +97,7 @@ export function applyContent(
     })),
   );
   set('delegationRules', input.delegationRules);
-  set('constraints', input.constraints as RoleRow['constraints'] | undefined);
+  set('constraints', input.constraints);
   set('maxHolders', input.maxHolders);
   set('effectiveAt', toText(input.effectiveAt));
   set('expiresAt', toText(input.expiresAt));
@@ -122,7 +117,7 @@ export function applyContent(
 function requireContent(input: RolePatch | CreateRoleInput, path: readonly string[]): void {
   input.permissions?.forEach((permission, at) => {
     const place = [...path, 'permissions', at];
-    requireConditions(permission.conditions as never, place);
+    requireConditions(permission.conditions, place);
     const { validFrom, expiresAt } = permission;
     if (validFrom !== undefined && expiresAt !== undefined && validFrom >= expiresAt)
       throw new PlatformError('INVALID_PERMISSION', `${place.join('.')}: expected expiresAt after validFrom`, {
@@ -130,8 +125,8 @@ function requireContent(input: RolePatch | CreateRoleInput, path: readonly strin
       });
   });
   for (const [at, parent] of (input.parents ?? []).entries())
-    requireConditions(parent.conditions as never, [...path, 'parents', at]);
-  requireConstraints(input.constraints as never, path);
+    requireConditions(parent.conditions, [...path, 'parents', at]);
+  requireConstraints(input.constraints, path);
   for (const [at, { condition }] of (input.assignmentRules ?? []).entries())
     requireExpression(condition, [...path, 'assignmentRules', at]);
 }
@@ -175,10 +170,6 @@ function toRules(rules: RolePatch['inheritanceRules'], path: readonly string[]):
     `${field.join('.')}: expected UNION, INTERSECTION or PRIORITY, got CUSTOM: a merge of one's own would be code, and none is run here`,
     { path: field },
   );
-}
-
-function defined(value: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined && item !== null));
 }
 
 function toText(value: Date | null | undefined): string | null | undefined {

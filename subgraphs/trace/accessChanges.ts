@@ -2,8 +2,8 @@ import { type ContextKey, findAccess } from '#shared/contextAudience.ts';
 import { appendChange, type NewEvent } from '#shared/outbox.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { accessTag } from './access.ts';
-import { keeper } from './history/targets.ts';
 import { derivedId } from './ids/traceIds.ts';
+import { keeper } from './keeper.ts';
 
 /** Their traces were hidden so far: answers that left them out are stale. Most contexts have none yet. */
 export async function tellHeard(

@@ -1,8 +1,10 @@
 import { bottlenecks } from './analysis/bottlenecks.ts';
 import { correctClockSkew } from './analysis/clockSkew.ts';
 import { compareRuns, type SimilarRuns } from './analysis/comparison.ts';
+import { concurrencyOf } from './analysis/concurrency.ts';
 import { criticalPath } from './analysis/criticalPath.ts';
 import { errorOrigins } from './analysis/errorOrigins.ts';
+import { operationTimes } from './analysis/operationTimes.ts';
 import { recommendationsOf } from './analysis/recommendations.ts';
 import { gradeOf, scoreOf } from './analysis/score.ts';
 import { selfTime } from './analysis/selfTime.ts';
@@ -80,6 +82,8 @@ export function analyse(rows: readonly TraceSpanRow[], { baselineP50Ms, similar 
         deviation: { ...deviation, baselineP50Ms: figures.baselineP50Ms },
       })),
     },
+    concurrency: concurrencyOf(tree),
+    operations: [...operationTimes(tree)],
     score,
     grade: gradeOf(score),
     missingParents: [...tree.missingParents],

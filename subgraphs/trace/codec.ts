@@ -3,10 +3,11 @@ import type { Principal } from '#shared/principal.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { TraceDocument, TraceSegmentDocument } from '../../schema/protocol/index.ts';
 import { toDocument } from './document.ts';
-import { keeper } from './history/targets.ts';
 import { spanIdOf, traceIdHexOf } from './ids/traceIds.ts';
+import { keeper } from './keeper.ts';
 import { observeTrace } from './observability.ts';
 import type { ProtocolRemainder, TraceRow } from './rows.ts';
+import { saidStatusOf, segmentStatusKey } from './segments.ts';
 import { findHistory, insertHistory, type NewTraceEvent } from './store/history.ts';
 import { findSpansOf } from './store/spans.ts';
 import { findTraces, tagsOf, traceColumns } from './store/traces.ts';
@@ -162,7 +163,11 @@ function segmentRows(trace: TraceDocument, row: TraceRow) {
       end_ns: end !== null && BigInt(end) < BigInt(start) ? start : end,
       status: segment.status === 'failed' ? 'error' : segment.status === 'completed' ? 'ok' : 'unset',
       detail: {
-        attributes: { ...(segment.attributes ?? {}), 'segment.id': segment.segment_id },
+        attributes: {
+          ...(segment.attributes ?? {}),
+          ...(saidStatusOf(segment.status) === null ? {} : { [segmentStatusKey]: segment.status }),
+          'segment.id': segment.segment_id,
+        },
         resource: {},
         events: [],
         links: [],

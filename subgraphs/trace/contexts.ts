@@ -12,6 +12,7 @@ import { tellAccess, tellHeard } from './accessChanges.ts';
 const askContext =
   'query TraceContext($id: ID!) { context(contextId: $id) { id ownerId accessControl { visibility } } }';
 const askPlan = 'query TracePlan($id: ID!) { plan(planId: $id) { id context { id } } }';
+const askPlanSteps = 'query TracePlanSteps($id: ID!) { plan(planId: $id) { id context { id } steps { id } } }';
 const known = 'known';
 const deleted = 'deleted';
 
@@ -19,6 +20,11 @@ interface AskedContext {
   readonly id: string;
   readonly ownerId?: string | null;
   readonly accessControl?: { readonly visibility: string } | null;
+}
+
+interface AskedPlan {
+  readonly context: { readonly id: string } | null;
+  readonly steps?: readonly { readonly id: string }[];
 }
 
 /** What this module knows of contexts: that they exist, and who sees the private ones. */
@@ -75,10 +81,17 @@ export function createContexts(runtime: ModuleRuntime) {
       await Promise.all(contextIds.map((id) => replica.find(principal, id)));
     },
 
-    /** @throws {NOT_FOUND} unless the plan is one of the context. */
-    async requirePlan(principal: Principal, planId: string, contextId: string): Promise<void> {
-      const { data, errors } = await graph.execute<{ plan: { context: { id: string } | null } | null }>(
-        askPlan,
+    /** @throws {NOT_FOUND} unless the plan is one of the context and has the step. */
+    async requirePlan(
+      principal: Principal,
+      {
+        planId,
+        contextId,
+        taskId,
+      }: { readonly planId: string; readonly contextId: string; readonly taskId: string | null },
+    ): Promise<void> {
+      const { data, errors } = await graph.execute<{ plan: AskedPlan | null }>(
+        taskId === null ? askPlan : askPlanSteps,
         { id: planId },
         principal,
       );
@@ -86,6 +99,8 @@ export function createContexts(runtime: ModuleRuntime) {
         throw new PlatformError('UNAVAILABLE', 'the plan could not be looked up', { path: ['input', 'planId'] });
       if (data?.plan?.context?.id !== contextId)
         throw new PlatformError('NOT_FOUND', 'no such plan in this context', { path: ['input', 'planId'] });
+      if (taskId !== null && !data.plan.steps?.some(({ id }) => id === taskId))
+        throw new PlatformError('NOT_FOUND', 'no such step in this plan', { path: ['input', 'taskId'] });
     },
 
     async follow(): Promise<StartedModule> {

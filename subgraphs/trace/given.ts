@@ -1,5 +1,6 @@
 import { PlatformError } from '#shared/errors.ts';
 import { type Attributes, readAttributes, storable, writeAttributes } from './otlp/attributes.ts';
+import { writeLog } from './otlp/logs.ts';
 import { readNanoseconds } from './otlp/readRequest.ts';
 import { type SpanEvent, spanKinds, spanStatuses } from './otlp/span.ts';
 import type { GivenFilter } from './queries.ts';
@@ -41,7 +42,7 @@ export function readFilter(filter: TraceFilter | null | undefined): GivenFilter 
 
 /** A span of the API as an OTLP message, so that both are read by the same rules. */
 export function readSpan(input: TraceSpanInput, path: Path): GivenSpan {
-  const { service, attributes, kind, status, statusMessage, events, links, ...span } = input;
+  const { service, attributes, kind, status, statusMessage, events, logs, links, ...span } = input;
   return {
     service,
     message: {
@@ -49,11 +50,20 @@ export function readSpan(input: TraceSpanInput, path: Path): GivenSpan {
       kind: spanKinds.indexOf(lower(kind ?? 'INTERNAL')),
       status: { code: spanStatuses.indexOf(lower(status ?? 'UNSET')), message: statusMessage },
       attributes: writeAttributes(requireObject(attributes, [...path, 'attributes'])),
-      events: events?.map((event, index) => ({
-        ...event,
-        timeUnixNano: requireNanoseconds(event.timeUnixNano, [...path, 'events', index, 'timeUnixNano']),
-        attributes: writeAttributes(requireObject(event.attributes, [...path, 'events', index, 'attributes'])),
-      })),
+      events: [
+        ...(events ?? []).map((event, index) => ({
+          ...event,
+          timeUnixNano: requireNanoseconds(event.timeUnixNano, [...path, 'events', index, 'timeUnixNano']),
+          attributes: writeAttributes(requireObject(event.attributes, [...path, 'events', index, 'attributes'])),
+        })),
+        ...(logs ?? []).map(({ level, message, timeUnixNano }, index) =>
+          writeLog({
+            level: lower(level ?? 'INFO'),
+            message,
+            time: requireNanoseconds(timeUnixNano, [...path, 'logs', index, 'timeUnixNano']),
+          }),
+        ),
+      ],
       links: links?.map((link, index) => ({
         ...link,
         attributes: writeAttributes(requireObject(link.attributes, [...path, 'links', index, 'attributes'])),

@@ -2,7 +2,7 @@ import { type RequestScope, subjectBoundTag } from '#shared/context.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { type SubgraphName, subgraphNames } from '../names.ts';
 import { viewerOf, visibleCondition } from './access.ts';
-import { keeper } from './history/targets.ts';
+import { keeper } from './keeper.ts';
 import { timeoutHours } from './upkeep.ts';
 
 export type HealthLevel = 'HEALTHY' | 'DEGRADED' | 'UNHEALTHY' | 'CRITICAL';

@@ -8,6 +8,7 @@ import {
   idempotencyRecord,
   isIdempotencyRace,
 } from '#shared/idempotency.ts';
+import { newId } from '#shared/ids.ts';
 import { appendChange, type Change } from '#shared/outbox.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
@@ -19,7 +20,8 @@ import type { Live } from './live/live.ts';
 import { noSuchTrace } from './noSuchTrace.ts';
 import { limits } from './otlp/attributes.ts';
 import type { RejectedSpan } from './otlp/readRequest.ts';
-import type { ReportedSpan } from './otlp/span.ts';
+import { failureOf, type ReportedSpan } from './otlp/span.ts';
+import { tellReported } from './reported.ts';
 import type { TraceRow } from './rows.ts';
 import { isKept, isSampled, type SamplingRule } from './sampling.ts';
 import { writeDetail } from './store/spanDetail.ts';
@@ -210,13 +212,21 @@ async function store(tx: SqlTransaction, items: readonly IngestItem[], sampling:
         .map(([group, spans]) => ({
           trace: traces.get(group.key)!,
           spans,
-          outcome: group.open === null ? null : outcomeOf(spans),
+          outcome: group.open === null ? failureOf(spans) : outcomeOf(spans),
         })),
     );
-    const rows = [...made.values(), ...counted];
-    const owners = rows.map((row) => groups.get(`${row.tenantId}/${row.id}`)!.spans[0]!.item);
-    const changes = rows.map((row, at): Change => {
-      const { principal, traceparent } = items[owners[at]!]!.scope;
+    const ownerOf = (row: TraceRow) => groups.get(`${row.tenantId}/${row.id}`)!.spans[0]!.item;
+    // Those of one caller are told together.
+    const reported = [...Map.groupBy(made.values(), ownerOf)].flatMap(([owner, rows]) =>
+      tellReported(newId(), rows).map((event) => ({ owner, event, tenantId: rows[0]!.tenantId })),
+    );
+    const owners = [...reported.map(({ owner }) => owner), ...counted.map(ownerOf)];
+    const ofMade = reported.map(({ owner, event, tenantId }): Change => {
+      const { principal, traceparent } = items[owner]!.scope;
+      return { tenantId, actor: principal.subject, traceparent, events: [event] };
+    });
+    const ofCounted = counted.map((row): Change => {
+      const { principal, traceparent } = items[ownerOf(row)]!.scope;
       const isEnd = row.finishedAt !== null && traces.get(`${row.tenantId}/${row.id}`)!.finishedAt === null;
       const type = isEnd ? 'trace.ended' : 'trace.spans.added';
       return {
@@ -232,7 +242,7 @@ async function store(tx: SqlTransaction, items: readonly IngestItem[], sampling:
       const { tenantId, subject } = scope.principal;
       return [{ tenantId, actor: subject, events: [], idempotency: idempotencyRecord(call, result) }];
     });
-    const appended = await appendChange(tx, 'trace', [...changes, ...records]);
+    const appended = await appendChange(tx, 'trace', [...ofMade, ...ofCounted, ...records]);
     const events = new Map<number, EventRow[]>();
     appended.forEach((event, at) => {
       const own = events.get(owners[at]!);

@@ -24,25 +24,32 @@ const baggage = text({ max: 8_192 }).refine((value) => parseBaggage(value) !== n
 const severity = z.string().toLowerCase().pipe(z.enum(traceSeverities));
 const correlationId = text({ min: 1, max: 200 });
 
-export const createTrace = z.object({
-  contextId: id,
-  planId: id.nullish(),
-  name: text({ min: 1, max: 255 }),
-  type: z.string().toLowerCase().pipe(z.enum(traceTypes)).default('execution'),
-  severity: severity.nullish(),
-  traceparent: text({ max: 200 }).nullish(),
-  b3: header.nullish(),
-  b3Headers: b3Headers.nullish(),
-  uberTraceId: header.nullish(),
-  tracestate: text({ max: 512 })
-    .refine((value) => parseTracestate(value) !== null, 'expected a W3C tracestate')
-    .nullish(),
-  baggage: baggage.nullish(),
-  correlationId: correlationId.nullish(),
-  serviceName: serviceName.nullish(),
-  tags: tags.nullish(),
-  samplingRate: z.number().gt(0).max(1).nullish(),
-});
+export const createTrace = z
+  .object({
+    contextId: id,
+    planId: id.nullish(),
+    taskId: id.nullish(),
+    name: text({ min: 1, max: 255 }),
+    type: z.string().toLowerCase().pipe(z.enum(traceTypes)).default('execution'),
+    severity: severity.nullish(),
+    traceparent: text({ max: 200 }).nullish(),
+    b3: header.nullish(),
+    b3Headers: b3Headers.nullish(),
+    uberTraceId: header.nullish(),
+    tracestate: text({ max: 512 })
+      .refine((value) => parseTracestate(value) !== null, 'expected a W3C tracestate')
+      .nullish(),
+    baggage: baggage.nullish(),
+    correlationId: correlationId.nullish(),
+    serviceName: serviceName.nullish(),
+    tags: tags.nullish(),
+    samplingRate: z.number().gt(0).max(1).nullish(),
+    begin: z.boolean(),
+  })
+  .refine(({ planId, taskId }) => taskId == null || planId != null, {
+    path: ['taskId'],
+    message: 'expected a planId beside it',
+  });
 
 /** What stands is replaced by what is given; null and what is left out change nothing. */
 export const patchTrace = z.object({
@@ -78,4 +85,5 @@ export const metric = z.object({
     .refine((dimensions) => Object.keys(dimensions).length <= 32, 'expected at most 32 dimensions')
     .nullish(),
   at: z.date().nullish(),
+  windowMs: z.number().positive().max(31_622_400_000).nullish(),
 });

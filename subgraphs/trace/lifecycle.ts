@@ -17,11 +17,17 @@ import { findTraces, lockTrace, tagsOf, traceColumns } from './store/traces.ts';
 /** How long after its end a trace still takes what comes, ms. */
 export const graceMs = 60_000;
 
+/** @throws {GOVERNANCE_LOCKED} {INVALID_STATE} where it is archived. */
+export function requireKept(trace: TraceRow): void {
+  requireUnlocked(trace);
+  if (trace.archivedAt !== null)
+    throw new PlatformError('INVALID_STATE', 'the trace is archived', { path: ['traceId'] });
+}
+
 /** @throws {GOVERNANCE_LOCKED} {INVALID_STATE} where it ended more than a minute ago, or is archived. */
 export function requireTaking(trace: TraceRow): void {
-  const { status, finishedAt, archivedAt } = trace;
-  requireUnlocked(trace);
-  if (archivedAt !== null) throw new PlatformError('INVALID_STATE', 'the trace is archived', { path: ['traceId'] });
+  const { status, finishedAt } = trace;
+  requireKept(trace);
   if (finishedAt !== null && Date.now() - finishedAt.getTime() > graceMs)
     throw new PlatformError('INVALID_STATE', `the trace is ${status.toUpperCase()}`, { path: ['traceId'] });
 }
@@ -32,6 +38,8 @@ export type Outcome = 'completed' | 'failed' | 'cancelled';
 interface Told {
   readonly trace: TraceRow;
   readonly told: Readonly<Record<string, unknown>>;
+  /** Whether the change has ended the trace, which is told as well. @default false */
+  readonly isEnd?: boolean;
   /** What live metrics are to count of it. */
   readonly noted?: Noted;
 }
@@ -49,9 +57,14 @@ export function createLifecycle({ sql }: ModuleRuntime, once: Once, live: Live) 
       call,
       async write(tx) {
         const result = await write(tx);
-        const { trace: row, told, ...more } = 'told' in result ? result : { trace: result, told: {} };
-        noted = 'noted' in more ? more.noted : undefined;
-        const events = [{ streamId: row.id, type, data: { trace: row, ...told }, tags: tagsOf(row) }];
+        const told: Told = 'told' in result ? result : { trace: result, told: {} };
+        const { trace: row } = told;
+        noted = told.noted;
+        const tags = tagsOf(row);
+        const events = [
+          { streamId: row.id, type, data: { trace: row, ...told.told }, tags },
+          ...(told.isEnd === true ? [{ streamId: row.id, type: 'trace.ended', data: { trace: row }, tags }] : []),
+        ];
         const audit = [{ action: type, resource: 'Trace', resourceId: row.id }];
         return { row, response: { traceId: row.id }, changes: [{ events, audit }] };
       },
@@ -89,6 +102,12 @@ export function createLifecycle({ sql }: ModuleRuntime, once: Once, live: Live) 
           throw new PlatformError('INVALID_STATE_TRANSITION', `the trace is ${current.status.toUpperCase()} already`, {
             path: ['traceId'],
           });
+        if (current.status === 'pending' && outcome !== 'cancelled')
+          throw new PlatformError(
+            'INVALID_STATE_TRANSITION',
+            `expected CANCELLED for a trace that has not begun, got ${outcome.toUpperCase()}`,
+            { path: ['outcome'] },
+          );
         if (outcome === 'completed' && current.spanCount === 0 && !(await hasEvent(tx, current)))
           throw new PlatformError('INVALID_STATE', 'expected a trace with a span or an event to complete, got none', {
             path: ['outcome'],

@@ -3,6 +3,7 @@ import type { Principal } from '#shared/principal.ts';
 import { viewerOf, visibleCondition } from './access.ts';
 import type { TraceEventRow, TraceRow } from './rows.ts';
 import { historyColumns } from './store/history.ts';
+import { metricColumns, type StoredMetric } from './store/metrics.ts';
 import { traceColumns } from './store/traces.ts';
 
 /** Traces of a context or of a plan, newest first. */
@@ -37,5 +38,24 @@ export function eventsOfTrace(tenantId: string): ChildList<TraceEventRow> {
       { column: 'position', type: 'bigint', keyOf: ({ position }) => position },
     ],
     conditions: (parameters) => [`tenant_id = $${parameters.push(tenantId)}`],
+  };
+}
+
+/** Figures of a trace as they were recorded, those of one name or all, the latest first. */
+export function metricsOfTrace(tenantId: string, name: string | null): ChildList<StoredMetric> {
+  return {
+    list: 'trace metrics',
+    columns: metricColumns,
+    from: () => 'trace.metric',
+    parent: { type: 'uuid', condition: 'trace_id = k.parent' },
+    sort: [
+      { column: 'at', type: 'timestamptz', keyOf: ({ at }) => at.toISOString() },
+      { column: 'ordinal', type: 'bigint', keyOf: ({ ordinal }) => ordinal },
+    ],
+    descending: true,
+    conditions: (parameters) => [
+      `tenant_id = $${parameters.push(tenantId)}`,
+      ...(name === null ? [] : [`name = $${parameters.push(name)}`]),
+    ],
   };
 }

@@ -6,7 +6,7 @@ import { keepVisible, noteListAccess, viewerOf } from './access.ts';
 import { findAlerts } from './alerts/alerts.ts';
 import { type AlertRow, alertTag } from './alerts/rows.ts';
 import { traceCodec } from './codec.ts';
-import { eventsOfTrace, tracesBelow } from './lists.ts';
+import { eventsOfTrace, metricsOfTrace, tracesBelow } from './lists.ts';
 import { findCorrelations } from './records/correlate.ts';
 import { recordTypes } from './records/kinds.ts';
 import { errorsOf, findRecords, toDecision } from './records/read.ts';
@@ -27,6 +27,17 @@ function ofTraces<Value>(fetch: (traces: readonly TraceRow[]) => Promise<readonl
 
 export function createTraceLoaders({ sql, keyedSql, learn }: TraceService, scope: RequestScope) {
   const { tenantId } = scope.principal;
+  const spans = new DataLoader<TraceRow, readonly TraceSpanRow[], string>(
+    async (traces) => {
+      const byTrace = Map.groupBy(
+        await findSpansOf(sql, scope.principal.tenantId, traces),
+        ({ traceRowId }) => traceRowId,
+      );
+      return traces.map(({ id }) => byTrace.get(id) ?? []);
+    },
+    { cacheKeyFn: ({ id }) => id, maxBatchSize: 50 },
+  );
+
   return {
     trace: createRowLoader<string, TraceRow>({
       scope,
@@ -44,24 +55,14 @@ export function createTraceLoaders({ sql, keyedSql, learn }: TraceService, scope
       keyOf: (row) => row.id,
       tagOf: () => alertTag,
     }),
-    spans: new DataLoader<TraceRow, readonly TraceSpanRow[], string>(
-      async (traces) => {
-        const byTrace = Map.groupBy(
-          await findSpansOf(sql, scope.principal.tenantId, traces),
-          ({ traceRowId }) => traceRowId,
-        );
-        return traces.map(({ id }) => byTrace.get(id) ?? []);
-      },
-      { cacheKeyFn: ({ id }) => id, maxBatchSize: 50 },
-    ),
+    spans,
     errors: ofTraces(async (traces) => {
       const ids = traces.map(({ id }) => id);
-      const [recorded, spans] = await Promise.all([
+      const [recorded, ofEach] = await Promise.all([
         findRecords(sql, tenantId, ids, recordTypes.error),
-        findSpansOf(sql, tenantId, traces),
+        Promise.all(traces.map((trace) => spans.load(trace))),
       ]);
-      const spansOf = Map.groupBy(spans, ({ traceRowId }) => traceRowId);
-      return traces.map((trace) => errorsOf(trace, recorded.get(trace.id) ?? [], spansOf.get(trace.id) ?? []));
+      return traces.map((trace, at) => errorsOf(trace, recorded.get(trace.id) ?? [], ofEach[at]!));
     }),
     decisions: ofTraces(async (traces) => {
       const ids = traces.map(({ id }) => id);
@@ -99,5 +100,6 @@ export function createTraceLoaders({ sql, keyedSql, learn }: TraceService, scope
     contextTraces: createChildPageLoader(sql, () => tracesBelow('context_id', scope.principal)),
     planTraces: createChildPageLoader(sql, () => tracesBelow('plan_id', scope.principal)),
     events: createChildPageLoader(sql, () => eventsOfTrace(scope.principal.tenantId)),
+    metrics: createChildPageLoader(sql, (name: string | null) => metricsOfTrace(scope.principal.tenantId, name)),
   };
 }

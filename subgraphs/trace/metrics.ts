@@ -13,7 +13,7 @@ import type { TraceRow } from './rows.ts';
 import { denialsMetric, failuresMetric, findSecurityAnomalies, type SecuritySearch } from './security.ts';
 import { findEarlierMetrics, findMetricFigures, findMetrics, insertMetrics } from './store/metrics.ts';
 import { findRolledFigures, rawFrom } from './store/rollups.ts';
-import { lockTrace, traceColumns } from './store/traces.ts';
+import { begun, lockTrace, traceColumns } from './store/traces.ts';
 
 const stepSeconds = { second: 1, minute: 60, hour: 3_600, day: 86_400 } as const;
 export type Granularity = keyof typeof stepSeconds;
@@ -34,6 +34,23 @@ export interface AnomalySearch extends TimeRange {
 }
 
 const ranks: Readonly<Record<AnomalySeverity, number>> = { CRITICAL: 0, HIGH: 1, MEDIUM: 2, LOW: 3 };
+
+/** How far apart anomalies of a trace may lie to be told together, ms. */
+const affectedWithinMs = 300_000;
+
+/** Beside each, the metrics of its trace that were off at the same time, its own first. */
+function withAffected<Found extends { readonly traceId: string; readonly metric: string; readonly at: Date }>(
+  anomalies: readonly Found[],
+): readonly (Found & { readonly affectedMetrics: string[] })[] {
+  const byTrace = Map.groupBy(anomalies, ({ traceId }) => traceId);
+  return anomalies.map((anomaly) => {
+    const { traceId, metric, at } = anomaly;
+    const near = byTrace
+      .get(traceId)!
+      .filter((other) => Math.abs(other.at.getTime() - at.getTime()) <= affectedWithinMs);
+    return { ...anomaly, affectedMetrics: [...new Set([metric, ...near.map((other) => other.metric)])] };
+  });
+}
 
 /** Figures that are reported of traces, and what they say. */
 export function createMetrics({ sql, config }: ModuleRuntime, change: ChangeTrace) {
@@ -67,7 +84,10 @@ export function createMetrics({ sql, config }: ModuleRuntime, change: ChangeTrac
             `metrics.${at}.at: expected a time of the last ${config.TRACE_METRIC_DAYS} days`,
             { path: ['metrics', at, 'at'] },
           );
-        return { ...rest, unit: rest.unit ?? null, dimensions: rest.dimensions ?? {}, at: taken ?? new Date() };
+        return {
+          ...{ ...rest, unit: rest.unit ?? null, dimensions: rest.dimensions ?? {} },
+          ...{ windowMs: rest.windowMs ?? null, at: taken ?? new Date() },
+        };
       });
       return change(scope, call, 'trace.metrics.recorded', async (tx) => {
         const trace = await lockTrace(tx, scope.principal.tenantId, traceId);
@@ -76,7 +96,7 @@ export function createMetrics({ sql, config }: ModuleRuntime, change: ChangeTrac
         requireTaking(trace);
         const ordinals = await insertMetrics(tx, trace, metrics);
         const [row] = (await tx.unsafe(
-          `UPDATE trace.trace SET revision = revision + 1, updated_at = now() WHERE tenant_id = $1 AND id = $2 RETURNING ${traceColumns}`,
+          `UPDATE trace.trace SET revision = revision + 1, updated_at = now(), status = ${begun} WHERE tenant_id = $1 AND id = $2 RETURNING ${traceColumns}`,
           [trace.tenantId, trace.id],
           { prepare: true },
         )) as unknown as TraceRow[];
@@ -146,7 +166,6 @@ export function createMetrics({ sql, config }: ModuleRuntime, change: ChangeTrac
         const baseline = baselines.get(`${row.name}/${row.unit ?? ''}`) ?? null;
         const found = anomalyOf(row, baseline);
         if (found === null) return [];
-        if (!wanted(found)) return [];
         const { deviation, recommendations, ...anomaly } = found;
         const { name, ...place } = row;
         return [
@@ -161,7 +180,9 @@ export function createMetrics({ sql, config }: ModuleRuntime, change: ChangeTrac
           },
         ];
       });
-      return [...ofMetrics, ...(await securityAnomalies(search)).filter(wanted)]
+      const found = withAffected([...ofMetrics, ...(await securityAnomalies(search))]);
+      return found
+        .filter(wanted)
         .sort(
           (a, b) =>
             ranks[a.severity] - ranks[b.severity] ||

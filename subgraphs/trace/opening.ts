@@ -19,7 +19,7 @@ import { traceIdHexOf, traceIdOf } from './ids/traceIds.ts';
 import type { CreateTrace } from './inputs.ts';
 import type { Live } from './live/live.ts';
 import { noSuchTrace } from './noSuchTrace.ts';
-import type { ReportedSpan } from './otlp/span.ts';
+import { failureOf, type ReportedSpan } from './otlp/span.ts';
 import type { TraceRow } from './rows.ts';
 import { writeDetail } from './store/spanDetail.ts';
 import { arrayText, findTraces, tagsOf, traceColumns } from './store/traces.ts';
@@ -60,7 +60,10 @@ export function createOpening(runtime: ModuleRuntime, contexts: Contexts, live: 
         throw error;
       });
       for (const { trace, rootSpan } of opened)
-        live.note(trace, { started: true, spans: rootSpan === null ? [] : [rootSpan] });
+        live.note(trace, {
+          ...{ started: true, ended: trace.finishedAt !== null },
+          spans: rootSpan === null ? [] : [rootSpan],
+        });
       const scopeOf = new Map(items.map(({ id, scope }) => [id, scope]));
       await Promise.all(events.map((event) => runtime.publisher.published([event], scopeOf.get(event.streamId)!)));
       return results;
@@ -77,7 +80,12 @@ export function createOpening(runtime: ModuleRuntime, contexts: Contexts, live: 
           path: ['input', broken],
         });
       const parent = readPropagation(input)?.reference ?? null;
-      if (input.planId != null) await contexts.requirePlan(scope.principal, input.planId, input.contextId);
+      if (input.planId != null)
+        await contexts.requirePlan(scope.principal, {
+          planId: input.planId,
+          contextId: input.contextId,
+          taskId: input.taskId ?? null,
+        });
       const id = parent ? traceIdOf(parent.traceId) : newId();
       return batcher.add({ ...item, id, w3cId: parent?.traceId ?? traceIdHexOf(id) });
     },
@@ -145,7 +153,7 @@ async function write(
   await insertSpans(tx, rooted);
   for (const row of await countSpans(
     tx,
-    rooted.map(({ trace, span }) => ({ trace, spans: [span], outcome: null })),
+    rooted.map(({ trace, span }) => ({ trace, spans: [span], outcome: failureOf([span]) })),
   ))
     made.set(`${row.tenantId}/${row.id}`, row);
   const repeated = new Map<string, TraceRow>();
@@ -175,7 +183,10 @@ async function write(
         tenantId: row.tenantId,
         actor: scope.principal.subject,
         traceparent: scope.traceparent,
-        events: [{ streamId: row.id, type: 'trace.created', data: { trace: row }, tags: tagsOf(row) }],
+        events: ['trace.created', ...(row.finishedAt === null ? [] : ['trace.ended'])].map((type) => ({
+          ...{ streamId: row.id, type },
+          ...{ data: { trace: row }, tags: tagsOf(row) },
+        })),
         audit: [{ action: 'trace.created', resource: 'Trace', resourceId: row.id }],
         idempotency: idempotencyRecord(call, { traceId: row.id }),
       };
@@ -191,11 +202,11 @@ async function insertTraces(tx: SqlTransaction, items: readonly Prepared[]): Pro
   if (items.length === 0) return [];
   return (await tx.unsafe(
     `INSERT INTO trace.trace (tenant_id, id, w3c_id, context_id, plan_id, name, status, created_by, tracestate, baggage,
-       correlation_id, type, severity, service_name, tags, sampling_rate)
-     SELECT a, b, c, d, e, f, 'running', g, h, i, j, k, l, m, n::text[], o
+       correlation_id, type, severity, service_name, tags, sampling_rate, task_id)
+     SELECT a, b, c, d, e, f, q, g, h, i, j, k, l, m, n::text[], o, p
      FROM unnest($1::text::text[], $2::text::uuid[], $3::text::text[], $4::text::uuid[], $5::text::uuid[], $6::text::text[], $7::text::text[],
-       $8::text::text[], $9::text::text[], $10::text::text[], $11::text::text[], $12::text::text[], $13::text::text[], $14::text::text[], $15::text::float8[])
-       AS t(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o)
+       $8::text::text[], $9::text::text[], $10::text::text[], $11::text::text[], $12::text::text[], $13::text::text[], $14::text::text[], $15::text::float8[],
+       $16::text::uuid[], $17::text::text[]) AS t(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q)
      ON CONFLICT DO NOTHING RETURNING ${traceColumns}`,
     [
       textArray(items.map(({ scope }) => scope.principal.tenantId)),
@@ -213,6 +224,8 @@ async function insertTraces(tx: SqlTransaction, items: readonly Prepared[]): Pro
       textArray(items.map(({ input, rootSpan }) => input.serviceName ?? rootSpan?.service ?? null)),
       textArray(items.map(({ input }) => arrayText(input.tags ?? []))),
       plainArray(items.map(({ input }) => input.samplingRate ?? 1)),
+      plainArray(items.map(({ input }) => input.taskId ?? null)),
+      plainArray(items.map(({ input }) => (input.begin ? 'running' : 'pending'))),
     ],
     { prepare: true },
   )) as unknown as TraceRow[];

@@ -11,7 +11,7 @@ import * as inputs from './inputs.ts';
 import type { TraceRow } from './rows.ts';
 import { findEarlierDurations, findOperationFigures, findTotals } from './store/figures.ts';
 import { linkingTo } from './store/links.ts';
-import { findSpans } from './store/spans.ts';
+import { findSpansOf } from './store/spans.ts';
 import {
   findTraces,
   listTraces,
@@ -109,7 +109,7 @@ export function createQueries(sql: Sql, learn: Learn) {
       const ids = candidates.map(({ id }) => id);
       const traces = await keepVisible(sql, scope, ids, { read: Promise.resolve(candidates), learn });
       await noteListAccess(sql, scope);
-      const spans = (await Promise.all(traces.map((trace) => findSpans(sql, trace)))).flat();
+      const spans = await findSpansOf(sql, scope.principal.tenantId, traces);
       const idOf = new Map(traces.map((trace) => [trace.w3cId, trace.id]));
       const whole = assemble(spans, (w3cId) => idOf.get(w3cId)!);
       if (!whole) return null;

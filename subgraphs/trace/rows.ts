@@ -7,6 +7,7 @@ import type { TraceCorrelation } from './records/correlate.ts';
 import type { RecordedDecision, RecordedError } from './records/read.ts';
 import type { StoredSnapshot } from './records/snapshots.ts';
 import type { Segment } from './segments.ts';
+import type { StoredMetric } from './store/metrics.ts';
 
 export const traceTypes = [
   'execution',
@@ -31,6 +32,7 @@ export interface TraceRow {
   readonly w3cId: string;
   readonly contextId: string | null;
   readonly planId: string | null;
+  readonly taskId: string | null;
   readonly name: string;
   readonly status: TraceStatusValue;
   readonly correlationId: string | null;
@@ -93,6 +95,7 @@ export type TraceDecisionRow = RecordedDecision;
 export type TraceErrorRow = RecordedError;
 export type TraceSnapshotRow = StoredSnapshot & { readonly changedKeys: readonly string[] | null };
 export type TraceSegmentRow = Segment;
+export type TraceMetricRow = StoredMetric;
 
 export interface TraceSpanRow extends ReportedSpan {
   readonly late: boolean;

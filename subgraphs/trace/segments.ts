@@ -10,7 +10,7 @@ export interface Segment {
   readonly id: string;
   readonly traceId: string;
   readonly label: string;
-  readonly status: 'RUNNING' | 'COMPLETED' | 'FAILED';
+  readonly status: Uppercase<ReturnType<typeof statusOf>>;
   readonly stepId: string | null;
   readonly attempt: number | null;
   readonly agentId: string | null;
@@ -27,7 +27,18 @@ export function segmentIdOf(traceId: string, { spanId, service, attributes }: Tr
   return typeof imported === 'string' ? imported : derivedId(`segment ${traceId} ${spanId}`);
 }
 
-export function statusOf({ endNs, status }: TraceSpanRow): 'running' | 'completed' | 'failed' {
+/** Attribute of a span that says of its segment what times and status of a span cannot. */
+export const segmentStatusKey = 'segment.status';
+const saidStatuses = ['pending', 'cancelled', 'skipped'] as const;
+
+/** What a segment's status is called where no span's times and status say it. */
+export function saidStatusOf(status: unknown): (typeof saidStatuses)[number] | null {
+  return saidStatuses.find((said) => said === status) ?? null;
+}
+
+export function statusOf({ endNs, status, attributes }: TraceSpanRow) {
+  const said = saidStatusOf(attributes[segmentStatusKey]);
+  if (said !== null) return said;
   if (endNs === null) return 'running';
   return status === 'error' ? 'failed' : 'completed';
 }

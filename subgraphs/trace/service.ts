@@ -93,7 +93,7 @@ export function createTraceService(runtime: ModuleRuntime) {
   const lifecycle = createLifecycle(runtime, once, live);
   const changeSpan = createSpanChanges(lifecycle.change);
   const changes = createTraceChanges(lifecycle.change);
-  const recording = createRecording(runtime, { change: lifecycle.change, once, find, callOf });
+  const recording = createRecording(runtime, { change: lifecycle.change, once, find, callOf, analysisOf });
   const metrics = createMetrics(runtime, lifecycle.change);
   const queries = createQueries(sql, contexts.learn);
   const removal = createRemoval(once);
@@ -131,6 +131,19 @@ export function createTraceService(runtime: ModuleRuntime) {
     const [row] = await keepVisible(keyedSql, scope, ids, { read, learn: contexts.learn });
     scope.readTags.add(`Trace:${traceId}`);
     return row ?? null;
+  }
+
+  /** @param options.withSimilar whether it is set beside similar runs: without, there is no comparison. */
+  async function analysisOf(scope: RequestScope, traceId: string, { withSimilar }: { readonly withSimilar: boolean }) {
+    const trace = await find(scope, traceId);
+    if (!trace) return null;
+    const hours = runtime.config.TRACE_BASELINE_HOURS;
+    const [spans, earlier] = await Promise.all([findSpans(sql, trace), findEarlierRuns(sql, trace, hours)]);
+    const root = withSimilar ? findRoot(spans) : null;
+    return analyse(spans, {
+      baselineP50Ms: earlier.length === 0 ? null : quantile(earlier, 0.5),
+      similar: root && (await findSimilarRuns(sql, trace, root, { spans, hours })),
+    });
   }
 
   return {
@@ -184,18 +197,7 @@ export function createTraceService(runtime: ModuleRuntime) {
     acknowledgeAlert: (scope: RequestScope, alertId: string, key: GivenKey) =>
       alerts.acknowledge(scope, alertId, callOf(scope, key, 'acknowledgeTraceAlert', { alertId })),
 
-    /** @param options.withSimilar whether it is set beside similar runs: without, there is no comparison. */
-    async analysis(scope: RequestScope, traceId: string, { withSimilar }: { readonly withSimilar: boolean }) {
-      const trace = await find(scope, traceId);
-      if (!trace) return null;
-      const hours = runtime.config.TRACE_BASELINE_HOURS;
-      const [spans, earlier] = await Promise.all([findSpans(sql, trace), findEarlierRuns(sql, trace, hours)]);
-      const root = withSimilar ? findRoot(spans) : null;
-      return analyse(spans, {
-        baselineP50Ms: earlier.length === 0 ? null : quantile(earlier, 0.5),
-        similar: root && (await findSimilarRuns(sql, trace, root, { spans, hours })),
-      });
-    },
+    analysis: analysisOf,
 
     async exportOtlp(scope: RequestScope, traceId: string) {
       const trace = await find(scope, traceId);

@@ -8,11 +8,11 @@ import { requireUnlocked } from './governance.ts';
 import type { ChangeTrace } from './lifecycle.ts';
 import { noSuchTrace } from './noSuchTrace.ts';
 import { limits } from './otlp/attributes.ts';
-import type { SpanEvent, SpanStatusValue } from './otlp/span.ts';
+import { failureOf, type SpanEvent, type SpanStatusValue } from './otlp/span.ts';
 import type { TraceRow, TraceSpanRow } from './rows.ts';
 import { writeDetail } from './store/spanDetail.ts';
 import { findSpan } from './store/spans.ts';
-import { lockTrace, traceColumns } from './store/traces.ts';
+import { begun, lockTrace, traceColumns } from './store/traces.ts';
 
 export interface SpanChange {
   readonly traceId: string;
@@ -43,7 +43,9 @@ export function createSpanChanges(change: ChangeTrace) {
       if (!span) throw new PlatformError('NOT_FOUND', 'no such span', { path: ['spanId'] });
       const next = patched(span, patch);
       const row = await write(tx, trace, span, next);
-      return patch.endNs === undefined ? row : { trace: row, told: {}, noted: { endedSpans: [next] } };
+      const isEnd = row.finishedAt !== null;
+      const ended = patch.endNs === undefined ? {} : { endedSpans: [next] };
+      return { trace: row, told: {}, isEnd, noted: { ...ended, ended: isEnd } };
     });
 }
 
@@ -91,8 +93,16 @@ async function write(tx: SqlTransaction, trace: TraceRow, before: TraceSpanRow, 
   const failed = (status: SpanStatusValue) => (status === 'error' ? 1 : 0);
   const [row] = (await tx.unsafe(
     `UPDATE trace.trace SET error_count = error_count + $3::int, end_ns = greatest(end_ns, $4::bigint),
-       revision = revision + 1, updated_at = now() WHERE tenant_id = $1 AND id = $2 RETURNING ${traceColumns}`,
-    [trace.tenantId, trace.id, failed(span.status) - failed(before.status), span.endNs ?? span.startNs],
+       revision = revision + 1, updated_at = now(), status = coalesce($5::text, ${begun}),
+       finished_at = CASE WHEN $5::text IS NOT NULL THEN now() END
+     WHERE tenant_id = $1 AND id = $2 RETURNING ${traceColumns}`,
+    [
+      trace.tenantId,
+      trace.id,
+      failed(span.status) - failed(before.status),
+      span.endNs ?? span.startNs,
+      failureOf([span]),
+    ],
     { prepare: true },
   )) as unknown as TraceRow[];
   return row!;

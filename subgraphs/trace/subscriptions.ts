@@ -19,6 +19,14 @@ const alertChanges: Readonly<Record<string, string>> = {
   'trace.alert.resolved': 'RESOLVED',
 };
 
+/** What an event says was done to its trace. */
+function operationOf(type: string): 'START' | 'RECORD' | 'ANALYZE' | 'ARCHIVE' | 'UPDATE' {
+  if (type === 'trace.created') return 'START';
+  if (type === 'trace.analyzed') return 'ANALYZE';
+  if (type === 'trace.archived' || type === 'trace.unarchived') return 'ARCHIVE';
+  return /^trace\.(span|spans|events|metrics)\./.test(type) ? 'RECORD' : 'UPDATE';
+}
+
 /** True of a context that only some see, who the principal is none of. */
 function isClosedTo(principal: Principal, access: AlertAccess | null, contextId: string | null | undefined): boolean {
   return (
@@ -111,6 +119,7 @@ export const traceSubscriptions: Readonly<Record<string, StreamSubscription>> = 
         cursor: encodeCursor(event.streamId, sequence),
         sequence,
         type: event.type,
+        operation: operationOf(event.type),
         traceId: event.streamId,
         timestamp: event.createdAt,
         actor: event.actor,

@@ -1,8 +1,8 @@
 import type { EventRow } from '#shared/events.ts';
 import { appendChange, type Change } from '#shared/outbox.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
-import { keeper } from './history/targets.ts';
 import { derivedId } from './ids/traceIds.ts';
+import { keeper } from './keeper.ts';
 import type { TraceRow } from './rows.ts';
 import { tagsOf, traceColumns } from './store/traces.ts';
 

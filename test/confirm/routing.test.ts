@@ -171,14 +171,14 @@ describe.each(modes)('approvers by role, %s', (mode) => {
     expect(decided[mutation]!['userErrors']).toEqual([]);
     const standing = await until(async () => {
       const { userRoles } = await ask(
-        'query ($id: ID!) { userRoles(subjectId: $id, first: 50) { nodes { id status approval statusReason } } }',
+        'query ($id: ID!) { userRoles(subjectId: $id, first: 50) { nodes { id status approval { confirmId confirm { id status } } statusReason } } }',
         { id: 'newcomer' },
       );
       return userRoles!
         ['nodes']!.filter((one) => one['id'] === id && String(one['status']) !== 'PENDING')
         .map((one) => one)[0];
     });
-    expect(standing).toMatchObject({ status, approval: { confirmId } });
+    expect(standing).toMatchObject({ status, approval: { confirmId, confirm: { id: confirmId } } });
     if (status === 'REVOKED') expect(standing['statusReason']).toContain('so be it');
   });
 
@@ -190,7 +190,7 @@ describe.each(modes)('approvers by role, %s', (mode) => {
     const { id } = await assign(guarded, 'candidate');
     const standing = await until(async () => {
       const { userRoles } = await ask(
-        'query ($id: ID!) { userRoles(subjectId: $id, first: 50) { nodes { id status statusReason approval } } }',
+        'query ($id: ID!) { userRoles(subjectId: $id, first: 50) { nodes { id status statusReason approval { required status } } } }',
         { id: 'candidate' },
       );
       return userRoles!
@@ -200,7 +200,7 @@ describe.each(modes)('approvers by role, %s', (mode) => {
     expect(standing).toMatchObject({
       status: 'REVOKED',
       statusReason: 'nobody may decide the step approval; who asks cannot',
-      approval: { required: true, status: 'rejected' },
+      approval: { required: true, status: 'REJECTED' },
     });
     const { confirms } = await ask('query ($id: ID!) { confirms(filter: { targetId: $id }) { totalCount } }', { id });
     expect(confirms).toEqual({ totalCount: 0 });

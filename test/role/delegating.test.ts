@@ -21,7 +21,7 @@ const delegate = (by: Principal, delegateId: string, more: Readonly<Record<strin
         ...more,
       },
     },
-    selection: 'delegation { id status approval statusReason }',
+    selection: 'delegation { id status approval { required status confirmId } statusReason }',
   });
 const change = (field: string, delegationId: string, by: Principal) =>
   rig.mutate(by, field, '$delegationId: ID!', { variables: { delegationId }, selection: 'delegation { id status }' });
@@ -178,7 +178,7 @@ test('a delegation that needs an approval waits for it and gives nothing before'
   const held = await rig.hold('pia', roleId);
   const pia = principal('pia');
   const first = await delegate(pia, 'quin', { reason: 'holidays' });
-  expect(first['delegation']).toMatchObject({ status: 'PENDING', approval: { required: true, status: 'pending' } });
+  expect(first['delegation']).toMatchObject({ status: 'PENDING', approval: { required: true, status: 'PENDING' } });
   const id = idOf(first);
   const [asked] = await rig.stream(id);
   expect(asked).toMatchObject({

@@ -132,7 +132,7 @@ export async function openRoleRig(environment: Readonly<Record<string, string>> 
   const assign = (principal: Principal, input: Readonly<Record<string, unknown>>) =>
     mutate(principal, 'assignRole', '$input: AssignRoleInput!', {
       variables: { input },
-      selection: 'assignment { id status version expiresAt approval } existed warnings',
+      selection: 'assignment { id status version expiresAt approval { required status confirmId } } existed warnings',
     });
 
   return {

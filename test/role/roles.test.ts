@@ -61,6 +61,7 @@ test('names are unique in their scope, and a key answers its first call again', 
 test('what makes no sense is refused by a code of its own, and nothing is stored', async () => {
   const before = await countRoles();
   const code = { resourceType: 'plan', actions: ['read'], conditions: { expression: 'process.exit(1)' } };
+  const size = { attribute: 'resource.size', operator: 'LT' };
   const refused: readonly (readonly [object, string])[] = [
     [{ name: 'Not a name' }, 'VALIDATION_FAILED'],
     [{ name: 'code', permissions: [code] }, 'INVALID_PERMISSION'],
@@ -72,7 +73,23 @@ test('what makes no sense is refused by a code of its own, and nothing is stored
       { name: 'zone', permissions: [{ ...code, conditions: { timeBased: { timezone: 'Mars/Base' } } }] },
       'INVALID_PERMISSION',
     ],
-    [{ name: 'odd', permissions: [{ ...code, conditions: { script: 'x' } }] }, 'VALIDATION_FAILED'],
+    [
+      {
+        name: 'twice',
+        constraints: {
+          limits: [
+            { attribute: 'size', max: 1 },
+            { attribute: 'size', max: 2 },
+          ],
+        },
+      },
+      'VALIDATION_FAILED',
+    ],
+    [
+      { name: 'deep', permissions: [{ ...code, conditions: { attributes: [{ ...size, value: { script: 'x' } }] } }] },
+      'VALIDATION_FAILED',
+    ],
+    [{ name: 'bare', permissions: [{ ...code, conditions: { attributes: [size] } }] }, 'INVALID_PERMISSION'],
     [{ name: 'words', permissions: [allow('plan', 'read it')] }, 'VALIDATION_FAILED'],
     [{ name: 'orphan', parents: [{ roleId: rig.openContext() }] }, 'ROLE_NOT_FOUND'],
     [{ name: 'system', roleType: 'SYSTEM' }, 'SYSTEM_ROLE_IMMUTABLE'],
@@ -86,6 +103,113 @@ test('what makes no sense is refused by a code of its own, and nothing is stored
     ]);
   }
   expect(await countRoles()).toBe(before);
+  const odd = { name: 'odd', permissions: [{ ...code, conditions: { script: 'x' } }] };
+  await expect(rig.createRole(admin, odd)).rejects.toThrow('script');
+});
+
+test('conditions, scope, approvals, constraints and attributes are answered as they were given', async () => {
+  const contextId = rig.openContext();
+  const conditions = {
+    timeBased: { start: '08:00', end: '18:00', timezone: 'Europe/Berlin', daysOfWeek: [1, 2, 3] },
+    locationBased: {
+      allowedIpRanges: ['10.0.0.0/8'],
+      geo: { countries: ['DE'], within: { latitude: 53.5, longitude: 10, radiusKm: 20 } },
+    },
+    contextBased: {
+      requiredAttributes: [
+        { attribute: 'mfa', value: null },
+        { attribute: 'subject.team', value: ['a', 'b'] },
+      ],
+      forbiddenAttributes: [{ attribute: 'subject.state', value: 'banned' }],
+    },
+    attributes: [
+      { attribute: 'resource.name', operator: 'STARTS_WITH', value: 'x' },
+      { attribute: 'resource.size', operator: 'EXISTS', value: null },
+    ],
+    minClearance: 'TOP_SECRET',
+    expression: 'subject.level > 1',
+  };
+  const permission = {
+    ...allow('plan', 'update'),
+    scope: { contextIds: [contextId], planIds: null, relation: 'ASSIGNED' },
+    conditions,
+    approvalRequired: { forActions: ['update'], threshold: 2, approverRoles: ['board'] },
+  };
+  const constraints = {
+    resourceTypes: ['plan'],
+    resourceIds: null,
+    actions: null,
+    contextIds: [contextId],
+    planIds: null,
+    limits: [{ attribute: 'amount', max: 12.5 }],
+    conditions: null,
+  };
+  const attributes = {
+    securityClearance: 'SECRET',
+    department: 'it',
+    seniority: 'LEAD',
+    certificationRequirements: ['iso27001'],
+    custom: { region: 'north', floor: 3 },
+  };
+  const parent = await rig.role({ name: 'typedparent' });
+  const edge = { ...conditions, locationBased: null, contextBased: null, timeBased: null, minClearance: null };
+  const roleId = await rig.role({
+    name: 'typed',
+    permissions: [permission],
+    parents: [{ roleId: parent, type: 'CONDITIONAL', conditions: edge }],
+    constraints,
+    attributes,
+  });
+  const fields = `timeBased { start end timezone daysOfWeek }
+    locationBased { allowedIpRanges geo { countries within { latitude longitude radiusKm } } }
+    contextBased { requiredAttributes { attribute value } forbiddenAttributes { attribute value } }
+    attributes { attribute operator value } minClearance expression`;
+  const { role } = await rig.ask(
+    admin,
+    `query ($id: ID!) { role(roleId: $id) {
+      permissions { scope { contextIds planIds relation } conditions { ${fields} } approvalRequired { forActions threshold approverRoles } }
+      parents { conditions { ${fields} } }
+      constraints { resourceTypes resourceIds actions contextIds planIds limits { attribute max } conditions { ${fields} } }
+      attributes { securityClearance department seniority certificationRequirements custom } } }`,
+    { id: roleId },
+  );
+  const { scope, approvalRequired } = permission;
+  expect(role).toEqual({
+    permissions: [{ scope, conditions, approvalRequired }],
+    parents: [{ conditions: edge }],
+    constraints,
+    attributes,
+  });
+});
+
+test('what must be there, and what must not, decides', async () => {
+  const roleId = await rig.role({
+    name: 'attested',
+    permissions: [
+      {
+        ...allow('trace', 'update'),
+        conditions: {
+          contextBased: {
+            requiredAttributes: [{ attribute: 'mfa' }],
+            forbiddenAttributes: [{ attribute: 'resource.state', value: ['sealed', 'gone'] }],
+          },
+        },
+      },
+    ],
+  });
+  await rig.hold('attestor', roleId);
+  const ask = (environment: object, attributes: object) =>
+    rig.check(admin, {
+      subjectId: 'attestor',
+      action: 'update',
+      resource: { type: 'trace', attributes },
+      environment,
+    });
+  expect(await ask({ mfa: true }, { state: 'open' })).toMatchObject({ decision: 'PERMIT' });
+  expect(await ask({}, { state: 'open' })).toMatchObject({ reason: 'condition_failed:required.mfa' });
+  expect(await ask({ mfa: true }, { state: 'sealed' })).toMatchObject({
+    reason: 'condition_failed:forbidden.resource.state',
+  });
 });
 
 test('a cycle, a sixth parent and an eleventh level are refused', async () => {

@@ -3,8 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { baselineOf, deviationOf } from '../../subgraphs/trace/analysis/baseline.ts';
 import { bottlenecks } from '../../subgraphs/trace/analysis/bottlenecks.ts';
 import { correctClockSkew } from '../../subgraphs/trace/analysis/clockSkew.ts';
+import { concurrencyOf } from '../../subgraphs/trace/analysis/concurrency.ts';
 import { criticalPath } from '../../subgraphs/trace/analysis/criticalPath.ts';
 import { errorOrigins } from '../../subgraphs/trace/analysis/errorOrigins.ts';
+import { operationTimes } from '../../subgraphs/trace/analysis/operationTimes.ts';
 import { gradeOf, scoreOf } from '../../subgraphs/trace/analysis/score.ts';
 import { selfTime } from '../../subgraphs/trace/analysis/selfTime.ts';
 import { serviceMap } from '../../subgraphs/trace/analysis/serviceMap.ts';
@@ -200,4 +202,46 @@ describe('figures', () => {
     expect(deviationOf(30, flat)).toMatchObject({ method: 'Z_SCORE', anomalous: true });
     expect(deviationOf(30, baselineOf([1, 2])!)).toBeNull();
   });
+});
+
+describe('concurrency', () => {
+  it('counts spans that work themselves, neither waiting for one they called nor over', () => {
+    // The root works 0-10 and 90-100; two calls side by side, of which the second calls one more.
+    const spans = [
+      span('root', null, 0, 100),
+      span('one', 'root', 10, 60),
+      span('two', 'root', 20, 90),
+      span('three', 'two', 30, 40),
+    ];
+    expect(concurrencyOf(buildTree(spans)!)).toEqual({ max: 2, mean: 1.4, parallelShare: 0.4 });
+  });
+
+  it('is what self times add up to, and at most the number of spans', () => {
+    fc.assert(
+      fc.property(anySpans, (spans) => {
+        const tree = buildTree(spans)!;
+        const total = tree.root.span.end - tree.root.span.start;
+        const { max, mean, parallelShare } = concurrencyOf(tree);
+        expect(max).toBeLessThanOrEqual(tree.nodes.length);
+        expect(mean).toBeLessThanOrEqual(
+          Math.max(max, total <= 0 ? 1 : 0) * Math.max(1, spread(tree.nodes) / total || 1) + 1e-9,
+        );
+        expect(parallelShare).toBeGreaterThanOrEqual(0);
+        expect(parallelShare).toBeLessThanOrEqual(1);
+      }),
+    );
+  });
+});
+
+const spread = (nodes: readonly { readonly span: AnalysedSpan }[]) =>
+  Math.max(...nodes.map(({ span: { end } }) => end)) - Math.min(...nodes.map(({ span: { start } }) => start));
+
+it('operations of a trace are told by what they took themselves', () => {
+  const call = (id: string, start: number, end: number, failed = false) =>
+    span(id, 'root', start, end, { service: 'b', operation: 'call', failed });
+  const tree = buildTree([span('root', null, 0, 100), call('x', 0, 10), call('y', 10, 40), call('z', 40, 90, true)])!;
+  expect(operationTimes(tree)).toEqual([
+    { service: 'b', operation: 'call', count: 3, failed: 1, p50Ms: 30, p95Ms: 50, p99Ms: 50, selfMs: 90 },
+    { service: 'a', operation: 'root', count: 1, failed: 0, p50Ms: 100, p95Ms: 100, p99Ms: 100, selfMs: 10 },
+  ]);
 });

@@ -56,10 +56,17 @@ describe('a trace of one’s own', () => {
     ];
     expect((await rig.ask(alice, add, { id, spans })).addSpans).toMatchObject({ accepted: 2, known: 0, rejected: [] });
     expect((await rig.ask(alice, add, { id, spans })).addSpans).toMatchObject({ accepted: 0, known: 2 });
-    const { endTrace } = await rig.ask(alice, end, { id, outcome: 'FAILED' });
-    expect(endTrace.trace).toMatchObject({ status: 'FAILED' });
+    // Its root span has failed, and the trace with it.
+    const { endTrace } = await rig.ask(alice, end, { id, outcome: 'COMPLETED' });
+    expect(endTrace.userErrors).toMatchObject([{ code: 'INVALID_STATE_TRANSITION' }]);
     const { trace } = await rig.ask(alice, read, { id });
-    expect(trace).toMatchObject({ spanCount: 2, errorCount: 2, startTimeUnixNano: ns(0), endTimeUnixNano: ns(1_070) });
+    expect(trace).toMatchObject({
+      status: 'FAILED',
+      spanCount: 2,
+      errorCount: 2,
+      startTimeUnixNano: ns(0),
+      endTimeUnixNano: ns(1_070),
+    });
     expect(trace.spans[1]).toMatchObject({ service: 'b', status: 'ERROR', attributes: { password: '***', n: 3 } });
 
     const { traceAnalysis } = await rig.ask(

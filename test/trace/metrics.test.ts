@@ -50,6 +50,49 @@ const base = Math.floor(Date.now() / (60 * minute)) * 60 * minute - 2 * 60 * min
 const at = (minutes: number) => new Date(base + minutes * minute).toISOString();
 
 describe('metrics of a trace', () => {
+  it('are listed as they were recorded, the latest first, page by page', async () => {
+    const id = await newTrace();
+    const ago = (minutes: number) => new Date(base - minutes * minute).toISOString();
+    const payload = await record(id, [
+      { name: 'queue', value: 3, unit: 'jobs', at: ago(3), windowMs: 60_000, dimensions: { host: 'a' } },
+      { name: 'load', type: 'HISTOGRAM', value: 0.5, at: ago(2) },
+      { name: 'queue', type: 'COUNTER', value: 4, unit: 'jobs', at: ago(1) },
+    ]);
+    expect(payload.userErrors).toEqual([]);
+    const list = async (more: object, who = alice) =>
+      (
+        await rig.ask(
+          who,
+          `query($id: ID!, $name: String, $first: Int, $after: String) { trace(traceId: $id) {
+             metrics(name: $name, first: $first, after: $after) { totalCount nodes { name type value unit dimensions windowMs at } pageInfo { hasNextPage endCursor } } } }`,
+          { id, ...more },
+        )
+      ).trace?.metrics;
+    const first = await list({ first: 2 });
+    expect(first).toMatchObject({
+      totalCount: 3,
+      nodes: [
+        { name: 'queue', type: 'COUNTER', value: 4, windowMs: null, at: ago(1) },
+        { name: 'load', type: 'HISTOGRAM', unit: null, dimensions: {} },
+      ],
+      pageInfo: { hasNextPage: true },
+    });
+    const oldest = {
+      name: 'queue',
+      type: 'GAUGE',
+      value: 3,
+      unit: 'jobs',
+      dimensions: { host: 'a' },
+      windowMs: 60_000,
+    };
+    expect((await list({ first: 2, after: first.pageInfo.endCursor })).nodes).toEqual([{ ...oldest, at: ago(3) }]);
+    expect(await list({ name: 'load' })).toMatchObject({ totalCount: 1, nodes: [{ value: 0.5 }] });
+    expect(await list({}, stranger)).toBeUndefined();
+    const refused = await record(id, [{ name: 'queue', value: 1, windowMs: 0 }]);
+    expect(refused.userErrors).toMatchObject([{ code: 'VALIDATION_FAILED', path: ['metrics', '0', 'windowMs'] }]);
+    expect((await list({})).totalCount).toBe(3);
+  });
+
   it('are read back in steps, in sums and as trends', async () => {
     const id = await newTrace();
     const rising = Array.from({ length: 10 }, (_none, n) => ({
@@ -164,13 +207,14 @@ describe('metrics of a trace', () => {
       (
         await rig.ask(
           who,
-          'query($filter: TraceAnomalyFilter) { anomalies(filter: $filter) { traceId metric value type severity method baselineP50 confidence } }',
+          'query($filter: TraceAnomalyFilter) { anomalies(filter: $filter) { traceId metric affectedMetrics value type severity method baselineP50 confidence } }',
           { filter },
         )
       ).anomalies;
     const reply = {
       traceId: id,
       metric: 'reply',
+      affectedMetrics: ['reply', 'cpu'],
       value: 900,
       type: 'PERFORMANCE_DEGRADATION',
       severity: 'CRITICAL',
@@ -181,6 +225,7 @@ describe('metrics of a trace', () => {
     const cpu = {
       traceId: id,
       metric: 'cpu',
+      affectedMetrics: ['cpu', 'reply'],
       value: 97,
       type: 'RESOURCE_EXHAUSTION',
       severity: 'HIGH',
@@ -191,7 +236,7 @@ describe('metrics of a trace', () => {
     expect(await find({ traceId: id })).toEqual([reply, cpu]);
     expect(await find({ severity: ['HIGH'] })).toEqual([cpu]);
     expect(await find({ type: ['ERROR_SPIKE'] })).toEqual([]);
-    expect(await find({ metric: 'reply' })).toEqual([reply]);
+    expect(await find({ metric: 'reply' })).toEqual([{ ...reply, affectedMetrics: ['reply'] }]);
     expect(await find({}, stranger)).toEqual([]);
     // Nothing was reported in the last minute.
     expect(await find({ from: ago(1), to: ago(0) })).toEqual([]);

@@ -124,7 +124,11 @@ describe('spans', () => {
     const id = await newTrace();
     const link = { traceId: 'aaaabbbbccccddddeeeeffff00001111', spanId: b };
     const spans = [
-      span(a, null, 0, null, { events: [{ name: 'begun', timeUnixNano: ns(1) }], links: [link], attributes: { n: 1 } }),
+      span(a, '00000000000000ff', 0, null, {
+        events: [{ name: 'begun', timeUnixNano: ns(1) }],
+        links: [link],
+        attributes: { n: 1 },
+      }),
     ];
     const first = await rig.ask(alice, add, { id, spans, key: 'k' });
     expect(first.addSpans.accepted).toBe(1);

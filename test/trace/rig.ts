@@ -40,7 +40,7 @@ export async function openTraceRig(
   const contexts = new Map<string, string | null>();
   /** What contexts say beside that. */
   const states = new Map<string, object>();
-  const plans = new Map<string, string>();
+  const plans = new Map<string, { readonly context: { readonly id: string }; readonly steps: { id: string }[] }>();
   /** Confirms as the graph tells them, by id. */
   const confirms = new Map<
     string,
@@ -54,8 +54,7 @@ export async function openTraceRig(
       if (String(document).includes('CitedConfirm'))
         return { data: { confirm: confirms.get(id) ?? null } as never, errors: [] };
       if (String(document).includes('plan(')) {
-        const context = plans.get(`${tenantId}/${id}`);
-        return { data: { plan: context === undefined ? null : { context: { id: context } } } as never, errors: [] };
+        return { data: { plan: plans.get(`${tenantId}/${id}`) ?? null } as never, errors: [] };
       }
       const owner = contexts.get(`${tenantId}/${id}`);
       if (owner === undefined || (owner !== null && owner !== subject))
@@ -96,9 +95,9 @@ export async function openTraceRig(
     /** What the graph says of a context beside its owner and visibility. */
     setState: (contextId: string, state: object, tenantId = 'one') =>
       void states.set(`${tenantId}/${contextId}`, state),
-    openPlan(contextId: string, tenantId = 'one'): string {
+    openPlan(contextId: string, tenantId = 'one', steps: readonly string[] = []): string {
       const id = newId();
-      plans.set(`${tenantId}/${id}`, contextId);
+      plans.set(`${tenantId}/${id}`, { context: { id: contextId }, steps: steps.map((step) => ({ id: step })) });
       return id;
     },
     openContext(tenantId = 'one', owner: string | null = null, id = newId()): string {

@@ -19530,6 +19530,7 @@ export const TraceScalarFieldEnum = {
   w3cId: 'w3cId',
   contextId: 'contextId',
   planId: 'planId',
+  taskId: 'taskId',
   name: 'name',
   status: 'status',
   correlationId: 'correlationId',
@@ -19627,7 +19628,8 @@ export const TraceMetricScalarFieldEnum = {
   type: 'type',
   value: 'value',
   unit: 'unit',
-  dimensions: 'dimensions'
+  dimensions: 'dimensions',
+  windowMs: 'windowMs'
 } as const
 
 export type TraceMetricScalarFieldEnum = (typeof TraceMetricScalarFieldEnum)[keyof typeof TraceMetricScalarFieldEnum]

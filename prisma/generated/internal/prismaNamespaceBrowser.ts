@@ -3800,6 +3800,7 @@ export const TraceScalarFieldEnum = {
   w3cId: 'w3cId',
   contextId: 'contextId',
   planId: 'planId',
+  taskId: 'taskId',
   name: 'name',
   status: 'status',
   correlationId: 'correlationId',
@@ -3897,7 +3898,8 @@ export const TraceMetricScalarFieldEnum = {
   type: 'type',
   value: 'value',
   unit: 'unit',
-  dimensions: 'dimensions'
+  dimensions: 'dimensions',
+  windowMs: 'windowMs'
 } as const
 
 export type TraceMetricScalarFieldEnum = (typeof TraceMetricScalarFieldEnum)[keyof typeof TraceMetricScalarFieldEnum]

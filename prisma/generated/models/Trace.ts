@@ -52,6 +52,7 @@ export type TraceMinAggregateOutputType = {
   w3cId: string | null
   contextId: string | null
   planId: string | null
+  taskId: string | null
   name: string | null
   status: string | null
   correlationId: string | null
@@ -80,6 +81,7 @@ export type TraceMaxAggregateOutputType = {
   w3cId: string | null
   contextId: string | null
   planId: string | null
+  taskId: string | null
   name: string | null
   status: string | null
   correlationId: string | null
@@ -108,6 +110,7 @@ export type TraceCountAggregateOutputType = {
   w3cId: number
   contextId: number
   planId: number
+  taskId: number
   name: number
   status: number
   correlationId: number
@@ -161,6 +164,7 @@ export type TraceMinAggregateInputType = {
   w3cId?: true
   contextId?: true
   planId?: true
+  taskId?: true
   name?: true
   status?: true
   correlationId?: true
@@ -189,6 +193,7 @@ export type TraceMaxAggregateInputType = {
   w3cId?: true
   contextId?: true
   planId?: true
+  taskId?: true
   name?: true
   status?: true
   correlationId?: true
@@ -217,6 +222,7 @@ export type TraceCountAggregateInputType = {
   w3cId?: true
   contextId?: true
   planId?: true
+  taskId?: true
   name?: true
   status?: true
   correlationId?: true
@@ -335,6 +341,7 @@ export type TraceGroupByOutputType = {
   w3cId: string
   contextId: string | null
   planId: string | null
+  taskId: string | null
   name: string
   status: string
   correlationId: string | null
@@ -389,6 +396,7 @@ export type TraceWhereInput = {
   w3cId?: Prisma.StringFilter<"Trace"> | string
   contextId?: Prisma.UuidNullableFilter<"Trace"> | string | null
   planId?: Prisma.UuidNullableFilter<"Trace"> | string | null
+  taskId?: Prisma.UuidNullableFilter<"Trace"> | string | null
   name?: Prisma.StringFilter<"Trace"> | string
   status?: Prisma.StringFilter<"Trace"> | string
   correlationId?: Prisma.StringNullableFilter<"Trace"> | string | null
@@ -420,6 +428,7 @@ export type TraceOrderByWithRelationInput = {
   w3cId?: Prisma.SortOrder
   contextId?: Prisma.SortOrderInput | Prisma.SortOrder
   planId?: Prisma.SortOrderInput | Prisma.SortOrder
+  taskId?: Prisma.SortOrderInput | Prisma.SortOrder
   name?: Prisma.SortOrder
   status?: Prisma.SortOrder
   correlationId?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -455,6 +464,7 @@ export type TraceWhereUniqueInput = Prisma.AtLeast<{
   w3cId?: Prisma.StringFilter<"Trace"> | string
   contextId?: Prisma.UuidNullableFilter<"Trace"> | string | null
   planId?: Prisma.UuidNullableFilter<"Trace"> | string | null
+  taskId?: Prisma.UuidNullableFilter<"Trace"> | string | null
   name?: Prisma.StringFilter<"Trace"> | string
   status?: Prisma.StringFilter<"Trace"> | string
   correlationId?: Prisma.StringNullableFilter<"Trace"> | string | null
@@ -486,6 +496,7 @@ export type TraceOrderByWithAggregationInput = {
   w3cId?: Prisma.SortOrder
   contextId?: Prisma.SortOrderInput | Prisma.SortOrder
   planId?: Prisma.SortOrderInput | Prisma.SortOrder
+  taskId?: Prisma.SortOrderInput | Prisma.SortOrder
   name?: Prisma.SortOrder
   status?: Prisma.SortOrder
   correlationId?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -525,6 +536,7 @@ export type TraceScalarWhereWithAggregatesInput = {
   w3cId?: Prisma.StringWithAggregatesFilter<"Trace"> | string
   contextId?: Prisma.UuidNullableWithAggregatesFilter<"Trace"> | string | null
   planId?: Prisma.UuidNullableWithAggregatesFilter<"Trace"> | string | null
+  taskId?: Prisma.UuidNullableWithAggregatesFilter<"Trace"> | string | null
   name?: Prisma.StringWithAggregatesFilter<"Trace"> | string
   status?: Prisma.StringWithAggregatesFilter<"Trace"> | string
   correlationId?: Prisma.StringNullableWithAggregatesFilter<"Trace"> | string | null
@@ -556,6 +568,7 @@ export type TraceCreateInput = {
   w3cId: string
   contextId?: string | null
   planId?: string | null
+  taskId?: string | null
   name: string
   status: string
   correlationId?: string | null
@@ -587,6 +600,7 @@ export type TraceUncheckedCreateInput = {
   w3cId: string
   contextId?: string | null
   planId?: string | null
+  taskId?: string | null
   name: string
   status: string
   correlationId?: string | null
@@ -618,6 +632,7 @@ export type TraceUpdateInput = {
   w3cId?: Prisma.StringFieldUpdateOperationsInput | string
   contextId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   planId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  taskId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   name?: Prisma.StringFieldUpdateOperationsInput | string
   status?: Prisma.StringFieldUpdateOperationsInput | string
   correlationId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -649,6 +664,7 @@ export type TraceUncheckedUpdateInput = {
   w3cId?: Prisma.StringFieldUpdateOperationsInput | string
   contextId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   planId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  taskId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   name?: Prisma.StringFieldUpdateOperationsInput | string
   status?: Prisma.StringFieldUpdateOperationsInput | string
   correlationId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -680,6 +696,7 @@ export type TraceCreateManyInput = {
   w3cId: string
   contextId?: string | null
   planId?: string | null
+  taskId?: string | null
   name: string
   status: string
   correlationId?: string | null
@@ -711,6 +728,7 @@ export type TraceUpdateManyMutationInput = {
   w3cId?: Prisma.StringFieldUpdateOperationsInput | string
   contextId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   planId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  taskId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   name?: Prisma.StringFieldUpdateOperationsInput | string
   status?: Prisma.StringFieldUpdateOperationsInput | string
   correlationId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -742,6 +760,7 @@ export type TraceUncheckedUpdateManyInput = {
   w3cId?: Prisma.StringFieldUpdateOperationsInput | string
   contextId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   planId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  taskId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   name?: Prisma.StringFieldUpdateOperationsInput | string
   status?: Prisma.StringFieldUpdateOperationsInput | string
   correlationId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -778,6 +797,7 @@ export type TraceCountOrderByAggregateInput = {
   w3cId?: Prisma.SortOrder
   contextId?: Prisma.SortOrder
   planId?: Prisma.SortOrder
+  taskId?: Prisma.SortOrder
   name?: Prisma.SortOrder
   status?: Prisma.SortOrder
   correlationId?: Prisma.SortOrder
@@ -819,6 +839,7 @@ export type TraceMaxOrderByAggregateInput = {
   w3cId?: Prisma.SortOrder
   contextId?: Prisma.SortOrder
   planId?: Prisma.SortOrder
+  taskId?: Prisma.SortOrder
   name?: Prisma.SortOrder
   status?: Prisma.SortOrder
   correlationId?: Prisma.SortOrder
@@ -847,6 +868,7 @@ export type TraceMinOrderByAggregateInput = {
   w3cId?: Prisma.SortOrder
   contextId?: Prisma.SortOrder
   planId?: Prisma.SortOrder
+  taskId?: Prisma.SortOrder
   name?: Prisma.SortOrder
   status?: Prisma.SortOrder
   correlationId?: Prisma.SortOrder
@@ -896,6 +918,7 @@ export type TraceSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = 
   w3cId?: boolean
   contextId?: boolean
   planId?: boolean
+  taskId?: boolean
   name?: boolean
   status?: boolean
   correlationId?: boolean
@@ -927,6 +950,7 @@ export type TraceSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensi
   w3cId?: boolean
   contextId?: boolean
   planId?: boolean
+  taskId?: boolean
   name?: boolean
   status?: boolean
   correlationId?: boolean
@@ -958,6 +982,7 @@ export type TraceSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensi
   w3cId?: boolean
   contextId?: boolean
   planId?: boolean
+  taskId?: boolean
   name?: boolean
   status?: boolean
   correlationId?: boolean
@@ -989,6 +1014,7 @@ export type TraceSelectScalar = {
   w3cId?: boolean
   contextId?: boolean
   planId?: boolean
+  taskId?: boolean
   name?: boolean
   status?: boolean
   correlationId?: boolean
@@ -1014,7 +1040,7 @@ export type TraceSelectScalar = {
   ordinal?: boolean
 }
 
-export type TraceOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "w3cId" | "contextId" | "planId" | "name" | "status" | "correlationId" | "tracestate" | "baggage" | "startNs" | "endNs" | "spanCount" | "errorCount" | "revision" | "createdAt" | "createdBy" | "updatedAt" | "finishedAt" | "type" | "severity" | "protocol" | "governance" | "serviceName" | "tags" | "samplingRate" | "archivedAt" | "ordinal", ExtArgs["result"]["trace"]>
+export type TraceOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "w3cId" | "contextId" | "planId" | "taskId" | "name" | "status" | "correlationId" | "tracestate" | "baggage" | "startNs" | "endNs" | "spanCount" | "errorCount" | "revision" | "createdAt" | "createdBy" | "updatedAt" | "finishedAt" | "type" | "severity" | "protocol" | "governance" | "serviceName" | "tags" | "samplingRate" | "archivedAt" | "ordinal", ExtArgs["result"]["trace"]>
 
 export type $TracePayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "Trace"
@@ -1028,6 +1054,10 @@ export type $TracePayload<ExtArgs extends runtime.Types.Extensions.InternalArgs 
     w3cId: string
     contextId: string | null
     planId: string | null
+    /**
+     * The step of the plan that it is about as a whole.
+     */
+    taskId: string | null
     name: string
     status: string
     /**
@@ -1506,6 +1536,7 @@ export interface TraceFieldRefs {
   readonly w3cId: Prisma.FieldRef<"Trace", 'String'>
   readonly contextId: Prisma.FieldRef<"Trace", 'String'>
   readonly planId: Prisma.FieldRef<"Trace", 'String'>
+  readonly taskId: Prisma.FieldRef<"Trace", 'String'>
   readonly name: Prisma.FieldRef<"Trace", 'String'>
   readonly status: Prisma.FieldRef<"Trace", 'String'>
   readonly correlationId: Prisma.FieldRef<"Trace", 'String'>

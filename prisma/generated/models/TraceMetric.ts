@@ -29,11 +29,13 @@ export type AggregateTraceMetric = {
 export type TraceMetricAvgAggregateOutputType = {
   ordinal: number | null
   value: number | null
+  windowMs: number | null
 }
 
 export type TraceMetricSumAggregateOutputType = {
   ordinal: bigint | null
   value: number | null
+  windowMs: number | null
 }
 
 export type TraceMetricMinAggregateOutputType = {
@@ -45,6 +47,7 @@ export type TraceMetricMinAggregateOutputType = {
   type: string | null
   value: number | null
   unit: string | null
+  windowMs: number | null
 }
 
 export type TraceMetricMaxAggregateOutputType = {
@@ -56,6 +59,7 @@ export type TraceMetricMaxAggregateOutputType = {
   type: string | null
   value: number | null
   unit: string | null
+  windowMs: number | null
 }
 
 export type TraceMetricCountAggregateOutputType = {
@@ -68,6 +72,7 @@ export type TraceMetricCountAggregateOutputType = {
   value: number
   unit: number
   dimensions: number
+  windowMs: number
   _all: number
 }
 
@@ -75,11 +80,13 @@ export type TraceMetricCountAggregateOutputType = {
 export type TraceMetricAvgAggregateInputType = {
   ordinal?: true
   value?: true
+  windowMs?: true
 }
 
 export type TraceMetricSumAggregateInputType = {
   ordinal?: true
   value?: true
+  windowMs?: true
 }
 
 export type TraceMetricMinAggregateInputType = {
@@ -91,6 +98,7 @@ export type TraceMetricMinAggregateInputType = {
   type?: true
   value?: true
   unit?: true
+  windowMs?: true
 }
 
 export type TraceMetricMaxAggregateInputType = {
@@ -102,6 +110,7 @@ export type TraceMetricMaxAggregateInputType = {
   type?: true
   value?: true
   unit?: true
+  windowMs?: true
 }
 
 export type TraceMetricCountAggregateInputType = {
@@ -114,6 +123,7 @@ export type TraceMetricCountAggregateInputType = {
   value?: true
   unit?: true
   dimensions?: true
+  windowMs?: true
   _all?: true
 }
 
@@ -213,6 +223,7 @@ export type TraceMetricGroupByOutputType = {
   value: number
   unit: string | null
   dimensions: runtime.JsonValue
+  windowMs: number | null
   _count: TraceMetricCountAggregateOutputType | null
   _avg: TraceMetricAvgAggregateOutputType | null
   _sum: TraceMetricSumAggregateOutputType | null
@@ -248,6 +259,7 @@ export type TraceMetricWhereInput = {
   value?: Prisma.FloatFilter<"TraceMetric"> | number
   unit?: Prisma.StringNullableFilter<"TraceMetric"> | string | null
   dimensions?: Prisma.JsonFilter<"TraceMetric">
+  windowMs?: Prisma.FloatNullableFilter<"TraceMetric"> | number | null
 }
 
 export type TraceMetricOrderByWithRelationInput = {
@@ -260,6 +272,7 @@ export type TraceMetricOrderByWithRelationInput = {
   value?: Prisma.SortOrder
   unit?: Prisma.SortOrderInput | Prisma.SortOrder
   dimensions?: Prisma.SortOrder
+  windowMs?: Prisma.SortOrderInput | Prisma.SortOrder
 }
 
 export type TraceMetricWhereUniqueInput = Prisma.AtLeast<{
@@ -276,6 +289,7 @@ export type TraceMetricWhereUniqueInput = Prisma.AtLeast<{
   value?: Prisma.FloatFilter<"TraceMetric"> | number
   unit?: Prisma.StringNullableFilter<"TraceMetric"> | string | null
   dimensions?: Prisma.JsonFilter<"TraceMetric">
+  windowMs?: Prisma.FloatNullableFilter<"TraceMetric"> | number | null
 }, "tenantId_traceId_at_ordinal">
 
 export type TraceMetricOrderByWithAggregationInput = {
@@ -288,6 +302,7 @@ export type TraceMetricOrderByWithAggregationInput = {
   value?: Prisma.SortOrder
   unit?: Prisma.SortOrderInput | Prisma.SortOrder
   dimensions?: Prisma.SortOrder
+  windowMs?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.TraceMetricCountOrderByAggregateInput
   _avg?: Prisma.TraceMetricAvgOrderByAggregateInput
   _max?: Prisma.TraceMetricMaxOrderByAggregateInput
@@ -308,6 +323,7 @@ export type TraceMetricScalarWhereWithAggregatesInput = {
   value?: Prisma.FloatWithAggregatesFilter<"TraceMetric"> | number
   unit?: Prisma.StringNullableWithAggregatesFilter<"TraceMetric"> | string | null
   dimensions?: Prisma.JsonWithAggregatesFilter<"TraceMetric">
+  windowMs?: Prisma.FloatNullableWithAggregatesFilter<"TraceMetric"> | number | null
 }
 
 export type TraceMetricCreateInput = {
@@ -320,6 +336,7 @@ export type TraceMetricCreateInput = {
   value: number
   unit?: string | null
   dimensions: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  windowMs?: number | null
 }
 
 export type TraceMetricUncheckedCreateInput = {
@@ -332,6 +349,7 @@ export type TraceMetricUncheckedCreateInput = {
   value: number
   unit?: string | null
   dimensions: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  windowMs?: number | null
 }
 
 export type TraceMetricUpdateInput = {
@@ -344,6 +362,7 @@ export type TraceMetricUpdateInput = {
   value?: Prisma.FloatFieldUpdateOperationsInput | number
   unit?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   dimensions?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  windowMs?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
 }
 
 export type TraceMetricUncheckedUpdateInput = {
@@ -356,6 +375,7 @@ export type TraceMetricUncheckedUpdateInput = {
   value?: Prisma.FloatFieldUpdateOperationsInput | number
   unit?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   dimensions?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  windowMs?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
 }
 
 export type TraceMetricCreateManyInput = {
@@ -368,6 +388,7 @@ export type TraceMetricCreateManyInput = {
   value: number
   unit?: string | null
   dimensions: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  windowMs?: number | null
 }
 
 export type TraceMetricUpdateManyMutationInput = {
@@ -380,6 +401,7 @@ export type TraceMetricUpdateManyMutationInput = {
   value?: Prisma.FloatFieldUpdateOperationsInput | number
   unit?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   dimensions?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  windowMs?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
 }
 
 export type TraceMetricUncheckedUpdateManyInput = {
@@ -392,6 +414,7 @@ export type TraceMetricUncheckedUpdateManyInput = {
   value?: Prisma.FloatFieldUpdateOperationsInput | number
   unit?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   dimensions?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  windowMs?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
 }
 
 export type TraceMetricTenantIdTraceIdAtOrdinalCompoundUniqueInput = {
@@ -411,11 +434,13 @@ export type TraceMetricCountOrderByAggregateInput = {
   value?: Prisma.SortOrder
   unit?: Prisma.SortOrder
   dimensions?: Prisma.SortOrder
+  windowMs?: Prisma.SortOrder
 }
 
 export type TraceMetricAvgOrderByAggregateInput = {
   ordinal?: Prisma.SortOrder
   value?: Prisma.SortOrder
+  windowMs?: Prisma.SortOrder
 }
 
 export type TraceMetricMaxOrderByAggregateInput = {
@@ -427,6 +452,7 @@ export type TraceMetricMaxOrderByAggregateInput = {
   type?: Prisma.SortOrder
   value?: Prisma.SortOrder
   unit?: Prisma.SortOrder
+  windowMs?: Prisma.SortOrder
 }
 
 export type TraceMetricMinOrderByAggregateInput = {
@@ -438,11 +464,13 @@ export type TraceMetricMinOrderByAggregateInput = {
   type?: Prisma.SortOrder
   value?: Prisma.SortOrder
   unit?: Prisma.SortOrder
+  windowMs?: Prisma.SortOrder
 }
 
 export type TraceMetricSumOrderByAggregateInput = {
   ordinal?: Prisma.SortOrder
   value?: Prisma.SortOrder
+  windowMs?: Prisma.SortOrder
 }
 
 
@@ -457,6 +485,7 @@ export type TraceMetricSelect<ExtArgs extends runtime.Types.Extensions.InternalA
   value?: boolean
   unit?: boolean
   dimensions?: boolean
+  windowMs?: boolean
 }, ExtArgs["result"]["traceMetric"]>
 
 export type TraceMetricSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -469,6 +498,7 @@ export type TraceMetricSelectCreateManyAndReturn<ExtArgs extends runtime.Types.E
   value?: boolean
   unit?: boolean
   dimensions?: boolean
+  windowMs?: boolean
 }, ExtArgs["result"]["traceMetric"]>
 
 export type TraceMetricSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -481,6 +511,7 @@ export type TraceMetricSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.E
   value?: boolean
   unit?: boolean
   dimensions?: boolean
+  windowMs?: boolean
 }, ExtArgs["result"]["traceMetric"]>
 
 export type TraceMetricSelectScalar = {
@@ -493,9 +524,10 @@ export type TraceMetricSelectScalar = {
   value?: boolean
   unit?: boolean
   dimensions?: boolean
+  windowMs?: boolean
 }
 
-export type TraceMetricOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "traceId" | "at" | "ordinal" | "name" | "type" | "value" | "unit" | "dimensions", ExtArgs["result"]["traceMetric"]>
+export type TraceMetricOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "traceId" | "at" | "ordinal" | "name" | "type" | "value" | "unit" | "dimensions" | "windowMs", ExtArgs["result"]["traceMetric"]>
 
 export type $TraceMetricPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "TraceMetric"
@@ -510,6 +542,10 @@ export type $TraceMetricPayload<ExtArgs extends runtime.Types.Extensions.Interna
     value: number
     unit: string | null
     dimensions: runtime.JsonValue
+    /**
+     * How much time before `at` it says something of; null of a moment.
+     */
+    windowMs: number | null
   }, ExtArgs["result"]["traceMetric"]>
   composites: {}
 }
@@ -942,6 +978,7 @@ export interface TraceMetricFieldRefs {
   readonly value: Prisma.FieldRef<"TraceMetric", 'Float'>
   readonly unit: Prisma.FieldRef<"TraceMetric", 'String'>
   readonly dimensions: Prisma.FieldRef<"TraceMetric", 'Json'>
+  readonly windowMs: Prisma.FieldRef<"TraceMetric", 'Float'>
 }
     
 

@@ -100,7 +100,7 @@ function* compileExpectations(expectations: AttributeExpectations | undefined): 
   }
   for (const [attribute, value] of Object.entries(expectations)) {
     const read = compileAttribute(attribute);
-    const operator = Array.isArray(value) ? 'in' : 'eq';
+    const operator = value === null ? 'exists' : Array.isArray(value) ? 'in' : 'eq';
     yield [attribute, (facts) => compare(operator, read(facts), value)];
   }
 }

@@ -5,8 +5,8 @@ import type { TimeWindow } from './timeWindow.ts';
 
 export type Scalar = string | number | boolean;
 
-/** Attribute to the value it must have, or to a list it must be in; or names that must be there. */
-export type AttributeExpectations = readonly string[] | Readonly<Record<string, Scalar | readonly Scalar[]>>;
+/** Attribute to the value it must have, to a list it must be in, or to null where it must be there; or names that must be there. */
+export type AttributeExpectations = readonly string[] | Readonly<Record<string, Scalar | readonly Scalar[] | null>>;
 
 export interface AttributeComparison {
   /** Such as `subject.department`; without a first part of subject, resource or environment it is of the environment. */

@@ -9,6 +9,14 @@ import { defaultInheritanceRules } from '../hierarchy/index.ts';
 import { listInherited } from '../inheritedAssignments.ts';
 import type { Resolvers } from '../resolvers.generated.ts';
 import type { RoleRow, SubjectRow } from '../rows.ts';
+import {
+  shapeApproval,
+  shapeConditions,
+  shapeConstraints,
+  shapePermission,
+  shapeRoleAttributes,
+  shapeSubjectAttributes,
+} from './shapes.ts';
 
 const upper = <Value extends string>(value: Value) => value.toUpperCase() as Uppercase<Value>;
 const at = (ms: number | undefined) => (ms === undefined ? null : new Date(ms).toISOString());
@@ -60,15 +68,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
       planIds: scope.planIds && [...scope.planIds],
     }),
     securityLevel: (row) => upper(row.securityLevel) as never,
-    permissions: (row) =>
-      row.permissions.map(({ actions, effect, validFromMs, expiresAtMs, ...permission }) => ({
-        ...permission,
-        actions: [...actions],
-        effect: upper(effect),
-        validFrom: at(validFromMs),
-        expiresAt: at(expiresAtMs),
-        grantType: expiresAtMs === undefined ? 'DIRECT' : 'TEMPORARY',
-      })),
+    permissions: (row) => row.permissions.map(shapePermission),
     capabilities: (row, _args, context) => capabilitiesOf(row, context),
     capabilityProfiles: (row) =>
       row.capabilityProfiles.map(({ name, level, weight = 1 }) => ({ name, level: upper(level), weight })),
@@ -82,6 +82,8 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
       }));
     },
     parents: (row) => [...row.parents],
+    attributes: ({ attributes }) => shapeRoleAttributes(attributes),
+    constraints: ({ constraints }) => constraints && shapeConstraints(constraints),
     inheritanceRules: ({ inheritanceRules }) => {
       const { mergeStrategy, conflictResolution, maxDepth } = inheritanceRules ?? defaultInheritanceRules;
       return { mergeStrategy: upper(mergeStrategy), conflictResolution: upper(conflictResolution), maxDepth };
@@ -115,6 +117,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     role: ({ roleId }, _args, { loaders }) => loaders.role.load(roleId),
     type: ({ type }) => upper(type),
     excludedPermissions: ({ excludedPermissions = [] }) => [...excludedPermissions],
+    conditions: ({ conditions }) => conditions && shapeConditions(conditions),
   },
   RoleAssignment: {
     __resolveReference: ({ id }, { loaders }) => loaders.assignment.load(id),
@@ -125,6 +128,8 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     type: (row) => upper(row.type) as never,
     status: (row) => upper(row.status),
     assignedAt: (row) => row.createdAt,
+    constraints: ({ constraints }) => constraints && shapeConstraints(constraints),
+    approval: ({ approval }) => approval && shapeApproval(approval),
     activeEverywhere: ({ activeIn }) => activeIn.includes(everywhere),
     activeContextIds: ({ activeIn }) => activeIn.filter((place) => place !== everywhere),
     effectivePermissions: async (row, _args, { service }) => {
@@ -151,11 +156,13 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     delegator: async (row, _args, { loaders }) => (await loaders.subject.load(row.delegatorId))!,
     delegate: async (row, _args, { loaders }) => (await loaders.subject.load(row.delegateId))!,
     permissions: (row) => [...row.permissions],
+    approval: ({ approval }) => approval && shapeApproval(approval),
     status: (row) => upper(row.status) as never,
   },
   Subject: {
     __resolveReference: ({ id }, { loaders }) => loaders.subject.load(id),
     type: (row) => (row.type === null ? null : (upper(row.type) as never)),
+    attributes: ({ attributes }) => shapeSubjectAttributes(attributes),
     capabilities: (row) => row.capabilities.map(capability),
     roles: (row, { filter, ...page }, { loaders, scope }) => {
       scope.readTags.add(`Subject:${row.id}:roles`);

@@ -9,7 +9,7 @@ import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { id, parseInput } from '#shared/validation.ts';
 import { noteListAccess, viewerOf, visibleCondition } from '../access.ts';
-import { keeper } from '../history/targets.ts';
+import { keeper } from '../keeper.ts';
 import { alertEvent, findAccess } from './events.ts';
 import { type AlertRow, alertColumns, alertTag } from './rows.ts';
 import { dedupeMs } from './settle.ts';

@@ -5,7 +5,8 @@ import { appendChange } from '#shared/outbox.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { baselineOf, deviationOf } from '../analysis/baseline.ts';
-import { keeper } from '../history/targets.ts';
+import { keeper } from '../keeper.ts';
+import { reportedTraces, reportedType } from '../reported.ts';
 import type { TraceRow } from '../rows.ts';
 import type { MetricPlace } from '../store/metrics.ts';
 import { alertEvent, findAccess } from './events.ts';
@@ -15,7 +16,7 @@ import { type Sighting, settle } from './settle.ts';
 import { findOpenAlerts, hasEnabledRules, lockEnabledRules, writeAlerts } from './store.ts';
 
 const reported = 'trace.metrics.recorded';
-const types = [reported, 'trace.status.changed', 'trace.ended'];
+const types = [reported, reportedType, 'trace.status.changed', 'trace.ended'];
 
 function reportOf({ tenantId, streamId, data, createdAt }: EventRow): Reported {
   const metrics = (data['metrics'] as MetricPlace | undefined) ?? null;
@@ -24,6 +25,15 @@ function reportOf({ tenantId, streamId, data, createdAt }: EventRow): Reported {
 
 const isEnd = ({ type, data }: EventRow) =>
   type !== reported && (data['trace'] as Partial<TraceRow> | undefined)?.finishedAt != null;
+
+/** Traces whose end an event tells. */
+function endsOf(event: EventRow): readonly Reported[] {
+  if (isEnd(event)) return [reportOf(event)];
+  const { tenantId, createdAt: seenAt } = event;
+  return reportedTraces(event)
+    .filter(({ finishedAt }) => finishedAt !== null)
+    .map(({ id: traceId }) => ({ tenantId, traceId, seenAt, metrics: null }));
+}
 
 /** Scores of values against what was usual before them; null within the threshold, or where there is no telling. */
 async function scoresOf(
@@ -65,7 +75,7 @@ export function createAlertEvaluation({ sql, bus, logger, config, consumerSqlOf 
         ofMetrics!,
         reports.filter(({ metrics }) => metrics !== null),
       )),
-      ...(await findTraceValues(tx, ofTraces!, events.filter(isEnd).map(reportOf))),
+      ...(await findTraceValues(tx, ofTraces!, events.flatMap(endsOf))),
     ].map((value) => ({ value, rule: byId.get(`${value.tenantId}/${value.ruleId}`)! }));
     const compared = values.filter(({ rule }) => rule.comparison === 'deviates');
     const scores = await scoresOf(tx, compared, config.TRACE_BASELINE_HOURS);
@@ -77,7 +87,7 @@ export function createAlertEvaluation({ sql, bus, logger, config, consumerSqlOf 
 
   /** Writes with the consumer's offset: what was evaluated is never evaluated again. */
   async function handle(events: readonly EventRow[], tx: SqlTransaction): Promise<void> {
-    const telling = events.filter((event) => event.type === reported || isEnd(event));
+    const telling = events.filter((event) => event.type === reported || endsOf(event).length > 0);
     if (telling.length === 0) return;
     const rules = await lockEnabledRules(tx, [...new Set(telling.map(({ tenantId }) => tenantId))]);
     if (rules.length === 0) return;

@@ -6,6 +6,7 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { subgraphNames } from '../../names.ts';
 import { isLockedTrace } from '../governance.ts';
 import { traceIdHexOf } from '../ids/traceIds.ts';
+import { keeper } from '../keeper.ts';
 import type { TraceRow } from '../rows.ts';
 import { repeatedDenials } from '../security.ts';
 import { insertHistory, type NewTraceEvent } from '../store/history.ts';
@@ -13,7 +14,7 @@ import { tagsOf, traceColumns } from '../store/traces.ts';
 import { detailOf } from './placement.ts';
 import { writeRunSpans } from './runSpans.ts';
 import { contextsOf } from './streamContexts.ts';
-import { keeper, type Target, targetsOf } from './targets.ts';
+import { type Target, targetsOf } from './targets.ts';
 import { countUnplaced } from './unplaced.ts';
 
 /** Turns every module's events into events of the traces of their contexts and runs. */

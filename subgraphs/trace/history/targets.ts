@@ -5,9 +5,6 @@ import type { TraceStatusValue, TraceTypeValue } from '../rows.ts';
 import { repeatedDenials } from '../security.ts';
 import { type RunChange, runChangeOf } from './runs.ts';
 
-/** Keeps the traces that follow contexts and runs; nobody's subject has this form. */
-export const keeper = 'system:trace';
-
 /** A trace that an event belongs to, and what the event does to it. */
 export interface Target {
   readonly tenantId: string;

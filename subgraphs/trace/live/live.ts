@@ -1,7 +1,7 @@
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { type AlertAccess, findAccess } from '../alerts/events.ts';
-import { keeper } from '../history/targets.ts';
 import { derivedId } from '../ids/traceIds.ts';
+import { keeper } from '../keeper.ts';
 import type { TraceRow } from '../rows.ts';
 import { createGatherer, type LiveWindow, type Noted } from './figures.ts';
 

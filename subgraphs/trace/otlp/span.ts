@@ -18,6 +18,13 @@ export interface SpanLink {
   readonly attributes: Attributes;
 }
 
+/** What a trace ends with by its root span, the one of a report that has no parent, where that has failed; else null. */
+export function failureOf(spans: readonly Pick<ReportedSpan, 'parentSpanId' | 'endNs' | 'status'>[]): 'failed' | null {
+  const tops = spans.filter(({ parentSpanId }) => parentSpanId === null);
+  const [root] = tops;
+  return tops.length === 1 && root!.endNs !== null && root!.status === 'error' ? 'failed' : null;
+}
+
 /** A span as it was reported. Times are nanoseconds since 1970 as decimal text: a double does not hold them. */
 export interface ReportedSpan {
   /** W3C form. */

@@ -4,6 +4,7 @@ export const recordTypes = {
   decision: 'trace.decision',
   snapshot: 'trace.snapshot',
   correlation: 'trace.correlation',
+  analysis: 'trace.analyzed',
 } as const;
 
 export const eventPhases = [

@@ -5,6 +5,7 @@ import type { IdempotentCall } from '#shared/idempotency.ts';
 import type { Once } from '#shared/once.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { id, parseInput } from '#shared/validation.ts';
+import type { analyse } from '../analyse.ts';
 import { pageOfTimeline, stepsOf, timelineOf } from '../execution.ts';
 import type { ChangeTrace } from '../lifecycle.ts';
 import { noSuchTrace } from '../noSuchTrace.ts';
@@ -25,11 +26,20 @@ export interface RecordingDeps {
   readonly change: ChangeTrace;
   readonly once: Once;
   readonly find: (scope: RequestScope, traceId: string) => Promise<TraceRow | null>;
+  /** Null where the trace is unknown, or while no span of it has ended. */
+  readonly analysisOf: (
+    scope: RequestScope,
+    traceId: string,
+    options: { readonly withSimilar: boolean },
+  ) => Promise<ReturnType<typeof analyse>>;
   readonly callOf: (scope: RequestScope, key: GivenKey, operation: string, input: unknown) => IdempotentCall | null;
 }
 
 /** What is told of a trace, and what it comes to. */
-export function createRecording({ sql, graph }: ModuleRuntime, { change, once, find, callOf }: RecordingDeps) {
+export function createRecording(
+  { sql, graph }: ModuleRuntime,
+  { change, once, find, callOf, analysisOf }: RecordingDeps,
+) {
   const records = createRecords(sql, change);
   const snapshots = createSnapshots({ sql, graph }, change);
   const correlate = createCorrelating(sql, once);
@@ -59,6 +69,26 @@ export function createRecording({ sql, graph }: ModuleRuntime, { change, once, f
       const call = callOf(scope, key, 'recordTraceDecision', { traceId, input });
       const { trace, events } = await records.decision(scope, traceId, input, call);
       return { trace, decision: events[0] === undefined ? null : toDecision(events[0]) };
+    },
+
+    /** @throws {NOT_FOUND} {INVALID_STATE} while none of its spans has ended, or where it is archived. */
+    async analyze(scope: RequestScope, traceId: string, key: GivenKey) {
+      const analysis = await analysisOf(scope, traceId, { withSimilar: true });
+      if (analysis === null) {
+        if ((await find(scope, traceId)) === null) throw noSuchTrace();
+        throw new PlatformError('INVALID_STATE', 'expected a trace with a span that has ended, got none', {
+          path: ['traceId'],
+        });
+      }
+      const { durationMs, score, grade, concurrency, spans, bottlenecks, suspectedOrigin, recommendations } = analysis;
+      const summary = {
+        ...{ durationMs, score, grade, concurrency, spans: spans.length, recommendations: recommendations.length },
+        bottlenecks: bottlenecks.slice(0, 3).map(({ spanId, savingMs }) => ({ spanId, savingMs })),
+        ...(suspectedOrigin === null ? {} : { suspectedOrigin: suspectedOrigin.spanId }),
+      };
+      const call = callOf(scope, key, 'analyzeTrace', { traceId });
+      const { trace, events } = await records.analysis(scope, traceId, summary, call);
+      return { analysis, trace, event: events[0] ?? null };
     },
 
     async captureSnapshot(scope: RequestScope, traceId: string, given: unknown, key: GivenKey) {

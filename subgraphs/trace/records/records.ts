@@ -4,11 +4,11 @@ import type { IdempotentCall } from '#shared/idempotency.ts';
 import { newId } from '#shared/ids.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import { derivedId } from '../ids/traceIds.ts';
-import { type ChangeTrace, requireTaking } from '../lifecycle.ts';
+import { type ChangeTrace, requireKept, requireTaking } from '../lifecycle.ts';
 import { maskSecrets } from '../otlp/attributes.ts';
 import type { TraceEventRow, TraceRow } from '../rows.ts';
 import { findEvents, insertHistory } from '../store/history.ts';
-import { traceColumns } from '../store/traces.ts';
+import { begun, traceColumns } from '../store/traces.ts';
 import { requireTrace } from '../traceChanges.ts';
 import { recoveryOf } from './classify.ts';
 import type { GivenDecision, GivenError, GivenEvent } from './inputs.ts';
@@ -23,6 +23,13 @@ export interface NewRecord {
   readonly detail: Readonly<Record<string, unknown>>;
 }
 
+interface RecordOptions {
+  /** Of the event that tells it. */
+  readonly type: string;
+  /** Throws where the trace takes no such record. */
+  readonly requireOpen: (trace: TraceRow) => void;
+}
+
 /** An id that a repeat of the call comes to as well. */
 export function recordIdOf(call: IdempotentCall | null, place = 0): string {
   return call === null ? newId() : derivedId(`record ${call.tenantId} ${call.subject} ${call.key} ${place}`);
@@ -31,7 +38,7 @@ export function recordIdOf(call: IdempotentCall | null, place = 0): string {
 /** The trace has taken something in. */
 export async function touchTrace(tx: SqlTransaction, { tenantId, id }: TraceRow): Promise<TraceRow> {
   const [row] = (await tx.unsafe(
-    `UPDATE trace.trace SET revision = revision + 1, updated_at = now() WHERE tenant_id = $1 AND id = $2 RETURNING ${traceColumns}`,
+    `UPDATE trace.trace SET revision = revision + 1, updated_at = now(), status = ${begun} WHERE tenant_id = $1 AND id = $2 RETURNING ${traceColumns}`,
     [tenantId, id],
     { prepare: true },
   )) as unknown as TraceRow[];
@@ -63,12 +70,13 @@ export function createRecords(sql: Sql, change: ChangeTrace) {
     traceId: string,
     records: readonly NewRecord[],
     call: IdempotentCall | null,
+    { type = 'trace.events.added', requireOpen = requireTaking }: Partial<RecordOptions> = {},
   ): Promise<{ readonly trace: TraceRow; readonly events: readonly TraceEventRow[] }> {
     const { tenantId, subject } = scope.principal;
     const ids = records.map((_record, at) => recordIdOf(call, at));
-    const trace = await change(scope, call, 'trace.events.added', async (tx) => {
+    const trace = await change(scope, call, type, async (tx) => {
       const locked = await requireTrace(tx, scope, { traceId, expectedVersion: null });
-      requireTaking(locked);
+      requireOpen(locked);
       await requireRoom(tx, locked, records.length);
       const now = new Date().toISOString();
       await insertHistory(
@@ -92,6 +100,12 @@ export function createRecords(sql: Sql, change: ChangeTrace) {
   }
 
   return {
+    /** What an analysis came to; it may come long after the end. @throws {GOVERNANCE_LOCKED} {INVALID_STATE} {QUOTA_EXCEEDED} */
+    analysis(scope: RequestScope, traceId: string, detail: NewRecord['detail'], call: IdempotentCall | null) {
+      const options = { type: recordTypes.analysis, requireOpen: requireKept };
+      return record(scope, traceId, [{ type: recordTypes.analysis, occurredAt: null, detail }], call, options);
+    },
+
     events(scope: RequestScope, traceId: string, given: readonly GivenEvent[], call: IdempotentCall | null) {
       const records = given.map(
         ({ phase, name, source, spanId, data, occurredAt }): NewRecord => ({

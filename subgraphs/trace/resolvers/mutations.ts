@@ -96,6 +96,10 @@ export const mutations: MutationResolvers = {
     const kept = await loaders.snapshots.clear(trace).load(trace);
     return { trace, snapshot: kept.find(({ id }) => id === snapshot.id) ?? null, userErrors: [] };
   },
+  analyzeTrace: async (_parent, { traceId, idempotencyKey }, { service, scope }) => ({
+    ...(await service.analyze(scope, traceId, idempotencyKey)),
+    userErrors: [],
+  }),
   correlateTraces: async (_parent, { traceId, input, idempotencyKey }, { service, scope }) => ({
     trace: await service.correlate(scope, traceId, input, idempotencyKey),
     userErrors: [],

@@ -1,5 +1,6 @@
 import { PlatformError } from '#shared/errors.ts';
 import { selectedFields } from '#shared/selectedFields.ts';
+import { parseInput } from '#shared/validation.ts';
 import { lower, readFilter } from '../given.ts';
 import { formatB3 } from '../ids/b3.ts';
 import { parseBaggage } from '../ids/baggage.ts';
@@ -8,10 +9,12 @@ import { readPropagation } from '../ids/propagation.ts';
 import { isSpanIdHex } from '../ids/traceIds.ts';
 import { formatTraceparent } from '../ids/traceparent.ts';
 import { formatTracestate, parseTracestate } from '../ids/tracestate.ts';
+import * as inputs from '../inputs.ts';
 import type { QueryResolvers, TraceSeverity, TraceStatus, TraceType } from '../resolvers.generated.ts';
 
 export const queries: QueryResolvers = {
-  trace: (_parent, { traceId }, { service, scope }) => service.find(scope, traceId),
+  // By the loader, so that what hangs below and leads back finds it read.
+  trace: (_parent, { traceId }, { loaders }) => loaders.trace.load(parseInput(inputs.traceId, traceId, ['traceId'])),
   traces: (_parent, { filter, sort, ...page }, { service, scope }) =>
     service.list(scope, readFilter(filter), lower(sort), page) as never,
   distributedTrace: (_parent, { traceId, externalTraceId, correlationId }, { service, scope }) =>

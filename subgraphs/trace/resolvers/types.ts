@@ -1,10 +1,13 @@
 import { PlatformError } from '#shared/errors.ts';
 import { shapeGovernance } from '#shared/governance.ts';
 import { isId } from '#shared/ids.ts';
+import { parseInput } from '#shared/validation.ts';
 import { noteListAccess } from '../access.ts';
 import { alertState } from '../alerts/rows.ts';
 import type { RequestContext } from '../context.ts';
 import { parseBaggage } from '../ids/baggage.ts';
+import { filterText } from '../inputs.ts';
+import { logsOf } from '../otlp/logs.ts';
 import { phaseOf, recordTypes } from '../records/kinds.ts';
 import { toDecision, toError } from '../records/read.ts';
 import type {
@@ -13,6 +16,7 @@ import type {
   TraceAlertFigure,
   TraceEventCategory,
   TraceEventPhase,
+  TraceMetricType,
   TraceSeverity,
   TraceSpanKind,
   TraceSpanStatus,
@@ -77,6 +81,11 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     archived: ({ archivedAt }) => archivedAt !== null,
     governance: ({ governance }) => shapeGovernance(governance),
     plan: ({ planId }) => (planId === null ? null : { id: planId }),
+    task: ({ planId, taskId }) => (planId === null || taskId === null ? null : { planId, id: taskId }),
+    metrics: ({ id }, { name, ...page }, { loaders }) => {
+      if (name != null) parseInput(filterText, name, ['name']);
+      return loaders.metrics.load(id, name ?? null, page) as never;
+    },
     spans: async (trace, _args, { loaders }) => [...(await loaders.spans.load(trace))],
     errors: async (trace, _args, { loaders }) => [...(await loaders.errors.load(trace))],
     decisions: async (trace, _args, { loaders }) => [...(await loaders.decisions.load(trace))],
@@ -152,6 +161,8 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
       return loaders.planTraces.load(id, null, page) as never;
     },
   },
+  TraceMetric: { type: ({ type }) => type.toUpperCase() as TraceMetricType },
+  TraceMetricConnection: { totalCount: (page) => (page as unknown as { count(): Promise<number> }).count() },
   TraceCorrelation: {
     relatedTrace: ({ relatedTraceId }, _args, { loaders }) => loaders.trace.load(relatedTraceId),
   },
@@ -174,6 +185,11 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     startTimeUnixNano: ({ startNs }) => startNs,
     endTimeUnixNano: ({ endNs }) => endNs,
     events: ({ events }) => events.map(({ time, ...event }) => ({ ...event, timeUnixNano: time })),
+    logs: ({ events }) =>
+      logsOf(events).map(({ level, message, time }) => ({
+        ...{ level: level.toUpperCase() as TraceSeverity, message },
+        timeUnixNano: time,
+      })),
     links: ({ links }) => [...links],
     resource: ({ resource }) => resource,
   },

@@ -9,7 +9,15 @@ export interface NewMetric {
   readonly unit: string | null;
   readonly dimensions: Readonly<Record<string, string>>;
   readonly at: Date;
+  readonly windowMs: number | null;
 }
+
+export interface StoredMetric extends NewMetric {
+  readonly ordinal: string;
+}
+
+export const metricColumns =
+  'name, type, value, unit, dimensions, window_ms AS "windowMs", metric.at, ordinal::text AS ordinal';
 
 export interface MetricRow {
   readonly traceId: string;
@@ -36,9 +44,9 @@ export async function insertMetrics(
 ): Promise<MetricPlace> {
   const times = metrics.map(({ at }) => at.getTime());
   const [range] = (await tx.unsafe(
-    `WITH added AS (INSERT INTO trace.metric (tenant_id, trace_id, at, name, type, value, unit, dimensions)
-     SELECT $1, $2, at, name, type, value, unit, dimensions
-     FROM json_to_recordset($3::text::json) AS m(at timestamptz, name text, type text, value float8, unit text, dimensions jsonb)
+    `WITH added AS (INSERT INTO trace.metric (tenant_id, trace_id, at, name, type, value, unit, dimensions, window_ms)
+     SELECT $1, $2, at, name, type, value, unit, dimensions, "windowMs"
+     FROM json_to_recordset($3::text::json) AS m(at timestamptz, name text, type text, value float8, unit text, dimensions jsonb, "windowMs" float8)
      RETURNING ordinal)
      SELECT min(ordinal)::text AS first, max(ordinal)::text AS last FROM added`,
     [tenantId, id, JSON.stringify(metrics)],

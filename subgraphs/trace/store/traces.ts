@@ -1,6 +1,7 @@
 import type { CursorValue, Page } from '#shared/connection.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import { type Viewer, visibleCondition } from '../access.ts';
+import { keeper } from '../keeper.ts';
 import type {
   TraceEventCategoryValue,
   TraceRow,
@@ -16,7 +17,7 @@ export function traceSeverity(row = ''): string {
 }
 
 export const traceColumns = `tenant_id AS "tenantId", id, w3c_id AS "w3cId", context_id AS "contextId", plan_id AS "planId",
-  name, status, correlation_id AS "correlationId", tracestate, baggage, start_ns::text AS "startNs", end_ns::text AS "endNs", span_count AS "spanCount",
+  task_id AS "taskId", name, status, correlation_id AS "correlationId", tracestate, baggage, start_ns::text AS "startNs", end_ns::text AS "endNs", span_count AS "spanCount",
   error_count AS "errorCount", revision, created_at AS "createdAt", created_by AS "createdBy",
   updated_at AS "updatedAt", finished_at AS "finishedAt", type, ${traceSeverity()} AS severity,
   service_name AS "serviceName", tags, sampling_rate AS "samplingRate", archived_at AS "archivedAt", governance`;
@@ -110,7 +111,8 @@ export function whereTraces({ tenantId, viewer, ...filter }: TraceListFilter): {
   const inTrace = ['s.tenant_id = t.tenant_id', 's.trace_id = t.id', 's.traced_at = t.created_at'];
   if (filter.taskId !== null) {
     const ofTask = `s.detail @> ${parameter(JSON.stringify({ attributes: { stepId: filter.taskId } }))}::text::jsonb`;
-    conditions.push(`EXISTS (SELECT FROM trace.span s WHERE ${[...inTrace, ofTask].join(' AND ')})`);
+    const worked = `EXISTS (SELECT FROM trace.span s WHERE ${[...inTrace, ofTask].join(' AND ')})`;
+    conditions.push(`(t.task_id = ${parameter(filter.taskId)}::uuid OR ${worked})`);
   }
   if (filter.service !== null || filter.operation !== null || filter.attribute !== null) {
     const ofSpan = [...inTrace];
@@ -165,6 +167,9 @@ export async function listTraces(
 export function traceKey(sort: TraceSortValue): (row: TraceRow) => readonly CursorValue[] {
   return (row) => [sortKeys[sort].keyOf(row), row.id];
 }
+
+/** Set of an update by which something is reported of a trace: one that had not begun has begun now. */
+export const begun = `CASE WHEN status = 'pending' AND created_by <> '${keeper}' THEN 'running' ELSE status END`;
 
 /** Cache tags of a trace and of the lists it stands in. */
 export function tagsOf({ id, contextId, planId }: TraceRow): string[] {

@@ -2,7 +2,7 @@ import { plainArray, textArray } from '#shared/arrayLiteral.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ReportedSpan } from '../otlp/span.ts';
 import type { TraceRow } from '../rows.ts';
-import { traceColumns } from './traces.ts';
+import { begun, traceColumns } from './traces.ts';
 
 export interface SpanToWrite {
   readonly trace: TraceRow;
@@ -155,7 +155,7 @@ export async function countSpans(tx: SqlTransaction, sums: readonly TraceSum[]):
   return (await tx.unsafe(
     `UPDATE trace.trace AS t SET span_count = span_count + s.spans, error_count = error_count + s.errors,
        start_ns = least(t.start_ns, s.first_ns), end_ns = greatest(t.end_ns, s.last_ns), revision = revision + 1,
-       updated_at = now(), status = CASE WHEN finished_at IS NULL THEN coalesce(s.outcome, status) ELSE status END,
+       updated_at = now(), status = CASE WHEN finished_at IS NULL THEN coalesce(s.outcome, ${begun}) ELSE status END,
        finished_at = CASE WHEN finished_at IS NULL AND s.outcome IS NOT NULL THEN now() ELSE finished_at END
      FROM unnest($1::text::text[], $2::text::uuid[], $3::text::int[], $4::text::int[], $5::text::bigint[], $6::text::bigint[], $7::text::text[])
        AS s(of_tenant, of_trace, spans, errors, first_ns, last_ns, outcome)

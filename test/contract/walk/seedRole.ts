@@ -46,7 +46,7 @@ export async function seedRole({
     displayName: say('role'),
     description: say('role described'),
     parents: [{ roleId: parentId }],
-    attributes: { note: say('role attribute') },
+    attributes: { custom: { note: say('role attribute') } },
   });
   const unusedRoleId = await createRole({
     name: `walk_unused_${serial}`,

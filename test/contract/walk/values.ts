@@ -119,6 +119,7 @@ const overrides: Readonly<Record<string, unknown>> = {
   'CreateTraceInput.samplingRate': 0.5,
   'TraceMetricInput.at': new Date().toISOString(),
   'TraceMetricInput.dimensions': { host: 'walk' },
+  'TraceMetricInput.windowMs': 1_000,
   'TraceTimeRangeInput.from': new Date(Date.now() - 3_600_000).toISOString(),
   'TraceTimeRangeInput.to': new Date(Date.now() + 3_600_000).toISOString(),
   'changeContextStatus.status': 'SUSPENDED',
