@@ -1,15 +1,18 @@
 import type { createAnalyses } from './analyses.ts';
 import type { InfeasibilityReason } from './analysis/index.ts';
-import type { PlanAnalysis, PlanInfeasibility } from './resolvers.generated.ts';
+import type { PlanAnalysis, PlanChangeKind, PlanInfeasibility } from './resolvers.generated.ts';
 
 type Analysis = Awaited<ReturnType<ReturnType<typeof createAnalyses>['analyze']>>;
 
 /** An analysis as the API answers it: times are milliseconds and say so. */
 export function shapeAnalysis(analysis: Analysis): PlanAnalysis {
-  const { percentiles, quality, earnedValue, deviations, criticalPaths, ...rest } = analysis;
+  const { percentiles, quality, earnedValue, deviations, criticalPaths, suggestions, ...rest } = analysis;
   return {
     ...rest,
     criticalPaths: criticalPaths.map((path) => [...path]),
+    suggestions: suggestions.map(({ kind, parameters, ...suggestion }) => ({
+      ...{ ...suggestion, ...shapeChange(kind, parameters) },
+    })),
     percentiles: percentiles.map(({ share, finish, low, high }) => ({
       ...{ share, finishMs: finish, lowMs: low, highMs: high },
     })),
@@ -29,6 +32,19 @@ export function shapeAnalysis(analysis: Analysis): PlanAnalysis {
     deviations: deviations?.map(({ startDelay, finishDelay, ...deviation }) => ({
       ...{ ...deviation, startDelayMs: startDelay, finishDelayMs: finishDelay },
     })),
+  };
+}
+
+/** A change of the plan as the API answers it; its parameters are those of the kind. */
+export function shapeChange(kind: string, parameters: Readonly<Record<string, unknown>>) {
+  const { duration, earliestStart, lag, ...others } = parameters as {
+    readonly duration?: number;
+    readonly earliestStart?: number;
+    readonly lag?: number;
+  };
+  return {
+    kind: kind.toUpperCase() as PlanChangeKind,
+    parameters: { ...others, durationMs: duration, earliestStartMs: earliestStart, lagMs: lag },
   };
 }
 

@@ -15,6 +15,8 @@ async function stateOf(plan: PlanRow, { loaders }: RequestContext): Promise<Plan
   return { plan, steps, dependencies };
 }
 
+const riskCategories = ['TECHNICAL', 'RESOURCE', 'SCHEDULE', 'SCOPE', 'EXTERNAL'] as const;
+
 const instant = (at: number | null) => (at === null ? null : new Date(at).toISOString());
 
 export const monitoringOfPlan: Pick<
@@ -68,8 +70,9 @@ export const monitoringOfPlan: Pick<
       overall: level.toUpperCase() as 'LOW',
       ...{ score, combined },
       risks: risks.map(({ name, probability, impact, status, category, mitigation, contingency }) => ({
-        ...{ name, probability, impact, category, mitigation, contingency },
-        status: status ?? 'identified',
+        ...{ name, probability, impact, mitigation, contingency },
+        category: riskCategories.find((one) => one === category?.toUpperCase()) ?? null,
+        status: (status ?? 'identified').toUpperCase() as 'IDENTIFIED',
         level: (levels.get(name) ?? 'low').toUpperCase() as 'LOW',
       })),
     };
