@@ -529,6 +529,8 @@ export type Plan = {
   /** As given, with the progress of the steps that serve them. */
   objectives: Array<PlanObjective>;
   riskAssessment: PlanRiskAssessment;
+  /** The trace its document names, else that of its context, in which what happens to it is told. */
+  trace?: Maybe<Trace>;
   /** Planning sessions, newest first. */
   sessions: Array<PlanSession>;
   version: Scalars['Int']['output'];
@@ -574,6 +576,10 @@ export type SubjectAssignedStepsArgs = {
   status?: InputMaybe<Array<PlanStepStatus>>;
   first?: InputMaybe<Scalars['Int']['input']>;
   after?: InputMaybe<Scalars['String']['input']>;
+};
+
+export type Trace = {
+  id: Scalars['ID']['output'];
 };
 
 export type Role = {
@@ -1262,6 +1268,8 @@ export type PlanConnection = {
   edges: Array<PlanEdge>;
   nodes: Array<Plan>;
   pageInfo: PageInfo;
+  /** Of all pages. */
+  totalCount: Scalars['Int']['output'];
 };
 
 export type PlanEdge = {
@@ -2297,6 +2305,7 @@ export type PlanFilter = {
   type?: InputMaybe<Array<PlanType>>;
   priority?: InputMaybe<Array<PlanPriority>>;
   createdBy?: InputMaybe<Scalars['String']['input']>;
+  /** What the title contains, whatever its case. */
   titlePattern?: InputMaybe<Scalars['String']['input']>;
   /** True: only those that are archived, which are left out otherwise. @default false */
   archived?: InputMaybe<Scalars['Boolean']['input']>;
@@ -2819,6 +2828,7 @@ export type ResolversTypes = {
   Plan: ResolverTypeWrapper<PlanRow>;
   Context: ResolverTypeWrapper<ContextRow>;
   Subject: ResolverTypeWrapper<SubjectRow>;
+  Trace: ResolverTypeWrapper<Trace>;
   Role: ResolverTypeWrapper<Role>;
   PlanStepConnection: ResolverTypeWrapper<PlanStepConnectionRow>;
   PlanStepEdge: ResolverTypeWrapper<Omit<PlanStepEdge, 'node'> & { node: ResolversTypes['PlanStep'] }>;
@@ -3019,6 +3029,7 @@ export type ResolversParentTypes = {
   Plan: PlanRow;
   Context: ContextRow;
   Subject: SubjectRow;
+  Trace: Trace;
   Role: Role;
   PlanStepConnection: PlanStepConnectionRow;
   PlanStepEdge: Omit<PlanStepEdge, 'node'> & { node: ResolversParentTypes['PlanStep'] };
@@ -3386,6 +3397,7 @@ export type PlanResolvers<ContextType = RequestContext, ParentType extends Resol
   planningMetadata?: Resolver<ResolversTypes['PlanPlanningMetadata'], ParentType, ContextType>;
   objectives?: Resolver<Array<ResolversTypes['PlanObjective']>, ParentType, ContextType>;
   riskAssessment?: Resolver<ResolversTypes['PlanRiskAssessment'], ParentType, ContextType>;
+  trace?: Resolver<Maybe<ResolversTypes['Trace']>, ParentType, ContextType>;
   sessions?: Resolver<Array<ResolversTypes['PlanSession']>, ParentType, ContextType, RequireFields<PlanSessionsArgs, 'first'>>;
   version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
@@ -3405,6 +3417,10 @@ export type SubjectResolvers<ContextType = RequestContext, ParentType extends Re
   __resolveReference?: ReferenceResolver<Maybe<ResolversTypes['Subject']> | FederationReferenceType, FederationReferenceType, ContextType>;
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   assignedSteps?: Resolver<ResolversTypes['PlanStepConnection'], ParentType, ContextType, Partial<SubjectAssignedStepsArgs>>;
+};
+
+export type TraceResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['Trace'] = ResolversParentTypes['Trace']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
 };
 
 export type RoleResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['Role'] = ResolversParentTypes['Role']> = {
@@ -3942,6 +3958,7 @@ export type PlanConnectionResolvers<ContextType = RequestContext, ParentType ext
   edges?: Resolver<Array<ResolversTypes['PlanEdge']>, ParentType, ContextType>;
   nodes?: Resolver<Array<ResolversTypes['Plan']>, ParentType, ContextType>;
   pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
+  totalCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
 };
 
 export type PlanEdgeResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanEdge'] = ResolversParentTypes['PlanEdge']> = {
@@ -4353,6 +4370,7 @@ export type Resolvers<ContextType = RequestContext> = {
   Plan?: PlanResolvers<ContextType>;
   Context?: ContextResolvers<ContextType>;
   Subject?: SubjectResolvers<ContextType>;
+  Trace?: TraceResolvers<ContextType>;
   Role?: RoleResolvers<ContextType>;
   PlanStepConnection?: PlanStepConnectionResolvers<ContextType>;
   PlanStepEdge?: PlanStepEdgeResolvers<ContextType>;

@@ -1,6 +1,7 @@
 import { subjectBoundTag } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
+import { contextTraceId } from '#shared/traceIds.ts';
 import { criterionStates } from './acceptance.ts';
 import { shapeAnalysis, shapeChange, shapeInfeasibility } from './analysisShape.ts';
 import { collaborationRoots, collaborationTypes } from './collaboration/resolvers.ts';
@@ -233,6 +234,10 @@ export const resolvers: Resolvers = {
     priority: (row) => row.priority as never,
     archived: (row) => row.archivedAt !== null,
     ...definitionFields,
+    trace: ({ tenantId, contextId, protocol }) => {
+      const named = (protocol?.['trace'] as { readonly trace_id?: unknown } | undefined)?.trace_id;
+      return { id: isId(named) ? named : contextTraceId(tenantId, contextId) };
+    },
     schedule: (row, _args, context) => (row.schedule === null ? null : keptSchedule(row, context)),
     optimization: ({ definition }) => {
       if (definition.optimization == null) return null;
@@ -274,6 +279,9 @@ export const resolvers: Resolvers = {
       ]);
       return found;
     },
+  },
+  PlanConnection: {
+    totalCount: (connection) => connection.count(),
   },
   PlanSchedule: {
     steps: async (row) => [...(await row.measured()).steps],

@@ -284,7 +284,9 @@ export interface PlanStepExecutionRow {
   readonly finishedAt: string | null;
 }
 
-export interface PlanConnectionRow extends Connection<PlanRow> {}
+export interface PlanConnectionRow extends Connection<PlanRow> {
+  count(): Promise<number>;
+}
 
 /** What this subgraph knows of a context in the graph: the rest is its owner's. */
 export interface ContextRow {

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newId } from '#shared/ids.ts';
 import { agents, alice, createPlan, executePlan, type Json, openPlanRig, type PlanRig } from './rig.ts';
@@ -180,6 +181,24 @@ test('what optimises a plan keeps its limits of cost and quality, and tells how 
   const edited = await planOf(planId);
   expect(edited['planningMetadata']).toMatchObject({ algorithmUsed: 'critical_path', optimizationScore: null });
   expect(edited['constraints']![1]).toMatchObject({ status: 'UNCHECKED', actual: null });
+});
+
+test('constraints of the type OTHER are taken over from the form they had', async () => {
+  const planId = await rig.createPlan({
+    steps: [step(newId())],
+    constraints: [
+      { type: 'FINANCIAL', description: 'cheap', parameters: { maxCost: 1_000 } },
+      { type: 'OTHER', description: 'kind', parameters: { other: { to: 'animals' } } },
+      { type: 'OTHER', description: 'brief' },
+    ],
+  });
+  const before = (await planOf(planId))['constraints'];
+  await rig.sql.unsafe(
+    `UPDATE plan.plan SET definition = jsonb_set(definition, '{constraints,1,parameters}', '{"to": "animals"}') WHERE id = '${planId}'`,
+  );
+  const folder = new URL('../../prisma/migrations/20261128104900_plan_other_constraints/', import.meta.url);
+  await rig.sql.unsafe(await readFile(new URL('migration.sql', folder), 'utf8'));
+  expect((await planOf(planId))['constraints']).toEqual(before);
 });
 
 describe('a timeline', () => {
