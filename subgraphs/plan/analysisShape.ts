@@ -17,7 +17,7 @@ export function shapeAnalysis(analysis: Analysis): PlanAnalysis {
       ...{ share, finishMs: finish, lowMs: low, highMs: high },
     })),
     quality: quality.map((finding) => ({
-      check: finding.check,
+      check: finding.check.toUpperCase() as Uppercase<typeof finding.check>,
       stepIds: 'stepIds' in finding ? [...finding.stepIds] : [],
       dependencyIds: 'dependencyIds' in finding ? [...finding.dependencyIds] : [],
       resourceId: 'resourceId' in finding ? finding.resourceId : null,
@@ -64,5 +64,5 @@ const named: Readonly<Record<string, keyof PlanInfeasibility>> = {
 /** A reason as the API answers it. */
 export function shapeInfeasibility(reason: InfeasibilityReason): PlanInfeasibility {
   const fields = Object.entries(reason).map(([field, value]) => [named[field] ?? field, value]);
-  return { reason: reason.reason, ...Object.fromEntries(fields) };
+  return { ...Object.fromEntries(fields), reason: reason.reason.toUpperCase() as Uppercase<typeof reason.reason> };
 }

@@ -1022,7 +1022,8 @@ export type PlanExecution = {
   runningSteps: Scalars['Int']['output'];
   /** Share of the work done, weighted by duration, 0 to 1. */
   overallProgress: Scalars['Float']['output'];
-  pausedBy?: Maybe<Scalars['String']['output']>;
+  /** While it is paused. */
+  pausedBy?: Maybe<PlanPauseCause>;
   statusReason?: Maybe<Scalars['String']['output']>;
   version: Scalars['Int']['output'];
   startedAt: Scalars['DateTime']['output'];
@@ -1352,11 +1353,7 @@ export type PlanLoadInterval = {
 
 /** What a check of the schedule found. */
 export type PlanQualityFinding = {
-  /**
-   * isolated, several_starts, several_ends, loose_start, loose_finish or negative_float of steps; redundant_dependency,
-   * transitive_dependency, lead or start_to_finish of dependencies; over_allocation of a resource.
-   */
-  check: Scalars['String']['output'];
+  check: PlanQualityCheck;
   stepIds: Array<Scalars['ID']['output']>;
   dependencyIds: Array<Scalars['ID']['output']>;
   resourceId?: Maybe<Scalars['String']['output']>;
@@ -2389,6 +2386,44 @@ export type PlanScheduleViolationKind =
   | 'FIXED_START'
   | 'CAPACITY';
 
+export type PlanPauseCause =
+  /** By `pauseExecution`. */
+  | 'USER'
+  /** The context ceased to be active. */
+  | 'CONTEXT';
+
+export type PlanInfeasibilityReason =
+  | 'DEADLINE_BEFORE_LONGEST_PATH'
+  | 'STEP_DEADLINE'
+  /** A step needs more than there is. */
+  | 'DEMAND_ABOVE_CAPACITY'
+  | 'UNKNOWN_RESOURCE'
+  /** All work on a resource takes longer than the deadline leaves. */
+  | 'WORK_ABOVE_CAPACITY'
+  | 'COST_ABOVE_LIMIT'
+  | 'DURATION_OUT_OF_RANGE';
+
+/** The first six are of steps, the next four of dependencies, the last of a resource. */
+export type PlanQualityCheck =
+  /** Neither predecessor nor successor. */
+  | 'ISOLATED'
+  /** More than one step without predecessor. */
+  | 'SEVERAL_STARTS'
+  | 'SEVERAL_ENDS'
+  /** Nothing holds its start. */
+  | 'LOOSE_START'
+  /** Its finish holds nothing. */
+  | 'LOOSE_FINISH'
+  | 'NEGATIVE_FLOAT'
+  /** Implied by others, and never binding. */
+  | 'REDUNDANT_DEPENDENCY'
+  /** Implied by others, and binding nevertheless. */
+  | 'TRANSITIVE_DEPENDENCY'
+  /** A negative lag. */
+  | 'LEAD'
+  | 'START_TO_FINISH'
+  | 'OVER_ALLOCATION';
+
 export type PlanProblemSeverity =
   | 'ERROR'
   /** It can be carried out, but perhaps not as it was meant. */
@@ -2587,12 +2622,9 @@ export type StepResolution =
   | 'SKIP'
   | 'FAIL';
 
-/**
- * deadline_before_longest_path, step_deadline, demand_above_capacity, unknown_resource, work_above_capacity,
- * cost_above_limit or duration_out_of_range. Each is proven; fields that the reason is not about are null.
- */
+/** Each is proven; fields that the reason is not about are null. */
 export type PlanInfeasibility = {
-  reason: Scalars['String']['output'];
+  reason: PlanInfeasibilityReason;
   stepId?: Maybe<Scalars['ID']['output']>;
   resourceId?: Maybe<Scalars['String']['output']>;
   deadlineMs?: Maybe<Scalars['Float']['output']>;
@@ -2974,6 +3006,9 @@ export type ResolversTypes = {
   PlanRiskStatus: PlanRiskStatus;
   PlanChangeKind: PlanChangeKind;
   PlanScheduleViolationKind: PlanScheduleViolationKind;
+  PlanPauseCause: PlanPauseCause;
+  PlanInfeasibilityReason: PlanInfeasibilityReason;
+  PlanQualityCheck: PlanQualityCheck;
   PlanProblemSeverity: PlanProblemSeverity;
   PlanExecutionHealth: PlanExecutionHealth;
   PlanExecutionAlertKind: PlanExecutionAlertKind;
@@ -3757,7 +3792,7 @@ export type PlanExecutionResolvers<ContextType = RequestContext, ParentType exte
   endedSteps?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   runningSteps?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   overallProgress?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
-  pausedBy?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  pausedBy?: Resolver<Maybe<ResolversTypes['PlanPauseCause']>, ParentType, ContextType>;
   statusReason?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   startedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
@@ -4019,7 +4054,7 @@ export type PlanLoadIntervalResolvers<ContextType = RequestContext, ParentType e
 };
 
 export type PlanQualityFindingResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanQualityFinding'] = ResolversParentTypes['PlanQualityFinding']> = {
-  check?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  check?: Resolver<ResolversTypes['PlanQualityCheck'], ParentType, ContextType>;
   stepIds?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
   dependencyIds?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
   resourceId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
@@ -4313,7 +4348,7 @@ export type PlanContributionPayloadResolvers<ContextType = RequestContext, Paren
 };
 
 export type PlanInfeasibilityResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanInfeasibility'] = ResolversParentTypes['PlanInfeasibility']> = {
-  reason?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  reason?: Resolver<ResolversTypes['PlanInfeasibilityReason'], ParentType, ContextType>;
   stepId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   resourceId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   deadlineMs?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;

@@ -95,7 +95,7 @@ describe('a constraint of time', () => {
       constraints: [{ type: 'TEMPORAL', description: 'in time', parameters: { stepId: b, notAfterMs: hour } }],
     });
     expect(await planOf(planId)).toMatchObject({
-      summary: { feasible: false, reasons: [{ reason: 'step_deadline', stepId: b, cost: null, maxCost: null }] },
+      summary: { feasible: false, reasons: [{ reason: 'STEP_DEADLINE', stepId: b, cost: null, maxCost: null }] },
       constraints: [{ status: 'VIOLATED', actual: 2 * hour, limit: hour }],
       planningMetadata: { feasibilityScore: 0.5, confidence: 0 },
     });
@@ -127,7 +127,7 @@ test('a limit of cost is held against the plan, and by what optimises it', async
     summary: {
       cost: 100,
       feasible: false,
-      reasons: [{ reason: 'cost_above_limit', stepId: null, cost: 100, maxCost: 40 }],
+      reasons: [{ reason: 'COST_ABOVE_LIMIT', stepId: null, cost: 100, maxCost: 40 }],
     },
     constraints: [{ id: 'purse', status: 'VIOLATED', actual: 100, limit: 40 }],
     planningMetadata: { feasibilityScore: 0.4 },

@@ -2,7 +2,7 @@ import { PlatformError } from '#shared/errors.ts';
 import { scoreRisks } from '../analysis/index.ts';
 import { assessConstraints } from '../constraints/index.ts';
 import type { RequestContext } from '../context.ts';
-import type { Resolvers } from '../resolvers.generated.ts';
+import type { PlanPauseCause, Resolvers } from '../resolvers.generated.ts';
 import type { PlanRow, PlanStepExecutionRow } from '../rows.ts';
 import { isReady, openReviewsOf, overallProgressOf } from '../updatePayload.ts';
 import type { PlanState } from './forecast.ts';
@@ -86,6 +86,7 @@ export const monitoringOfRuns: Pick<Resolvers, 'PlanExecution' | 'PlanStepExecut
     __resolveReference: ({ id }, { loaders }) => loaders.execution.load(id),
     executionId: (row) => row.id,
     maxConcurrentTasks: (row) => row.maxConcurrent,
+    pausedBy: ({ pausedBy }) => pausedBy as PlanPauseCause | null,
     overallProgress: (row) => overallProgressOf(row),
     taskProgress: async (row, _args, { loaders }) => [...(await loaders.taskProgress.load(row.id))],
     report: async (row, _args, context) => {
