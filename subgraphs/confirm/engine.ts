@@ -12,6 +12,7 @@ import {
   tell,
 } from './draft.ts';
 import { factsOf } from './facts.ts';
+import { reminderHoursOf } from './notifications.ts';
 import { countBallots, type QuorumRule, type Tally } from './quorum/index.ts';
 import type { ConfirmApproverRow, ConfirmRow, ConfirmStatusValue, PhaseValue, StepState } from './rows.ts';
 import { advance } from './workflow/index.ts';
@@ -19,8 +20,6 @@ import { advance } from './workflow/index.ts';
 /** Who acts where nobody does. */
 export const systemSubject = 'system:confirm';
 const hourMs = 3_600_000;
-/** Hours after a step's start at which who has not decided is reminded, where the request says no others. */
-const defaultReminderHours = [24, 48, 72];
 
 /** Where a step was escalated, whoever decides first decides. */
 const escalated: QuorumRule = { kind: 'single' };
@@ -52,7 +51,7 @@ export function proceed(draft: Draft): void {
     putStep(draft, id, { status: to, decidedAt: draft.at, reason });
     closeApprovers(draft, id);
     if (to !== 'approved' && to !== 'rejected') continue;
-    addDecision(draft, {
+    const decision = addDecision(draft, {
       stepId: id,
       approver: systemSubject,
       role: 'system',
@@ -60,7 +59,11 @@ export function proceed(draft: Draft): void {
       vote: to === 'approved' ? 'approve' : 'reject',
       rationale: reason,
     });
+    tell(draft, 'confirm.decided', { decision });
   }
+  // Of many at once, as conditions leave them out, in one event.
+  const skipped = moves.flatMap(({ id, to }) => (to === 'skipped' || to === 'blocked' ? [id] : []));
+  if (skipped.length > 0) tell(draft, 'confirm.steps.skipped', { stepIds: skipped });
   if (outcome === 'open') return;
   if (outcome === 'approved' && awaited(draft.confirm).length > 0) {
     awaitConditions(draft);
@@ -183,9 +186,8 @@ export function nextDeadline({ confirm }: Pick<Draft, 'confirm'>): string | null
   return next;
 }
 
-export function reminderAt({ notifications }: Pick<ConfirmRow, 'notifications'>, step: StepState): string | null {
-  const chosen = notifications?.['reminderHours'] as readonly number[] | undefined;
-  const hours = (chosen ?? defaultReminderHours)[step.reminders];
+export function reminderAt(confirm: Pick<ConfirmRow, 'notifications'>, step: StepState): string | null {
+  const hours = reminderHoursOf(confirm)[step.reminders];
   return hours === undefined || step.startedAt === null
     ? null
     : new Date(Date.parse(step.startedAt) + hours * hourMs).toISOString();

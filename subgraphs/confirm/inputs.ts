@@ -1,8 +1,10 @@
 import { z } from 'zod';
-import { id, idempotencyKey, json, jsonObject, text } from '#shared/validation.ts';
+import { id, idempotencyKey, json, text } from '#shared/validation.ts';
 import type { ImpactAssessment } from './impact.ts';
+import { notifications } from './notifications.ts';
 import { quorumKinds } from './quorum/index.ts';
 import { type RiskLevel, riskLevels } from './risk.ts';
+import { subject } from './subject.ts';
 import { type ApproverSelection, approverSelections, workflowTypes } from './workflow/index.ts';
 
 /** Enum values of GraphQL as they are stored. */
@@ -175,18 +177,6 @@ function isWebAddress(value: string): boolean {
   return url !== null && (url.protocol === 'https:' || url.protocol === 'http:');
 }
 
-/** Free but for the hours at which who has not decided is reminded. */
-const notifications = jsonObject({ maxBytes: 16_384 }).superRefine((value, context) => {
-  const hours = value['reminderHours'];
-  if (hours === undefined || reminderHours.safeParse(hours).success) return;
-  const message = 'expected at most 10 hours over 0 to 720, each later than the one before';
-  context.addIssue({ code: 'custom', path: ['reminderHours'], message });
-});
-const reminderHours = z
-  .array(z.number().gt(0).max(720))
-  .max(10)
-  .refine((hours) => hours.every((hour, at) => at === 0 || hour > hours[at - 1]!));
-
 export const approval = z.object({
   targetType: lower(['context', 'plan', 'trace', 'extension', 'other']),
   targetId: id,
@@ -208,7 +198,7 @@ export const approval = z.object({
   requestedByRole: label.nullish(),
   department: label.nullish(),
   requestReason: note.nullish(),
-  subject: jsonObject({ maxBytes: 65_536 }).nullish(),
+  subject: subject.nullish(),
   riskAssessment: risk.nullish(),
   impactAssessment: impact.nullish(),
   attachments: z.array(attachment).max(50).nullish(),

@@ -1,8 +1,10 @@
 import { maxDelegations } from './decide.ts';
 import { impactPayload } from './impact.ts';
+import { notificationsPayload } from './notifications.ts';
 import type { Scores } from './quorum/index.ts';
 import { riskPayload } from './risk.ts';
 import type { ConfirmApproverRow, ConfirmDecisionRow, ConfirmRow, StepState } from './rows.ts';
+import { subjectPayload } from './subject.ts';
 import type { StepDefinition } from './workflow/index.ts';
 
 /** Rows as subscribers get them: GraphQL's names, enums in SCREAMING_SNAKE. */
@@ -22,6 +24,8 @@ export function confirmPayload(row: ConfirmRow): Readonly<Record<string, unknown
     resubmissionOf,
     requester,
     impact,
+    subject,
+    notifications,
     ...shown
   } = row;
   return {
@@ -33,7 +37,10 @@ export function confirmPayload(row: ConfirmRow): Readonly<Record<string, unknown
     phase: row.phase.toUpperCase(),
     priority: row.priority.toUpperCase(),
     urgency: row.urgency.toUpperCase(),
+    plan: row.planId === null ? null : { id: row.planId },
     requester: requesterPayload(row),
+    subject: subjectPayload(subject),
+    notifications: notificationsPayload(row),
     riskAssessment: riskPayload(row.riskAssessment),
     impactAssessment: impactPayload(impact),
     attachments: row.attachments ?? [],

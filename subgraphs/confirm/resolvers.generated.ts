@@ -455,6 +455,8 @@ export type Confirm = {
   contextId?: Maybe<Scalars['ID']['output']>;
   context?: Maybe<Context>;
   planId?: Maybe<Scalars['ID']['output']>;
+  /** The plan that it bears upon. */
+  plan?: Maybe<Plan>;
   targetType: ConfirmTargetType;
   targetId: Scalars['ID']['output'];
   /** The object it is about; null for others than the kinds named. */
@@ -478,12 +480,13 @@ export type Confirm = {
   reason?: Maybe<Scalars['String']['output']>;
   /** Why it came to its end. */
   resolution?: Maybe<Scalars['String']['output']>;
-  subject?: Maybe<Scalars['JSON']['output']>;
+  /** What is to be approved of the target, as conditions and triggers of workflows see it. */
+  subject?: Maybe<ConfirmSubject>;
   riskAssessment?: Maybe<ConfirmRiskAssessment>;
   impactAssessment?: Maybe<ConfirmImpact>;
   attachments: Array<ConfirmAttachment>;
-  notifications?: Maybe<Scalars['JSON']['output']>;
-  /** What who asked gave to be handed back with the outcome. */
+  notifications: ConfirmNotifications;
+  /** The client's own: what who asked gave to be handed back with the outcome. */
   reference?: Maybe<Scalars['JSON']['output']>;
   templateId?: Maybe<Scalars['ID']['output']>;
   templateVersion?: Maybe<Scalars['Int']['output']>;
@@ -570,6 +573,24 @@ export type ConfirmAttachment = {
   url: Scalars['String']['output'];
   type?: Maybe<Scalars['String']['output']>;
   sizeBytes?: Maybe<Scalars['Float']['output']>;
+};
+
+export type ConfirmSubject = {
+  /** Kind of thing, in the words of who asks. */
+  type?: Maybe<Scalars['String']['output']>;
+  id?: Maybe<Scalars['ID']['output']>;
+  amount?: Maybe<Scalars['Float']['output']>;
+  /** ISO 4217. */
+  currency?: Maybe<Scalars['String']['output']>;
+  /** Whatever else conditions look at, by name; the client's own. */
+  attributes: Scalars['JSON']['output'];
+};
+
+export type ConfirmNotifications = {
+  /** Hours after a step's start at which who has not decided is reminded. */
+  reminderHours: Array<Scalars['Float']['output']>;
+  /** The client's own, for what delivers them. */
+  settings: Scalars['JSON']['output'];
 };
 
 export type ConfirmRequester = {
@@ -966,10 +987,7 @@ export type WorkflowTemplate = {
   type: ApprovalWorkflowType;
   globalTimeoutMs: Scalars['DurationMs']['output'];
   triggers: WorkflowTriggers;
-  /** Its steps as JSON, as they are stored. */
-  steps: Scalars['JSON']['output'];
-  /** Its steps. */
-  definitions: Array<ApprovalStepDefinition>;
+  steps: Array<ApprovalStepDefinition>;
   createdAt: Scalars['DateTime']['output'];
   createdBy: Scalars['String']['output'];
   updatedAt: Scalars['DateTime']['output'];
@@ -1302,6 +1320,24 @@ export type ApprovalAttachmentInput = {
   sizeBytes?: InputMaybe<Scalars['Float']['input']>;
 };
 
+/** Conditions read it as `resource.amount` and so on, what stands in `attributes` by its own names. */
+export type ApprovalSubjectInput = {
+  type?: InputMaybe<Scalars['String']['input']>;
+  id?: InputMaybe<Scalars['ID']['input']>;
+  amount?: InputMaybe<Scalars['Float']['input']>;
+  /** ISO 4217: three capital letters. */
+  currency?: InputMaybe<Scalars['String']['input']>;
+  /** An object, without the four names above. */
+  attributes?: InputMaybe<Scalars['JSON']['input']>;
+};
+
+export type ApprovalNotificationsInput = {
+  /** Hours after a step's start at which who has not decided is reminded: at most 10, in their order. @default 24, 48, 72 */
+  reminderHours?: InputMaybe<Array<Scalars['Float']['input']>>;
+  /** An object for what delivers them, without `reminderHours`. */
+  settings?: InputMaybe<Scalars['JSON']['input']>;
+};
+
 export type CreateApprovalInput = {
   targetType: ConfirmTargetType;
   targetId: Scalars['ID']['input'];
@@ -1318,16 +1354,12 @@ export type CreateApprovalInput = {
   requestedByRole?: InputMaybe<Scalars['String']['input']>;
   department?: InputMaybe<Scalars['String']['input']>;
   requestReason?: InputMaybe<Scalars['String']['input']>;
-  /** What it is about, for conditions and triggers: `amount`, `currency`. */
-  subject?: InputMaybe<Scalars['JSON']['input']>;
+  /** What is to be approved, for conditions and triggers. */
+  subject?: InputMaybe<ApprovalSubjectInput>;
   riskAssessment?: InputMaybe<ApprovalRiskInput>;
   impactAssessment?: InputMaybe<ApprovalImpactInput>;
   attachments?: InputMaybe<Array<ApprovalAttachmentInput>>;
-  /**
-   * For what delivers them; `reminderHours` says when after a step's start who has not decided is reminded: at most 10
-   * hours, in their order. @default 24, 48, 72
-   */
-  notifications?: InputMaybe<Scalars['JSON']['input']>;
+  notifications?: InputMaybe<ApprovalNotificationsInput>;
   reference?: InputMaybe<Scalars['JSON']['input']>;
   /** A single step with these, unless a workflow is given. */
   approvers?: InputMaybe<Array<ApproverInput>>;
@@ -1348,11 +1380,11 @@ export type ApprovalRevisionInput = {
   reason?: InputMaybe<Scalars['String']['input']>;
   priority?: InputMaybe<ConfirmPriority>;
   urgency?: InputMaybe<ConfirmUrgency>;
-  subject?: InputMaybe<Scalars['JSON']['input']>;
+  subject?: InputMaybe<ApprovalSubjectInput>;
   riskAssessment?: InputMaybe<ApprovalRiskInput>;
   impactAssessment?: InputMaybe<ApprovalImpactInput>;
   attachments?: InputMaybe<Array<ApprovalAttachmentInput>>;
-  notifications?: InputMaybe<Scalars['JSON']['input']>;
+  notifications?: InputMaybe<ApprovalNotificationsInput>;
   reference?: InputMaybe<Scalars['JSON']['input']>;
   approvers?: InputMaybe<Array<ApproverInput>>;
   quorum?: InputMaybe<ApprovalQuorumInput>;
@@ -1913,6 +1945,8 @@ export type ResolversTypes = {
   ConfirmRiskFactor: ResolverTypeWrapper<ConfirmRiskFactor>;
   ConfirmImpact: ResolverTypeWrapper<ConfirmImpact>;
   ConfirmAttachment: ResolverTypeWrapper<ConfirmAttachment>;
+  ConfirmSubject: ResolverTypeWrapper<ConfirmSubject>;
+  ConfirmNotifications: ResolverTypeWrapper<ConfirmNotifications>;
   ConfirmRequester: ResolverTypeWrapper<ConfirmRequester>;
   ConfirmCondition: ResolverTypeWrapper<ConfirmCondition>;
   ConfirmGovernance: ResolverTypeWrapper<ConfirmGovernance>;
@@ -1982,6 +2016,8 @@ export type ResolversTypes = {
   ApprovalRiskFactorInput: ApprovalRiskFactorInput;
   ApprovalImpactInput: ApprovalImpactInput;
   ApprovalAttachmentInput: ApprovalAttachmentInput;
+  ApprovalSubjectInput: ApprovalSubjectInput;
+  ApprovalNotificationsInput: ApprovalNotificationsInput;
   CreateApprovalInput: CreateApprovalInput;
   ApprovalRevisionInput: ApprovalRevisionInput;
   ConditionSettlement: ConditionSettlement;
@@ -2041,6 +2077,8 @@ export type ResolversParentTypes = {
   ConfirmRiskFactor: ConfirmRiskFactor;
   ConfirmImpact: ConfirmImpact;
   ConfirmAttachment: ConfirmAttachment;
+  ConfirmSubject: ConfirmSubject;
+  ConfirmNotifications: ConfirmNotifications;
   ConfirmRequester: ConfirmRequester;
   ConfirmCondition: ConfirmCondition;
   ConfirmGovernance: ConfirmGovernance;
@@ -2107,6 +2145,8 @@ export type ResolversParentTypes = {
   ApprovalRiskFactorInput: ApprovalRiskFactorInput;
   ApprovalImpactInput: ApprovalImpactInput;
   ApprovalAttachmentInput: ApprovalAttachmentInput;
+  ApprovalSubjectInput: ApprovalSubjectInput;
+  ApprovalNotificationsInput: ApprovalNotificationsInput;
   CreateApprovalInput: CreateApprovalInput;
   ApprovalRevisionInput: ApprovalRevisionInput;
   SettleConditionInput: SettleConditionInput;
@@ -2319,6 +2359,7 @@ export type ConfirmResolvers<ContextType = RequestContext, ParentType extends Re
   contextId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   context?: Resolver<Maybe<ResolversTypes['Context']>, ParentType, ContextType>;
   planId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  plan?: Resolver<Maybe<ResolversTypes['Plan']>, ParentType, ContextType>;
   targetType?: Resolver<ResolversTypes['ConfirmTargetType'], ParentType, ContextType>;
   targetId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   target?: Resolver<Maybe<ResolversTypes['ConfirmTarget']>, ParentType, ContextType>;
@@ -2336,11 +2377,11 @@ export type ConfirmResolvers<ContextType = RequestContext, ParentType extends Re
   requestedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   reason?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   resolution?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
-  subject?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  subject?: Resolver<Maybe<ResolversTypes['ConfirmSubject']>, ParentType, ContextType>;
   riskAssessment?: Resolver<Maybe<ResolversTypes['ConfirmRiskAssessment']>, ParentType, ContextType>;
   impactAssessment?: Resolver<Maybe<ResolversTypes['ConfirmImpact']>, ParentType, ContextType>;
   attachments?: Resolver<Array<ResolversTypes['ConfirmAttachment']>, ParentType, ContextType>;
-  notifications?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  notifications?: Resolver<ResolversTypes['ConfirmNotifications'], ParentType, ContextType>;
   reference?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   templateId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   templateVersion?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
@@ -2392,6 +2433,19 @@ export type ConfirmAttachmentResolvers<ContextType = RequestContext, ParentType 
   url?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   type?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   sizeBytes?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+};
+
+export type ConfirmSubjectResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ConfirmSubject'] = ResolversParentTypes['ConfirmSubject']> = {
+  type?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  id?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  amount?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  currency?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  attributes?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+};
+
+export type ConfirmNotificationsResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ConfirmNotifications'] = ResolversParentTypes['ConfirmNotifications']> = {
+  reminderHours?: Resolver<Array<ResolversTypes['Float']>, ParentType, ContextType>;
+  settings?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
 };
 
 export type ConfirmRequesterResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ConfirmRequester'] = ResolversParentTypes['ConfirmRequester']> = {
@@ -2704,8 +2758,7 @@ export type WorkflowTemplateResolvers<ContextType = RequestContext, ParentType e
   type?: Resolver<ResolversTypes['ApprovalWorkflowType'], ParentType, ContextType>;
   globalTimeoutMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
   triggers?: Resolver<ResolversTypes['WorkflowTriggers'], ParentType, ContextType>;
-  steps?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
-  definitions?: Resolver<Array<ResolversTypes['ApprovalStepDefinition']>, ParentType, ContextType>;
+  steps?: Resolver<Array<ResolversTypes['ApprovalStepDefinition']>, ParentType, ContextType>;
   createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   updatedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
@@ -2986,6 +3039,8 @@ export type Resolvers<ContextType = RequestContext> = {
   ConfirmRiskFactor?: ConfirmRiskFactorResolvers<ContextType>;
   ConfirmImpact?: ConfirmImpactResolvers<ContextType>;
   ConfirmAttachment?: ConfirmAttachmentResolvers<ContextType>;
+  ConfirmSubject?: ConfirmSubjectResolvers<ContextType>;
+  ConfirmNotifications?: ConfirmNotificationsResolvers<ContextType>;
   ConfirmRequester?: ConfirmRequesterResolvers<ContextType>;
   ConfirmCondition?: ConfirmConditionResolvers<ContextType>;
   ConfirmGovernance?: ConfirmGovernanceResolvers<ContextType>;

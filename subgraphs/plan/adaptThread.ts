@@ -3,7 +3,7 @@ import { analyzePert, applyChange, type PlanChange, type PlanProblem, threePoint
 import { probabilityWithin } from './analysis/pert.ts';
 import { foldDates } from './compositeNodes.ts';
 import { computeSchedule, createNetwork } from './network/index.ts';
-import type { ScheduledStep } from './optimizeThread.ts';
+import type { ScheduledStep } from './scheduleShape.ts';
 import { optimizeSchedule } from './scheduling/index.ts';
 import { toSchedulingProblem } from './schedulingProblem.ts';
 

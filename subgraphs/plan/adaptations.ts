@@ -1,5 +1,6 @@
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
+import { findIdempotentResponse } from '#shared/idempotency.ts';
 import type { NewEvent } from '#shared/outbox.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
@@ -8,7 +9,7 @@ import { type AdaptInput, basesOf, isUnstarted, type Loaded, remaining } from '.
 import { changeRows } from './adaptedRows.ts';
 import { type AdaptationOption, type AdaptTask, costOf } from './adaptThread.ts';
 import { scoreRisks } from './analysis/index.ts';
-import type { Commands } from './commands.ts';
+import { type Commands, toIdempotentCall } from './commands.ts';
 import { keepPreferences } from './dispatch/index.ts';
 import { planEvent } from './events.ts';
 import * as inputs from './inputs.ts';
@@ -28,9 +29,12 @@ const thread = new URL('./adaptThread.ts', import.meta.url);
 
 export interface Adaptation {
   readonly planId: string;
-  readonly options: readonly (AdaptationOption & { readonly withinLimits: boolean })[];
-  readonly chosen: AdaptationOption;
+  /** Null, as `chosen`, where an earlier call with the same key has applied what it chose. */
+  readonly options: readonly (AdaptationOption & { readonly withinLimits: boolean })[] | null;
+  readonly chosen: AdaptationOption | null;
 }
+
+const callOf = ({ idempotencyKey, ...input }: AdaptInput) => ({ operation: 'adaptPlan', input, idempotencyKey });
 
 /** Changes a plan to what has become of it, by the best of the options that rescheduling finds. */
 export function createAdaptations(
@@ -51,12 +55,7 @@ export function createAdaptations(
   /** The option written into the plan, and into its run where it has one. */
   async function apply(scope: RequestScope, input: AdaptInput, version: number, chosen: AdaptationOption) {
     const { tenantId, subject } = scope.principal;
-    const call = {
-      operation: 'adaptPlan',
-      input: { ...input, idempotencyKey: undefined },
-      idempotencyKey: input.idempotencyKey,
-    };
-    await commands.run(scope, call, async (tx) => {
+    await commands.run(scope, callOf(input), async (tx) => {
       // Locks are taken in one order: the run's before the plan's.
       const [active] = (await tx.unsafe(
         `SELECT id FROM plan.execution WHERE tenant_id = $1 AND plan_id = $2 AND status IN ('RUNNING', 'PAUSED')`,
@@ -85,6 +84,7 @@ export function createAdaptations(
       };
       await upsertPlans(tx, [row], 'upsert');
       const { kind, target, parameters } = chosen;
+      const audit = [{ action: 'plan.adaptPlan', resource: 'Plan', resourceId: plan.id }];
       const events: NewEvent[] = [
         planEvent('plan.updated', row, { adapted: { trigger: input.trigger, kind, target, parameters } }),
       ];
@@ -140,14 +140,10 @@ export function createAdaptations(
             { tenantId, executionId: run.id, stepId: input.stepId!, actor: subject },
             { resolution, reason: 'the plan was adapted' },
           );
-          return { response: { planId: plan.id }, events: [...events, ...outcome.events], jobs: outcome.jobs };
+          return { response: { planId: plan.id }, events: [...events, ...outcome.events], audit, jobs: outcome.jobs };
         }
       }
-      return {
-        response: { planId: plan.id },
-        events,
-        audit: [{ action: 'plan.adaptPlan', resource: 'Plan', resourceId: plan.id }],
-      };
+      return { response: { planId: plan.id }, events, audit };
     });
   }
 
@@ -156,6 +152,8 @@ export function createAdaptations(
     async adapt(scope: RequestScope, raw: unknown): Promise<Adaptation> {
       const input = parseInput(inputs.adaptPlan, raw, ['input']);
       const { tenantId } = scope.principal;
+      const call = input.apply ? toIdempotentCall(scope, callOf(input)) : null;
+      if (await findIdempotentResponse(sql, 'plan', call)) return { planId: input.planId, options: null, chosen: null };
       await requireVisible(sql, scope.principal, 'plan', input.planId);
       const [plan] = await findPlans(sql, tenantId, [input.planId]);
       if (!plan) throw unknownPlan();

@@ -13,6 +13,7 @@ import { createPlanningThreads } from './planningThreads.ts';
 import { toPlanProblem } from './planProblem.ts';
 import type { AnalyzeOutcome, AnalyzeTask } from './planThread.ts';
 import { limitResources, type ResourceLimits } from './resourceLimits.ts';
+import type { Roles } from './roles.ts';
 import type { PlanningValue, PlanRow, PlanStepRow } from './rows.ts';
 import type { Target } from './scheduling/index.ts';
 import { findDependencies, findLatestExecution, findPlans, findSteps } from './store.ts';
@@ -30,7 +31,7 @@ const analysisThread = new URL('./planThread.ts', import.meta.url);
 const optimizeThread = new URL('./optimizeThread.ts', import.meta.url);
 
 /** What is computed about stored plans, off the event loop. */
-export function createAnalyses(runtime: ModuleRuntime) {
+export function createAnalyses(runtime: ModuleRuntime, roles: Pick<Roles, 'findIds'>) {
   const { sql } = runtime;
   const planning = createPlanningThreads(runtime);
 
@@ -169,8 +170,8 @@ export function createAnalyses(runtime: ModuleRuntime) {
       };
     },
 
-    /** Faults of the network, which stored plans do not have unless imported so, and what makes it infeasible. */
-    async validate(principal: Principal, planId: string): Promise<PlanFault[]> {
+    /** Faults of the network, which stored plans do not have unless imported so, what makes it infeasible, and unknown roles. */
+    async validate(principal: Principal, planId: string): Promise<PlanCheck[]> {
       const { plan, steps, dependencies } = await load(principal, planId);
       const reasons = plan.summary.reasons.map(
         (reason): PlanFault => ({
@@ -179,9 +180,28 @@ export function createAnalyses(runtime: ModuleRuntime) {
           stepIds: 'stepId' in reason ? [reason.stepId] : [],
         }),
       );
-      return [...findFaults(steps, dependencies), ...reasons];
+      const named = [...new Set(steps.flatMap(({ agentRole }) => (agentRole === null ? [] : [agentRole])))];
+      const ids = await roles.findIds(principal, named);
+      const unknown = named
+        .filter((_, at) => ids[at] === null)
+        .map(
+          (role): PlanCheck => ({
+            ...{ severity: 'WARNING', code: 'NOT_FOUND', message: `no role has the id or the name ${role}` },
+            stepIds: steps.filter(({ agentRole }) => agentRole === role).map(({ id }) => id),
+          }),
+        );
+      const errors = [...findFaults(steps, dependencies), ...reasons];
+      return [...errors.map((fault) => ({ ...fault, severity: 'ERROR' as const })), ...unknown];
     },
   };
+}
+
+/** What a check of a stored plan found. */
+export interface PlanCheck {
+  readonly severity: 'ERROR' | 'WARNING';
+  readonly code: PlanFault['code'] | 'NOT_FOUND';
+  readonly message: string;
+  readonly stepIds: readonly string[];
 }
 
 const lower = (one: number | null | undefined, other: number | null): number | null =>

@@ -1,20 +1,23 @@
 import type { createAnalyses } from './analyses.ts';
 import type { InfeasibilityReason } from './analysis/index.ts';
-import type { PlanAnalysis, PlanInfeasibility } from './resolvers.generated.ts';
+import type { PlanAnalysis, PlanChangeKind, PlanInfeasibility } from './resolvers.generated.ts';
 
 type Analysis = Awaited<ReturnType<ReturnType<typeof createAnalyses>['analyze']>>;
 
 /** An analysis as the API answers it: times are milliseconds and say so. */
 export function shapeAnalysis(analysis: Analysis): PlanAnalysis {
-  const { percentiles, quality, earnedValue, deviations, criticalPaths, ...rest } = analysis;
+  const { percentiles, quality, earnedValue, deviations, criticalPaths, suggestions, ...rest } = analysis;
   return {
     ...rest,
     criticalPaths: criticalPaths.map((path) => [...path]),
+    suggestions: suggestions.map(({ kind, parameters, ...suggestion }) => ({
+      ...{ ...suggestion, ...shapeChange(kind, parameters) },
+    })),
     percentiles: percentiles.map(({ share, finish, low, high }) => ({
       ...{ share, finishMs: finish, lowMs: low, highMs: high },
     })),
     quality: quality.map((finding) => ({
-      check: finding.check,
+      check: finding.check.toUpperCase() as Uppercase<typeof finding.check>,
       stepIds: 'stepIds' in finding ? [...finding.stepIds] : [],
       dependencyIds: 'dependencyIds' in finding ? [...finding.dependencyIds] : [],
       resourceId: 'resourceId' in finding ? finding.resourceId : null,
@@ -29,6 +32,19 @@ export function shapeAnalysis(analysis: Analysis): PlanAnalysis {
     deviations: deviations?.map(({ startDelay, finishDelay, ...deviation }) => ({
       ...{ ...deviation, startDelayMs: startDelay, finishDelayMs: finishDelay },
     })),
+  };
+}
+
+/** A change of the plan as the API answers it; its parameters are those of the kind. */
+export function shapeChange(kind: string, parameters: Readonly<Record<string, unknown>>) {
+  const { duration, earliestStart, lag, ...others } = parameters as {
+    readonly duration?: number;
+    readonly earliestStart?: number;
+    readonly lag?: number;
+  };
+  return {
+    kind: kind.toUpperCase() as PlanChangeKind,
+    parameters: { ...others, durationMs: duration, earliestStartMs: earliestStart, lagMs: lag },
   };
 }
 
@@ -48,5 +64,5 @@ const named: Readonly<Record<string, keyof PlanInfeasibility>> = {
 /** A reason as the API answers it. */
 export function shapeInfeasibility(reason: InfeasibilityReason): PlanInfeasibility {
   const fields = Object.entries(reason).map(([field, value]) => [named[field] ?? field, value]);
-  return { reason: reason.reason, ...Object.fromEntries(fields) };
+  return { ...Object.fromEntries(fields), reason: reason.reason.toUpperCase() as Uppercase<typeof reason.reason> };
 }

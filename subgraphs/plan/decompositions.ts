@@ -7,27 +7,23 @@ import { jsonObject, parseInput } from '#shared/validation.ts';
 import type { DecomposeOutcome, DecomposeTask } from './decomposeThread.ts';
 import { type DecompositionFailure, maxDepth, maxMatches, maxSteps, maxTries } from './decomposition/index.ts';
 import type { CreatePlanInput, DependencyInput, StepInput } from './inputs.ts';
-import { taskArguments, taskName } from './methodInputs.ts';
 import type { Methods } from './methods.ts';
 import { createPlanningThreads } from './planningThreads.ts';
+import { taskArguments } from './taskInputs.ts';
 
 const thread = new URL('./decomposeThread.ts', import.meta.url);
 
 const objectives = z
   .array(
-    z.union(
-      [
-        taskName.transform((task) => ({ task, arguments: {} })),
-        z
-          .looseObject({ task: taskName, arguments: taskArguments.nullish() })
-          .transform(({ task, arguments: given }) => ({ task, arguments: given ?? {} })),
-      ],
-      'expected the name of a task, or an object with `task` and its `arguments`',
-    ),
-    'expected a list of tasks to decompose, since there are no steps',
+    z
+      .object({
+        task: z.string('expected a task to decompose, since there are no steps'),
+        arguments: taskArguments.nullish(),
+      })
+      .transform(({ task, arguments: given }) => ({ task, arguments: given ?? {} })),
   )
-  .min(1)
-  .max(100);
+  .min(1, 'expected a list of tasks to decompose, since there are no steps')
+  .max(100, 'expected at most 100 tasks to decompose');
 
 const facts = jsonObject({ maxBytes: 65_536, maxDepth: 8 });
 

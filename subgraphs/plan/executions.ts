@@ -120,7 +120,8 @@ export function createExecutions(runtime: ModuleRuntime, { commands, contexts, r
           { ...target, tenantId, actor: subject },
           { resolution, reason, skipDependents },
         );
-        return { response: target, ...outcome };
+        const audit = [{ action: 'plan.resolveStep', resource: 'PlanExecution', resourceId: target.executionId }];
+        return { response: target, ...outcome, audit };
       });
     },
   };

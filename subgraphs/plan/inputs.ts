@@ -3,7 +3,7 @@ import { id, idempotencyKey, json, jsonObject, text } from '#shared/validation.t
 import { acceptanceCriteria } from './acceptance.ts';
 import { constraints, timeline } from './constraints/inputs.ts';
 import { checkCondition } from './dependencyCondition.ts';
-import { checkObjectives, milestones } from './goalInputs.ts';
+import { milestones, objectives } from './goalInputs.ts';
 import {
   dispatchStrategy,
   executionConfig,
@@ -14,6 +14,9 @@ import {
 import { resourceLimits } from './resourceLimits.ts';
 
 const label = text({ min: 1, max: 255 });
+/** Enum values of GraphQL as they are stored. */
+const lower = <const Value extends string>(values: readonly [Value, ...Value[]]) =>
+  z.preprocess((value) => (typeof value === 'string' ? value.toLowerCase() : value), z.enum(values));
 const yearMs = 366 * 24 * 3_600_000;
 const durationMs = z.number().int().min(0).max(yearMs);
 const freeJson = json({ maxBytes: 262_144 });
@@ -38,7 +41,13 @@ export const stepFields = {
   earliestStartMs: durationMs.nullish(),
   deadlineMs: durationMs.nullish(),
   demands: z
-    .array(z.object({ resourceId: label, amount: z.number().int().min(1).max(1_000_000) }))
+    .array(
+      z.object({
+        resourceId: label,
+        amount: z.number().int().min(1).max(1_000_000),
+        availability: z.enum(['REQUIRED', 'PREFERRED', 'OPTIONAL']).nullish(),
+      }),
+    )
     .max(50)
     .nullish(),
   costPerHour: price.nullish(),
@@ -143,6 +152,7 @@ const planFields = {
       z.object({
         id: label,
         capacity: z.number().int().min(0).max(1_000_000),
+        unit: label.nullish(),
         costPerHour: price.nullish(),
         maxAdded: z.number().int().min(0).max(1_000_000).nullish(),
       }),
@@ -151,10 +161,10 @@ const planFields = {
     .refine((list) => new Set(list.map((entry) => entry.id)).size === list.length, 'expected each resource once')
     .nullish(),
   deadlineMs: durationMs.nullish(),
-  objectives: freeJson.superRefine(checkObjectives).nullish(),
+  objectives: objectives.nullish(),
   constraints: constraints.nullish(),
   timeline: timeline.nullish(),
-  milestones: freeJson.pipe(milestones).nullish(),
+  milestones: milestones.nullish(),
   optimization: optimization.nullish(),
   executionConfig: executionConfig.nullish(),
   customData: freeJson.nullish(),
@@ -162,11 +172,10 @@ const planFields = {
     .array(
       z.object({
         name: label,
-        /** technical, resource, schedule, scope and external are the usual ones. */
-        category: label.nullish(),
+        category: lower(['technical', 'resource', 'schedule', 'scope', 'external']).nullish(),
         probability: z.number().min(0).max(1),
         impact: z.number().min(0).max(1),
-        status: z.enum(['identified', 'mitigated', 'accepted', 'closed']).nullish(),
+        status: lower(['identified', 'mitigated', 'accepted', 'closed']).nullish(),
         mitigation: text({ max: 10_000 }).nullish(),
         contingency: text({ max: 10_000 }).nullish(),
       }),
@@ -217,10 +226,19 @@ export const executePlan = z.object({
         capabilities: names,
         capacity: z.number().int().min(0).max(1_000),
         roles: names.nullish(),
+        costPerHour: price.nullish(),
+        availableFromMs: durationMs.nullish(),
+        availableUntilMs: durationMs.nullish(),
       }),
     )
     .min(1)
     .max(1_000)
+    .refine((list) => new Set(list.map(({ agentId: one }) => one)).size === list.length, 'expected each agent once')
+    .refine(
+      (list) =>
+        list.every(({ availableFromMs, availableUntilMs }) => (availableFromMs ?? 0) < (availableUntilMs ?? Infinity)),
+      'expected agents that come before they go',
+    )
     .nullish(),
   resourceLimits: resourceLimits.nullish(),
   strategy: dispatchStrategy.nullish(),

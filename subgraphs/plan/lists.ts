@@ -1,27 +1,22 @@
-import { type Connection, createConnection, type Page, type PageInput, readPage } from '#shared/connection.ts';
+import type { z } from 'zod';
+import { createConnection, type Page, type PageInput, readPage } from '#shared/connection.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
+import type { Principal } from '#shared/principal.ts';
 import type { Sql } from '#shared/sql.ts';
 import { parseInput } from '#shared/validation.ts';
 import { noteListAccess, viewerOf, visibleCondition } from './access.ts';
 import * as inputs from './inputs.ts';
-import type { PlanRow } from './rows.ts';
+import type { PlanConnectionRow, PlanRow } from './rows.ts';
 import { planColumns } from './store.ts';
 
-/** Plans of a tenant, newest first. @throws {CURSOR_INVALID} {VALIDATION_FAILED} */
-export async function listPlans(
-  sql: Sql,
-  scope: Pick<RequestScope, 'principal' | 'readTags'>,
-  rawFilter: unknown,
-  input: PageInput,
-): Promise<Connection<PlanRow>> {
-  const filter = parseInput(inputs.filter, rawFilter ?? {}, ['filter']);
-  const page = readPage('plans', 2, input);
-  const parameters: unknown[] = [scope.principal.tenantId];
+/** Conditions on plans that the caller sees, and their parameters. */
+function createWhere(principal: Principal, filter: z.output<typeof inputs.filter>) {
+  const parameters: unknown[] = [principal.tenantId];
   const param = (value: unknown) => `$${parameters.push(value)}`;
   const where = ['p.tenant_id = $1'];
-  const viewer = viewerOf(scope.principal);
+  const viewer = viewerOf(principal);
   if (viewer !== null) where.push(visibleCondition('p', param(viewer)));
   if (filter.contextId != null) where.push(`p.context_id = ${param(filter.contextId)}`);
   if (filter.status != null)
@@ -32,6 +27,19 @@ export async function listPlans(
   if (filter.createdBy != null) where.push(`p.created_by = ${param(filter.createdBy)}`);
   if (filter.titlePattern != null)
     where.push(`p.title ILIKE ${param(`%${filter.titlePattern.replace(/[\\%_]/g, '\\$&')}%`)}`);
+  return { parameters, param, where };
+}
+
+/** Plans of a tenant, newest first. @throws {CURSOR_INVALID} {VALIDATION_FAILED} */
+export async function listPlans(
+  sql: Sql,
+  scope: Pick<RequestScope, 'principal' | 'readTags'>,
+  rawFilter: unknown,
+  input: PageInput,
+): Promise<PlanConnectionRow> {
+  const filter = parseInput(inputs.filter, rawFilter ?? {}, ['filter']);
+  const page = readPage('plans', 2, input);
+  const { parameters, param, where } = createWhere(scope.principal, filter);
   const backward = page.direction === 'backward';
   if (page.from !== null) {
     const [at, id] = placeOf(page.from);
@@ -47,7 +55,18 @@ export async function listPlans(
     { prepare: true },
   )) as unknown as PlanRow[];
   await noted;
-  return createConnection<PlanRow>('plans', page, rows, (row) => [row.createdAt, row.id]);
+  return {
+    ...createConnection<PlanRow>('plans', page, rows, (row) => [row.createdAt, row.id]),
+    async count() {
+      const counted = createWhere(scope.principal, filter);
+      const [row] = (await sql.unsafe(
+        `SELECT count(*)::int AS n FROM plan.plan p WHERE ${counted.where.join(' AND ')}`,
+        counted.parameters as never[],
+        { prepare: true },
+      )) as unknown as { n: number }[];
+      return row!.n;
+    },
+  };
 }
 
 function placeOf([at, id]: NonNullable<Page['from']>): readonly [string, string] {

@@ -7,8 +7,9 @@ import { isoText } from '#shared/record.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
 import type { Commands } from './commands.ts';
-import { parseMethod, taskName } from './methodInputs.ts';
+import { parseMethod } from './methodInputs.ts';
 import type { PlanMethodRow } from './rows.ts';
+import { taskName } from './taskInputs.ts';
 
 export const maxMethods = 1_000;
 const list = 'planMethods';

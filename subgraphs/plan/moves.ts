@@ -3,11 +3,11 @@ import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
 import type { NewEvent } from '#shared/outbox.ts';
 import { holds } from '#shared/rights.ts';
-import { parseInput } from '#shared/validation.ts';
+import { parseInput, requireVersion } from '#shared/validation.ts';
 import { planTarget } from './access.ts';
 import { scoreFeasibility } from './analysis/index.ts';
 import { askForApproval, toApproval } from './approval.ts';
-import type { Commands } from './commands.ts';
+import type { Call, Commands } from './commands.ts';
 import { rollUpSteps } from './composites.ts';
 import { crashStep } from './crashedStep.ts';
 import { planEvent } from './events.ts';
@@ -24,8 +24,20 @@ import { changeNetwork, findDependencies, findSteps, removeNetwork, upsertPlans 
 const readReason = (reason: string | null | undefined) =>
   reason == null ? null : parseInput(inputs.reason, reason, ['reason']);
 
+/** A schedule that was found for a plan, by which call and for which version of it. */
+interface FoundSchedule {
+  readonly call: Call;
+  readonly expectedVersion: number | null | undefined;
+  readonly version: number;
+  /** Starts in milliseconds by step. */
+  readonly schedule: Readonly<Record<string, number>>;
+  /** Durations of the steps that it shortens. */
+  readonly crashed: ReadonlyMap<string, number>;
+  readonly found: Omit<PlanningValue, 'feasibility'>;
+}
+
 /** Moves of a plan through its states until it runs, and its end. */
-export function createPlanMoves(commands: Commands, { change }: PlanChanges) {
+export function createPlanMoves(commands: Commands, { change, changeBy }: PlanChanges) {
   function move(
     scope: RequestScope,
     planId: string,
@@ -145,15 +157,17 @@ export function createPlanMoves(commands: Commands, { change }: PlanChanges) {
         )
           throw new PlatformError('PERMISSION_DENIED', 'only its author cancels a plan', { path: ['planId'] });
         requireTransition(plan.status, 'cancelled');
+        const audit = [{ action: 'plan.cancelPlan', resource: 'Plan', resourceId: planId }];
         if (run && (run.status === 'RUNNING' || run.status === 'PAUSED')) {
           const { events } = await cancelRun(tx, run, { reason: note, actor: subject });
-          return { response: { planId }, events };
+          return { response: { planId }, events, audit };
         }
         const row = touch(plan, scope, { status: 'cancelled', confirmId: null, statusReason: note });
         await upsertPlans(tx, [row], 'upsert');
         return {
           response: { planId },
           events: [planEvent('plan.status.changed', row, { status: [plan.status, row.status] })],
+          audit,
         };
       });
       return response.planId;
@@ -205,57 +219,44 @@ export function createPlanMoves(commands: Commands, { change }: PlanChanges) {
       return response.planId;
     },
 
-    /** Keeps an optimised schedule, and in a draft the steps it shortens, by id. @throws {INVALID_STATE} */
+    /** Keeps an optimised schedule, and in a draft the steps it shortens. @throws {INVALID_STATE} {VERSION_CONFLICT} */
     applySchedule(
       scope: RequestScope,
       planId: string,
-      {
-        schedule,
-        crashed,
-        found,
-      }: {
-        readonly schedule: Readonly<Record<string, number>>;
-        readonly crashed: ReadonlyMap<string, number>;
-        readonly found: Omit<PlanningValue, 'feasibility'>;
-      },
-      options: WriteOptions,
+      { schedule, crashed, found, version, call, expectedVersion }: FoundSchedule,
     ): Promise<string> {
-      return change(
-        scope,
-        planId,
-        { ...options, operation: 'optimizePlan', input: { schedule, crashed: [...crashed] } },
-        async (plan, tx) => {
-          if (plan.status !== 'draft' && plan.status !== 'approved')
-            throw new PlatformError(
-              'INVALID_STATE',
-              `expected a draft or approved plan, it is ${plan.status.toUpperCase()}`,
-              {
-                path: ['input', 'planId'],
-              },
-            );
-          const withFound = (summary: PlanSummaryValue): PlanSummaryValue => ({
-            ...summary,
-            planning: { ...found, feasibility: scoreFeasibility(summary.reasons) },
-          });
-          if (crashed.size === 0)
-            return { row: touch(plan, scope, { schedule, summary: withFound(plan.summary) }), type: 'plan.updated' };
-          if (plan.status !== 'draft')
-            throw new PlatformError('INVALID_STATE', 'expected a draft: the schedule shortens steps', {
+      return changeBy(scope, planId, { call, expectedVersion }, async (plan, tx) => {
+        requireVersion(version, plan.version);
+        if (plan.status !== 'draft' && plan.status !== 'approved')
+          throw new PlatformError(
+            'INVALID_STATE',
+            `expected a draft or approved plan, it is ${plan.status.toUpperCase()}`,
+            {
               path: ['input', 'planId'],
-            });
-          const [steps, dependencies] = await Promise.all([
-            findSteps(tx, plan.tenantId, [planId]),
-            findDependencies(tx, plan.tenantId, [planId]),
-          ]);
-          const shortened = rollUpSteps(
-            steps.map((step) => (crashed.has(step.id) ? crashStep(step, crashed.get(step.id)!) : step)),
+            },
           );
-          const summary = summarize(plan.definition, shortened, dependencies);
-          const row = touch(plan, scope, { schedule, summary: withFound(summary) });
-          await changeNetwork(tx, row, compareNetworks({ steps, dependencies }, { steps: shortened, dependencies }));
-          return { row, type: 'plan.updated' };
-        },
-      );
+        const withFound = (summary: PlanSummaryValue): PlanSummaryValue => ({
+          ...summary,
+          planning: { ...found, feasibility: scoreFeasibility(summary.reasons) },
+        });
+        if (crashed.size === 0)
+          return { row: touch(plan, scope, { schedule, summary: withFound(plan.summary) }), type: 'plan.updated' };
+        if (plan.status !== 'draft')
+          throw new PlatformError('INVALID_STATE', 'expected a draft: the schedule shortens steps', {
+            path: ['input', 'planId'],
+          });
+        const [steps, dependencies] = await Promise.all([
+          findSteps(tx, plan.tenantId, [planId]),
+          findDependencies(tx, plan.tenantId, [planId]),
+        ]);
+        const shortened = rollUpSteps(
+          steps.map((step) => (crashed.has(step.id) ? crashStep(step, crashed.get(step.id)!) : step)),
+        );
+        const summary = summarize(plan.definition, shortened, dependencies);
+        const row = touch(plan, scope, { schedule, summary: withFound(summary) });
+        await changeNetwork(tx, row, compareNetworks({ steps, dependencies }, { steps: shortened, dependencies }));
+        return { row, type: 'plan.updated' };
+      });
     },
   };
 }

@@ -1,12 +1,16 @@
 import { PlatformError } from '#shared/errors.ts';
-import type { PlanProblem } from './analysis/index.ts';
-import { completeStarts, foldDates } from './compositeNodes.ts';
+import { type PlanProblem, scaleDuration } from './analysis/problem.ts';
+import { isStructural } from './compositeNodes.ts';
+import { computeSchedule, createNetwork } from './network/index.ts';
+import type { PlanScheduleViolation } from './resolvers.generated.ts';
+import { type ScheduledStep, shapeViolations, toScheduledSteps, toStarts } from './scheduleShape.ts';
 import {
   crashCost,
   crashSchedule,
   type FoundSchedule,
   findCompromise,
   findParetoFront,
+  findViolations,
   levelSchedule,
   measureSchedule,
   type NoSchedule,
@@ -51,22 +55,20 @@ export interface ScheduleLimits {
   readonly minQuality: number | null;
 }
 
-export interface ScheduledStep {
-  readonly stepId: string;
-  readonly startMs: number;
-  readonly finishMs: number;
-}
-
 export interface MeasuresMs extends Omit<ScheduleMeasures, 'makespan'> {
   readonly makespanMs: number;
   /** 0 to 100. */
   readonly quality: number;
+  /** 100 at most of those that are counted. */
+  readonly violations: readonly PlanScheduleViolation[];
 }
 
 export interface OptimizeOutcome {
   readonly before: MeasuresMs;
   readonly after: MeasuresMs;
   readonly schedule: readonly ScheduledStep[];
+  /** Steps without float under the durations of the schedule, by their early starts. */
+  readonly criticalPath: readonly string[];
   readonly optimal: boolean;
   readonly lowerBoundMs: number;
   readonly paretoFront: readonly { readonly values: readonly number[]; readonly steps: readonly ScheduledStep[] }[];
@@ -107,14 +109,15 @@ function shortenPlan(task: OptimizeTask): OptimizeOutcome {
   const levelled = task.strategy === 'RESOURCE_OPTIMAL' ? levelSchedule(problem, found.starts) : null;
   const starts = levelled?.status === 'feasible' ? levelled.starts : found.starts;
   return {
-    before: measure(adapted, { starts: currentStarts(task, adapted), lowerBound: found.lowerBound }),
-    after: requireKept(measure(adapted, { starts, lowerBound: found.lowerBound }), task.limits),
-    schedule: toSteps(adapted, task.plan, starts, problem.durations),
+    before: measure(task.plan, adapted, { starts: currentStarts(task, adapted), lowerBound: found.lowerBound }),
+    after: requireKept(measure(task.plan, adapted, { starts, lowerBound: found.lowerBound }), task.limits),
+    schedule: toScheduledSteps(adapted, task.plan, starts, problem.durations),
+    criticalPath: criticalStepsOf(task.plan),
     optimal: found.status === 'optimal',
     lowerBoundMs: found.lowerBound * unitMs,
     paretoFront: (front?.front ?? []).map((entry) => ({
       values: entry.values,
-      steps: toSteps(adapted, task.plan, entry.starts, entry.durations),
+      steps: toScheduledSteps(adapted, task.plan, entry.starts, entry.durations),
     })),
     crashCost: null,
     crashedSteps: null,
@@ -160,7 +163,7 @@ function weighPlan(
   // Where none keeps the limits, the one of all that would be chosen says how far they are missed.
   const kept = found.front.filter(({ starts: of, durations: taken }) =>
     isKept(
-      measure(adapted, { starts: of, durations: taken, lowerBound: 0, price: crashCost(problem, taken) }),
+      measure(task.plan, adapted, { starts: of, durations: taken, lowerBound: 0, price: crashCost(problem, taken) }),
       task.limits ?? unlimited,
     ),
   );
@@ -170,7 +173,7 @@ function weighPlan(
     optimal: false,
     paretoFront: found.front.map((entry) => ({
       values: entry.values,
-      steps: toSteps(adapted, task.plan, entry.starts, entry.durations),
+      steps: toScheduledSteps(adapted, task.plan, entry.starts, entry.durations),
     })),
   };
 }
@@ -197,9 +200,15 @@ function reportCrashed(
   };
   const lowerBound = bound(crashed);
   return {
-    before: measure(adapted, { starts: currentStarts(task, adapted), lowerBound: bound(problem) }),
-    after: requireKept(measure(adapted, { starts, durations, price, lowerBound }), task.limits),
-    schedule: toSteps(adapted, plan, starts, durations),
+    before: measure(task.plan, adapted, { starts: currentStarts(task, adapted), lowerBound: bound(problem) }),
+    after: requireKept(measure(task.plan, adapted, { starts, durations, price, lowerBound }), task.limits),
+    schedule: toScheduledSteps(adapted, plan, starts, durations),
+    criticalPath: criticalStepsOf({
+      ...plan,
+      steps: plan.steps.map((step, at) =>
+        durations[at] === problem.durations[at] ? step : scaleDuration(step, durations[at]! * unitMs),
+      ),
+    }),
     lowerBoundMs: lowerBound * unitMs,
     crashCost: price,
     crashedSteps: plan.steps.flatMap(({ id }, at) =>
@@ -213,14 +222,20 @@ const makespanOf = ({ durations }: SchedulingProblem) => durations.reduce((most,
 const limitsOf = ({ maxSchedules, maxMilliseconds, seed }: OptimizeTask) => ({ maxSchedules, maxMilliseconds, seed });
 
 /** As they are now; the first schedule found where none is kept. */
-function currentStarts(task: OptimizeTask, { problem, unitMs }: AdaptedProblem): Int32Array {
+function currentStarts(task: OptimizeTask, adapted: AdaptedProblem): Int32Array {
   const { current } = task;
+  const { problem, unitMs } = adapted;
   if (current === null)
     return require(optimizeSchedule(problem, { maxSchedules: 1, seed: task.seed }), task.plan, unitMs).starts;
-  return Int32Array.from(
-    completeStarts(task.plan, (id) => current[id] ?? 0),
-    (start) => Math.ceil(start / unitMs),
-  );
+  return toStarts(adapted, task.plan, current);
+}
+
+function criticalStepsOf({ steps, dependencies }: PlanProblem): string[] {
+  const { critical, earlyStart } = computeSchedule(createNetwork(steps, dependencies));
+  return [...steps.keys()]
+    .filter((at) => critical[at] === 1 && !isStructural(steps[at]!.id))
+    .sort((left, right) => earlyStart[left]! - earlyStart[right]! || left - right)
+    .map((at) => steps[at]!.id);
 }
 
 function missed(message: string, details: Readonly<Record<string, unknown>>): PlatformError {
@@ -237,16 +252,19 @@ interface Measured {
 }
 
 function measure(
+  plan: PlanProblem,
   { problem, unitMs }: AdaptedProblem,
   { starts, durations = problem.durations, lowerBound, price = 0 }: Measured,
 ): MeasuresMs {
-  const { makespan, ...rest } = measureSchedule({ ...problem, durations }, starts, lowerBound);
+  const taken = { ...problem, durations };
+  const { makespan, ...rest } = measureSchedule(taken, starts, lowerBound);
   return {
     ...rest,
     makespanMs: makespan * unitMs,
     cost: rest.cost + price,
     quality: 100 * qualityOfSchedule(problem, { starts, durations }),
     levelling: rest.levelling * unitMs,
+    violations: rest.constraintViolations === 0 ? [] : shapeViolations(unitMs, plan, findViolations(taken, starts)),
   };
 }
 
@@ -264,21 +282,6 @@ function requireKept(found: MeasuresMs, limits: ScheduleLimits = unlimited): Mea
   throw missed(
     `expected a schedule within the constraints, the one found takes ${makespanMs} ms, costs ${cost} and has a quality of ${quality.toFixed(1)}`,
     { ...limits, found: { makespanMs, cost, quality } },
-  );
-}
-
-function toSteps(
-  { unitMs }: AdaptedProblem,
-  plan: PlanProblem,
-  starts: Int32Array,
-  durations: Int32Array,
-): ScheduledStep[] {
-  return foldDates(
-    plan.steps.map(({ id }, at) => ({
-      stepId: id,
-      startMs: starts[at]! * unitMs,
-      finishMs: (starts[at]! + durations[at]!) * unitMs,
-    })),
   );
 }
 

@@ -5,7 +5,7 @@ import type { NewEvent } from '#shared/outbox.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import { requireVersion } from '#shared/validation.ts';
 import { requireVisible } from './access.ts';
-import type { Commands } from './commands.ts';
+import type { Call, Commands } from './commands.ts';
 import { planEvent } from './events.ts';
 import type { PlanRow } from './rows.ts';
 import { lockPlan, upsertPlans } from './store.ts';
@@ -46,30 +46,39 @@ export async function requirePlan(tx: SqlTransaction, scope: RequestScope, planI
 
 export type PlanChanges = ReturnType<typeof createPlanChanges>;
 
+type Decide = (
+  plan: PlanRow,
+  tx: SqlTransaction,
+) => Promise<{
+  readonly row: PlanRow;
+  readonly type: string;
+  readonly changes?: Readonly<Record<string, unknown>>;
+  readonly events?: readonly NewEvent[];
+}>;
+
 export function createPlanChanges(commands: Commands) {
   /** One change of a plan under its lock. */
   function change(
     scope: RequestScope,
     planId: string,
-    { operation, input, ...options }: WriteOptions & { readonly operation: string; readonly input: unknown },
-    decide: (
-      plan: PlanRow,
-      tx: SqlTransaction,
-    ) => Promise<{
-      readonly row: PlanRow;
-      readonly type: string;
-      readonly changes?: Readonly<Record<string, unknown>>;
-      readonly events?: readonly NewEvent[];
-    }>,
+    { operation, input, expectedVersion, idempotencyKey }: WriteOptions & Pick<Call, 'operation' | 'input'>,
+    decide: Decide,
   ): Promise<string> {
-    const call = {
-      operation,
-      input: { planId, input, expectedVersion: options.expectedVersion ?? null },
-      idempotencyKey: options.idempotencyKey,
-    };
+    const said = { planId, input, expectedVersion: expectedVersion ?? null };
+    return changeBy(scope, planId, { call: { operation, input: said, idempotencyKey }, expectedVersion }, decide);
+  }
+
+  /** The same for a call that is told apart by what it says itself. */
+  function changeBy(
+    scope: RequestScope,
+    planId: string,
+    { call, expectedVersion }: Pick<WriteOptions, 'expectedVersion'> & { readonly call: Call },
+    decide: Decide,
+  ): Promise<string> {
+    const { operation } = call;
     return commands
       .run(scope, call, async (tx) => {
-        const plan = await requirePlan(tx, scope, planId, options.expectedVersion);
+        const plan = await requirePlan(tx, scope, planId, expectedVersion);
         const { row, type, changes = {}, events = [] } = await decide(plan, tx);
         await upsertPlans(tx, [row], 'upsert');
         return {
@@ -81,7 +90,7 @@ export function createPlanChanges(commands: Commands) {
       .then((response) => response.planId);
   }
 
-  return { change };
+  return { change, changeBy };
 }
 
 export function unknownPlan(): PlatformError {

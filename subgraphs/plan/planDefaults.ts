@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { limitResources, resourceLimits } from './resourceLimits.ts';
+import { limitResources, resourceCalendars } from './resourceLimits.ts';
 import type { PlanDefinition } from './rows.ts';
 
 const yearMs = 366 * 24 * 3_600_000;
@@ -19,7 +19,7 @@ export const optimizationConstraints = z.object({
   maxDurationMs: durationMs.nullish(),
   maxCost: price.nullish(),
   minQuality: z.number().min(0).max(100).nullish(),
-  availableResources: resourceLimits.nullish(),
+  availableResources: resourceCalendars.nullish(),
 });
 
 /** What a plan is optimized for where the call does not say it. */

@@ -30,7 +30,7 @@ export function toPlanProblem(
       mostLikely: given.estimate.mostLikelyMs,
       pessimistic: given.estimate.pessimisticMs,
     },
-    demands: given.demands,
+    demands: given.demands?.filter(({ availability }) => availability !== 'OPTIONAL'),
     costRate: given.costPerHour === undefined ? undefined : given.costPerHour / hourMs,
     crash: given.crash && {
       minDuration: given.crash.minDurationMs,
@@ -39,11 +39,12 @@ export function toPlanProblem(
   }));
   return {
     ...expandComposites(steps, nodes, dependencies.filter(isBinding).map(toRelation)),
-    resources: bound.definition.resources.map(({ id, capacity, costPerHour, maxAdded }) => ({
+    resources: bound.definition.resources.map(({ id, capacity, costPerHour, maxAdded, calendar }) => ({
       id,
       capacity,
       costRate: costPerHour == null ? undefined : costPerHour / hourMs,
       maxAdded: maxAdded ?? undefined,
+      calendar: calendar?.map(({ fromMs, capacity: then }) => ({ time: fromMs, capacity: then })),
     })),
     deadline: bound.definition.deadlineMs ?? undefined,
   };

@@ -88,7 +88,11 @@ export function createReassignments({ commands }: { readonly commands: Commands 
           const current = held ? await changeRun(tx, run, 'running_steps = running_steps - 1') : run;
           events.push(...stepEvents('step.reassigned', after, current, { agentId: agent, reason, transferState }));
         }
-        return { response: { planId }, events };
+        return {
+          response: { planId },
+          events,
+          audit: [{ action: 'plan.reassignTask', resource: 'Plan', resourceId: planId, detail: { stepId, agent } }],
+        };
       });
     },
   };

@@ -1,15 +1,16 @@
 import { subjectBoundTag } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
-import { parseInput } from '#shared/validation.ts';
+import { contextTraceId } from '#shared/traceIds.ts';
 import { criterionStates } from './acceptance.ts';
-import { shapeAnalysis, shapeInfeasibility } from './analysisShape.ts';
+import { shapeAnalysis, shapeChange, shapeInfeasibility } from './analysisShape.ts';
 import { collaborationRoots, collaborationTypes } from './collaboration/resolvers.ts';
 import type { RequestContext } from './context.ts';
+import { definitionFields, keptSchedule, stepDetailFields } from './definitionFields.ts';
 import { toDocument } from './document.ts';
-import * as inputs from './inputs.ts';
 import type { LeaseResponse } from './leases.ts';
 import { listPlans } from './lists.ts';
+import { methodFields } from './methodShape.ts';
 import { monitoringOfPlan, monitoringOfRuns } from './monitoring/resolvers.ts';
 import { executionConfigOf, optimizationOf } from './planDefaults.ts';
 import type { Resolvers } from './resolvers.generated.ts';
@@ -62,6 +63,10 @@ async function stepPayload(
   };
 }
 
+const toMeasures = <Measures extends { readonly violations: readonly unknown[] }>(measures: Measures) => ({
+  ...{ ...measures, violations: [...measures.violations] as Measures['violations'][number][] },
+});
+
 export const resolvers: Resolvers = {
   ...collaborationTypes,
   ...monitoringOfRuns,
@@ -82,7 +87,7 @@ export const resolvers: Resolvers = {
     validatePlan: async (_parent, { planId }, { service, principal }) => {
       const problems = await service.analyses.validate(principal, planId);
       return {
-        valid: problems.length === 0,
+        valid: problems.every(({ severity }) => severity !== 'ERROR'),
         problems: problems.map(({ stepIds, ...problem }) => ({ ...problem, stepIds: [...stepIds] })),
       };
     },
@@ -142,38 +147,29 @@ export const resolvers: Resolvers = {
       planPayload(context, context.service.plans.addDependency(context.scope, planId, dependency, options)),
     removeDependency: (_parent, { planId, dependencyId, ...options }, context) =>
       planPayload(context, context.service.plans.removeDependency(context.scope, planId, dependencyId, options)),
-    optimizePlan: async (_parent, { input: raw }, context) => {
-      const { service, scope } = context;
-      const input = parseInput(inputs.optimizePlan, raw, ['input']);
-      const outcome = await service.analyses.optimize(scope.principal, input, scope.signal);
-      if (input.apply) {
-        const schedule = Object.fromEntries(outcome.schedule.map(({ stepId, startMs }) => [stepId, startMs]));
-        // The schedule fits the version it was made for, and no other.
-        const options = {
-          expectedVersion: input.expectedVersion ?? outcome.version,
-          idempotencyKey: input.idempotencyKey,
-        };
-        const crashed = new Map(outcome.crashedSteps?.map(({ stepId, durationMs }) => [stepId, durationMs]));
-        const { found } = outcome;
-        await service.plans.applySchedule(scope, input.planId, { schedule, crashed, found }, options);
-      }
+    optimizePlan: async (_parent, { input }, context) => {
+      const { planId, applied, outcome } = await context.service.optimizations.optimize(context.scope, input);
+      const payload = { ...(await planPayload(context, Promise.resolve(planId))), applied };
+      if (outcome === null) return payload;
       return {
-        ...(await planPayload(context, Promise.resolve(input.planId))),
-        ...{ before: outcome.before, after: outcome.after, schedule: [...outcome.schedule] },
+        ...payload,
+        ...{ before: toMeasures(outcome.before), after: toMeasures(outcome.after) },
+        ...{ schedule: [...outcome.schedule], criticalPath: [...outcome.criticalPath] },
         ...{ optimal: outcome.optimal, score: outcome.after.score, lowerBoundMs: outcome.lowerBoundMs },
         paretoFront: outcome.paretoFront.map(({ values, steps }) => ({ values: [...values], steps: [...steps] })),
         crashCost: outcome.crashCost,
         crashedSteps: outcome.crashedSteps && [...outcome.crashedSteps],
-        applied: input.apply,
       };
     },
     adaptPlan: async (_parent, { input }, context) => {
       const { planId, options, chosen } = await context.service.adaptations.adapt(context.scope, input);
-      const toOption = (option: (typeof options)[number]) => ({ ...option, schedule: [...option.schedule] });
+      const toOption = ({ kind, parameters, ...option }: NonNullable<typeof options>[number]) => ({
+        ...{ ...option, ...shapeChange(kind, parameters), schedule: [...option.schedule] },
+      });
       return {
         ...(await planPayload(context, Promise.resolve(planId))),
-        options: options.map(toOption),
-        chosen: toOption({ ...chosen, withinLimits: true }),
+        options: options?.map(toOption),
+        chosen: chosen && toOption({ ...chosen, withinLimits: true }),
         applied: input.apply,
       };
     },
@@ -185,7 +181,7 @@ export const resolvers: Resolvers = {
         plan: await context.loaders.plan.load(started.planId),
         readySteps: [...started.readySteps],
         schedule: started.schedule && [...started.schedule],
-        makespanMs: started.makespanMs,
+        ...{ makespanMs: started.makespanMs, cost: started.cost ?? null },
         userErrors: [],
       };
     },
@@ -237,12 +233,23 @@ export const resolvers: Resolvers = {
     type: (row) => row.type as never,
     priority: (row) => row.priority as never,
     archived: (row) => row.archivedAt !== null,
+    ...definitionFields,
+    trace: ({ tenantId, contextId, protocol }) => {
+      const named = (protocol?.['trace'] as { readonly trace_id?: unknown } | undefined)?.trace_id;
+      return { id: isId(named) ? named : contextTraceId(tenantId, contextId) };
+    },
+    schedule: (row, _args, context) => (row.schedule === null ? null : keptSchedule(row, context)),
     optimization: ({ definition }) => {
       if (definition.optimization == null) return null;
       const { constraints, ...rest } = optimizationOf(definition);
       return {
         ...rest,
-        constraints: constraints && { ...constraints, availableResources: constraints.availableResources ?? [] },
+        constraints: constraints && {
+          ...constraints,
+          availableResources: (constraints.availableResources ?? []).map((limit) => ({
+            ...{ ...limit, calendar: limit.calendar ?? [] },
+          })),
+        },
       };
     },
     executionConfig: ({ definition }) => (definition.executionConfig == null ? null : executionConfigOf(definition)),
@@ -273,6 +280,17 @@ export const resolvers: Resolvers = {
       return found;
     },
   },
+  PlanConnection: {
+    totalCount: (connection) => connection.count(),
+  },
+  PlanSchedule: {
+    steps: async (row) => [...(await row.measured()).steps],
+    makespanMs: async (row) => (await row.measured()).makespanMs,
+    score: ({ plan }) => plan.summary.planning?.score ?? null,
+    resourceEfficiency: async (row) => (await row.measured()).resourceEfficiency,
+    loadBalanceScore: async (row) => (await row.measured()).loadBalanceScore,
+    violations: async (row) => [...(await row.measured()).violations],
+  },
   Subject: {
     __resolveReference: ({ id }) => ({ id }),
     assignedSteps: ({ id }, { status, ...page }, { loaders, scope }) => {
@@ -296,7 +314,8 @@ export const resolvers: Resolvers = {
         : [],
     requiredCapabilities: (row) => [...row.capabilities],
     assignedAgents: (row) => [...row.assignedAgents],
-    estimatedEffort: ({ details }) => details.estimatedEffort ?? null,
+    agents: (row) => row.assignedAgents.map((id) => ({ id })),
+    ...stepDetailFields,
     acceptanceCriteria: ({ details, criteria }) =>
       criterionStates(details, criteria).map(({ judgement, ...criterion }) => ({
         ...criterion,
@@ -304,6 +323,7 @@ export const resolvers: Resolvers = {
       })),
   },
   PlanMethod: {
+    ...methodFields,
     methodId: (row) => row.id,
     parameters: (row) => [...row.parameters],
   },

@@ -3,6 +3,7 @@ import type { AcceptanceCriterion, CriterionJudgement } from './acceptance.ts';
 import type { InfeasibilityReason, ResourceDemand, RiskStatus } from './analysis/index.ts';
 import type { ContributionRow, SessionRow, VoteRow } from './collaboration/rows.ts';
 import type { Method } from './decomposition/index.ts';
+import type { measureKeptSchedule } from './keptSchedule.ts';
 import type { MethodStep } from './methodInputs.ts';
 import type { DependencyType } from './network/index.ts';
 
@@ -26,6 +27,14 @@ export interface PlanResourceValue {
   readonly capacity: number;
   readonly costPerHour?: number | null | undefined;
   readonly maxAdded?: number | null | undefined;
+  readonly unit?: string | null | undefined;
+  /** Of an optimisation: when there is more or less of it, by ascending time. */
+  readonly calendar?: readonly { readonly fromMs: number; readonly capacity: number }[] | null | undefined;
+}
+
+/** What a step uses of a resource; absent, the availability is REQUIRED. */
+export interface StepDemand extends ResourceDemand {
+  readonly availability?: 'REQUIRED' | 'PREFERRED' | 'OPTIONAL' | null | undefined;
 }
 
 export interface FailurePolicy {
@@ -145,7 +154,7 @@ export interface StepDetails {
   readonly estimate?: { readonly optimisticMs: number; readonly mostLikelyMs: number; readonly pessimisticMs: number };
   readonly earliestStartMs?: number;
   readonly deadlineMs?: number;
-  readonly demands?: readonly ResourceDemand[];
+  readonly demands?: readonly StepDemand[];
   readonly costPerHour?: number;
   readonly crash?: { readonly minDurationMs: number; readonly costPerHour: number };
   readonly acceptanceCriteria?: readonly AcceptanceCriterion[];
@@ -275,7 +284,9 @@ export interface PlanStepExecutionRow {
   readonly finishedAt: string | null;
 }
 
-export interface PlanConnectionRow extends Connection<PlanRow> {}
+export interface PlanConnectionRow extends Connection<PlanRow> {
+  count(): Promise<number>;
+}
 
 /** What this subgraph knows of a context in the graph: the rest is its owner's. */
 export interface ContextRow {
@@ -297,6 +308,12 @@ export interface PlanMethodRow extends Omit<Method<MethodStep>, 'order'> {
   readonly createdAt: string;
   readonly createdBy: string;
   readonly ordinal: number;
+}
+
+/** The schedule that a plan keeps to; what it comes to is worked out when it is asked for, once. */
+export interface PlanScheduleRow {
+  readonly plan: PlanRow;
+  measured(): Promise<ReturnType<typeof measureKeptSchedule>>;
 }
 
 export type PlanMethodConnectionRow = Connection<PlanMethodRow>;

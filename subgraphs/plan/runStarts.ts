@@ -13,16 +13,19 @@ import { bindConstraints } from './constraints/index.ts';
 import type { Contexts } from './contexts.ts';
 import {
   createReadyQueue,
+  createStaffing,
   type DispatchStrategy,
   findUnmatched,
   keepPreferences,
   type ReadyQueue,
   rankByStrategy,
+  type SimulatedRun,
+  type StaffedAgent,
   simulateDispatch,
 } from './dispatch/index.ts';
 import { executionEvent, planEvent } from './events.ts';
 import * as inputs from './inputs.ts';
-import { computeSchedule, createNetwork } from './network/index.ts';
+import { type ActivityNetwork, computeSchedule, createNetwork } from './network/index.ts';
 import { requireNetwork } from './network.ts';
 import { unknownPlan } from './planChanges.ts';
 import { executionConfigOf } from './planDefaults.ts';
@@ -42,17 +45,29 @@ export interface StartedExecution {
   readonly planId: string;
   readonly executionId: string | null;
   readonly readySteps: readonly string[];
-  readonly schedule: readonly { readonly stepId: string; readonly startMs: number; readonly finishMs: number }[] | null;
+  readonly schedule:
+    | readonly {
+        readonly stepId: string;
+        readonly startMs: number;
+        readonly finishMs: number;
+        readonly agentId?: string | null;
+      }[]
+    | null;
   readonly makespanMs: number | null;
+  /** Of the agents' work, by their rates. */
+  readonly cost?: number | null;
 }
+
+/** What a run waits for: what is preferred is planned, and not waited for. */
+const requiredOf = (step: PlanStepRow | undefined) =>
+  (step?.details.demands ?? []).flatMap(({ availability, ...demand }) =>
+    availability == null || availability === 'REQUIRED' ? [demand] : [],
+  );
 
 /** @throws {RESOURCE_ALLOCATION_FAILED} when no agent of the pool can ever do a step. */
 function requireAgents(steps: readonly PlanStepRow[], pool: readonly Parameters<typeof findUnmatched>[1][number][]) {
   const atomic = steps.filter((step) => !isComposite(step));
-  const unmatched = findUnmatched(
-    atomic.map(({ capabilities, agentRole }) => ({ capabilities, role: agentRole ?? undefined })),
-    pool,
-  );
+  const unmatched = findUnmatched(atomic.map(requirementOf), pool);
   if (unmatched.length === 0) return;
   const stepIds = unmatched.map((at) => atomic[at]!.id);
   throw new PlatformError(
@@ -62,11 +77,23 @@ function requireAgents(steps: readonly PlanStepRow[], pool: readonly Parameters<
   );
 }
 
+const requirementOf = ({ capabilities, agentRole, assignedAgents }: PlanStepRow) => ({
+  ...{ capabilities, role: agentRole ?? undefined },
+  agents: assignedAgents.length === 0 ? undefined : assignedAgents,
+});
+
+interface Dispatching {
+  readonly maxConcurrent: number;
+  readonly strategy: DispatchStrategy;
+  /** Null where nobody says who will work on it. */
+  readonly pool: readonly StaffedAgent[] | null;
+}
+
 function prepare(
   plan: PlanRow,
   steps: readonly PlanStepRow[],
   dependencies: Awaited<ReturnType<typeof findDependencies>>,
-  { maxConcurrent, strategy }: { readonly maxConcurrent: number; readonly strategy: DispatchStrategy },
+  { maxConcurrent, strategy, pool }: Dispatching,
 ) {
   const problem = toPlanProblem(plan.definition, steps, dependencies);
   const network = createNetwork(problem.steps, problem.dependencies);
@@ -76,11 +103,18 @@ function prepare(
   });
   const order = plan.schedule === null ? urgency : rankBySchedule(plan.schedule, problem.steps, urgency);
   const rank = keepPreferences(order, findPreferences(problem, steps, dependencies));
-  const capacities = new Map(plan.definition.resources.map(({ id, capacity }) => [id, capacity]));
-  const demands = problem.steps.map((step) => step.demands ?? []);
+  // As hard constraints leave them.
+  const capacities = new Map(problem.resources.map(({ id, capacity }) => [id, capacity]));
+  const staffing =
+    pool &&
+    createStaffing(
+      pool,
+      problem.steps.map((_, at) => (steps[at] && !isComposite(steps[at]) ? requirementOf(steps[at]) : null)),
+    );
+  const demands = problem.steps.map((_, at) => requiredOf(steps[at]));
   try {
-    const options = { rank, maxConcurrent, capacities, demands };
-    return { network, rank, options, readySteps: findFirstWave(createReadyQueue(network, options), problem) };
+    const options = { rank, maxConcurrent: Math.min(maxConcurrent, staffing?.places ?? Infinity), capacities, demands };
+    return { network, rank, options, staffing, readySteps: findFirstWave(createReadyQueue(network, options), problem) };
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     throw new PlatformError('RESOURCE_ALLOCATION_FAILED', error.message, { path: ['input', 'planId'] });
@@ -127,21 +161,24 @@ export function createRunStarts(
         const plan = withLimits(found, input.resourceLimits);
         const steps = await findSteps(sql, tenantId, [plan.id]);
         requireParts(steps);
-        if (input.agentPool) requireAgents(steps, toPool(input.agentPool));
+        const pool = input.agentPool ? toPool(input.agentPool) : null;
+        if (pool) requireAgents(steps, pool);
         const dependencies = await findDependencies(sql, tenantId, [plan.id]);
         if (input.validateDependencies) requireNetwork(steps, dependencies, ['input', 'planId']);
-        const prepared = prepare(plan, steps, dependencies, {
-          ...dispatchOf(plan, input),
-        });
-        const run = simulateDispatch(prepared.network, prepared.options);
+        const prepared = prepare(plan, steps, dependencies, { ...dispatchOf(plan, input), pool });
+        const run = simulateDispatch(prepared.network, prepared.options, prepared.staffing);
+        requireDone(prepared.network, run);
         return {
           planId: plan.id,
           executionId: null,
           readySteps: prepared.readySteps,
           makespanMs: run.makespan,
           schedule: foldDates(
-            prepared.network.ids.map((id, at) => ({ stepId: id, startMs: run.start[at]!, finishMs: run.finish[at]! })),
+            prepared.network.ids.map((id, at) => ({
+              ...{ stepId: id, startMs: run.start[at]!, finishMs: run.finish[at]!, agentId: run.agents[at] ?? null },
+            })),
           ),
+          cost: pool && costOf(prepared.network, run, pool),
         };
       }
       // Before the transaction: what asks for a connection while it holds one waits for others that do the same.
@@ -159,7 +196,8 @@ export function createRunStarts(
           findSteps(tx, tenantId, [plan.id]),
           findDependencies(tx, tenantId, [plan.id]),
         ]);
-        if (input.agentPool) requireAgents(steps, toPool(input.agentPool));
+        const pool = input.agentPool ? toPool(input.agentPool) : null;
+        if (pool) requireAgents(steps, pool);
         const config = executionConfigOf(plan.definition);
         const dispatch = dispatchOf(plan, input);
         requireParts(steps);
@@ -167,7 +205,11 @@ export function createRunStarts(
         const limited = withLimits(plan, input.resourceLimits);
         const bound = bindConstraints(limited.definition, steps);
         const ancestors = ancestorsOf(steps);
-        const prepared = prepare({ ...limited, definition: bound.definition }, steps, dependencies, dispatch);
+        const prepared = prepare(limited, steps, dependencies, { ...dispatch, pool });
+        if (
+          pool?.some(({ availableFrom, availableUntil }) => availableFrom !== undefined || availableUntil !== undefined)
+        )
+          requireDone(prepared.network, simulateDispatch(prepared.network, prepared.options, prepared.staffing));
         requireTimes(plan.definition, prepared, Date.now());
         const { rank, readySteps } = prepared;
         const waits = new Map<string, number>();
@@ -218,7 +260,7 @@ export function createRunStarts(
             capabilities: step.capabilities,
             agents: step.assignedAgents,
             agentRole: step.agentRole,
-            demands: step.details.demands ?? [],
+            demands: requiredOf(step),
             durationMs: step.durationMs,
             timeoutMs: step.details.timeoutMs ?? input.stepTimeoutMs ?? config.stepTimeoutMs ?? null,
           })),
@@ -265,15 +307,30 @@ function withLimits(plan: PlanRow, limits: ResourceLimits | null | undefined): P
   return { ...plan, definition: { ...plan.definition, resources } };
 }
 
-function toPool(
-  pool: readonly {
-    readonly agentId: string;
-    readonly capabilities: readonly string[];
-    readonly capacity: number;
-    readonly roles?: readonly string[] | null | undefined;
-  }[],
-) {
-  return pool.map(({ roles, ...agent }) => ({ ...agent, running: 0, roles: roles ?? undefined }));
+function toPool(pool: NonNullable<inputs.ExecutePlanInput['agentPool']>) {
+  return pool.map(({ roles, costPerHour, availableFromMs, availableUntilMs, ...agent }) => ({
+    ...{ ...agent, running: 0, roles: roles ?? undefined },
+    costRate: costPerHour == null ? undefined : costPerHour / 3_600_000,
+    availableFrom: availableFromMs ?? undefined,
+    availableUntil: availableUntilMs ?? undefined,
+  }));
+}
+
+/** @throws {RESOURCE_ALLOCATION_FAILED} where a step waits in vain for an agent who is there. */
+function requireDone({ ids }: ActivityNetwork, { complete, start }: SimulatedRun): void {
+  if (complete) return;
+  const stepIds = ids.filter((id, at) => Number.isNaN(start[at]) && !isStructural(id));
+  throw new PlatformError(
+    'RESOURCE_ALLOCATION_FAILED',
+    `no agent of the pool is there for as long as ${stepIds.slice(0, 5).join(', ')} would need`,
+    { path: ['input', 'agentPool'], details: { stepIds } },
+  );
+}
+
+/** Of the work of agents, by their rates. */
+function costOf({ duration }: ActivityNetwork, { agents }: SimulatedRun, pool: readonly StaffedAgent[]): number {
+  const rates = new Map(pool.map(({ agentId, costRate = 0 }) => [agentId, costRate]));
+  return agents.reduce((sum, agent, at) => sum + (agent === null ? 0 : duration[at]! * (rates.get(agent) ?? 0)), 0);
 }
 
 /** The applied schedule's order of starts; steps that start together, or that it does not know, by urgency. */

@@ -1,6 +1,6 @@
 import { PlatformError } from '#shared/errors.ts';
 import { constraintsOf, timelineOf } from './constraints/index.ts';
-import { type ReadyQueueOptions, simulateDispatch } from './dispatch/index.ts';
+import { type ReadyQueueOptions, type Staffing, simulateDispatch } from './dispatch/index.ts';
 import type { ActivityNetwork } from './network/index.ts';
 import type { PlanDefinition } from './rows.ts';
 
@@ -11,7 +11,15 @@ import type { PlanDefinition } from './rows.ts';
  */
 export function requireTimes(
   definition: PlanDefinition,
-  { network, options }: { readonly network: ActivityNetwork; readonly options: ReadyQueueOptions },
+  {
+    network,
+    options,
+    staffing,
+  }: {
+    readonly network: ActivityNetwork;
+    readonly options: ReadyQueueOptions;
+    readonly staffing: Staffing | null;
+  },
   now: number,
 ): void {
   const { start, end } = timelineOf(definition);
@@ -23,7 +31,8 @@ export function requireTimes(
       : [],
   );
   if (end === null && bounds.length === 0) return;
-  const { finish, makespan } = simulateDispatch(network, options);
+  const { finish, makespan, complete } = simulateDispatch(network, options, staffing);
+  if (!complete) throw conflict('the agents of the pool are not there for as long as the plan would take', {});
   if (end !== null && now + makespan > end)
     throw conflict(
       `the plan's time ends at ${new Date(end).toISOString()}, started now it would end at ${new Date(now + makespan).toISOString()}`,

@@ -1,5 +1,5 @@
 import type { PlanProblem } from './analysis/index.ts';
-import { free, type SchedulingProblem, unbounded } from './scheduling/index.ts';
+import { free, type RenewableResource, type SchedulingProblem, unbounded } from './scheduling/index.ts';
 
 /** Units of time at most: the scheduler's profiles grow with them, and finer dates would say nothing more. */
 const maxUnits = 100_000;
@@ -18,10 +18,12 @@ export interface AdaptedProblem {
 export function toSchedulingProblem(plan: PlanProblem, alsoDividing: readonly number[] = []): AdaptedProblem {
   const total =
     plan.steps.reduce((sum, step) => sum + step.duration + (step.earliestStart ?? 0), 0) +
-    plan.dependencies.reduce((sum, { lag }) => sum + Math.abs(lag), 0);
+    plan.dependencies.reduce((sum, { lag }) => sum + Math.abs(lag), 0) +
+    plan.resources.reduce((latest, { calendar }) => Math.max(latest, calendar?.at(-1)?.time ?? 0), 0);
   const common = divisorOf([
     ...plan.steps.flatMap((step) => [step.duration, step.earliestStart ?? 0, step.crash?.minDuration ?? 0]),
     ...plan.dependencies.map(({ lag }) => Math.abs(lag)),
+    ...plan.resources.flatMap(({ calendar = [] }) => calendar.map(({ time }) => time)),
     ...alsoDividing,
   ]);
   const unitMs = total / common <= maxUnits ? common : Math.ceil(total / maxUnits);
@@ -46,8 +48,8 @@ export function toSchedulingProblem(plan: PlanProblem, alsoDividing: readonly nu
         type,
         lag: up(lag),
       })),
-      resources: plan.resources.map(({ capacity, costRate }) => ({
-        capacity,
+      resources: plan.resources.map(({ capacity, costRate, calendar }) => ({
+        ...toCapacities(capacity, calendar ?? [], unitMs),
         costPerUnitTime: (costRate ?? 0) * unitMs,
       })),
       demands,
@@ -70,6 +72,31 @@ export function toSchedulingProblem(plan: PlanProblem, alsoDividing: readonly nu
       ),
     },
   };
+}
+
+/** What is there for the whole of each unit. */
+function toCapacities(
+  capacity: number,
+  calendar: readonly { readonly time: number; readonly capacity: number }[],
+  unitMs: number,
+): Pick<RenewableResource, 'capacity' | 'calendar'> {
+  if (calendar.length === 0) return { capacity };
+  // Changes fall into units that begin here; all others are the same throughout.
+  const units = new Set([0, ...calendar.flatMap(({ time }) => [0, 1].map((next) => Math.floor(time / unitMs) + next))]);
+  const levels: { time: number; capacity: number }[] = [];
+  let at = 0;
+  let current = capacity;
+  for (const unit of [...units].sort((left, right) => left - right)) {
+    for (; at < calendar.length && calendar[at]!.time <= unit * unitMs; at += 1) current = calendar[at]!.capacity;
+    let least = current;
+    for (; at < calendar.length && calendar[at]!.time < (unit + 1) * unitMs; at += 1) {
+      current = calendar[at]!.capacity;
+      least = Math.min(least, current);
+    }
+    if (levels.at(-1)?.capacity !== least) levels.push({ time: unit, capacity: least });
+  }
+  const [first, ...rest] = levels;
+  return { capacity: first!.capacity, ...(rest.length === 0 ? {} : { calendar: rest }) };
 }
 
 /** The greatest whole number that divides all of these; 1 when all are zero. */

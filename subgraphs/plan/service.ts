@@ -14,6 +14,7 @@ import { createDecompositions } from './decompositions.ts';
 import { executionEvent } from './events.ts';
 import { createExecutions } from './executions.ts';
 import { createMethods } from './methods.ts';
+import { createOptimizations } from './optimizations.ts';
 import { createPlans } from './plans.ts';
 import { createPlanReads } from './reads.ts';
 import { createRoles } from './roles.ts';
@@ -34,6 +35,7 @@ export function createPlanService(runtime: ModuleRuntime) {
   const hooks = createBeforeHooks(runtime, 'plan');
   const executions = createExecutions(runtime, { commands, contexts, runs, hooks });
   const roles = createRoles(runtime);
+  const analyses = createAnalyses(runtime, roles);
   const sessions = createSessions(runtime, commands);
   const confirms = createConfirms(runtime, { commands, runs });
   let followers: readonly Consumer[] = [];
@@ -69,7 +71,8 @@ export function createPlanService(runtime: ModuleRuntime) {
     plans,
     runs,
     executions,
-    analyses: createAnalyses(runtime),
+    analyses,
+    optimizations: createOptimizations(runtime, { analyses, plans }),
     adaptations: createAdaptations(runtime, { commands, runs }),
     confirms,
     sessions,

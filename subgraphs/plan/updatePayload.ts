@@ -1,4 +1,6 @@
+import { shapeChange } from './collaboration/changeShape.ts';
 import type { ContributionRow, SessionRow, VoteRow } from './collaboration/rows.ts';
+import { shapeDefinition } from './definitionShape.ts';
 import type { PlanExecutionRow, PlanRow, PlanStepExecutionRow } from './rows.ts';
 
 /**
@@ -7,10 +9,10 @@ import type { PlanExecutionRow, PlanRow, PlanStepExecutionRow } from './rows.ts'
  */
 export function planPayload({ id, contextId, status, archivedAt, ...row }: PlanRow): Record<string, unknown> {
   const { title, objective, type, priority, requiresApproval, confirmId, statusReason, definition } = row;
-  const { schedule, stepCount, version, createdAt, createdBy, updatedAt, updatedBy } = row;
+  const { stepCount, version, createdAt, createdBy, updatedAt, updatedBy } = row;
   return {
     ...{ id, planId: id, contextId, context: { id: contextId }, title, objective, status: status.toUpperCase() },
-    ...{ type, priority, requiresApproval, confirmId, statusReason, definition, schedule, stepCount },
+    ...{ type, priority, requiresApproval, confirmId, statusReason, stepCount, ...shapeDefinition(definition) },
     ...{ archived: archivedAt !== null, archivedAt, version, createdAt, createdBy, updatedAt, updatedBy },
   };
 }
@@ -49,9 +51,19 @@ export function sessionPayload(row: SessionRow): Record<string, unknown> {
 export function contributionPayload(
   row: Omit<ContributionRow, 'trail' | 'electorate' | 'ordinal'>,
 ): Record<string, unknown> {
-  const { tenantId: _tenant, id, sessionId, planId, ...told } = row;
-  return { id, contributionId: id, sessionId, session: { id: sessionId }, planId, ...told };
+  const { tenantId, id, sessionId, planId, change, ...told } = row;
+  return {
+    ...{ id, contributionId: id, sessionId, session: { id: sessionId }, planId, ...told },
+    change: change && toldChange(shapeChange(change, { tenantId, planId })),
+  };
 }
+
+const toldChange = ({ addDependencies, ...change }: ReturnType<typeof shapeChange>) => ({
+  ...change,
+  addDependencies: addDependencies.map(({ type, criticality, ...link }) => ({
+    ...{ ...link, type: type.toUpperCase(), criticality: criticality.toUpperCase() },
+  })),
+});
 
 export function votePayload({ subject, vote, weight, comment, castAt }: VoteRow): Record<string, unknown> {
   return { subject, vote, votingWeight: weight / weights, comment, castAt };

@@ -223,6 +223,18 @@ describe('workflows', () => {
     expect(await rig.decide(bob, id, 'APPROVED')).toMatchObject({
       confirm: { status: 'APPROVED', steps: [{ status: 'APPROVED' }, { status: 'APPROVED' }, { status: 'SKIPPED' }] },
     });
+    const told = await rig.stream(id);
+    expect(told.map(({ type }) => type)).toEqual([
+      'confirm.created',
+      'confirm.decided',
+      'confirm.step.started',
+      'confirm.decided',
+      'confirm.step.completed',
+      'confirm.steps.skipped',
+      'confirm.resolved',
+    ]);
+    expect(told[1]).toMatchObject({ data: { decision: { approver: 'system:confirm', outcome: 'approved' } } });
+    expect(told[5]).toMatchObject({ data: { stepIds: ['board'] } });
     expect(await rig.create(alice, { workflow, subject: { amount: 5000 } })).toMatchObject({
       confirm: { status: 'REJECTED', decisions: [{ approver: 'system:confirm', outcome: 'REJECTED' }] },
     });
@@ -232,7 +244,7 @@ describe('workflows', () => {
   test('templates: versions, triggers, and what runs keeps its version', async () => {
     const made = await rig.ask(
       admin,
-      'mutation ($input: CreateWorkflowTemplateInput!) { createWorkflowTemplate(input: $input) { template { id version type definitions { id kind quorum { kind } rules { approvers { subject } approverSelection onRejection maxDelegations timeout { action } escalation { timeoutMs } } } } userErrors { code } } }',
+      'mutation ($input: CreateWorkflowTemplateInput!) { createWorkflowTemplate(input: $input) { template { id version type steps { id kind quorum { kind } rules { approvers { subject } approverSelection onRejection maxDelegations timeout { action } escalation { timeoutMs } } } } userErrors { code } } }',
       {
         input: {
           name: 'Emergencies',
@@ -243,7 +255,7 @@ describe('workflows', () => {
     );
     const template = made['createWorkflowTemplate']!['template']!;
     expect(template).toMatchObject({ version: 1, type: 'SEQUENTIAL' });
-    expect(template['definitions']![0]).toMatchObject({
+    expect(template['steps']![0]).toMatchObject({
       kind: 'HUMAN_APPROVAL',
       rules: {
         approvers: [{ subject: 'bob' }],
@@ -289,7 +301,7 @@ describe('workflows', () => {
       },
     );
     expect(started['startApprovalWorkflow']).toMatchObject({ nextApprovers: [{ subject: 'dave' }], userErrors: [] });
-    const { workflowTemplates } = await rig.ask(alice, '{ workflowTemplates { nodes { name version steps } } }');
+    const { workflowTemplates } = await rig.ask(alice, '{ workflowTemplates { nodes { name version steps { id } } } }');
     expect(workflowTemplates).toMatchObject({ nodes: [{ name: 'Emergencies', version: 2 }] });
   });
 });

@@ -30,7 +30,11 @@ describe('drafts', () => {
       nextApprovers: [],
     });
     expect(codesOf(await rig.decide(bob, id, 'APPROVED'))).toEqual(['NOT_AN_APPROVER']);
-    const asked = { title: 'And now?', approvers: [{ subject: 'dave' }], subject: { amount: 5 } };
+    const asked = {
+      title: 'And now?',
+      approvers: [{ subject: 'dave' }],
+      subject: { amount: 5, attributes: { per: 'day' } },
+    };
     expect(await revise(alice, 'updateApproval', id, asked)).toMatchObject({ confirm: { phase: 'DRAFT', version: 2 } });
     // A draft takes no gate: another may ask meanwhile, and stands in the way of it then.
     const other = await rig.open(alice, { targetId });
@@ -58,12 +62,13 @@ describe('drafts', () => {
     expect(await rig.decide(dave, id, 'APPROVED')).toMatchObject({ confirm: { status: 'APPROVED' } });
     const { confirm } = await rig.ask(
       alice,
-      'query ($id: ID!) { confirm(id: $id) { title subject requester { subject role } } }',
+      'query ($id: ID!) { confirm(id: $id) { title subject { type id amount currency attributes } notifications { reminderHours settings } requester { subject role } } }',
       { id },
     );
     expect(confirm).toEqual({
       title: 'And now?',
-      subject: { amount: 5 },
+      subject: { type: null, id: null, amount: 5, currency: null, attributes: { per: 'day' } },
+      notifications: { reminderHours: [24, 48, 72], settings: {} },
       requester: { subject: 'alice', role: 'member' },
     });
   });

@@ -150,14 +150,19 @@ describe('what a request says of its risk and impact', () => {
       { attachments: [{ name: 'x', url: 'javascript:alert(1)' }] },
       { attachments: [{ name: 'x', url: 'file.pdf' }] },
       { notifications: { reminderHours: [4, 2] } },
-      { notifications: { reminderHours: 'soon' } },
+      { notifications: { reminderHours: [721] } },
+      { notifications: { settings: { reminderHours: [1] } } },
+      { notifications: { settings: [] } },
+      { subject: { currency: 'euro' } },
+      { subject: { attributes: { amount: 3 } } },
+      { subject: { attributes: [] } },
     ])
       expect([input, await codes(input)]).toEqual([input, ['VALIDATION_FAILED']]);
   });
 
   test('says when who has not decided is reminded', async () => {
     const hour = 3_600_000;
-    const id = await rig.open(alice, { notifications: { reminderHours: [0.5, 2], channel: 'mail' } });
+    const id = await rig.open(alice, { notifications: { reminderHours: [0.5, 2], settings: { channel: 'mail' } } });
     const { nextDeadlineAt, requestedAt } = await read(id);
     expect(Date.parse(String(nextDeadlineAt)) - Date.parse(String(requestedAt))).toBe(hour / 2);
     const process = async (hours: number) =>

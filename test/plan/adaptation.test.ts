@@ -11,11 +11,12 @@ afterAll(() => rig[Symbol.asyncDispose]());
 const [first, second] = agents as [(typeof agents)[0], (typeof agents)[0]];
 const hour = 3_600_000;
 const step = (id: string, more: object = {}) => ({ id, description: id, durationMs: hour, ...more });
-const option = 'kind target parameters makespanMs timeReductionMs cost costIncrease successProbability withinLimits';
+const option =
+  'kind target parameters { durationMs stepIds lagMs } makespanMs timeReductionMs cost costIncrease successProbability withinLimits';
 const adapt = (input: object, who = alice) =>
   rig.field(
     who,
-    `mutation ($input: AdaptPlanInput!) { adaptPlan(input: $input) { plan { version schedule definition steps { id durationMs status assignedAgents } } options { ${option} } chosen { ${option} schedule { stepId startMs finishMs } } applied userErrors { code path } } }`,
+    `mutation ($input: AdaptPlanInput!) { adaptPlan(input: $input) { plan { version deadlineMs schedule { makespanMs score violations { kind } steps { stepId startMs } } steps { id durationMs status assignedAgents } } options { ${option} } chosen { ${option} schedule { stepId startMs finishMs } } applied userErrors { code path } } }`,
     { input },
   );
 const kinds = (payload: Json) => payload['options']!.map(({ kind }) => String(kind));
@@ -35,18 +36,37 @@ test('a deadline that moved is kept by the cheapest change that keeps it, within
   // Half an hour less at 100, and half an hour saved at 300.
   expect(tried).toMatchObject({
     applied: false,
-    chosen: { kind: 'crash', target: a, makespanMs: 1.5 * hour, timeReductionMs: hour / 2, costIncrease: 100 },
+    chosen: {
+      kind: 'CRASH',
+      parameters: { durationMs: hour / 2, stepIds: null },
+      target: a,
+      makespanMs: 1.5 * hour,
+      timeReductionMs: hour / 2,
+      costIncrease: 100,
+    },
     plan: { version: 1, schedule: null },
   });
-  expect(kinds(tried)).toEqual(expect.arrayContaining(['reschedule', 'fast_track', 'crash']));
-  const done = await adapt({ ...limits, maxCostIncrease: 0.6, idempotencyKey: 'adapt-once' });
+  expect(kinds(tried)).toEqual(expect.arrayContaining(['RESCHEDULE', 'FAST_TRACK', 'CRASH']));
+  const once = { ...limits, maxCostIncrease: 0.6, idempotencyKey: 'adapt-once', expectedVersion: 1 };
+  const done = await adapt(once);
   expect(done).toMatchObject({
     applied: true,
     userErrors: [],
-    plan: { version: 2, schedule: { [a]: 0, [b]: hour / 2 } },
+    plan: {
+      version: 2,
+      deadlineMs: 1.8 * hour,
+      schedule: {
+        ...{ makespanMs: 1.5 * hour, score: null, violations: [] },
+        steps: [
+          { stepId: a, startMs: 0 },
+          { stepId: b, startMs: hour / 2 },
+        ],
+      },
+    },
   });
   expect(done['plan']!['steps']!.find(({ id }) => String(id) === a)['durationMs']).toBe(hour / 2);
-  expect(done['plan']!['definition']!['deadlineMs']).toBe(1.8 * hour);
+  const again = { applied: true, options: null, chosen: null, plan: done['plan'], userErrors: [] };
+  expect(await adapt(once)).toEqual(again);
   const stale = await adapt({ ...limits, expectedVersion: 1 });
   expect(stale['userErrors']).toMatchObject([{ code: 'VERSION_CONFLICT' }]);
   expect((await adapt(limits, stranger))['userErrors']).toMatchObject([{ code: 'NOT_FOUND' }]);
@@ -60,7 +80,7 @@ test('an agent that is lost leaves its unstarted steps of a run to the others', 
   await rig.complete(first, (await rig.claim(first, executionId))['lease']!);
   expect((await rig.claim(second, executionId))['lease']).toBeNull();
   const done = await adapt({ planId, trigger: 'AGENT_LOST', agentId: 'agent-1' });
-  expect(done).toMatchObject({ userErrors: [], chosen: { kind: 'reassign', parameters: { stepIds: [b] } } });
+  expect(done).toMatchObject({ userErrors: [], chosen: { kind: 'REASSIGN', parameters: { stepIds: [b] } } });
   const lease = (await rig.claim(second, executionId))['lease']!;
   expect(lease['stepId']).toBe(b);
   expect((await rig.complete(second, lease))['execution']).toMatchObject({ status: 'COMPLETED' });
@@ -75,9 +95,9 @@ test('a failed step is done again or given up, and the run goes on', async () =>
   await rig.fail(first, (await rig.claim(first, executionId))['lease']!, { message: 'no paper' });
   const tight = { planId, trigger: 'STEP_FAILED', stepId: a };
   const tried = await adapt({ ...tight, apply: false });
-  expect(kinds(tried)).toEqual(expect.arrayContaining(['retry', 'skip']));
+  expect(kinds(tried)).toEqual(expect.arrayContaining(['RETRY', 'SKIP']));
   const done = await adapt(tight);
-  expect(done).toMatchObject({ userErrors: [], chosen: { kind: 'skip', makespanMs: hour } });
+  expect(done).toMatchObject({ userErrors: [], chosen: { kind: 'SKIP', makespanMs: hour } });
   expect((await rig.claim(first, executionId))['lease']).toMatchObject({ stepId: b });
 });
 

@@ -151,7 +151,7 @@ describe.each(modes)('approval of plans, %s', (mode) => {
     const id = await createPlan();
     const { confirm } = await field(
       'alice',
-      `mutation ($input: CreateApprovalInput!) { createApproval(input: $input) { confirm { id } ${errors} } }`,
+      `mutation ($input: CreateApprovalInput!) { createApproval(input: $input) { confirm { id plan { id title } } ${errors} } }`,
       {
         input: {
           targetType: 'PLAN',
@@ -162,6 +162,7 @@ describe.each(modes)('approval of plans, %s', (mode) => {
         },
       },
     );
+    expect(confirm!['plan']).toEqual({ id, title: 'A plan' });
     const confirmId = String(confirm!['id']);
     await becomes(id, { status: 'PROPOSED', confirmId });
     await approve('bob', confirmId);

@@ -35,6 +35,11 @@ test('a plan that has ended is put away, left out of lists, found by those that 
   const ended = await rig.createPlan({ steps: [{ description: 'ended' }] });
   expect((await move('archivePlan', ended))['userErrors']).toMatchObject([{ code: 'INVALID_STATE' }]);
   await move('cancelPlan', ended);
+  const audited = await rig.sql`SELECT action, actor FROM plan.audit WHERE resource_id = ${ended} ORDER BY position`;
+  expect(audited).toEqual([
+    { action: 'plan.create', actor: 'alice' },
+    { action: 'plan.cancelPlan', actor: 'alice' },
+  ]);
   expect(await move('archivePlan', ended)).toMatchObject({
     plan: { status: 'CANCELLED', archived: true, archivedAt: expect.any(String) },
     userErrors: [],

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newId } from '#shared/ids.ts';
 import { agents, alice, createPlan, executePlan, type Json, openPlanRig, type PlanRig } from './rig.ts';
@@ -17,7 +18,7 @@ const planOf = (planId: string) =>
   rig.field(
     alice,
     `query ($id: ID!) { plan(planId: $id) {
-      summary { durationMs feasible reasons { reason stepId cost maxCost } cost } constraints { id type hard status actual limit }
+      summary { durationMs feasible reasons { reason stepId cost maxCost } cost } constraints { id type hard status actual limit parameters { resourceId maxAmount stepId notBeforeMs notAfterMs maxCost minQuality other } }
       timeline { start end estimatedDurationMs estimatedEnd actualStart actualEnd actualDurationMs }
       planningMetadata { algorithmUsed optimizationScore feasibilityScore confidence planningTimeMs } } }`,
     { id: planId },
@@ -94,7 +95,7 @@ describe('a constraint of time', () => {
       constraints: [{ type: 'TEMPORAL', description: 'in time', parameters: { stepId: b, notAfterMs: hour } }],
     });
     expect(await planOf(planId)).toMatchObject({
-      summary: { feasible: false, reasons: [{ reason: 'step_deadline', stepId: b, cost: null, maxCost: null }] },
+      summary: { feasible: false, reasons: [{ reason: 'STEP_DEADLINE', stepId: b, cost: null, maxCost: null }] },
       constraints: [{ status: 'VIOLATED', actual: 2 * hour, limit: hour }],
       planningMetadata: { feasibilityScore: 0.5, confidence: 0 },
     });
@@ -126,7 +127,7 @@ test('a limit of cost is held against the plan, and by what optimises it', async
     summary: {
       cost: 100,
       feasible: false,
-      reasons: [{ reason: 'cost_above_limit', stepId: null, cost: 100, maxCost: 40 }],
+      reasons: [{ reason: 'COST_ABOVE_LIMIT', stepId: null, cost: 100, maxCost: 40 }],
     },
     constraints: [{ id: 'purse', status: 'VIOLATED', actual: 100, limit: 40 }],
     planningMetadata: { feasibilityScore: 0.4 },
@@ -137,7 +138,7 @@ test('what optimises a plan keeps its limits of cost and quality, and tells how 
   const constraints = (maxCost: number) => [
     { type: 'FINANCIAL', description: 'cheap', parameters: { maxCost } },
     { type: 'QUALITY', description: 'good', parameters: { minQuality: 50 } },
-    { type: 'OTHER', description: 'kind', parameters: { to: 'animals' } },
+    { type: 'OTHER', description: 'kind', parameters: { other: { to: 'animals' } } },
   ];
   const [a, b] = [newId(), newId()];
   const planId = await rig.createPlan({
@@ -164,7 +165,13 @@ test('what optimises a plan keeps its limits of cost and quality, and tells how 
   expect(optimised['constraints']).toMatchObject([
     { status: 'SATISFIED' },
     { type: 'QUALITY', status: 'SATISFIED', actual: found['after']!['quality'], limit: 50 },
-    { type: 'OTHER', status: 'UNCHECKED', actual: null, limit: null },
+    {
+      type: 'OTHER',
+      status: 'UNCHECKED',
+      actual: null,
+      limit: null,
+      parameters: { other: { to: 'animals' }, maxCost: null },
+    },
   ]);
   await rig.ask(
     alice,
@@ -174,6 +181,24 @@ test('what optimises a plan keeps its limits of cost and quality, and tells how 
   const edited = await planOf(planId);
   expect(edited['planningMetadata']).toMatchObject({ algorithmUsed: 'critical_path', optimizationScore: null });
   expect(edited['constraints']![1]).toMatchObject({ status: 'UNCHECKED', actual: null });
+});
+
+test('constraints of the type OTHER are taken over from the form they had', async () => {
+  const planId = await rig.createPlan({
+    steps: [step(newId())],
+    constraints: [
+      { type: 'FINANCIAL', description: 'cheap', parameters: { maxCost: 1_000 } },
+      { type: 'OTHER', description: 'kind', parameters: { other: { to: 'animals' } } },
+      { type: 'OTHER', description: 'brief' },
+    ],
+  });
+  const before = (await planOf(planId))['constraints'];
+  await rig.sql.unsafe(
+    `UPDATE plan.plan SET definition = jsonb_set(definition, '{constraints,1,parameters}', '{"to": "animals"}') WHERE id = '${planId}'`,
+  );
+  const folder = new URL('../../prisma/migrations/20261128104900_plan_other_constraints/', import.meta.url);
+  await rig.sql.unsafe(await readFile(new URL('migration.sql', folder), 'utf8'));
+  expect((await planOf(planId))['constraints']).toEqual(before);
 });
 
 describe('a timeline', () => {
@@ -226,9 +251,14 @@ test.each([
   ],
   ['a step of another plan', { constraints: [{ type: 'TEMPORAL', parameters: { stepId: newId(), notAfterMs: 1 } }] }],
   ['times in the wrong order', { constraints: [{ type: 'TEMPORAL', parameters: { notBeforeMs: 2, notAfterMs: 1 } }] }],
-  ['a negative time', { constraints: [{ type: 'TEMPORAL', parameters: { notBeforeMs: -1 } }] }],
+  ['a time of more than a year', { constraints: [{ type: 'TEMPORAL', parameters: { notBeforeMs: 1e12 } }] }],
   ['no parameters', { constraints: [{ type: 'FINANCIAL' }] }],
   ['parameters of another type', { constraints: [{ type: 'FINANCIAL', parameters: { minQuality: 1 } }] }],
+  [
+    'free parameters of a type that has its own',
+    { constraints: [{ type: 'FINANCIAL', parameters: { maxCost: 1, other: {} } }] },
+  ],
+  ['other parameters that are no object', { constraints: [{ type: 'OTHER', parameters: { other: [1] } }] }],
   ['the same id twice', { constraints: ['a', 'a'].map((id) => ({ id, type: 'OTHER' })) }],
   ['a timeline that ends before it begins', { timeline: { start: later(hour), end: later(0) } }],
   ['an empty timeline', { timeline: { start: null } }],

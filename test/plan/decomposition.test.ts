@@ -18,7 +18,7 @@ function newTenant() {
 type Who = ReturnType<typeof newTenant>;
 
 const errors = 'userErrors { code message path }';
-const methodText = `mutation ($input: CreatePlanMethodInput!) { createPlanMethod(input: $input) { method { id methodId task name rank parameters precondition subtaskOrder subtasks step createdBy } ${errors} } }`;
+const methodText = `mutation ($input: CreatePlanMethodInput!) { createPlanMethod(input: $input) { method { id methodId task name rank parameters precondition subtaskOrder subtasks { task arguments } step { name description type durationMs demands { resourceId } requiredCapabilities acceptanceCriteria { id verification } effects { fact value increase } } createdBy } ${errors} } }`;
 const addMethod = (who: Who, input: object) => rig.field(who, methodText, { input });
 async function addMethods(who: Who, inputs: readonly object[]) {
   for (const input of inputs) expect((await addMethod(who, input))['userErrors']).toEqual([]);
@@ -26,7 +26,7 @@ async function addMethods(who: Who, inputs: readonly object[]) {
 const decompose = (who: Who, input: object) =>
   rig.field(
     who,
-    `mutation ($input: CreatePlanInput!) { createPlan(input: $input) { plan { id stepCount definition summary { durationMs feasible }
+    `mutation ($input: CreatePlanInput!) { createPlan(input: $input) { plan { id stepCount objectives { id description task arguments } summary { durationMs feasible }
       steps { id place name description durationMs agentRole requiredCapabilities status } dependencies { sourceId targetId type } } ${errors} } }`,
     { input: { contextId: rig.contextId, title: 'A plan', objective: 'To be done', ...input } },
   );
@@ -114,7 +114,7 @@ test('an objective is decomposed by the first method whose precondition holds', 
   expect(far['plan']).toMatchObject({
     stepCount: 3,
     summary: { durationMs: 660_000, feasible: true },
-    definition: { objectives },
+    objectives: [{ id: 'objective-1', description: 'travel', task: 'travel', arguments: { to: 'park' } }],
   });
   expect(far['plan']!['steps']![1 as never]).toMatchObject({
     ...{
@@ -176,17 +176,17 @@ test('a choice that leads to no end is taken back, in the order of the methods',
     step('measure'),
     { ...step('report'), precondition: 'NOT facts.sealed' },
   ]);
-  const calm = await decompose(who, { objectives: ['survey'], facts: { wind: 3 } });
+  const calm = await decompose(who, { objectives: [{ task: 'survey' }], facts: { wind: 3 } });
   expect(read(calm).steps).toEqual(['charge', 'fly', 'report']);
-  const windy = await decompose(who, { objectives: ['survey'], facts: { wind: 30 } });
+  const windy = await decompose(who, { objectives: [{ task: 'survey' }], facts: { wind: 30 } });
   expect(read(windy).steps).toEqual(['measure', 'report']);
   // Told of where it got furthest: two steps of the drone, not the satellite that nobody can order.
-  const sealed = await decompose(who, { objectives: ['survey'], facts: { wind: 3, sealed: true } });
+  const sealed = await decompose(who, { objectives: [{ task: 'survey' }], facts: { wind: 3, sealed: true } });
   expect(sealed['userErrors']![0 as never]!['message']).toMatch(
     /^objective 0: report at depth 1: no method applies \(report: /,
   );
   // A wind that is no number is no condition that holds.
-  const odd = await decompose(who, { objectives: ['survey'], facts: { wind: 'strong' } });
+  const odd = await decompose(who, { objectives: [{ task: 'survey' }], facts: { wind: 'strong' } });
   expect(read(odd).steps).toEqual(['measure', 'report']);
 });
 
@@ -209,10 +209,10 @@ test('unordered tasks are interleaved where the facts ask for it, and run side b
     { ...step('return', { effects: [{ fact: 'rig', value: null }] }), precondition: 'facts.left' },
     step('notify'),
   ]);
-  const found = read(await decompose(who, { objectives: ['prepare'] }));
+  const found = read(await decompose(who, { objectives: [{ task: 'prepare' }] }));
   expect(found.steps).toEqual(['drive', 'rent', 'drill', 'leave', 'return', 'notify']);
   expect(found.pairs).toEqual(['drill -> leave', 'drive -> drill', 'leave -> return', 'rent -> drill']);
-  const pair = { objectives: ['rent', 'notify'] };
+  const pair = { objectives: [{ task: 'rent' }, { task: 'notify' }] };
   expect(read(await decompose(who, pair)).pairs).toEqual(['rent -> notify']);
   expect(read(await decompose(who, { ...pair, objectiveOrder: 'UNORDERED' })).pairs).toEqual([]);
 });
@@ -229,8 +229,8 @@ test('ten levels below an objective, and no more', async () => {
     })),
     { task: 'level11', name: 'work', step: { description: 'work' } },
   ]);
-  expect(read(await decompose(who, { objectives: ['level1'] })).steps).toEqual(['work']);
-  const deep = await decompose(who, { objectives: ['less', 'level0'] });
+  expect(read(await decompose(who, { objectives: [{ task: 'level1' }] })).steps).toEqual(['work']);
+  const deep = await decompose(who, { objectives: [{ task: 'less' }, { task: 'level0' }] });
   expect(deep['userErrors']).toMatchObject([
     {
       code: 'DECOMPOSITION_FAILED',
@@ -238,7 +238,7 @@ test('ten levels below an objective, and no more', async () => {
       message: 'objective 1: level10 at depth 10: expected at most 10 levels',
     },
   ]);
-  const endless = await decompose(who, { objectives: ['count'], facts: { endless: true } });
+  const endless = await decompose(who, { objectives: [{ task: 'count' }], facts: { endless: true } });
   expect(endless['userErrors']![0 as never]!['message']).toBe(
     'objective 0: count at depth 10: expected at most 10 levels',
   );
@@ -314,12 +314,16 @@ test.each([
 test.each([
   ['neither steps nor objectives', {}, ['input', 'steps']],
   ['no step', { steps: [] }, ['input', 'steps']],
-  ['free objectives', { objectives: { cost: 'low' } }, ['input', 'objectives']],
+  ['an objective without a task', { objectives: [{ description: 'cheap' }] }, ['input', 'objectives', '0', 'task']],
   ['no objective', { objectives: [] }, ['input', 'objectives']],
-  ['an argument that is a list', { objectives: [{ task: 'a', arguments: { x: [1] } }] }, ['input', 'objectives', '0']],
-  ['facts that are no object', { objectives: ['a'], facts: [1] }, ['input', 'facts']],
+  [
+    'an argument that is a list',
+    { objectives: [{ task: 'a', arguments: { x: [1] } }] },
+    ['input', 'objectives', '0', 'arguments'],
+  ],
+  ['facts that are no object', { objectives: [{ task: 'a' }], facts: [1] }, ['input', 'facts']],
   ['facts beside steps', { steps: [{ description: 'd' }], facts: {} }, ['input', 'facts']],
-  ['dependencies of no steps', { objectives: ['a'], dependencies: [] }, ['input', 'dependencies']],
+  ['dependencies of no steps', { objectives: [{ task: 'a' }], dependencies: [] }, ['input', 'dependencies']],
 ])('createPlan is refused: %s', async (_, input, path) => {
   expect((await decompose(newTenant(), input))['userErrors']).toEqual([
     expect.objectContaining({ code: 'VALIDATION_FAILED', path: expect.arrayContaining(path) }),
@@ -339,7 +343,7 @@ test('a name stands once in a task, and a repeated call is answered whatever bec
   });
   expect(await addMethod(who, { ...work, idempotencyKey: 'once' })).toEqual(created);
   expect((await addMethod(who, work))['userErrors']).toMatchObject([{ code: 'CONFLICT', path: ['input', 'name'] }]);
-  const input = { objectives: ['work'], idempotencyKey: 'planned' };
+  const input = { objectives: [{ task: 'work' }], idempotencyKey: 'planned' };
   const first = await decompose(who, input);
   const again = { id: created['method']!['id'] };
   await rig.field(who, `mutation ($id: ID!) { deletePlanMethod(methodId: $id) { ${errors} } }`, again);

@@ -17,9 +17,9 @@ const goals = (planId: string) =>
   rig.field(
     alice,
     `query ($id: ID!) { plan(planId: $id) {
-      milestones { id name status targetDate forecastDate achievedAt stepIds successCriteria }
-      objectives { id description priority status progress stepIds successCriteria }
-      riskAssessment { overall score combined risks { name level status contingency } } } }`,
+      milestones { id name status targetDate targetMs forecastDate achievedAt stepIds successCriteria }
+      objectives { id description task priority status progress stepIds successCriteria }
+      riskAssessment { overall score combined risks { name level category status contingency } } } }`,
     { id: planId },
   );
 const report = async (executionId: string) =>
@@ -56,7 +56,7 @@ test('milestones are upcoming, at risk, missed or achieved by what has become of
     ],
     milestones: [
       { name: 'early', stepIds: [a], targetMs: hour / 2, successCriteria: ['it stands'] },
-      { name: 'roomy', id: 'm2', stepIds: [b], targetMs: 4 * hour, note: 'kept' },
+      { name: 'roomy', id: 'm2', stepIds: [b], targetMs: 4 * hour },
       { name: 'gone', stepIds: [b], targetDate: '2020-01-01T00:00:00.000Z' },
       { name: 'all' },
     ],
@@ -98,8 +98,8 @@ test('objectives tell the progress of their steps, by duration', async () => {
   const { planId, executionId } = await rig.startPlan({
     steps: [step(a), step(b, { durationMs: 3 * hour, dependsOn: [a] }), step(c, { dependsOn: [b] })],
     objectives: [
-      { objectiveId: 'o1', description: 'walls', priority: 'high', stepIds: [a, b], successCriteria: ['straight'] },
-      'roof',
+      { objectiveId: 'o1', description: 'walls', priority: 'HIGH', stepIds: [a, b], successCriteria: ['straight'] },
+      { description: 'roof' },
       { task: 'garden', stepIds: [c] },
     ],
     failureResolver: { strategies: [] },
@@ -107,7 +107,7 @@ test('objectives tell the progress of their steps, by duration', async () => {
   expect((await goals(planId))['objectives']).toMatchObject([
     { id: 'o1', description: 'walls', priority: 'HIGH', status: 'PENDING', progress: 0, successCriteria: ['straight'] },
     { id: 'objective-2', description: 'roof', status: 'PENDING', stepIds: [a, b, c] },
-    { id: 'objective-3', description: 'garden', stepIds: [c] },
+    { id: 'objective-3', description: 'garden', task: 'garden', stepIds: [c] },
   ]);
   await finish(executionId);
   expect((await goals(planId))['objectives']).toMatchObject([
@@ -128,18 +128,18 @@ test('risks have levels, and the plan that of its worst open one', async () => {
   const planId = await rig.createPlan({
     steps: [step(newId())],
     risks: [
-      { name: 'rain', probability: 0.5, impact: 0.4, contingency: 'a tent' },
-      { name: 'flood', probability: 0.9, impact: 0.9, status: 'closed' },
-      { name: 'wind', probability: 0.1, impact: 0.1, status: 'mitigated' },
+      { name: 'rain', category: 'EXTERNAL', probability: 0.5, impact: 0.4, contingency: 'a tent' },
+      { name: 'flood', probability: 0.9, impact: 0.9, status: 'CLOSED' },
+      { name: 'wind', probability: 0.1, impact: 0.1, status: 'MITIGATED' },
     ],
   });
   const { riskAssessment } = await goals(planId);
   expect(riskAssessment).toMatchObject({
     overall: 'HIGH',
     risks: [
-      { name: 'rain', level: 'HIGH', status: 'identified', contingency: 'a tent' },
-      { name: 'flood', level: 'LOW', status: 'closed' },
-      { name: 'wind', level: 'LOW', status: 'mitigated' },
+      { name: 'rain', level: 'HIGH', category: 'EXTERNAL', status: 'IDENTIFIED', contingency: 'a tent' },
+      { name: 'flood', level: 'LOW', category: null, status: 'CLOSED' },
+      { name: 'wind', level: 'LOW', status: 'MITIGATED' },
     ],
   });
   expect(Number(riskAssessment!['score'])).toBeCloseTo((0.2 + 0.01) / 2, 12);
@@ -149,11 +149,27 @@ test('risks have levels, and the plan that of its worst open one', async () => {
 test('milestones and objectives of the wrong form, or of steps that are not there, are refused', async () => {
   const [a] = [newId()];
   const create = (input: object) => rig.createPlan({ steps: [step(a)], ...input });
-  await expect(create({ milestones: { name: 'x' } })).rejects.toThrow('VALIDATION_FAILED');
-  await expect(create({ milestones: [{ targetMs: 1 }] })).rejects.toThrow('milestones.0.name');
-  await expect(create({ milestones: [{ name: 'x', targetDate: 'soon' }] })).rejects.toThrow('milestones.0.targetDate');
+  await expect(create({ milestones: [{ name: '' }] })).rejects.toThrow('milestones.0.name');
+  await expect(create({ milestones: [{ name: 'x', targetDate: 'soon' }] })).rejects.toThrow(
+    'expected an ISO 8601 date-time',
+  );
+  const both = { name: 'x', targetMs: 1, targetDate: '2999-01-01T00:00:00.000Z' };
+  await expect(create({ milestones: [both] })).rejects.toThrow('expected targetDate or targetMs');
+  await expect(create({ milestones: ['x', 'x'].map((id) => ({ id, name: id })) })).rejects.toThrow(
+    'each milestone once',
+  );
   await expect(create({ milestones: [{ name: 'x', stepIds: [newId()] }] })).rejects.toThrow('is not in this plan');
-  await expect(create({ objectives: [{ stepIds: 'all' }] })).rejects.toThrow('objectives.0.stepIds');
+  await expect(create({ objectives: [{ task: 'x', stepIds: ['all'] }] })).rejects.toThrow('objectives.0.stepIds');
+  await expect(create({ objectives: [{ priority: 'LOW' }] })).rejects.toThrow('expected a description, a task or both');
+  await expect(create({ objectives: [{ description: 'x', arguments: {} }] })).rejects.toThrow('arguments of a task');
+  await expect(
+    create({
+      objectives: ['x', 'objective-1'].map((objectiveId, at) => ({
+        description: 'x',
+        ...(at === 1 && { objectiveId }),
+      })),
+    }),
+  ).rejects.toThrow('each objective once');
   const planId = await create({});
   const update = (patch: object) =>
     rig.field(
@@ -161,10 +177,10 @@ test('milestones and objectives of the wrong form, or of steps that are not ther
       'mutation ($id: ID!, $patch: PlanPatch!) { updatePlan(planId: $id, patch: $patch) { userErrors { code path } } }',
       { id: planId, patch },
     );
-  expect(await update({ objectives: [{ stepIds: [newId()] }] })).toMatchObject({
+  expect(await update({ objectives: [{ description: 'x', stepIds: [newId()] }] })).toMatchObject({
     userErrors: [{ code: 'VALIDATION_FAILED', path: ['patch', 'objectives'] }],
   });
-  expect(await update({ objectives: [{ stepIds: [a] }] })).toMatchObject({ userErrors: [] });
+  expect(await update({ objectives: [{ description: 'x', stepIds: [a] }] })).toMatchObject({ userErrors: [] });
 });
 
 test('a run reports its health, when it would end, what keeps it and what it uses', async () => {

@@ -119,7 +119,7 @@ test('methods that were taken and changes that are proposed stand among the obse
     'mutation { createPlanMethod(input: { task: "go", name: "walk", step: { description: "walk" } }) { method { id } userErrors { code } } }',
   );
   const methodId = String(method['method']!['id']);
-  const planId = await rig.createPlan({ objectives: ['go'] });
+  const planId = await rig.createPlan({ objectives: [{ task: 'go' }] });
   const { session } = await rig.field(
     alice,
     'mutation ($id: ID!) { startPlanSession(input: { planId: $id, participants: [{ subject: "alice" }] }) { session { id } userErrors { code } } }',

@@ -57,6 +57,16 @@ test('a role that no event has told of is asked for in the graph, once for a nam
   rig.askedRoles.length = 0;
   expect(await read()).toEqual([welder, byId, welder, null]);
   expect(rig.askedRoles.toSorted()).toEqual(['glazier', byId, 'welder'].toSorted());
+  const check = 'query ($id: ID!) { validatePlan(planId: $id) { valid problems { severity code message stepIds } } }';
+  expect(await rig.field(reader, check, { id })).toEqual({
+    valid: true,
+    problems: [
+      {
+        ...{ severity: 'WARNING', code: 'NOT_FOUND', message: 'no role has the id or the name glazier' },
+        stepIds: [expect.any(String)],
+      },
+    ],
+  });
   // What was found stands in the replica; what was not may come to be, and is asked for again.
   rig.graphRoles.clear();
   rig.askedRoles.length = 0;
@@ -86,6 +96,10 @@ test('steps of a subject: those it is assigned to and those it has claimed, page
   };
   const idsOf = (found: Awaited<ReturnType<typeof page>>) => found['nodes']!.map(({ id }) => String(id));
   expect(idsOf(await page({})).sort()).toEqual([assigned, claimed].sort());
+  const plan = await rig.field(alice, 'query ($id: ID!) { plan(planId: $id) { steps { agents { id } } } }', {
+    id: planId,
+  });
+  expect(plan['steps']!.map((step) => step['agents'])).toEqual([[{ id: 'worker-of-steps' }], [{ id: 'agent-1' }]]);
   const half = await page({ first: 1 });
   expect(half['pageInfo']).toMatchObject({ hasNextPage: true });
   const rest = await page({ first: 1, after: half['pageInfo']!['endCursor'] });

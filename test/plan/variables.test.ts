@@ -129,7 +129,7 @@ test('methods keep their bindings, and createPlan decomposes by them', async () 
   const add = (input: object) =>
     rig.field(
       who,
-      `mutation ($input: CreatePlanMethodInput!) { createPlanMethod(input: $input) { method { bindings } ${errors} } }`,
+      `mutation ($input: CreatePlanMethodInput!) { createPlanMethod(input: $input) { method { bindings { in pattern } } ${errors} } }`,
       { input: { task: 'load', name: 'any', step: { description: 'Load {vars.id}' }, ...input } },
     );
   const bindings = [{ in: 'facts.trucks', pattern: { id: '?id', at: 'home' } }];
@@ -144,7 +144,15 @@ test('methods keep their bindings, and createPlan decomposes by them', async () 
   const planned = await rig.field(
     who,
     `mutation ($input: CreatePlanInput!) { createPlan(input: $input) { plan { steps { description } } ${errors} } }`,
-    { input: { contextId: rig.contextId, title: 'p', objective: 'o', objectives: ['load'], facts: { trucks } } },
+    {
+      input: {
+        contextId: rig.contextId,
+        title: 'p',
+        objective: 'o',
+        objectives: [{ task: 'load' }],
+        facts: { trucks },
+      },
+    },
   );
   expect(planned).toEqual({ plan: { steps: [{ description: 'Load t2' }] }, userErrors: [] });
 });

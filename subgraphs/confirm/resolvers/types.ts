@@ -6,6 +6,7 @@ import { inboxTag } from '../events.ts';
 import { impactPayload } from '../impact.ts';
 import { readInboxFilter, toItem } from '../inbox.ts';
 import { readFilter } from '../lists.ts';
+import { notificationsPayload } from '../notifications.ts';
 import {
   approverPayload,
   conditionPayloads,
@@ -30,6 +31,7 @@ import type {
   Resolvers,
 } from '../resolvers.generated.ts';
 import { riskPayload } from '../risk.ts';
+import { subjectPayload } from '../subject.ts';
 import { consensusTypes } from './consensus.ts';
 import { requireOwn } from './queries.ts';
 import { targetOf, traceOf } from './target.ts';
@@ -41,6 +43,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     __resolveReference: ({ id }, { loaders }) => loaders.confirm.load(id),
     confirmId: (row) => row.id,
     context: (row) => (row.contextId === null ? null : { id: row.contextId }),
+    plan: ({ planId }) => (planId === null ? null : { id: planId }),
     targetType: (row) => upper<ConfirmTargetType>(row.targetType),
     target: (row) => targetOf(row),
     consensus: (row) => (consensusOf(row) === null ? null : row),
@@ -49,6 +52,8 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     priority: (row) => upper<ConfirmPriority>(row.priority),
     urgency: (row) => upper<ConfirmUrgency>(row.urgency),
     requester: (row) => requesterPayload(row),
+    subject: (row) => subjectPayload(row.subject),
+    notifications: (row) => notificationsPayload(row),
     riskAssessment: (row) => riskPayload(row.riskAssessment),
     impactAssessment: (row) => impactPayload(row.impact),
     attachments: (row) => [...(row.attachments ?? [])],
@@ -193,8 +198,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     type: ({ definition }) => upper<ApprovalWorkflowType>(definition.type),
     globalTimeoutMs: ({ definition }) => definition.globalTimeoutMs,
     triggers: ({ triggers }) => triggers as never,
-    steps: ({ definition }) => definition.steps,
-    definitions: ({ definition }) => definition.steps.map((step) => definitionPayload(step) as never),
+    steps: ({ definition }) => definition.steps.map((step) => definitionPayload(step) as never),
   },
   DecisionChainReport: {
     fault: ({ fault }) => fault && { ...fault, reason: upper(fault.reason) },

@@ -36,6 +36,8 @@ export interface Resource {
   readonly costRate?: number | undefined;
   /** Capacity that can be added. @default none */
   readonly maxAdded?: number | undefined;
+  /** Changes of the capacity by ascending time, which schedules under resources keep. @default none */
+  readonly calendar?: readonly { readonly time: number; readonly capacity: number }[] | undefined;
 }
 
 export interface ResourceDemand {

@@ -2,6 +2,7 @@ import { isId } from '#shared/ids.ts';
 import type { RequestContext } from '../context.ts';
 import type { Resolvers } from '../resolvers.generated.ts';
 import { participantsOf, shares, weights } from '../updatePayload.ts';
+import { shapeChange } from './changeShape.ts';
 import type { Contributed } from './contributions.ts';
 import { tallyVotes } from './tally.ts';
 
@@ -75,6 +76,7 @@ export const collaborationTypes: Pick<Resolvers, 'PlanSession' | 'PlanContributi
     __resolveReference: ({ id }, { loaders }) => findContribution(loaders, id),
     session: ({ sessionId }, _args, { loaders }) => loaders.session.load(sessionId),
     contributionId: (row) => row.id,
+    change: ({ change, tenantId, planId }) => change && shapeChange(change, { tenantId, planId }),
     tally: async ({ id, electorate }, _args, { loaders }) => {
       const total = electorate.reduce((sum, { weight }) => sum + weight, 0);
       const { approving, rejecting, abstaining, undecided } = tallyVotes(total, await loaders.votes.load(id));

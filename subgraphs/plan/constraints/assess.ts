@@ -7,7 +7,7 @@ import { constraintsOf } from './constraints.ts';
 import type { PlanConstraint } from './inputs.ts';
 
 export interface AssessedConstraint extends Omit<PlanConstraint, 'parameters'> {
-  readonly parameters: unknown;
+  readonly parameters: NonNullable<PlanConstraint['parameters']>;
   readonly status: 'SATISFIED' | 'VIOLATED' | 'UNCHECKED';
   /** What the plan comes to, in the unit of `limit`. */
   readonly actual: number | null;
@@ -41,9 +41,10 @@ export function assessConstraints(state: PlanState): AssessedConstraint[] {
     measureLoad(problem, { start, finish }, early.critical).map((load) => [load.resourceId, load.peak]),
   );
   const demands = new Map<string, number>();
-  for (const step of problem.steps)
-    for (const { resourceId, amount } of step.demands ?? [])
-      demands.set(resourceId, Math.max(demands.get(resourceId) ?? 0, amount));
+  for (const { details } of steps)
+    for (const { resourceId, amount, availability } of details.demands ?? [])
+      if (availability == null || availability === 'REQUIRED')
+        demands.set(resourceId, Math.max(demands.get(resourceId) ?? 0, amount));
 
   function assess({ type, parameters, hard }: PlanConstraint): Measure {
     switch (type) {

@@ -53,13 +53,14 @@ export function bindConstraints(
   if (start !== null && end !== null) deadline = Math.min(deadline, end - start);
   let release = 0;
   const capacities = new Map(definition.resources.map(({ id, capacity }) => [id, capacity]));
+  const most = new Map<string, number>();
   const times = new Map<string, { readonly from: number; readonly to: number }>();
   for (const { type, parameters } of hard) {
-    if (type === 'RESOURCE')
-      capacities.set(
-        parameters.resourceId,
-        Math.min(parameters.maxAmount, capacities.get(parameters.resourceId) ?? Infinity),
-      );
+    if (type === 'RESOURCE') {
+      const { resourceId, maxAmount } = parameters;
+      most.set(resourceId, Math.min(maxAmount, most.get(resourceId) ?? Infinity));
+      capacities.set(resourceId, Math.min(maxAmount, capacities.get(resourceId) ?? Infinity));
+    }
     if (type !== 'TEMPORAL') continue;
     const { stepId, notBeforeMs, notAfterMs } = parameters;
     const { from, to } = (stepId == null ? undefined : times.get(stepId)) ?? { from: 0, to: Infinity };
@@ -70,7 +71,14 @@ export function bindConstraints(
       deadline = Math.min(deadline, narrowed.to);
     }
   }
-  const resources = definition.resources.map((resource) => ({ ...resource, capacity: capacities.get(resource.id)! }));
+  const resources = definition.resources.map((resource) => ({
+    ...resource,
+    capacity: capacities.get(resource.id)!,
+    calendar: resource.calendar?.map(({ fromMs, capacity }) => ({
+      fromMs,
+      capacity: Math.min(capacity, most.get(resource.id) ?? Infinity),
+    })),
+  }));
   return {
     definition: { ...definition, resources, deadlineMs: deadline === Infinity ? null : deadline },
     steps: steps.map((step) => narrowStep(step, { from: release, to: Infinity }, times.get(step.id))),

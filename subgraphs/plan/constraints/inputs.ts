@@ -8,22 +8,34 @@ const durationMs = z
   .min(0)
   .max(366 * 24 * 3_600_000);
 
+/** Fields of other types are not given, or null. */
+const given = <Shape extends z.ZodType>(shape: Shape) =>
+  z.preprocess(
+    (value) =>
+      typeof value === 'object' && value !== null
+        ? Object.fromEntries(Object.entries(value).filter(([, entry]) => entry != null))
+        : value,
+    shape,
+  );
+
 /** What a constraint of each type says; of OTHER whatever it may. */
 const parametersOf = {
-  RESOURCE: z.strictObject({ resourceId: label, maxAmount: z.number().int().min(0).max(1_000_000) }),
-  TEMPORAL: z
-    .strictObject({ stepId: id.nullish(), notBeforeMs: durationMs.nullish(), notAfterMs: durationMs.nullish() })
-    .refine(
-      ({ notBeforeMs, notAfterMs }) => notBeforeMs != null || notAfterMs != null,
-      'expected notBeforeMs, notAfterMs or both',
-    )
-    .refine(
-      ({ notBeforeMs, notAfterMs }) => (notBeforeMs ?? 0) <= (notAfterMs ?? Infinity),
-      'expected notBeforeMs <= notAfterMs',
-    ),
-  FINANCIAL: z.strictObject({ maxCost: z.number().min(0).max(1e15) }),
-  QUALITY: z.strictObject({ minQuality: z.number().min(0).max(100) }),
-  OTHER: jsonObject({ maxBytes: 65_536 }).nullish(),
+  RESOURCE: given(z.strictObject({ resourceId: label, maxAmount: z.number().int().min(0).max(1_000_000) })),
+  TEMPORAL: given(
+    z
+      .strictObject({ stepId: id.optional(), notBeforeMs: durationMs.optional(), notAfterMs: durationMs.optional() })
+      .refine(
+        ({ notBeforeMs, notAfterMs }) => notBeforeMs !== undefined || notAfterMs !== undefined,
+        'expected notBeforeMs, notAfterMs or both',
+      )
+      .refine(
+        ({ notBeforeMs, notAfterMs }) => (notBeforeMs ?? 0) <= (notAfterMs ?? Infinity),
+        'expected notBeforeMs <= notAfterMs',
+      ),
+  ),
+  FINANCIAL: given(z.strictObject({ maxCost: z.number().min(0).max(1e15) })),
+  QUALITY: given(z.strictObject({ minQuality: z.number().min(0).max(100) })),
+  OTHER: given(z.strictObject({ other: jsonObject({ maxBytes: 65_536 }).optional() }).nullish()),
 } as const;
 
 export type ConstraintType = keyof typeof parametersOf;

@@ -14,6 +14,8 @@ export interface AgentRequirement {
   readonly capabilities: readonly string[];
   /** @default any */
   readonly role?: string | undefined;
+  /** One of these. @default any */
+  readonly agents?: readonly string[] | undefined;
 }
 
 export type AgentMatch =
@@ -32,6 +34,7 @@ export function matchAgent(requirement: AgentRequirement, agents: readonly Dispa
   let missing: readonly string[] = requirement.capabilities;
   for (const agent of agents) {
     if (requirement.role !== undefined && agent.roles?.includes(requirement.role) !== true) continue;
+    if (requirement.agents?.includes(agent.agentId) === false) continue;
     const lacks = requirement.capabilities.filter((capability) => !agent.capabilities.includes(capability));
     if (lacks.length < missing.length) missing = lacks;
     if (lacks.length > 0) continue;

@@ -11,5 +11,6 @@ export {
 } from './readyQueue.ts';
 export type { StepRecord } from './restore.ts';
 export { type SimulatedRun, simulateDispatch } from './simulation.ts';
+export { createStaffing, type StaffedAgent, type Staffing } from './staffing.ts';
 export { type DispatchStrategy, rankByStrategy } from './strategy.ts';
 export type { TokenDemand } from './tokens.ts';

@@ -1,6 +1,7 @@
 import { createIntegerHeap } from '#shared/integerHeap.ts';
 import type { ActivityNetwork } from '../network/index.ts';
 import { createReadyQueue, type ReadyQueueOptions } from './readyQueue.ts';
+import type { Staffing } from './staffing.ts';
 
 export interface SimulatedRun {
   /** By node; NaN for a step that never started or finished. */
@@ -8,13 +9,20 @@ export interface SimulatedRun {
   readonly finish: Float64Array;
   readonly makespan: number;
   readonly complete: boolean;
+  /** By node; null for what nobody does, and without agents everywhere. */
+  readonly agents: readonly (string | null)[];
 }
 
 /**
  * Runs the ready queue against the estimated durations: the schedule of a dry run. It is the parallel schedule
  * generation scheme (Kelley 1963), extended to four relations; a step waits for its finish relations after its work.
+ * With agents a step also waits for one who can do it and is free; where none ever is, the run does not complete.
  */
-export function simulateDispatch(network: ActivityNetwork, options: ReadyQueueOptions): SimulatedRun {
+export function simulateDispatch(
+  network: ActivityNetwork,
+  options: ReadyQueueOptions,
+  staffing: Staffing | null = null,
+): SimulatedRun {
   const { count, ids, indexOf, duration } = network;
   const queue = createReadyQueue(network, options);
   const start = new Float64Array(count).fill(Number.NaN);
@@ -25,9 +33,13 @@ export function simulateDispatch(network: ActivityNetwork, options: ReadyQueueOp
     for (const id of completed) finish[indexOf.get(id)!] = now;
   };
   let now = options.now ?? 0;
+  const accept = (id: string): boolean => {
+    const node = indexOf.get(id)!;
+    return staffing === null || staffing.take(node, now, duration[node]!);
+  };
   for (;;) {
     note(queue.advance(now).completed, now);
-    const { started, completed } = queue.dispatch(now);
+    const { started, completed } = queue.dispatch(now, accept);
     note(completed, now);
     for (const id of started) {
       const node = indexOf.get(id)!;
@@ -37,15 +49,18 @@ export function simulateDispatch(network: ActivityNetwork, options: ReadyQueueOp
     }
     const next = active.peek();
     const release = queue.nextRelease();
-    if (next === undefined && release === null) break;
-    now = Math.min(next === undefined ? Infinity : workEnd[next]!, release ?? Infinity);
+    const arrival = queue.done ? null : (staffing?.nextArrival(now) ?? null);
+    if (next === undefined && release === null && arrival === null) break;
+    now = Math.min(next === undefined ? Infinity : workEnd[next]!, release ?? Infinity, arrival ?? Infinity);
     for (let node = active.peek(); node !== undefined && workEnd[node]! <= now; node = active.peek()) {
       active.pop();
+      staffing?.release(node);
       note(queue.complete(ids[node]!, now).completed, now);
     }
   }
   return {
     ...{ start, finish, complete: queue.done },
+    agents: ids.map((_, node) => staffing?.agentOf(node) ?? null),
     makespan: finish.reduce((latest, time) => (time > latest ? time : latest), 0),
   };
 }

@@ -5,6 +5,7 @@ import type { PlanDefinition, PlanStepRow } from '../rows.ts';
 import { type Forecast, forecastPlan, type PlanState } from './forecast.ts';
 
 export type MilestoneStatus = 'UPCOMING' | 'AT_RISK' | 'ACHIEVED' | 'MISSED';
+export type ObjectivePriority = 'LOW' | 'MEDIUM' | 'HIGH' | 'CRITICAL';
 export type ObjectiveStatus = 'PENDING' | 'IN_PROGRESS' | 'ACHIEVED' | 'FAILED';
 
 export interface MilestoneValue {
@@ -12,6 +13,8 @@ export interface MilestoneValue {
   readonly name: string;
   /** Instants in milliseconds of the epoch. */
   readonly targetAt: number | null;
+  /** As given, from the start of the plan. */
+  readonly targetMs: number | null;
   readonly forecastAt: number | null;
   readonly achievedAt: number | null;
   readonly status: MilestoneStatus;
@@ -22,7 +25,9 @@ export interface MilestoneValue {
 export interface ObjectiveValue {
   readonly id: string;
   readonly description: string;
-  readonly priority: string | null;
+  readonly task: string | null;
+  readonly arguments: unknown;
+  readonly priority: ObjectivePriority | null;
   readonly successCriteria: readonly string[];
   readonly stepIds: readonly string[];
   readonly status: ObjectiveStatus;
@@ -86,6 +91,7 @@ export function trackMilestones(state: PlanState, startedAt: number | null, now:
         : milestone.targetMs == null
           ? null
           : begin + milestone.targetMs,
+    targetMs: milestone.targetMs ?? null,
     stepIds: milestone.stepIds ?? state.steps.map(({ id }) => id),
     successCriteria: milestone.successCriteria ?? [],
   }));
@@ -95,6 +101,7 @@ export function trackMilestones(state: PlanState, startedAt: number | null, now:
       id: step.id,
       name: step.name ?? step.description,
       targetAt: step.details.deadlineMs === undefined ? null : begin + step.details.deadlineMs,
+      targetMs: step.details.deadlineMs ?? null,
       stepIds: [step.id],
       successCriteria: [],
     }));
@@ -121,6 +128,8 @@ function dateMilestone(
   return { forecastAt, achievedAt: null, status };
 }
 
+const priorities = ['LOW', 'MEDIUM', 'HIGH', 'CRITICAL'] as const;
+
 /** Objectives by the progress of their steps; one that names none is served by all. */
 export function trackObjectives({ plan, steps }: PlanState): ObjectiveValue[] {
   const { objectives } = plan.definition;
@@ -135,7 +144,9 @@ export function trackObjectives({ plan, steps }: PlanState): ObjectiveValue[] {
     return {
       id: text(given['objectiveId']) ?? `objective-${at + 1}`,
       description: text(entry) ?? text(given['description']) ?? text(given['task']) ?? '',
-      priority: text(given['priority'])?.toUpperCase() ?? null,
+      task: text(given['task']),
+      arguments: given['arguments'] ?? null,
+      priority: priorities.find((one) => one === text(given['priority'])?.toUpperCase()) ?? null,
       successCriteria: Array.isArray(criteria) ? criteria.filter((value) => typeof value === 'string') : [],
       stepIds: serving.map(({ id }) => id),
       ...measureObjective(serving),

@@ -2,7 +2,7 @@ import { PlatformError } from '#shared/errors.ts';
 import { scoreRisks } from '../analysis/index.ts';
 import { assessConstraints } from '../constraints/index.ts';
 import type { RequestContext } from '../context.ts';
-import type { Resolvers } from '../resolvers.generated.ts';
+import type { PlanPauseCause, Resolvers } from '../resolvers.generated.ts';
 import type { PlanRow, PlanStepExecutionRow } from '../rows.ts';
 import { isReady, openReviewsOf, overallProgressOf } from '../updatePayload.ts';
 import type { PlanState } from './forecast.ts';
@@ -14,6 +14,8 @@ async function stateOf(plan: PlanRow, { loaders }: RequestContext): Promise<Plan
   const [steps, dependencies] = await Promise.all([loaders.steps.load(plan.id), loaders.dependencies.load(plan.id)]);
   return { plan, steps, dependencies };
 }
+
+const riskCategories = ['TECHNICAL', 'RESOURCE', 'SCHEDULE', 'SCOPE', 'EXTERNAL'] as const;
 
 const instant = (at: number | null) => (at === null ? null : new Date(at).toISOString());
 
@@ -68,8 +70,9 @@ export const monitoringOfPlan: Pick<
       overall: level.toUpperCase() as 'LOW',
       ...{ score, combined },
       risks: risks.map(({ name, probability, impact, status, category, mitigation, contingency }) => ({
-        ...{ name, probability, impact, category, mitigation, contingency },
-        status: status ?? 'identified',
+        ...{ name, probability, impact, mitigation, contingency },
+        category: riskCategories.find((one) => one === category?.toUpperCase()) ?? null,
+        status: (status ?? 'identified').toUpperCase() as 'IDENTIFIED',
         level: (levels.get(name) ?? 'low').toUpperCase() as 'LOW',
       })),
     };
@@ -83,6 +86,7 @@ export const monitoringOfRuns: Pick<Resolvers, 'PlanExecution' | 'PlanStepExecut
     __resolveReference: ({ id }, { loaders }) => loaders.execution.load(id),
     executionId: (row) => row.id,
     maxConcurrentTasks: (row) => row.maxConcurrent,
+    pausedBy: ({ pausedBy }) => pausedBy as PlanPauseCause | null,
     overallProgress: (row) => overallProgressOf(row),
     taskProgress: async (row, _args, { loaders }) => [...(await loaders.taskProgress.load(row.id))],
     report: async (row, _args, context) => {

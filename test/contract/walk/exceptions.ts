@@ -10,6 +10,8 @@ export const emptyEdges: Readonly<Record<string, string>> = {
   'Plan.confirms': 'no confirm targets the plan that is seeded: covered by test/plan/approval',
   'Subject.pendingApprovals': 'nothing waits for the subject that is seeded: covered by test/confirm',
   'Subject.assignedSteps': 'the seeded run has handed nothing out: covered by test/plan/roles',
+  'PlanStep.agents': 'the seeded steps are assigned to nobody: covered by test/plan/roles',
+  'Confirm.plan': 'no confirm that is seeded bears upon a plan: covered by test/plan/approval',
   'PlanStep.role': 'the seeded steps name no role: covered by test/plan/roles',
   'Trace.confirms': 'no confirm targets the trace that is seeded: covered by test/confirm/withdrawals',
   'Plan.traces': 'comes of the history of events, which is off here: covered by test/trace/history',

@@ -25,7 +25,7 @@ export async function seedConfirms(seed: ConfirmSeed): Promise<Readonly<Record<s
     description: say('approval description'),
     reason: say('approval reason'),
     reference: { note: say('reference') },
-    subject: { note: say('approval subject') },
+    subject: { attributes: { note: say('approval subject') } },
     approvers: [{ subject: approver }, { subject: `${approver}-too` }],
     quorum: { kind: 'MAJORITY' },
   });

@@ -150,6 +150,7 @@ const overrides: Readonly<Record<string, unknown>> = {
   'changePlanParticipants.set': [{ subject: 'newcomer', votingWeight: 2 }],
   'CreatePlanInput.steps': [{ description: 'walk' }],
   'PlanDependencyInput.condition': 'source.failures > 0',
+  'PlanObjectiveInput.description': 'walk',
   'PlanConstraintInput.type': 'FINANCIAL',
   'PlanConstraintInput.parameters': { maxCost: 1_000 },
   'PlanTimelineInput.end': '2999-01-01T00:00:00.000Z',

@@ -81,7 +81,7 @@ test('a session is followed across a cut, and ends by its timer when nobody is t
     subscribe<Record<string, Update>>({
       url: platform.url,
       query:
-        'subscription ($id: ID!, $after: String) { planSessionUpdates(sessionId: $id, after: $after) { cursor sequence type contribution { id contributionId status planVersion rationale change before { totalSteps } after { totalSteps } tally { approving undecided } votes { subject } session { id } } vote { subject vote votingWeight castAt } session { id status participants { subject votingWeight } contributions { id } } } }',
+        'subscription ($id: ID!, $after: String) { planSessionUpdates(sessionId: $id, after: $after) { cursor sequence type contribution { id contributionId status planVersion rationale change { addSteps { stepId fields name description durationMs } updateSteps { stepId fields durationMs name } removeStepIds addDependencies { id sourceId targetId type criticality } removeDependencyIds } before { totalSteps } after { totalSteps } tally { approving undecided } votes { subject } session { id } } vote { subject vote votingWeight castAt } session { id status participants { subject votingWeight } contributions { id } } } }',
       variables: { id: sessionId, after },
       token: tokens.guest,
     });
@@ -107,6 +107,7 @@ test('a session is followed across a cut, and ends by its timer when nobody is t
   expect(told[0]).toMatchObject({
     ...{ id: first, contributionId: first, status: 'OPEN', planVersion: 1, session: { id: sessionId } },
     ...{ before: { totalSteps: 1 }, after: { totalSteps: 2 }, votes: [], tally: { approving: 0 } },
+    change: { addSteps: [{ fields: ['description'], description: 'second' }], updateSteps: [], addDependencies: [] },
   });
   expect(told.map(({ status }) => status)).toEqual(['OPEN', 'OPEN', 'APPLIED', 'OPEN', 'REJECTED']);
   const asked =
@@ -146,7 +147,11 @@ test('a session in a private context is not there for others, nor what is contri
   const { sessionId } = await openSession(60_000, 'PRIVATE');
   const id = (await contribute('host', sessionId, 'secret'))['contribution']!['id'];
   const see = (who: Person) =>
-    field(who, 'query ($id: ID!) { planSession(sessionId: $id) { contributions { change } } }', { id: sessionId });
+    field(
+      who,
+      'query ($id: ID!) { planSession(sessionId: $id) { contributions { change { addSteps { description } } } } }',
+      { id: sessionId },
+    );
   await expect.poll(() => see('other'), { timeout: 10_000 }).toBeNull();
   expect(JSON.stringify(await see('host'))).toContain('secret');
   expect((await vote('other', id))['userErrors']).toMatchObject([{ code: 'NOT_FOUND' }]);

@@ -9,7 +9,7 @@ export const [bob, carol, dave] = ['bob', 'carol', 'dave'].map((subject) => prin
 ];
 
 const errors = 'userErrors { code message path }';
-const contribution = `contribution { id status outcome revision planVersion appliedVersion undoOf author change
+const contribution = `contribution { id status outcome revision planVersion appliedVersion undoOf author change { addSteps { stepId fields name description durationMs } updateSteps { stepId fields durationMs name } removeStepIds addDependencies { id sourceId targetId type criticality } removeDependencyIds }
   before { totalSteps durationMs } after { totalSteps durationMs }
   tally { approving rejecting abstaining undecided share participation } votes { subject vote votingWeight comment } }`;
 const session =

@@ -40,6 +40,16 @@ describe('a contribution', () => {
       before: { totalSteps: 3, durationMs: 3 * hour },
       after: { totalSteps: 4, durationMs: 3 * hour },
       tally: { approving: 0, undecided: 5, share: null, participation: 0 },
+      change: {
+        addSteps: [{ stepId: added, fields: ['description', 'durationMs'], description: 'checked', name: null }],
+        updateSteps: [{ stepId: ids[1], fields: ['durationMs', 'estimate'], durationMs: 2 * hour, name: null }],
+        removeStepIds: [],
+        addDependencies: [
+          { sourceId: added, targetId: ids[2], type: 'FINISH_TO_START', criticality: 'BLOCKING' },
+          { id: expect.any(String), sourceId: ids[0], targetId: added },
+        ],
+        removeDependencyIds: [links[1]],
+      },
     });
     const id = contribution!['id'];
     expect((await room.vote(carol, id, 'APPROVE', { comment: 'good' }))['contribution']).toMatchObject({

@@ -1,6 +1,11 @@
 import fc from 'fast-check';
 import { expect, it, test } from 'vitest';
-import { measureProgress, rankSteps, simulateDispatch } from '../../../subgraphs/plan/dispatch/index.ts';
+import {
+  createStaffing,
+  measureProgress,
+  rankSteps,
+  simulateDispatch,
+} from '../../../subgraphs/plan/dispatch/index.ts';
 import { computeSchedule, createNetwork, peakOf, sumSpans } from '../../../subgraphs/plan/network/index.ts';
 import { networks } from '../network/networks.ts';
 
@@ -47,6 +52,51 @@ it('keeps every relation and capacity when something is', () => {
       expect(peakOf(sumSpans(spans.map((span, node) => ({ ...span, weight: amounts[node]! }))))).toBeLessThanOrEqual(3);
     }),
     { numRuns: 300 },
+  );
+});
+
+it('gives no agent more than it can carry, none outside its time, and each step one that can do it', () => {
+  const agent = fc.record({
+    agentId: fc.uuid(),
+    capabilities: fc.uniqueArray(fc.constantFrom('a', 'b')),
+    capacity: fc.integer({ min: 1, max: 2 }),
+    availableFrom: fc.nat({ max: 20 }),
+  });
+  const shape = networks({ minLag: 0, maxSteps: 10 }).chain((input) =>
+    fc.tuple(
+      fc.constant(input),
+      fc.array(fc.uniqueArray(fc.constantFrom('a', 'b')), {
+        minLength: input.steps.length,
+        maxLength: input.steps.length,
+      }),
+      fc.uniqueArray(agent, { minLength: 1, maxLength: 4, selector: ({ agentId }) => agentId }),
+    ),
+  );
+  fc.assert(
+    fc.property(shape, ([{ steps, dependencies }, needs, pool]) => {
+      const network = createNetwork(steps, dependencies);
+      const staffing = createStaffing(
+        pool,
+        needs.map((capabilities) => ({ capabilities })),
+      );
+      const rank = rankSteps(network, computeSchedule(network));
+      const run = simulateDispatch(network, { rank }, staffing);
+      const able = needs.every((wanted) =>
+        pool.some(({ capabilities }) => wanted.every((one) => capabilities.includes(one))),
+      );
+      expect(run.complete).toBe(able);
+      for (const { agentId, capabilities, capacity, availableFrom } of pool) {
+        const own = steps.flatMap(({ duration }, node) =>
+          run.agents[node] === agentId ? [{ node, start: run.start[node]!, end: run.start[node]! + duration }] : [],
+        );
+        for (const { node, start } of own) {
+          expect(start).toBeGreaterThanOrEqual(availableFrom);
+          expect(needs[node]!.filter((one) => !capabilities.includes(one))).toEqual([]);
+        }
+        expect(peakOf(sumSpans(own.map((span) => ({ ...span, weight: 1 }))))).toBeLessThanOrEqual(capacity);
+      }
+    }),
+    { numRuns: 200 },
   );
 });
 
