@@ -38,12 +38,11 @@ export interface ChildList<Row> {
 /** Select list of a participant under the alias `p`. */
 export const participantColumns = `p.tenant_id AS "tenantId", p.id, p.context_id AS "contextId", p.agent_id AS "agentId", p.type, p.display_name AS "displayName", p.status, p.roles, p.capabilities, p.permissions,
   ${isoText('p.joined_at')} AS "joinedAt", ${isoText('p.left_at')} AS "leftAt", ${isoText('p.last_activity_at')} AS "lastActivityAt", p.max_concurrent_tasks AS "maxConcurrentTasks", p.timeout_ms AS "timeoutMs",
-  p.notifications, p.total_tasks AS "totalTasks", p.completed_tasks AS "completedTasks", p.failed_tasks AS "failedTasks", p.average_response_ms AS "averageResponseMs", p.version`;
+  p.notifications, p.version`;
 
 /** Select list of a session under the alias `p`. */
 export const sessionColumns = `p.tenant_id AS "tenantId", p.id, p.context_id AS "contextId", p.name, p.type, p.status, p.participant_ids AS "participantIds", p.active_participant_ids AS "activeParticipantIds",
-  p.max_duration_ms AS "maxDurationMs", p.persist_state AS "persistState", p.isolation_level AS "isolationLevel", p.auto_save AS "autoSave", p.compression, ${isoText('p.started_at')} AS "startedAt", ${isoText('p.ended_at')} AS "endedAt",
-  p.message_count AS "messageCount", p.data_size_bytes AS "dataSizeBytes", p.average_latency_ms AS "averageLatencyMs", p.version`;
+  p.max_duration_ms AS "maxDurationMs", p.persist_state AS "persistState", p.isolation_level AS "isolationLevel", p.auto_save AS "autoSave", p.compression, ${isoText('p.started_at')} AS "startedAt", ${isoText('p.ended_at')} AS "endedAt", p.version`;
 
 /** Select list of a metadata entry under the alias `p`. */
 export const metadataColumns = `p.context_id AS "contextId", p.key, p.value, p.type, p.description, p.access_level AS "accessLevel", p.version, ${isoText('p.updated_at')} AS "updatedAt", p.updated_by AS "updatedBy"`;

@@ -68,7 +68,10 @@ export type Mutation = {
   updateContext: ContextPayload;
   /** Activates, suspends, resumes, closes or archives. `reason` is kept with a closed context. */
   changeContextStatus: ContextPayload;
-  /** Hides the context at once; what belongs to it is ended in the background. Deleting twice is no error. */
+  /**
+   * Hides the context at once; what belongs to it is ended in the background. Refused while plans are carried out or sessions
+   * are open in it, unless forced. Deleting twice is no error.
+   */
   deleteContext: DeleteContextPayload;
   /** Brings back a context deleted by mistake within the undo time (7 days). */
   restoreContext: ContextPayload;
@@ -508,10 +511,6 @@ export type ContextParticipant = {
   maxConcurrentTasks: Scalars['Int']['output'];
   timeoutMs: Scalars['DurationMs']['output'];
   notifications: Scalars['JSON']['output'];
-  totalTasks: Scalars['Int']['output'];
-  completedTasks: Scalars['Int']['output'];
-  failedTasks: Scalars['Int']['output'];
-  averageResponseMs: Scalars['Float']['output'];
   version: Scalars['Int']['output'];
   context: Context;
 };
@@ -525,6 +524,8 @@ export type ContextSession = {
   status: ContextSessionStatus;
   participantIds: Array<Scalars['ID']['output']>;
   activeParticipantIds: Array<Scalars['ID']['output']>;
+  /** Agents of `participantIds`, in the order of their names. */
+  agentIds: Array<Scalars['String']['output']>;
   maxDurationMs: Scalars['DurationMs']['output'];
   persistState: Scalars['Boolean']['output'];
   isolationLevel: ContextIsolationLevel;
@@ -533,9 +534,6 @@ export type ContextSession = {
   startedAt: Scalars['DateTime']['output'];
   endedAt?: Maybe<Scalars['DateTime']['output']>;
   durationMs: Scalars['DurationMs']['output'];
-  messageCount: Scalars['Int']['output'];
-  dataSizeBytes: Scalars['Int']['output'];
-  averageLatencyMs: Scalars['Float']['output'];
   version: Scalars['Int']['output'];
   context: Context;
 };
@@ -579,9 +577,24 @@ export type ContextHealth = {
   /** Share of the life span used up; null without expiry. */
   lifetimeUtilisation?: Maybe<Scalars['Float']['output']>;
   eventsLastHour: Scalars['Int']['output'];
+  /** How the plans of the context are carried out; null where they cannot be asked for at the moment. */
+  performance?: Maybe<ContextPerformance>;
   issues: Array<Scalars['String']['output']>;
   recommendations: Array<Scalars['String']['output']>;
   checkedAt: Scalars['DateTime']['output'];
+};
+
+export type ContextPerformance = {
+  runningTasks: Scalars['Int']['output'];
+  /** Steps that wait for somebody to step in. */
+  blockedTasks: Scalars['Int']['output'];
+  completedLastHour: Scalars['Int']['output'];
+  failedLastHour: Scalars['Int']['output'];
+  /** Of the steps that ended within the last hour; 0 without any. */
+  failureShare: Scalars['Float']['output'];
+  /** From the start of a step to its end, of those completed within the last hour; null without any. */
+  averageTaskMs?: Maybe<Scalars['Float']['output']>;
+  p95TaskMs?: Maybe<Scalars['Float']['output']>;
 };
 
 export type ContextHealthComponent = {
@@ -1215,12 +1228,13 @@ export type ResolversTypes = {
   ContextAccessControl: ResolverTypeWrapper<ContextAccessControl>;
   ContextSharedState: ResolverTypeWrapper<ContextSharedState>;
   ContextParticipant: ResolverTypeWrapper<ContextParticipantRow>;
-  Float: ResolverTypeWrapper<Scalars['Float']['output']>;
   ContextSession: ResolverTypeWrapper<ContextSessionRow>;
   ContextMetadataEntry: ResolverTypeWrapper<ContextMetadataEntryRow>;
   ContextMetadataVersion: ResolverTypeWrapper<ContextMetadataVersionRow>;
   ContextVersion: ResolverTypeWrapper<ContextVersionRow>;
   ContextHealth: ResolverTypeWrapper<ContextHealth>;
+  Float: ResolverTypeWrapper<Scalars['Float']['output']>;
+  ContextPerformance: ResolverTypeWrapper<ContextPerformance>;
   ContextHealthComponent: ResolverTypeWrapper<ContextHealthComponent>;
   ContextStatistics: ResolverTypeWrapper<ContextStatistics>;
   ContextCount: ResolverTypeWrapper<ContextCount>;
@@ -1300,12 +1314,13 @@ export type ResolversParentTypes = {
   ContextAccessControl: ContextAccessControl;
   ContextSharedState: ContextSharedState;
   ContextParticipant: ContextParticipantRow;
-  Float: Scalars['Float']['output'];
   ContextSession: ContextSessionRow;
   ContextMetadataEntry: ContextMetadataEntryRow;
   ContextMetadataVersion: ContextMetadataVersionRow;
   ContextVersion: ContextVersionRow;
   ContextHealth: ContextHealth;
+  Float: Scalars['Float']['output'];
+  ContextPerformance: ContextPerformance;
   ContextHealthComponent: ContextHealthComponent;
   ContextStatistics: ContextStatistics;
   ContextCount: ContextCount;
@@ -1631,10 +1646,6 @@ export type ContextParticipantResolvers<ContextType = RequestContext, ParentType
   maxConcurrentTasks?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   timeoutMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
   notifications?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
-  totalTasks?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
-  completedTasks?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
-  failedTasks?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
-  averageResponseMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   context?: Resolver<ResolversTypes['Context'], ParentType, ContextType>;
 };
@@ -1649,6 +1660,7 @@ export type ContextSessionResolvers<ContextType = RequestContext, ParentType ext
   status?: Resolver<ResolversTypes['ContextSessionStatus'], ParentType, ContextType>;
   participantIds?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
   activeParticipantIds?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
+  agentIds?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   maxDurationMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
   persistState?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   isolationLevel?: Resolver<ResolversTypes['ContextIsolationLevel'], ParentType, ContextType>;
@@ -1657,9 +1669,6 @@ export type ContextSessionResolvers<ContextType = RequestContext, ParentType ext
   startedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   endedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   durationMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
-  messageCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
-  dataSizeBytes?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
-  averageLatencyMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   context?: Resolver<ResolversTypes['Context'], ParentType, ContextType>;
 };
@@ -1699,9 +1708,20 @@ export type ContextHealthResolvers<ContextType = RequestContext, ParentType exte
   sessionUtilisation?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   lifetimeUtilisation?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
   eventsLastHour?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  performance?: Resolver<Maybe<ResolversTypes['ContextPerformance']>, ParentType, ContextType>;
   issues?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   recommendations?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   checkedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+};
+
+export type ContextPerformanceResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ContextPerformance'] = ResolversParentTypes['ContextPerformance']> = {
+  runningTasks?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  blockedTasks?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  completedLastHour?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  failedLastHour?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  failureShare?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  averageTaskMs?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  p95TaskMs?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
 };
 
 export type ContextHealthComponentResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ContextHealthComponent'] = ResolversParentTypes['ContextHealthComponent']> = {
@@ -1965,6 +1985,7 @@ export type Resolvers<ContextType = RequestContext> = {
   ContextMetadataVersion?: ContextMetadataVersionResolvers<ContextType>;
   ContextVersion?: ContextVersionResolvers<ContextType>;
   ContextHealth?: ContextHealthResolvers<ContextType>;
+  ContextPerformance?: ContextPerformanceResolvers<ContextType>;
   ContextHealthComponent?: ContextHealthComponentResolvers<ContextType>;
   ContextStatistics?: ContextStatisticsResolvers<ContextType>;
   ContextCount?: ContextCountResolvers<ContextType>;

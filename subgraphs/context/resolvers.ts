@@ -201,6 +201,10 @@ export const resolvers: Resolvers = {
   ContextSession: {
     __resolveReference: ({ id }, { loaders }) => loaders.session.load(id),
     sessionId: (row) => row.id,
+    agentIds: async ({ participantIds }, _args, { loaders }) => {
+      const found = await Promise.all(participantIds.map((id) => loaders.participant.load(id)));
+      return [...new Set(found.flatMap((participant) => participant?.agentId ?? []))].sort();
+    },
     durationMs: (row) => (row.endedAt === null ? Date.now() : Date.parse(row.endedAt)) - Date.parse(row.startedAt),
     context: async (row, _args, { loaders }) => requireSeen(await loaders.context.load(row.contextId)),
   },

@@ -108,10 +108,6 @@ export interface ContextParticipantRow {
   readonly maxConcurrentTasks: number;
   readonly timeoutMs: number;
   readonly notifications: unknown;
-  readonly totalTasks: number;
-  readonly completedTasks: number;
-  readonly failedTasks: number;
-  readonly averageResponseMs: number;
   readonly version: number;
 }
 
@@ -131,9 +127,6 @@ export interface ContextSessionRow {
   readonly compression: boolean;
   readonly startedAt: string;
   readonly endedAt: string | null;
-  readonly messageCount: number;
-  readonly dataSizeBytes: number;
-  readonly averageLatencyMs: number;
   readonly version: number;
 }
 

@@ -25,6 +25,7 @@ import {
   type SummaryOfKey,
   type ThreadsKey,
 } from './reads/recent.ts';
+import { findSessionFigures, type SessionFigures, type SessionSpan } from './reads/sessionFigures.ts';
 import type { Standing } from './reads/standing.ts';
 import { seesDialog } from './rights.ts';
 import type { DeliveryValue, DialogParticipantRow, DialogRow, MessageRow, ThreadSummaryValue } from './rows.ts';
@@ -219,6 +220,7 @@ export function createDialogLoaders(service: DialogService, scope: RequestScope)
       keyOf: (row) => row.id,
     }),
 
+    sessionFigures: createPageLoader<SessionSpan, SessionFigures>((keys) => findSessionFigures(sql, tenantId, keys)),
     messagesOf: new DataLoader<string, readonly MessageRow[]>(async (ids) => {
       const found = await findMessagesOf(sql, tenantId, ids);
       for (const id of ids) scope.readTags.add(`Dialog:${id}:messages`);

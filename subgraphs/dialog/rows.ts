@@ -372,3 +372,12 @@ export interface DeliveryValue {
   readonly attempts: number;
   readonly at: string | null;
 }
+
+/** What the graph tells of a session of a context. */
+export interface ContextSessionRow {
+  readonly id: string;
+  readonly contextId?: string;
+  readonly agentIds?: readonly string[];
+  readonly startedAt?: string;
+  readonly endedAt?: string | null;
+}

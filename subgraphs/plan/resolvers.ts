@@ -1,6 +1,6 @@
 import { subjectBoundTag } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
-import { isId } from '#shared/ids.ts';
+import { isId, requireId } from '#shared/ids.ts';
 import { parseInput } from '#shared/validation.ts';
 import { criterionStates } from './acceptance.ts';
 import { shapeAnalysis, shapeInfeasibility } from './analysisShape.ts';
@@ -13,10 +13,17 @@ import { listPlans } from './lists.ts';
 import { monitoringOfPlan, monitoringOfRuns } from './monitoring/resolvers.ts';
 import { executionConfigOf, optimizationOf } from './planDefaults.ts';
 import type { Resolvers } from './resolvers.generated.ts';
+import type { ContextParticipantRow } from './rows.ts';
 import { findStepExecutions } from './store.ts';
+import type { AgentInContext } from './taskFigures.ts';
 
 type Upper<Text extends string> = Uppercase<Text>;
 const upper = <Text extends string>(text: Text) => text.toUpperCase() as Upper<Text>;
+
+/** @throws {VALIDATION_FAILED} where the graph did not say of whom it asks. */
+function agentOf({ contextId, agentId }: ContextParticipantRow): AgentInContext {
+  return { contextId: requireId(contextId, ['contextId']), agentId: agentId ?? '' };
+}
 
 /** What stands after a mutation: an earlier one of the same request may have read what this one changed. */
 async function planPayload({ loaders }: RequestContext, pending: Promise<string>) {
@@ -272,6 +279,19 @@ export const resolvers: Resolvers = {
       ]);
       return found;
     },
+    taskFigures: async ({ id }, _args, { loaders, scope }) => {
+      // Nothing tells when it is out of date.
+      scope.readTags.add(subjectBoundTag);
+      return (await loaders.taskFigures.load(requireId(id, ['contextId'])))!;
+    },
+  },
+  ContextParticipant: {
+    __resolveReference: (reference) => reference,
+    totalTasks: async (agent, _args, { loaders }) => (await loaders.agentTasks.load(agentOf(agent))).totalTasks,
+    completedTasks: async (agent, _args, { loaders }) => (await loaders.agentTasks.load(agentOf(agent))).completedTasks,
+    failedTasks: async (agent, _args, { loaders }) => (await loaders.agentTasks.load(agentOf(agent))).failedTasks,
+    averageResponseMs: async (agent, _args, { loaders }) =>
+      (await loaders.agentTasks.load(agentOf(agent))).averageResponseMs,
   },
   Subject: {
     __resolveReference: ({ id }) => ({ id }),

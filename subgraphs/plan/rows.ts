@@ -282,6 +282,13 @@ export interface ContextRow {
   readonly id: string;
 }
 
+/** What the graph tells of a participant of a context. */
+export interface ContextParticipantRow {
+  readonly id: string;
+  readonly contextId?: string;
+  readonly agentId?: string;
+}
+
 export interface PlanStepConnectionRow extends Connection<PlanStepRow> {}
 
 /** What this subgraph knows of a subject in the graph. */

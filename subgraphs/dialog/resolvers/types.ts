@@ -3,6 +3,7 @@ import type { RequestContext } from '../context.ts';
 import { toDocument } from '../document.ts';
 import { contentOf } from '../payload.ts';
 import { shownDeliveries, showsReading } from '../readReceipts.ts';
+import { readSessionSpan } from '../reads/sessionFigures.ts';
 import type { DialogParticipantStatus, DialogStatus, Resolvers } from '../resolvers.generated.ts';
 import type { DialogRow } from '../rows.ts';
 import { everything, seesMessage } from '../visibility.ts';
@@ -107,6 +108,15 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     },
   },
 
+  ContextSession: {
+    __resolveReference: (reference) => reference,
+    messageCount: async (session, _args, { loaders }) =>
+      (await loaders.sessionFigures.load(readSessionSpan(session))).messageCount,
+    dataSizeBytes: async (session, _args, { loaders }) =>
+      (await loaders.sessionFigures.load(readSessionSpan(session))).dataSizeBytes,
+    averageLatencyMs: async (session, _args, { loaders }) =>
+      (await loaders.sessionFigures.load(readSessionSpan(session))).averageLatencyMs,
+  },
   Context: {
     __resolveReference: ({ id }) => ({ id }),
     async dialogs({ id }, { status, first, after }, { loaders }) {
