@@ -18,9 +18,10 @@ import type {
   ContextMetadataVersionRow,
   ContextParticipantRow,
   ContextSessionRow,
+  ContextSharedStateRow,
   ContextVersionRow,
 } from './rows.ts';
-import { assembleSharedState, type SharedStateValue } from './sharedState.ts';
+import { assembleSharedState } from './sharedState.ts';
 import { isoText } from './store.ts';
 
 /** One kind of list below a context: its table, its order, and what a caller may select of it. */
@@ -263,18 +264,12 @@ export async function findMetadataVersions(
   return keys.map((key) => (byEntry.get(identity(key)) ?? []).slice(0, 10));
 }
 
-export interface SharedStateSnapshot extends SharedStateValue {
-  readonly version: number;
-  readonly checksum: string;
-  readonly updatedAt: string;
-}
-
 /** Shared state of many contexts: version, checksum and entries of one moment. */
 export async function findSharedStates(
   sql: Sql,
   tenantId: string,
   contextIds: readonly string[],
-): Promise<SharedStateSnapshot[]> {
+): Promise<ContextSharedStateRow[]> {
   const rows = (await sql.unsafe(
     `SELECT c.id, c.shared_version AS version, c.shared_checksum AS checksum, ${isoText('c.shared_updated_at')} AS "updatedAt",
             (SELECT COALESCE(json_agg(json_build_array(s.key, s.value)), '[]') FROM context.shared_key s WHERE s.tenant_id = c.tenant_id AND s.context_id = c.id AND s.value IS NOT NULL) AS entries

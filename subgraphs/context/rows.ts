@@ -1,5 +1,6 @@
 import type { Connection, PageInfoShape } from '#shared/connection.ts';
 import type { ContextSelection } from './filter.ts';
+import type { StoredState } from './stateShape.ts';
 
 /** A context as it lies in the database; `Context` in the graph is resolved from it. */
 export interface ContextRow {
@@ -89,6 +90,13 @@ export interface ContextAccessControlValue {
   readonly requiredRoles: readonly string[];
   readonly permissions: readonly unknown[];
   readonly policies: readonly unknown[];
+}
+
+/** Shared state of a context with the version that its checksum is of. */
+export interface ContextSharedStateRow extends StoredState {
+  readonly version: number;
+  readonly checksum: string;
+  readonly updatedAt: string;
 }
 
 export interface ContextParticipantRow {
@@ -193,7 +201,9 @@ export interface ContextVersionRow {
   readonly changedBy: string;
 }
 
-export interface ContextVersionConnectionRow extends Connection<ContextVersionRow> {}
+export interface ContextVersionConnectionRow extends Connection<ContextVersionRow> {
+  readonly list: ChildListKey;
+}
 
 /** Which rows of a parent a list holds, without its page. */
 export interface ChildListKey {

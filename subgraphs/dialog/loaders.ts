@@ -18,6 +18,7 @@ import {
   type ParticipantsKey,
 } from './reads/participants.ts';
 import {
+  countThreads,
   type RecentKey,
   readRecent,
   readSummaries,
@@ -171,6 +172,10 @@ export function createDialogLoaders(service: DialogService, scope: RequestScope)
       },
       { cacheKeyFn: (key) => JSON.stringify([key.dialog.id, key.page]) },
     ),
+
+    threadCount: new DataLoader<SummaryOfKey, number, string>((keys) => countThreads(sql, tenantId, keys), {
+      cacheKeyFn: (key) => key.dialog.id,
+    }),
 
     threads: new DataLoader<ThreadsKey, Awaited<ReturnType<typeof readThreads>>[number], string>(
       (keys) => {

@@ -1,3 +1,5 @@
+import type { ThreadPage } from './reads/recent.ts';
+
 /** The frozen protocol's own words. */
 export type DialogStatusValue = 'active' | 'paused' | 'completed' | 'cancelled';
 
@@ -342,6 +344,10 @@ export interface DialogConnectionRow {
 export interface DialogEdgeRow {
   readonly cursor: string;
   readonly node: DialogRow;
+}
+
+export interface DialogThreadConnectionRow extends ThreadPage {
+  count(): Promise<number>;
 }
 
 export interface DialogParticipantConnectionRow {

@@ -28,7 +28,12 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     dialogId: (row) => row.id,
     context: (row) => ({ id: row.contextId }),
     status: (row) => row.status.toUpperCase() as DialogStatus,
-    workflow: ({ workflow }) => ({ ...workflow, traceEnabled: workflow.traceEnabled ?? false }),
+    workflow: ({ workflow }) => ({
+      ...workflow,
+      plan: workflow.planId === undefined ? null : { id: workflow.planId },
+      confirm: workflow.confirmId === undefined ? null : { id: workflow.confirmId },
+      traceEnabled: workflow.traceEnabled ?? false,
+    }),
     conversationFlow: (row, _args, { scope }) => {
       if (row.configuration.turnMode !== 'FREE') scope.readTags.add(`Dialog:${row.id}:messages`);
       return {
@@ -85,15 +90,11 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     },
     async threads(row, { first, after }, { loaders }) {
       const access = await loaders.access(row.id);
+      const view = access?.view ?? null;
       const page = orThrow(
-        await loaders.threads.load({
-          dialog: row,
-          view: access?.view ?? null,
-          first: first ?? null,
-          after: after ?? null,
-        }),
+        await loaders.threads.load({ dialog: row, view, first: first ?? null, after: after ?? null }),
       );
-      return { edges: [...page.edges], nodes: [...page.nodes], pageInfo: page.pageInfo };
+      return { ...page, count: () => loaders.threadCount.load({ dialog: row, view }) };
     },
     messageCount: moving('messageCount'),
     lastSequence: moving('lastSequence'),
@@ -134,6 +135,11 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
   },
 
   DialogConnection: { totalCount: (connection) => connection.count() },
+  DialogThreadConnection: {
+    edges: ({ edges }) => [...edges],
+    nodes: ({ nodes }) => [...nodes],
+    totalCount: (connection) => connection.count(),
+  },
   DialogParticipantConnection: { totalCount: (connection) => connection.count() },
   MessageConnection: {
     totalCount: (connection) => connection.count(),
