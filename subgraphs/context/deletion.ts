@@ -7,7 +7,7 @@ import type { CommandRunner } from './commands.ts';
 import type { ContextChanges, WriteOptions } from './contextChanges.ts';
 import { contextEvent } from './events.ts';
 import { readOverride, requireUnlocked } from './governance.ts';
-import { findPlansAtWork } from './plansAtWork.ts';
+import { countRunningPlans } from './plansAtWork.ts';
 import type { ContextRow } from './rows.ts';
 import { callOf, nowText, requireOwnerOr, requireQuota, unknownContext } from './rules.ts';
 import { isOpen } from './states.ts';
@@ -35,7 +35,7 @@ export function createDeletion(runtime: ModuleRuntime, { commands, changes }: De
     ): Promise<{ contextId: string; restorableUntil: string }> {
       const claim = await readOverride(runtime, scope.principal, contextId, options.override);
       const { tenantId } = scope.principal;
-      const plans = force ? null : await findPlansAtWork(runtime, { tenantId, contextId });
+      const runningPlans = force ? 0 : await countRunningPlans(runtime, { tenantId, contextId });
       const result = await commands.run({
         scope,
         contextId,
@@ -54,11 +54,11 @@ export function createDeletion(runtime: ModuleRuntime, { commands, changes }: De
             return { row: null, response: { restorableUntil: restorableUntil(current.deletedAt) } };
           requireOwnerOr(current, scope.principal, 'context:admin');
           const reference = requireUnlocked(current, claim);
-          if (plans !== null && plans.runningExecutions > 0)
+          if (runningPlans > 0)
             throw new PlatformError(
               'INVALID_STATE',
-              `${plans.runningExecutions} plans are carried out in the context; end them or set force`,
-              { path: ['force'], details: { runningExecutions: plans.runningExecutions } },
+              `${runningPlans} plans are carried out in the context; end them or set force`,
+              { path: ['force'], details: { runningPlans } },
             );
           if (!force && current.sessionCount > 0) {
             throw new PlatformError(

@@ -24,7 +24,7 @@ export interface ContextHealthValue {
   readonly checkedAt: string;
 }
 
-export interface ContextPerformanceValue extends Omit<PlansAtWork, 'runningExecutions'> {
+export interface ContextPerformanceValue extends PlansAtWork {
   /** Of the steps that ended within the last hour; 0 without any. */
   readonly failureShare: number;
 }
@@ -165,9 +165,8 @@ export function judgeHealth(row: ContextRow, facts: HealthFacts, now: Date): Con
 
 function performanceOf(plans: PlansAtWork | null): ContextPerformanceValue | null {
   if (plans === null) return null;
-  const { runningExecutions: _runs, ...tasks } = plans;
-  const ended = tasks.completedLastHour + tasks.failedLastHour;
-  return { ...tasks, failureShare: ended === 0 ? 0 : tasks.failedLastHour / ended };
+  const ended = plans.completedLastHour + plans.failedLastHour;
+  return { ...plans, failureShare: ended === 0 ? 0 : plans.failedLastHour / ended };
 }
 
 function judgePerformance(

@@ -10,9 +10,10 @@ import { findExecutions, findStepExecutions, findStepsById } from './store.ts';
 import {
   type AgentInContext,
   type AgentTasks,
+  countRunningExecutions,
   findAgentTasks,
   findTaskFigures,
-  type PlanTaskFiguresRow,
+  type TaskFigures,
 } from './taskFigures.ts';
 
 export type PlanLoaders = ReturnType<typeof createPlanLoaders>;
@@ -100,8 +101,9 @@ export function createPlanLoaders(
     contextPlans: createChildPageLoader(sql, (status: readonly string[] | null) =>
       plansOfContext(scope.principal, status),
     ),
+    runningExecutions: createPageLoader<string, number>((ids) => countRunningExecutions(sql, tenantId, ids)),
     agentTasks: createPageLoader<AgentInContext, AgentTasks>((keys) => findAgentTasks(sql, tenantId, keys)),
-    taskFigures: createRowLoader<string, PlanTaskFiguresRow>({
+    taskFigures: createRowLoader<string, TaskFigures>({
       fetch: (ids) => findTaskFigures(sql, tenantId, ids),
       keyOf: (row) => row.contextId,
       scope,

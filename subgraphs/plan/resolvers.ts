@@ -13,9 +13,9 @@ import { listPlans } from './lists.ts';
 import { monitoringOfPlan, monitoringOfRuns } from './monitoring/resolvers.ts';
 import { executionConfigOf, optimizationOf } from './planDefaults.ts';
 import type { Resolvers } from './resolvers.generated.ts';
-import type { ContextParticipantRow } from './rows.ts';
+import type { ContextParticipantRow, PlanTaskFiguresRow } from './rows.ts';
 import { findStepExecutions } from './store.ts';
-import type { AgentInContext } from './taskFigures.ts';
+import type { AgentInContext, TaskFigures } from './taskFigures.ts';
 
 type Upper<Text extends string> = Uppercase<Text>;
 const upper = <Text extends string>(text: Text) => text.toUpperCase() as Upper<Text>;
@@ -23,6 +23,10 @@ const upper = <Text extends string>(text: Text) => text.toUpperCase() as Upper<T
 /** @throws {VALIDATION_FAILED} where the graph did not say of whom it asks. */
 function agentOf({ contextId, agentId }: ContextParticipantRow): AgentInContext {
   return { contextId: requireId(contextId, ['contextId']), agentId: agentId ?? '' };
+}
+
+async function figuresOf({ contextId }: PlanTaskFiguresRow, { loaders }: RequestContext): Promise<TaskFigures> {
+  return (await loaders.taskFigures.load(contextId))!;
 }
 
 /** What stands after a mutation: an earlier one of the same request may have read what this one changed. */
@@ -279,11 +283,20 @@ export const resolvers: Resolvers = {
       ]);
       return found;
     },
-    taskFigures: async ({ id }, _args, { loaders, scope }) => {
+    taskFigures: ({ id }, _args, { scope }) => {
       // Nothing tells when it is out of date.
       scope.readTags.add(subjectBoundTag);
-      return (await loaders.taskFigures.load(requireId(id, ['contextId'])))!;
+      return { contextId: requireId(id, ['contextId']) };
     },
+  },
+  PlanTaskFigures: {
+    runningExecutions: ({ contextId }, _args, { loaders }) => loaders.runningExecutions.load(contextId),
+    runningTasks: async (row, _args, context) => (await figuresOf(row, context)).runningTasks,
+    blockedTasks: async (row, _args, context) => (await figuresOf(row, context)).blockedTasks,
+    completedLastHour: async (row, _args, context) => (await figuresOf(row, context)).completedLastHour,
+    failedLastHour: async (row, _args, context) => (await figuresOf(row, context)).failedLastHour,
+    averageTaskMs: async (row, _args, context) => (await figuresOf(row, context)).averageTaskMs,
+    p95TaskMs: async (row, _args, context) => (await figuresOf(row, context)).p95TaskMs,
   },
   ContextParticipant: {
     __resolveReference: (reference) => reference,

@@ -282,6 +282,11 @@ export interface ContextRow {
   readonly id: string;
 }
 
+/** The context whose figures are asked for: each is read where it is selected. */
+export interface PlanTaskFiguresRow {
+  readonly contextId: string;
+}
+
 /** What the graph tells of a participant of a context. */
 export interface ContextParticipantRow {
   readonly id: string;

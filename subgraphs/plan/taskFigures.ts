@@ -39,9 +39,8 @@ export async function findAgentTasks(
 }
 
 /** What goes on in the plan runs of a context, and how it went within the last hour. */
-export interface PlanTaskFiguresRow {
+export interface TaskFigures {
   readonly contextId: string;
-  readonly runningExecutions: number;
   readonly runningTasks: number;
   readonly blockedTasks: number;
   readonly completedLastHour: number;
@@ -55,7 +54,7 @@ const lately = `t.finished_at > now() - interval '1 hour'`;
 const tookMs = 'extract(epoch FROM t.finished_at - t.started_at) * 1000';
 
 const contextText = `
-SELECT k.context_id AS "contextId", count(DISTINCT e.id) FILTER (WHERE e.status = 'RUNNING')::int AS "runningExecutions",
+SELECT k.context_id AS "contextId",
   count(*) FILTER (WHERE t.status IN ('leased', 'running', 'finishing'))::int AS "runningTasks",
   count(*) FILTER (WHERE t.status = 'blocked')::int AS "blockedTasks",
   count(*) FILTER (WHERE t.status = 'completed' AND ${lately})::int AS "completedLastHour",
@@ -72,8 +71,23 @@ export async function findTaskFigures(
   sql: Sql,
   tenantId: string,
   contextIds: readonly string[],
-): Promise<readonly PlanTaskFiguresRow[]> {
+): Promise<readonly TaskFigures[]> {
   return (await sql.unsafe(contextText, [tenantId, contextIds as string[]], {
     prepare: true,
-  })) as unknown as PlanTaskFiguresRow[];
+  })) as unknown as TaskFigures[];
+}
+
+/** How many runs go on in each context, in the order given. */
+export async function countRunningExecutions(
+  sql: Sql,
+  tenantId: string,
+  contextIds: readonly string[],
+): Promise<readonly number[]> {
+  const rows = (await sql.unsafe(
+    `SELECT (SELECT count(*)::int FROM plan.execution e WHERE e.tenant_id = $1 AND e.context_id = k.context_id AND e.status = 'RUNNING') AS n
+     FROM unnest($2::uuid[]) WITH ORDINALITY AS k(context_id, ord) ORDER BY k.ord`,
+    [tenantId, contextIds as string[]],
+    { prepare: true },
+  )) as unknown as { readonly n: number }[];
+  return rows.map(({ n }) => n);
 }

@@ -221,7 +221,6 @@ describe('health', () => {
       plans: null,
     };
     const plans = {
-      runningExecutions: 1,
       runningTasks: 1,
       blockedTasks: 0,
       completedLastHour: 19,
