@@ -18,9 +18,10 @@ import type {
   ContextMetadataVersionRow,
   ContextParticipantRow,
   ContextSessionRow,
+  ContextSharedStateRow,
   ContextVersionRow,
 } from './rows.ts';
-import { assembleSharedState, type SharedStateValue } from './sharedState.ts';
+import { assembleSharedState } from './sharedState.ts';
 import { isoText } from './store.ts';
 
 /** One kind of list below a context: its table, its order, and what a caller may select of it. */
@@ -38,12 +39,11 @@ export interface ChildList<Row> {
 /** Select list of a participant under the alias `p`. */
 export const participantColumns = `p.tenant_id AS "tenantId", p.id, p.context_id AS "contextId", p.agent_id AS "agentId", p.type, p.display_name AS "displayName", p.status, p.roles, p.capabilities, p.permissions,
   ${isoText('p.joined_at')} AS "joinedAt", ${isoText('p.left_at')} AS "leftAt", ${isoText('p.last_activity_at')} AS "lastActivityAt", p.max_concurrent_tasks AS "maxConcurrentTasks", p.timeout_ms AS "timeoutMs",
-  p.notifications, p.total_tasks AS "totalTasks", p.completed_tasks AS "completedTasks", p.failed_tasks AS "failedTasks", p.average_response_ms AS "averageResponseMs", p.version`;
+  p.notifications, p.version`;
 
 /** Select list of a session under the alias `p`. */
 export const sessionColumns = `p.tenant_id AS "tenantId", p.id, p.context_id AS "contextId", p.name, p.type, p.status, p.participant_ids AS "participantIds", p.active_participant_ids AS "activeParticipantIds",
-  p.max_duration_ms AS "maxDurationMs", p.persist_state AS "persistState", p.isolation_level AS "isolationLevel", p.auto_save AS "autoSave", p.compression, ${isoText('p.started_at')} AS "startedAt", ${isoText('p.ended_at')} AS "endedAt",
-  p.message_count AS "messageCount", p.data_size_bytes AS "dataSizeBytes", p.average_latency_ms AS "averageLatencyMs", p.version`;
+  p.max_duration_ms AS "maxDurationMs", p.persist_state AS "persistState", p.isolation_level AS "isolationLevel", p.auto_save AS "autoSave", p.compression, ${isoText('p.started_at')} AS "startedAt", ${isoText('p.ended_at')} AS "endedAt", p.version`;
 
 /** Select list of a metadata entry under the alias `p`. */
 export const metadataColumns = `p.context_id AS "contextId", p.key, p.value, p.type, p.description, p.access_level AS "accessLevel", p.version, ${isoText('p.updated_at')} AS "updatedAt", p.updated_by AS "updatedBy"`;
@@ -264,18 +264,12 @@ export async function findMetadataVersions(
   return keys.map((key) => (byEntry.get(identity(key)) ?? []).slice(0, 10));
 }
 
-export interface SharedStateSnapshot extends SharedStateValue {
-  readonly version: number;
-  readonly checksum: string;
-  readonly updatedAt: string;
-}
-
 /** Shared state of many contexts: version, checksum and entries of one moment. */
 export async function findSharedStates(
   sql: Sql,
   tenantId: string,
   contextIds: readonly string[],
-): Promise<SharedStateSnapshot[]> {
+): Promise<ContextSharedStateRow[]> {
   const rows = (await sql.unsafe(
     `SELECT c.id, c.shared_version AS version, c.shared_checksum AS checksum, ${isoText('c.shared_updated_at')} AS "updatedAt",
             (SELECT COALESCE(json_agg(json_build_array(s.key, s.value)), '[]') FROM context.shared_key s WHERE s.tenant_id = c.tenant_id AND s.context_id = c.id AND s.value IS NOT NULL) AS entries

@@ -7,6 +7,7 @@ import { toDocument } from './document.ts';
 import { contextEvent } from './events.ts';
 import { defaultAccessControl, defaultConfiguration } from './inputs.ts';
 import { claimedName, createNames, duplicateName, findNameHolders } from './names.ts';
+import { observeContext } from './observability.ts';
 import type { ContextRow, ContextStatusValue, GovernanceValue, ProtocolRemainder } from './rows.ts';
 import { checksumOf } from './sharedState.ts';
 import { isOpen } from './states.ts';
@@ -55,31 +56,7 @@ export const contextCodec: ProtocolCodec = {
 
   idsOfContext: async (_sql, _tenantId, contextId) => [contextId],
 
-  observe(event) {
-    const kind =
-      event.type === 'context.created' || event.type === 'context.restored'
-        ? 'node_add'
-        : event.type === 'context.updated'
-          ? 'node_update'
-          : event.type === 'context.deleted'
-            ? 'node_delete'
-            : null;
-    if (kind === null) return [];
-    return [
-      {
-        event_id: event.eventId,
-        event_type: event.type,
-        event_family: 'graph_update',
-        timestamp: event.createdAt,
-        project_id: event.streamId,
-        graph_id: event.streamId,
-        update_kind: kind,
-        node_delta: kind === 'node_add' ? 1 : kind === 'node_delete' ? -1 : 0,
-        edge_delta: 0,
-        source_module: 'context',
-      },
-    ];
-  },
+  observe: observeContext,
 };
 
 /** An id that was deleted begins anew: nothing of its former life may show up below it. */

@@ -7,6 +7,7 @@ import type { CommandRunner } from './commands.ts';
 import type { ContextChanges, WriteOptions } from './contextChanges.ts';
 import { contextEvent } from './events.ts';
 import { readOverride, requireUnlocked } from './governance.ts';
+import { countRunningPlans } from './plansAtWork.ts';
 import type { ContextRow } from './rows.ts';
 import { callOf, nowText, requireOwnerOr, requireQuota, unknownContext } from './rules.ts';
 import { isOpen } from './states.ts';
@@ -33,6 +34,8 @@ export function createDeletion(runtime: ModuleRuntime, { commands, changes }: De
       { force, idempotencyKey, ...options }: { readonly force: boolean } & Omit<WriteOptions, 'expectedVersion'>,
     ): Promise<{ contextId: string; restorableUntil: string }> {
       const claim = await readOverride(runtime, scope.principal, contextId, options.override);
+      const { tenantId } = scope.principal;
+      const runningPlans = force ? 0 : await countRunningPlans(runtime, { tenantId, contextId });
       const result = await commands.run({
         scope,
         contextId,
@@ -51,6 +54,12 @@ export function createDeletion(runtime: ModuleRuntime, { commands, changes }: De
             return { row: null, response: { restorableUntil: restorableUntil(current.deletedAt) } };
           requireOwnerOr(current, scope.principal, 'context:admin');
           const reference = requireUnlocked(current, claim);
+          if (runningPlans > 0)
+            throw new PlatformError(
+              'INVALID_STATE',
+              `${runningPlans} plans are carried out in the context; end them or set force`,
+              { path: ['force'], details: { runningPlans } },
+            );
           if (!force && current.sessionCount > 0) {
             throw new PlatformError(
               'INVALID_STATE',

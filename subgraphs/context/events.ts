@@ -4,6 +4,7 @@ import { matchesType, type StreamSubscription } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
 import type { NewEvent } from '#shared/outbox.ts';
 import { isOwnerOrAdmin, takesPart } from './access.ts';
+import { showAccessControl } from './accessList.ts';
 import { toDocument } from './document.ts';
 import type { ContextParticipantRow, ContextRow, ContextSessionRow } from './rows.ts';
 
@@ -91,6 +92,9 @@ export function contextPayload(context: Readonly<Record<string, unknown>>): Reco
     status: String(context['status']).toUpperCase(),
     entryPoint: root['entry_point'] ?? null,
     ownerRoleId: ownerRole ?? null,
+    get accessControl() {
+      return showAccessControl(context['accessControl'] as ContextRow['accessControl']);
+    },
     // Only who selects it pays for it.
     get document() {
       return toDocument(context as unknown as ContextRow);
@@ -226,7 +230,7 @@ export const contextSubscriptions: Readonly<Record<string, StreamSubscription>> 
     },
   },
   sharedStateChanges: {
-    ...contextStream(['context.state.sync', 'context.state.conflict']),
+    ...contextStream(['context.state.sync', 'context.state.resolved', 'context.state.conflict']),
     payload: (event) => ({
       ...commonFields(event),
       version: event.data['version'],

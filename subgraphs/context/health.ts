@@ -1,4 +1,5 @@
-import type { Sql } from '#shared/sql.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { findPlansAtWork, type PlansAtWork } from './plansAtWork.ts';
 import type { ContextRow } from './rows.ts';
 
 export type HealthLevel = 'HEALTHY' | 'DEGRADED' | 'UNHEALTHY' | 'CRITICAL';
@@ -17,9 +18,15 @@ export interface ContextHealthValue {
   readonly sessionUtilisation: number;
   readonly lifetimeUtilisation: number | null;
   readonly eventsLastHour: number;
+  readonly performance: ContextPerformanceValue | null;
   readonly issues: string[];
   readonly recommendations: string[];
   readonly checkedAt: string;
+}
+
+export interface ContextPerformanceValue extends PlansAtWork {
+  /** Of the steps that ended within the last hour; 0 without any. */
+  readonly failureShare: number;
 }
 
 /** What the database says of a context at one moment. */
@@ -34,13 +41,17 @@ export interface HealthFacts {
   /** Open beyond their maximum duration, or not yet started after ten minutes. */
   readonly stuckSessions: number;
   readonly eventsLastHour: number;
+  /** Null where nobody could tell. */
+  readonly plans: PlansAtWork | null;
 }
 
 const ranks: readonly HealthLevel[] = ['HEALTHY', 'DEGRADED', 'UNHEALTHY', 'CRITICAL'];
 
-export function createHealth(sql: Sql) {
+export function createHealth(runtime: Pick<ModuleRuntime, 'sql' | 'graph' | 'logger'>) {
+  const { sql } = runtime;
   return {
     async check(row: ContextRow): Promise<ContextHealthValue> {
+      const atWork = findPlansAtWork(runtime, { tenantId: row.tenantId, contextId: row.id });
       const [facts] = (await sql.unsafe(
         `SELECT p.*, s.*, e.* FROM
            (SELECT count(*) FILTER (WHERE status = 'ACTIVE')::int AS active, count(*) FILTER (WHERE status = 'INACTIVE')::int AS idle, count(*) FILTER (WHERE status IN ('JOINING', 'LEAVING'))::int AS other
@@ -54,7 +65,7 @@ export function createHealth(sql: Sql) {
         [row.tenantId, row.id],
         { prepare: true },
       )) as unknown as HealthFacts[];
-      return judgeHealth(row, facts!, new Date());
+      return judgeHealth(row, { ...facts!, plans: await atWork }, new Date());
     },
   };
 }
@@ -131,6 +142,8 @@ export function judgeHealth(row: ContextRow, facts: HealthFacts, now: Date): Con
     `${facts.eventsLastHour} events within the last hour`,
     'close the context if its work is done',
   );
+  const performance = performanceOf(facts.plans);
+  if (performance !== null) judgePerformance(performance, judge);
 
   return {
     contextId: row.id,
@@ -143,10 +156,29 @@ export function judgeHealth(row: ContextRow, facts: HealthFacts, now: Date): Con
     sessionUtilisation,
     lifetimeUtilisation: lifetime,
     eventsLastHour: facts.eventsLastHour,
+    performance,
     issues,
     recommendations,
     checkedAt: now.toISOString(),
   };
+}
+
+function performanceOf(plans: PlansAtWork | null): ContextPerformanceValue | null {
+  if (plans === null) return null;
+  const ended = plans.completedLastHour + plans.failedLastHour;
+  return { ...plans, failureShare: ended === 0 ? 0 : plans.failedLastHour / ended };
+}
+
+function judgePerformance(
+  { runningTasks, blockedTasks, completedLastHour, failedLastHour, failureShare }: ContextPerformanceValue,
+  judge: (name: string, level: HealthLevel, detail: string, advice: string) => void,
+): void {
+  judge(
+    'performance',
+    failureShare >= 0.5 ? 'UNHEALTHY' : failureShare >= 0.1 || blockedTasks > 0 ? 'DEGRADED' : 'HEALTHY',
+    `${runningTasks} steps of plans at work, ${blockedTasks} blocked; within the last hour ${completedLastHour} completed, ${failedLastHour} failed`,
+    blockedTasks > 0 ? 'step in where steps are blocked' : 'look into the steps that failed',
+  );
 }
 
 /** Share of the span from creation to expiry that is over, 0 to 1; null without an expiry. */

@@ -53,6 +53,9 @@ const configuration = z.object({
     .nullish(),
 });
 
+/** The graph's words, stored as the protocol writes them. */
+const lowerCased = (values: readonly [string, ...string[]]) => z.enum(values).transform((value) => value.toLowerCase());
+
 const accessControl = z.object({
   visibility: z.string().nullish(),
   joinPolicy: z.string().nullish(),
@@ -62,10 +65,10 @@ const accessControl = z.object({
     .array(
       z.object({
         principal: label,
-        principalType: z.enum(['user', 'agent', 'role', 'group']),
+        principalType: lowerCased(['USER', 'AGENT', 'ROLE', 'GROUP']),
         resource: label,
         actions: z
-          .array(z.enum(['read', 'write', 'execute', 'delete', 'admin']))
+          .array(lowerCased(['READ', 'WRITE', 'EXECUTE', 'DELETE', 'ADMIN']))
           .min(1)
           .max(5),
         conditions: jsonObject({ maxBytes: 16_384 }).nullish(),
@@ -76,8 +79,8 @@ const accessControl = z.object({
   policies: z
     .array(
       z.object({
-        type: z.enum(['security', 'compliance', 'operational']),
-        enforcement: z.enum(['strict', 'advisory', 'disabled']),
+        type: lowerCased(['SECURITY', 'COMPLIANCE', 'OPERATIONAL']),
+        enforcement: lowerCased(['STRICT', 'ADVISORY', 'DISABLED']),
         rules: json({ maxBytes: 65_536 }).nullish(),
       }),
     )
@@ -91,13 +94,25 @@ const governance = z.object({
   locked: z.boolean().nullish(),
 });
 
-/** State sections given at creation; keyed like the changes of updateSharedState. */
-export const sharedState = z.object({
+const entry = z.record(z.string(), z.unknown());
+const resources = z
+  .array(z.looseObject({ name: text({ min: 1, max: 255 }) }))
+  .max(1_000)
+  .nullish();
+const listed = z
+  .array(entry.and(z.object({ id: label.nullish() })))
+  .max(1_000)
+  .nullish();
+
+/** State sections given at creation; each entry is checked as one that changes it (`stateShape.ts`). */
+const sharedState = z.object({
   variables: jsonObject().nullish(),
-  resources: z.strictObject({ allocated: jsonObject().optional(), requirements: jsonObject().optional() }).nullish(),
-  dependencies: z.array(jsonObject()).max(1_000).nullish(),
-  goals: z.array(jsonObject()).max(1_000).nullish(),
+  resources: z.object({ allocated: resources, requirements: resources }).nullish(),
+  dependencies: listed,
+  goals: listed,
 });
+
+export type SharedStateInput = z.output<typeof sharedState>;
 
 export const createContext = z.object({
   title,

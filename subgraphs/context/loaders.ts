@@ -72,6 +72,7 @@ export function createContextLoaders(
     participantTotals: totals(participantList),
     sessionTotals: totals(sessionList),
     metadataTotals: totals(metadataList),
+    versionTotals: totals(versionList),
     metadataVersions: createPageLoader((keys: readonly { readonly contextId: string; readonly key: string }[]) =>
       findMetadataVersions(sql, tenantId, keys),
     ),

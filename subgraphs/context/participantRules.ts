@@ -1,4 +1,5 @@
 import { PlatformError } from '#shared/errors.ts';
+import type { AccessPermission } from './accessList.ts';
 import type { ContextParticipantRow, ContextRow } from './rows.ts';
 import { requireOpen } from './transaction.ts';
 
@@ -58,17 +59,14 @@ function requireMatch(name: 'capabilities' | 'roles', required: readonly string[
     });
 }
 
-interface AccessPermission {
-  readonly principal: string;
-  readonly principalType: string;
-  readonly resource: string;
-  readonly actions: readonly string[];
-}
-
-/** What the context's own access list grants an agent directly or by one of its roles. */
+/**
+ * What the context's own access list grants an agent directly or by one of its roles. What it grants under conditions is
+ * not held beforehand, and whether an agent belongs to a group is nothing that the context knows.
+ */
 export function permissionsOf(context: ContextRow, agentId: string, roles: readonly string[]): string[] {
   const granted = new Set<string>();
   for (const entry of context.accessControl.permissions as readonly AccessPermission[]) {
+    if (entry.principalType === 'group' || Object.keys(entry.conditions ?? {}).length > 0) continue;
     const applies = entry.principalType === 'role' ? roles.includes(entry.principal) : entry.principal === agentId;
     if (applies) for (const action of entry.actions) granted.add(`${entry.resource}:${action}`);
   }

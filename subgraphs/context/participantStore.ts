@@ -59,10 +59,6 @@ const columns = [
   ['max_concurrent_tasks', 'maxConcurrentTasks', 'int'],
   ['timeout_ms', 'timeoutMs', 'bigint'],
   ['notifications', 'notifications', 'jsonb'],
-  ['total_tasks', 'totalTasks', 'int'],
-  ['completed_tasks', 'completedTasks', 'int'],
-  ['failed_tasks', 'failedTasks', 'int'],
-  ['average_response_ms', 'averageResponseMs', 'float8'],
   ['version', 'version', 'int'],
 ] as const satisfies readonly (readonly [string, keyof ContextParticipantRow, string])[];
 

@@ -127,10 +127,6 @@ export function createParticipants(runtime: ModuleRuntime, hooks: BeforeHooks) {
       joinedAt: at,
       leftAt: null,
       lastActivityAt: at,
-      totalTasks: 0,
-      completedTasks: 0,
-      failedTasks: 0,
-      averageResponseMs: 0,
       version: 1,
     };
     const event = participantEvent('context.participant.joined', participant);

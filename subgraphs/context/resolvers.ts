@@ -1,6 +1,8 @@
 import { PlatformError, toUserError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
 import { parseInput, text } from '#shared/validation.ts';
+
+import { showAccessControl } from './accessList.ts';
 import { metadataList, participantList, readChildPage, sessionList, versionList } from './children.ts';
 import type { RequestContext } from './context.ts';
 import { contextColumnsOf } from './contextColumnsOf.ts';
@@ -8,6 +10,7 @@ import { toDocument } from './document.ts';
 import { readSelection } from './filter.ts';
 import type { ParticipantChange } from './participantGroup.ts';
 import type { Resolvers } from './resolvers.generated.ts';
+import { showState } from './stateShape.ts';
 
 /** An earlier mutation of the same request may have read what this one has changed. */
 function forgetReads({ loaders }: RequestContext): void {
@@ -173,6 +176,7 @@ export const resolvers: Resolvers = {
         locked: row.governance.locked ?? false,
         lastConfirmId: row.governance.lastConfirmRef?.id ?? null,
       },
+    accessControl: (row) => showAccessControl(row.accessControl),
     sharedState: (row, _args, { loaders }) => loaders.sharedState.load(row.id),
     participants: async (row, { status, ...page }, { loaders }) => {
       const list = { contextId: row.id, statuses: status ?? null };
@@ -189,9 +193,17 @@ export const resolvers: Resolvers = {
       };
       return { ...(await loaders.metadataPages.load(readChildPage(metadataList, list, page))), list };
     },
-    history: (row, page, { loaders }) =>
-      loaders.versionPages.load(readChildPage(versionList, { contextId: row.id }, page)),
+    history: async (row, page, { loaders }) => {
+      const list = { contextId: row.id };
+      return { ...(await loaders.versionPages.load(readChildPage(versionList, list, page))), list };
+    },
     document: (row) => toDocument(row),
+  },
+  ContextSharedState: {
+    resources: (state) => showState(state).resources,
+    dependencies: (state) => showState(state).dependencies,
+    goals: (state) => showState(state).goals,
+    document: ({ variables, resources, dependencies, goals }) => ({ variables, resources, dependencies, goals }),
   },
   ContextParticipant: {
     __resolveReference: ({ id }, { loaders }) => loaders.participant.load(id),
@@ -201,6 +213,10 @@ export const resolvers: Resolvers = {
   ContextSession: {
     __resolveReference: ({ id }, { loaders }) => loaders.session.load(id),
     sessionId: (row) => row.id,
+    agentIds: async ({ participantIds }, _args, { loaders }) => {
+      const found = await Promise.all(participantIds.map((id) => loaders.participant.load(id)));
+      return [...new Set(found.flatMap((participant) => participant?.agentId ?? []))].sort();
+    },
     durationMs: (row) => (row.endedAt === null ? Date.now() : Date.parse(row.endedAt)) - Date.parse(row.startedAt),
     context: async (row, _args, { loaders }) => requireSeen(await loaders.context.load(row.contextId)),
   },
@@ -218,6 +234,7 @@ export const resolvers: Resolvers = {
   },
   ContextParticipantConnection: { totalCount: ({ list }, _args, { loaders }) => loaders.participantTotals.load(list) },
   ContextSessionConnection: { totalCount: ({ list }, _args, { loaders }) => loaders.sessionTotals.load(list) },
+  ContextVersionConnection: { totalCount: ({ list }, _args, { loaders }) => loaders.versionTotals.load(list) },
   ContextMetadataConnection: { totalCount: ({ list }, _args, { loaders }) => loaders.metadataTotals.load(list) },
   ContextMetadataEntry: {
     versions: ({ contextId, key }, _args, { loaders }) => loaders.metadataVersions.load({ contextId, key }),

@@ -1,5 +1,6 @@
 import type { Connection, PageInfoShape } from '#shared/connection.ts';
 import type { ContextSelection } from './filter.ts';
+import type { StoredState } from './stateShape.ts';
 
 /** A context as it lies in the database; `Context` in the graph is resolved from it. */
 export interface ContextRow {
@@ -91,6 +92,13 @@ export interface ContextAccessControlValue {
   readonly policies: readonly unknown[];
 }
 
+/** Shared state of a context with the version that its checksum is of. */
+export interface ContextSharedStateRow extends StoredState {
+  readonly version: number;
+  readonly checksum: string;
+  readonly updatedAt: string;
+}
+
 export interface ContextParticipantRow {
   readonly tenantId: string;
   readonly id: string;
@@ -108,10 +116,6 @@ export interface ContextParticipantRow {
   readonly maxConcurrentTasks: number;
   readonly timeoutMs: number;
   readonly notifications: unknown;
-  readonly totalTasks: number;
-  readonly completedTasks: number;
-  readonly failedTasks: number;
-  readonly averageResponseMs: number;
   readonly version: number;
 }
 
@@ -131,9 +135,6 @@ export interface ContextSessionRow {
   readonly compression: boolean;
   readonly startedAt: string;
   readonly endedAt: string | null;
-  readonly messageCount: number;
-  readonly dataSizeBytes: number;
-  readonly averageLatencyMs: number;
   readonly version: number;
 }
 
@@ -200,7 +201,9 @@ export interface ContextVersionRow {
   readonly changedBy: string;
 }
 
-export interface ContextVersionConnectionRow extends Connection<ContextVersionRow> {}
+export interface ContextVersionConnectionRow extends Connection<ContextVersionRow> {
+  readonly list: ChildListKey;
+}
 
 /** Which rows of a parent a list holds, without its page. */
 export interface ChildListKey {

@@ -50,7 +50,7 @@ export function createContextService(runtime: ModuleRuntime) {
     sessions: createSessions(runtime),
     metadata: createMetadata(runtime),
     sharedState,
-    health: createHealth(sql),
+    health: createHealth(runtime),
     joinTokens: createJoinTokens(changes),
     bulk: createBulk({ sql, commands, createCommand: changes.createCommand }),
     upkeep: createUpkeep(runtime, { commands, changeCommand: changes.changeCommand }),

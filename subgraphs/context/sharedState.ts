@@ -2,17 +2,8 @@ import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import { PlatformError } from '#shared/errors.ts';
 import { newId } from '#shared/ids.ts';
-
-/** The four sections of a context's shared state. */
-export interface SharedStateValue {
-  readonly variables: Readonly<Record<string, unknown>>;
-  readonly resources: {
-    readonly allocated: Readonly<Record<string, unknown>>;
-    readonly requirements: Readonly<Record<string, unknown>>;
-  };
-  readonly dependencies: readonly unknown[];
-  readonly goals: readonly unknown[];
-}
+import type { SharedStateInput } from './inputs.ts';
+import { requireSharedValue, type StoredState } from './stateShape.ts';
 
 /** One entry as it lies in the database: `variables.budget`, `resources.allocated.gpu`, `goals.<id>`, ... */
 export interface SharedEntry {
@@ -35,32 +26,26 @@ export function requireSharedKey(key: string, path: readonly (string | number)[]
   }
 }
 
-/** @throws {VALIDATION_FAILED} when an entry of a list is no object, or one of another id than its key's. */
-export function requireSharedValue(key: string, value: unknown, path: readonly (string | number)[]): void {
-  const section = listSections.find((prefix) => key.startsWith(prefix));
-  if (section === undefined) return;
-  const id = key.slice(section.length);
-  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
-  if (!isObject || (value as { id?: unknown }).id !== id)
-    throw new PlatformError(
-      'VALIDATION_FAILED',
-      `${path.join('.')}: expected an object whose id is ${JSON.stringify(id.slice(0, 60))}, as in its key`,
-      { path },
-    );
+type Given = Readonly<Record<string, unknown>>;
+
+/** Without what is not given; the words of enums, which are under the names listed, in lower case. */
+function toStored(given: Given, enums: readonly string[]): Record<string, unknown> {
+  const stored: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(given)) {
+    if (value === null || value === undefined) continue;
+    if (name === 'successCriteria')
+      stored[name] = (value as readonly Given[]).map((one) => toStored(one, ['operator']));
+    else stored[name] = enums.includes(name) ? String(value).toLowerCase() : value;
+  }
+  return stored;
 }
 
-export interface SharedStateInput {
-  readonly variables?: Readonly<Record<string, unknown>> | null | undefined;
-  readonly resources?:
-    | {
-        readonly allocated?: Readonly<Record<string, unknown>> | undefined;
-        readonly requirements?: Readonly<Record<string, unknown>> | undefined;
-      }
-    | null
-    | undefined;
-  readonly dependencies?: readonly Readonly<Record<string, unknown>>[] | null | undefined;
-  readonly goals?: readonly Readonly<Record<string, unknown>>[] | null | undefined;
-}
+const enumsOf = {
+  allocated: ['status'],
+  requirements: [],
+  dependencies: ['type', 'status'],
+  goals: ['priority', 'status'],
+} as const;
 
 /** Splits a whole state into entries; list items without an id get one. */
 export function toSharedEntries(
@@ -69,20 +54,19 @@ export function toSharedEntries(
 ): readonly SharedEntry[] {
   if (!state) return [];
   const entries: SharedEntry[] = [];
-  const addMap = (prefix: string, map: Readonly<Record<string, unknown>> | null | undefined) => {
-    for (const [name, value] of Object.entries(map ?? {})) entries.push({ key: prefix + name, value });
+  const add = (key: string, value: unknown, place: readonly (string | number)[]) => {
+    requireSharedValue(key, value, place);
+    entries.push({ key, value });
   };
-  const addList = (prefix: string, list: readonly Readonly<Record<string, unknown>>[] | null | undefined) => {
-    for (const item of list ?? []) {
-      const id = typeof item['id'] === 'string' && item['id'] !== '' ? item['id'] : newId();
-      entries.push({ key: prefix + id, value: { ...item, id } });
+  for (const [name, value] of Object.entries(state.variables ?? {})) entries.push({ key: `variables.${name}`, value });
+  for (const section of ['allocated', 'requirements'] as const)
+    for (const [index, { name, ...given }] of (state.resources?.[section] ?? []).entries())
+      add(`resources.${section}.${name}`, toStored(given, enumsOf[section]), [...path, 'resources', section, index]);
+  for (const section of ['dependencies', 'goals'] as const)
+    for (const [index, given] of (state[section] ?? []).entries()) {
+      const id = given.id ?? newId();
+      add(`${section}.${id}`, { ...toStored(given, enumsOf[section]), id }, [...path, section, index]);
     }
-  };
-  addMap('variables.', state.variables);
-  addMap('resources.allocated.', state.resources?.allocated);
-  addMap('resources.requirements.', state.resources?.requirements);
-  addList('dependencies.', state.dependencies);
-  addList('goals.', state.goals);
   const keys = new Set<string>();
   for (const { key } of entries) {
     requireSharedKey(key, path);
@@ -99,7 +83,7 @@ export function toSharedEntries(
 }
 
 /** Puts entries together again; list items in the order of their keys. */
-export function assembleSharedState(entries: readonly SharedEntry[]): SharedStateValue {
+export function assembleSharedState(entries: readonly SharedEntry[]): StoredState {
   const sorted = [...entries].sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
   const map = (prefix: string) =>
     Object.fromEntries(

@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { PlatformError } from '#shared/errors.ts';
 import { id, idempotencyKey, json, parseInput, text } from '#shared/validation.ts';
 import { governanceOverride } from './governance.ts';
-import { requireSharedKey, requireSharedValue } from './sharedState.ts';
+import { requireSharedKey } from './sharedState.ts';
+import { requireSharedValue } from './stateShape.ts';
 
 const maxAheadMs = 300_000;
 

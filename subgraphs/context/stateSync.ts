@@ -3,10 +3,10 @@ import { PlatformError } from '#shared/errors.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { findMemberships, isOwnerOrAdmin, isPrivate } from './access.ts';
-import type { SharedStateSnapshot } from './children.ts';
 import { citeConfirm, type OverrideClaim, readOverride, requireUnlocked } from './governance.ts';
 import { createGroupCommit, type Decision, type GroupCommand } from './groupCommit.ts';
 import { mergeState, type StateConflict } from './mergeState.ts';
+import type { ContextSharedStateRow } from './rows.ts';
 import { callOf, unknownContext } from './rules.ts';
 import { assembleSharedState, checksumOf, requireStateSize } from './sharedState.ts';
 import { readStateUpdate, type StateUpdate } from './stateInput.ts';
@@ -21,7 +21,7 @@ interface StateCommand extends GroupCommand {
 export interface StateChange {
   readonly contextId: string;
   /** Null when an earlier call with the same key did the work: the state is read as it stands. */
-  readonly state: SharedStateSnapshot | null;
+  readonly state: ContextSharedStateRow | null;
   readonly conflicts: readonly StateConflict[];
 }
 
@@ -180,9 +180,10 @@ function decide(held: HeldState, { scope, input, override }: StateCommand): Deci
     });
   }
   if (merged.conflicts.length > 0) {
+    // By its policy this writer's conflicts are settled: the greater write of each key stays.
     events.push({
       streamId: row.id,
-      type: 'context.state.conflict',
+      type: 'context.state.resolved',
       data: {
         ...common,
         changedKeys: merged.conflicts.map(({ key }) => key),

@@ -18,6 +18,7 @@ import {
   type ParticipantsKey,
 } from './reads/participants.ts';
 import {
+  countThreads,
   type RecentKey,
   readRecent,
   readSummaries,
@@ -25,6 +26,7 @@ import {
   type SummaryOfKey,
   type ThreadsKey,
 } from './reads/recent.ts';
+import { findSessionFigures, type SessionFigures, type SessionSpan } from './reads/sessionFigures.ts';
 import type { Standing } from './reads/standing.ts';
 import { seesDialog } from './rights.ts';
 import type { DeliveryValue, DialogParticipantRow, DialogRow, MessageRow, ThreadSummaryValue } from './rows.ts';
@@ -171,6 +173,10 @@ export function createDialogLoaders(service: DialogService, scope: RequestScope)
       { cacheKeyFn: (key) => JSON.stringify([key.dialog.id, key.page]) },
     ),
 
+    threadCount: new DataLoader<SummaryOfKey, number, string>((keys) => countThreads(sql, tenantId, keys), {
+      cacheKeyFn: (key) => key.dialog.id,
+    }),
+
     threads: new DataLoader<ThreadsKey, Awaited<ReturnType<typeof readThreads>>[number], string>(
       (keys) => {
         for (const key of keys) {
@@ -219,6 +225,7 @@ export function createDialogLoaders(service: DialogService, scope: RequestScope)
       keyOf: (row) => row.id,
     }),
 
+    sessionFigures: createPageLoader<SessionSpan, SessionFigures>((keys) => findSessionFigures(sql, tenantId, keys)),
     messagesOf: new DataLoader<string, readonly MessageRow[]>(async (ids) => {
       const found = await findMessagesOf(sql, tenantId, ids);
       for (const id of ids) scope.readTags.add(`Dialog:${id}:messages`);

@@ -1,3 +1,5 @@
+import type { ThreadPage } from './reads/recent.ts';
+
 /** The frozen protocol's own words. */
 export type DialogStatusValue = 'active' | 'paused' | 'completed' | 'cancelled';
 
@@ -344,6 +346,10 @@ export interface DialogEdgeRow {
   readonly node: DialogRow;
 }
 
+export interface DialogThreadConnectionRow extends ThreadPage {
+  count(): Promise<number>;
+}
+
 export interface DialogParticipantConnectionRow {
   readonly edges: readonly { readonly cursor: string; readonly node: DialogParticipantRow }[];
   readonly nodes: readonly DialogParticipantRow[];
@@ -371,4 +377,13 @@ export interface DeliveryValue {
   readonly status: 'PENDING' | 'SENT' | 'DELIVERED' | 'READ' | 'FAILED' | 'EXPIRED';
   readonly attempts: number;
   readonly at: string | null;
+}
+
+/** What the graph tells of a session of a context. */
+export interface ContextSessionRow {
+  readonly id: string;
+  readonly contextId?: string;
+  readonly agentIds?: readonly string[];
+  readonly startedAt?: string;
+  readonly endedAt?: string | null;
 }

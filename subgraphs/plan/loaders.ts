@@ -7,6 +7,14 @@ import { createCollaborationLoaders } from './collaboration/loaders.ts';
 import type { PlanDependencyRow, PlanExecutionRow, PlanRow, PlanStepExecutionRow, PlanStepRow } from './rows.ts';
 import type { PlanService } from './service.ts';
 import { findExecutions, findStepExecutions, findStepsById } from './store.ts';
+import {
+  type AgentInContext,
+  type AgentTasks,
+  countRunningExecutions,
+  findAgentTasks,
+  findTaskFigures,
+  type TaskFigures,
+} from './taskFigures.ts';
 
 export type PlanLoaders = ReturnType<typeof createPlanLoaders>;
 
@@ -93,6 +101,13 @@ export function createPlanLoaders(
     contextPlans: createChildPageLoader(sql, (status: readonly string[] | null) =>
       plansOfContext(scope.principal, status),
     ),
+    runningExecutions: createPageLoader<string, number>((ids) => countRunningExecutions(sql, tenantId, ids)),
+    agentTasks: createPageLoader<AgentInContext, AgentTasks>((keys) => findAgentTasks(sql, tenantId, keys)),
+    taskFigures: createRowLoader<string, TaskFigures>({
+      fetch: (ids) => findTaskFigures(sql, tenantId, ids),
+      keyOf: (row) => row.contextId,
+      scope,
+    }),
     /** Marks what the request reads of lists as its reader's own where the tenant has private contexts. */
     listAccess: createPageLoader<'plans', null>(async (keys) => {
       await noteListAccess(sql, scope);

@@ -1,6 +1,6 @@
 import { subjectBoundTag } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
-import { isId } from '#shared/ids.ts';
+import { isId, requireId } from '#shared/ids.ts';
 import { contextTraceId } from '#shared/traceIds.ts';
 import { criterionStates } from './acceptance.ts';
 import { shapeAnalysis, shapeChange, shapeInfeasibility } from './analysisShape.ts';
@@ -14,10 +14,21 @@ import { methodFields } from './methodShape.ts';
 import { monitoringOfPlan, monitoringOfRuns } from './monitoring/resolvers.ts';
 import { executionConfigOf, optimizationOf } from './planDefaults.ts';
 import type { Resolvers } from './resolvers.generated.ts';
+import type { ContextParticipantRow, PlanTaskFiguresRow } from './rows.ts';
 import { findStepExecutions } from './store.ts';
+import type { AgentInContext, TaskFigures } from './taskFigures.ts';
 
 type Upper<Text extends string> = Uppercase<Text>;
 const upper = <Text extends string>(text: Text) => text.toUpperCase() as Upper<Text>;
+
+/** @throws {VALIDATION_FAILED} where the graph did not say of whom it asks. */
+function agentOf({ contextId, agentId }: ContextParticipantRow): AgentInContext {
+  return { contextId: requireId(contextId, ['contextId']), agentId: agentId ?? '' };
+}
+
+async function figuresOf({ contextId }: PlanTaskFiguresRow, { loaders }: RequestContext): Promise<TaskFigures> {
+  return (await loaders.taskFigures.load(contextId))!;
+}
 
 /** What stands after a mutation: an earlier one of the same request may have read what this one changed. */
 async function planPayload({ loaders }: RequestContext, pending: Promise<string>) {
@@ -279,6 +290,28 @@ export const resolvers: Resolvers = {
       ]);
       return found;
     },
+    taskFigures: ({ id }, _args, { scope }) => {
+      // Nothing tells when it is out of date.
+      scope.readTags.add(subjectBoundTag);
+      return { contextId: requireId(id, ['contextId']) };
+    },
+  },
+  PlanTaskFigures: {
+    runningExecutions: ({ contextId }, _args, { loaders }) => loaders.runningExecutions.load(contextId),
+    runningTasks: async (row, _args, context) => (await figuresOf(row, context)).runningTasks,
+    blockedTasks: async (row, _args, context) => (await figuresOf(row, context)).blockedTasks,
+    completedLastHour: async (row, _args, context) => (await figuresOf(row, context)).completedLastHour,
+    failedLastHour: async (row, _args, context) => (await figuresOf(row, context)).failedLastHour,
+    averageTaskMs: async (row, _args, context) => (await figuresOf(row, context)).averageTaskMs,
+    p95TaskMs: async (row, _args, context) => (await figuresOf(row, context)).p95TaskMs,
+  },
+  ContextParticipant: {
+    __resolveReference: (reference) => reference,
+    totalTasks: async (agent, _args, { loaders }) => (await loaders.agentTasks.load(agentOf(agent))).totalTasks,
+    completedTasks: async (agent, _args, { loaders }) => (await loaders.agentTasks.load(agentOf(agent))).completedTasks,
+    failedTasks: async (agent, _args, { loaders }) => (await loaders.agentTasks.load(agentOf(agent))).failedTasks,
+    averageResponseMs: async (agent, _args, { loaders }) =>
+      (await loaders.agentTasks.load(agentOf(agent))).averageResponseMs,
   },
   PlanConnection: {
     totalCount: (connection) => connection.count(),

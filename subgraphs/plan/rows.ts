@@ -293,6 +293,18 @@ export interface ContextRow {
   readonly id: string;
 }
 
+/** The context whose figures are asked for: each is read where it is selected. */
+export interface PlanTaskFiguresRow {
+  readonly contextId: string;
+}
+
+/** What the graph tells of a participant of a context. */
+export interface ContextParticipantRow {
+  readonly id: string;
+  readonly contextId?: string;
+  readonly agentId?: string;
+}
+
 export interface PlanStepConnectionRow extends Connection<PlanStepRow> {}
 
 /** What this subgraph knows of a subject in the graph. */

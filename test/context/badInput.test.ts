@@ -97,7 +97,7 @@ test('what is deleted is unknown to all who may not bring it back', async () => 
   expect(await ask(admin, restore, { id })).toEqual({ context: { id }, userErrors: [] });
 });
 
-test('entries of the lists in the shared state are objects of their key', async () => {
+test('entries of the shared state look as their section says', async () => {
   const id = await rig.createContext(alice);
   const set = (key: string, value: unknown) =>
     ask(
@@ -105,15 +105,21 @@ test('entries of the lists in the shared state are objects of their key', async 
       'mutation ($input: UpdateSharedStateInput!) { answer: updateSharedState(input: $input) { userErrors { code path } } }',
       { input: { contextId: id, baseVersion: 0, changes: [{ key, value }] } },
     );
-  for (const [key, value] of [
+  for (const [key, value, ...path] of [
     ['goals.g', 5],
     ['goals.g', null],
     ['goals.g', [{ id: 'g' }]],
-    ['goals.g', { name: 'without id' }],
-    ['dependencies.d', { id: 'another' }],
+    ['goals.g', { name: 'without id' }, 'id'],
+    ['goals.g', { id: 'g', text: 'no field of a goal' }],
+    ['goals.g', { id: 'g', priority: 'HIGH' }, 'priority'],
+    ['dependencies.d', { id: 'another' }, 'id'],
+    ['resources.allocated.gpu', { amount: -1 }, 'amount'],
+    ['resources.allocated.gpu', 2],
+    ['resources.requirements.gpu', { minimum: 1 }, 'unit'],
+    ['resources.requirements.gpu', { minimum: 2, maximum: 1, unit: 'card' }],
   ] as const)
-    expect((await set(key, value))['userErrors']).toEqual([
-      { code: 'VALIDATION_FAILED', path: ['input', 'changes', '0', 'value'] },
+    expect((await set(key, value))['userErrors'], JSON.stringify(value)).toEqual([
+      { code: 'VALIDATION_FAILED', path: ['input', 'changes', '0', 'value', ...path] },
     ]);
   expect((await set('goals.g', { id: 'g' }))['userErrors']).toEqual([]);
 });
@@ -122,7 +128,7 @@ test('nobody but owner and administrators hands out roles; an agent brings those
   const id = await rig.createContext(alice, {
     accessControl: {
       requiredRoles: ['dev'],
-      permissions: [{ principal: 'dev', principalType: 'role', resource: 'plan', actions: ['write'] }],
+      permissions: [{ principal: 'dev', principalType: 'ROLE', resource: 'plan', actions: ['WRITE'] }],
     },
   });
   const input = { contextId: id, agentId: 'bob', roles: ['dev'] };

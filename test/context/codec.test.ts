@@ -85,7 +85,7 @@ test('a deleted id begins anew when it is imported', async () => {
   const id = await rig.createContext(alice, { sharedState: { variables: { former: 1 } } });
   await rig.ask(
     alice,
-    'mutation ($id: ID!) { joinContext(contextId: $id) { userErrors { code } } deleteContext(contextId: $id) { deleted } }',
+    'mutation ($id: ID!) { changeContextStatus(contextId: $id, status: SUSPENDED) { userErrors { code } } deleteContext(contextId: $id) { deleted } }',
     { id },
   );
   const document = { ...minimal(), context_id: id };
@@ -108,13 +108,28 @@ test('what the graph made is valid, and its events tell valid graph updates', as
   const id = await rig.createContext(alice, { tags: ['a'], governance: { locked: false, lifecyclePhase: 'draft' } });
   await rig.ask(
     alice,
-    'mutation ($id: ID!) { updateContext(contextId: $id, patch: { title: "new", constraints: { a: 1 } }) { userErrors { code } } joinContext(contextId: $id) { userErrors { code } } deleteContext(contextId: $id) { deleted } restoreContext(contextId: $id) { userErrors { code } } }',
+    'mutation ($id: ID!) { updateContext(contextId: $id, patch: { title: "new", constraints: { a: 1 } }) { userErrors { code } } changeContextStatus(contextId: $id, status: SUSPENDED) { userErrors { code } } deleteContext(contextId: $id) { deleted } restoreContext(contextId: $id) { userErrors { code } } }',
     { id },
   );
   expect(validateProtocolObject('context', (await contextCodec.read(rig.sql, 'one', [id])).get(id))).toEqual([]);
   const own = rig.events.filter((event): event is EventRow => event.streamId === id && 'sequence' in event);
   const observed = own.flatMap((event) => contextCodec.observe!(event));
-  expect(observed.map((event) => event['update_kind'])).toEqual(['node_add', 'node_update', 'node_delete', 'node_add']);
+  expect(observed.map(({ event_type, update_kind }) => [event_type, update_kind])).toEqual([
+    ['context_created', 'node_add'],
+    ['context_updated', 'node_update'],
+    ['context_updated', 'node_update'],
+    ['world_state_changed', 'node_update'],
+    ['context_deleted', 'node_delete'],
+    ['context_created', 'node_add'],
+  ]);
+  expect(new Set(observed.map((event) => event['event_id'])).size).toBe(observed.length);
+  const imported = contextCodec.observe!({ ...own[0]!, data: { ...own[0]!.data, changes: { imported: true } } });
+  expect(imported.map(({ event_type, event_family }) => [event_type, event_family])).toEqual([
+    ['import_started', 'import_process'],
+    ['context_created', 'graph_update'],
+    ['import_completed', 'import_process'],
+  ]);
+  for (const event of imported) expect(validateEvent(event)).toEqual([]);
   for (const event of observed) expect(validateEvent(event)).toEqual([]);
 });
 

@@ -43,8 +43,8 @@ const configuration = { maxParticipants: 5, maxSessions: 5, timeoutMs: 60_000, c
 const accessControl = {
   requiredCapabilities: ['code'],
   requiredRoles: ['dev'],
-  permissions: [{ principal: 'a', principalType: 'agent', resource: 'plan', actions: ['read'], conditions: { a: 1 } }],
-  policies: [{ type: 'security', enforcement: 'strict', rules: { a: 1 } }],
+  permissions: [{ principal: 'a', principalType: 'AGENT', resource: 'plan', actions: ['READ'], conditions: { a: 1 } }],
+  policies: [{ type: 'SECURITY', enforcement: 'STRICT', rules: { a: 1 } }],
 };
 const described = {
   summary: 's',
@@ -60,9 +60,14 @@ const described = {
 };
 const sharedState = {
   variables: { a: 1 },
-  resources: { allocated: { gpu: {} }, requirements: {} },
-  dependencies: [{ id: 'd' }],
-  goals: [{ id: 'g' }],
+  resources: {
+    allocated: [{ name: 'gpu', type: 't', unit: 'u' }],
+    requirements: [{ name: 'cpu', minimum: 1, unit: 'core' }],
+  },
+  dependencies: [{ id: 'd', name: 'n', version: 'v' }],
+  goals: [
+    { id: 'g', name: 'n', description: 'd', successCriteria: [{ metric: 'm', operator: 'EQ', value: 'v', unit: 'u' }] },
+  ],
 };
 const input = {
   title: 't',

@@ -120,12 +120,13 @@ describe('versions', () => {
     );
     const { context } = await rig.ask(
       alice,
-      'query ($id: ID!) { context(contextId: $id) { version customData history(first: 100) { nodes { version } } } }',
+      'query ($id: ID!) { context(contextId: $id) { version customData history(first: 100) { nodes { version } totalCount } } }',
       { id },
     );
     expect(context!['version']).toBe(21);
     expect(Object.keys(context!['customData'] as object)).toHaveLength(20);
     expect(context!['history']!['nodes']).toHaveLength(20);
+    expect(context!['history']!['totalCount']).toBe(20);
     const sequences =
       await rig.sql`SELECT array_agg(sequence ORDER BY sequence) AS list FROM context.event WHERE stream_id = ${id}`;
     expect(sequences[0]!['list']).toEqual(Array.from({ length: 21 }, (_, index) => index + 1));
@@ -189,9 +190,9 @@ describe('patches', () => {
     [{ expiresAt: '2020-01-01T00:00:00Z' }, ['patch', 'expiresAt']],
     [
       {
-        accessControl: { permissions: [{ principal: 'a', principalType: 'alien', resource: 'b', actions: ['read'] }] },
+        accessControl: { permissions: [{ principal: 'a', principalType: 'USER', resource: '', actions: ['READ'] }] },
       },
-      ['patch', 'accessControl', 'permissions', '0', 'principalType'],
+      ['patch', 'accessControl', 'permissions', '0', 'resource'],
     ],
   ])('%j is refused with its path', async (patch, path) => {
     const id = await contextIn('active');
@@ -269,6 +270,10 @@ describe('creation', () => {
     [{ root: { domain: '', environment: 'e' } }, ['input', 'root', 'domain']],
     [{ sharedState: { goals: [{ id: 'a' }, { id: 'a' }] } }, ['input', 'sharedState']],
     [{ sharedState: { variables: { '': 1 } } }, ['input', 'sharedState']],
+    [
+      { sharedState: { resources: { requirements: [{ name: 'gpu', minimum: 2, maximum: 1, unit: 'card' }] } } },
+      ['input', 'sharedState', 'resources', 'requirements', '0'],
+    ],
     [{ ownerRole: 'ctx-1' }, ['input', 'ownerRole']],
     [{ customData: { a: '\ud800' } }, ['input', 'customData']],
   ])('%j is refused with its path', async (given, path) => {

@@ -24,7 +24,7 @@ describe('participants', () => {
   test('join, change, leave, and may come back', async () => {
     const id = await rig.createContext(alice, {
       accessControl: {
-        permissions: [{ principal: 'writer', principalType: 'role', resource: 'plan', actions: ['write', 'read'] }],
+        permissions: [{ principal: 'writer', principalType: 'ROLE', resource: 'plan', actions: ['WRITE', 'READ'] }],
       },
     });
     const added = await ask(alice, add, {

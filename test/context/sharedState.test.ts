@@ -11,10 +11,11 @@ beforeAll(async () => {
 });
 afterAll(() => rig[Symbol.asyncDispose]());
 
-const update =
-  'mutation ($input: UpdateSharedStateInput!) { answer: updateSharedState(input: $input) { sharedState { version checksum variables resources goals dependencies } context { lastActivityAt } conflicts { key baseVersion headVersion resolution ours theirs } userErrors { code path message } } }';
-const read =
-  'query ($id: ID!) { context(contextId: $id) { sharedState { version checksum variables resources goals dependencies } } }';
+const shown = `version checksum variables document dependencies { id type status }
+  resources { allocated { name amount status } requirements { name minimum unit } }
+  goals { id name priority successCriteria { metric operator value unit } }`;
+const update = `mutation ($input: UpdateSharedStateInput!) { answer: updateSharedState(input: $input) { sharedState { ${shown} } context { lastActivityAt } conflicts { key baseVersion headVersion resolution ours theirs } userErrors { code path message } } }`;
+const read = `query ($id: ID!) { context(contextId: $id) { sharedState { ${shown} } } }`;
 const ask = async (input: Record<string, unknown>, who = alice): Promise<Json> =>
   (await rig.ask(who, update, { input }))['answer']!;
 const stateOf = async (id: string): Promise<Json> => (await rig.ask(alice, read, { id }))['context']!['sharedState']!;
@@ -26,8 +27,7 @@ const set = (key: string, value: unknown, atMs?: number) => ({
 const past = Date.parse('2026-01-01T00:00:00Z');
 
 function checksum(state: Json): string {
-  const { variables, resources, goals, dependencies } = state as unknown as Record<string, unknown>;
-  return createHash('sha256').update(canonicalize({ variables, resources, goals, dependencies })!).digest('hex');
+  return createHash('sha256').update(canonicalize(state['document'])!).digest('hex');
 }
 
 test('changes on the head apply; null is a value, a deletion is not', async () => {
@@ -48,9 +48,14 @@ test('changes on the head apply; null is a value, a deletion is not', async () =
   expect(sharedState).toMatchObject({
     version: 2,
     variables: { b: null, kept: null },
-    resources: { allocated: { gpu: { amount: 2 } }, requirements: {} },
-    goals: [{ id: 'g1', name: 'goal' }],
+    resources: { allocated: [{ name: 'gpu', amount: 2, status: null }], requirements: [] },
+    goals: [{ id: 'g1', name: 'goal', successCriteria: [] }],
     dependencies: [],
+    document: {
+      resources: { allocated: { gpu: { amount: 2 } }, requirements: {} },
+      goals: [{ id: 'g1', name: 'goal' }],
+      dependencies: [],
+    },
   });
   expect(sharedState!['variables']).not.toHaveProperty('gone');
   expect(Object.hasOwn(sharedState!['variables']!['a']! as object, '__proto__')).toBe(true);
@@ -64,6 +69,50 @@ test('changes on the head apply; null is a value, a deletion is not', async () =
       checksum: stored['checksum'],
       changedKeys: ['variables.a', 'variables.b', 'variables.gone', 'goals.g1', 'resources.allocated.gpu'],
     },
+  });
+});
+
+test('a state given at creation is stored in the protocol’s words and shown in the graph’s', async () => {
+  const id = await rig.createContext(alice, {
+    sharedState: {
+      resources: {
+        allocated: [{ name: 'gpu', type: 'CARD', amount: 2, unit: 'card', status: 'EXHAUSTED' }],
+        requirements: [{ name: 'cpu', minimum: 1, maximum: 4, unit: 'core' }],
+      },
+      dependencies: [{ id: 'd', type: 'EXTERNAL', status: 'PENDING' }],
+      goals: [
+        {
+          id: 'g',
+          name: 'fast',
+          priority: 'HIGH',
+          successCriteria: [{ metric: 'p95', operator: 'LTE', value: 20, unit: 'ms' }],
+        },
+      ],
+    },
+  });
+  expect(await stateOf(id)).toMatchObject({
+    document: {
+      variables: {},
+      resources: {
+        allocated: { gpu: { type: 'CARD', amount: 2, unit: 'card', status: 'exhausted' } },
+        requirements: { cpu: { minimum: 1, maximum: 4, unit: 'core' } },
+      },
+      dependencies: [{ id: 'd', type: 'external', status: 'pending' }],
+      goals: [
+        {
+          id: 'g',
+          name: 'fast',
+          priority: 'high',
+          successCriteria: [{ metric: 'p95', operator: 'lte', value: 20, unit: 'ms' }],
+        },
+      ],
+    },
+    resources: {
+      allocated: [{ name: 'gpu', amount: 2, status: 'EXHAUSTED' }],
+      requirements: [{ name: 'cpu', minimum: 1, unit: 'core' }],
+    },
+    dependencies: [{ id: 'd', type: 'EXTERNAL', status: 'PENDING' }],
+    goals: [{ priority: 'HIGH', successCriteria: [{ metric: 'p95', operator: 'LTE', value: 20, unit: 'ms' }] }],
   });
 });
 
@@ -84,6 +133,11 @@ test('a stale base merges other keys; the same key goes by time, then node; REJE
     conflicts: [
       { key: 'variables.a', baseVersion: 0, headVersion: 1, resolution: 'KEPT', ours: 'older', theirs: 'first' },
     ],
+  });
+  expect(rig.events.at(-1)).toMatchObject({
+    type: 'context.state.resolved',
+    sequence: expect.any(Number) as number,
+    data: { changedKeys: ['variables.a'], changes: { conflicts: [{ resolution: 'KEPT' }] } },
   });
   expect(
     (

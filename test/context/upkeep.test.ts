@@ -218,7 +218,26 @@ describe('health', () => {
       endedSessions: 0,
       stuckSessions: 0,
       eventsLastHour: 1,
+      plans: null,
     };
+    const plans = {
+      runningTasks: 1,
+      blockedTasks: 0,
+      completedLastHour: 19,
+      failedLastHour: 1,
+      averageTaskMs: 1,
+      p95TaskMs: 1,
+    };
+    const performance = (more: object) => {
+      const { components } = judgeHealth(row, { ...facts, plans: { ...plans, ...more } }, new Date());
+      return components.find(({ name }) => name === 'performance')?.level;
+    };
+    expect([{}, { blockedTasks: 1 }, { failedLastHour: 3 }, { failedLastHour: 19 }].map(performance)).toEqual([
+      'HEALTHY',
+      'DEGRADED',
+      'DEGRADED',
+      'UNHEALTHY',
+    ]);
     expect(judgeHealth(row, facts, new Date(Date.parse(row.expiresAt!) + 1)).overall).toBe('CRITICAL');
     expect(judgeHealth(row, { ...facts, failedSessions: 1, endedSessions: 4 }, new Date()).overall).toBe('DEGRADED');
   });

@@ -48,6 +48,35 @@ describe('presence', () => {
 });
 
 describe('permissions', () => {
+  it('APPROVE, REJECT and REQUEST_CHANGES are needed to decide so, and the audit tells of it', async () => {
+    const { id } = await rig.createDialog(ada, {
+      participants: [
+        { subject: 'bot', role: 'APPROVER' },
+        { subject: 'eve', permissions: ['READ', 'WRITE', 'REJECT'] },
+      ],
+    });
+    const decide = async (who: typeof bot, decision: string) =>
+      (
+        await rig.run(who, 'mutation ($input: SendMessageInput!) { sendMessage(input: $input) { message { id } } }', {
+          input: { dialogId: id, type: 'DECISION', content: { text: 'so be it', structuredData: { decision } } },
+        })
+      ).errors.map(({ code }) => code);
+    const eve = principal('eve');
+    expect(await decide(eve, 'approved')).toEqual(['PERMISSION_DENIED']);
+    expect(await decide(eve, 'changes_requested')).toEqual(['PERMISSION_DENIED']);
+    expect(await decide(eve, 'rejected')).toEqual([]);
+    expect(await decide(eve, 'postponed')).toEqual([]);
+    expect(await decide(bot, 'approved')).toEqual([]);
+    const audit = await rig.sql<{ actor: string; action: string; decision: string | null }[]>`
+      SELECT actor, action, detail->>'decision' AS decision FROM dialog.audit WHERE detail->>'dialogId' = ${id} AND action <> 'dialog.sendMessage' ORDER BY detail->>'sequence', action DESC`;
+    expect(audit).toEqual([
+      { actor: 'eve', action: 'dialog.makeDecision', decision: 'rejected' },
+      { actor: 'eve', action: 'dialog.makeDecision', decision: null },
+      { actor: 'bot', action: 'dialog.makeDecision', decision: 'approved' },
+      { actor: 'bot', action: 'dialog.giveApproval', decision: 'approved' },
+    ]);
+  });
+
   it('INITIATE_TOPICS is needed to begin a topic, not to go on with one', async () => {
     const { id } = await rig.createDialog(ada, { participants: [{ subject: 'bot', permissions: ['READ', 'WRITE'] }] });
     const begun = await rig.send(ada, id, 'About the budget', { topic: 'budget' });

@@ -211,11 +211,11 @@ describe('a conversation', () => {
     ).toBe('CURSOR_INVALID');
     const threads = await rig.ask(
       bot,
-      'query ($id: ID!) { dialog(id: $id) { threads { nodes { threadId summary { messageCount } } } messages(last: 2) { nodes { sequence } } } }',
+      'query ($id: ID!) { dialog(id: $id) { threads { nodes { threadId summary { messageCount } } totalCount } messages(last: 2) { nodes { sequence } } } }',
       { id },
     );
     expect(threads['dialog']).toEqual({
-      threads: { nodes: [{ threadId, summary: { messageCount: 3 } }] },
+      threads: { nodes: [{ threadId, summary: { messageCount: 3 } }], totalCount: 1 },
       messages: { nodes: [{ sequence: 6 }, { sequence: 7 }] },
     });
   });

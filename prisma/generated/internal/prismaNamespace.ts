@@ -16490,10 +16490,6 @@ export const ContextParticipantScalarFieldEnum = {
   maxConcurrentTasks: 'maxConcurrentTasks',
   timeoutMs: 'timeoutMs',
   notifications: 'notifications',
-  totalTasks: 'totalTasks',
-  completedTasks: 'completedTasks',
-  failedTasks: 'failedTasks',
-  averageResponseMs: 'averageResponseMs',
   version: 'version'
 } as const
 
@@ -16516,9 +16512,6 @@ export const ContextSessionScalarFieldEnum = {
   compression: 'compression',
   startedAt: 'startedAt',
   endedAt: 'endedAt',
-  messageCount: 'messageCount',
-  dataSizeBytes: 'dataSizeBytes',
-  averageLatencyMs: 'averageLatencyMs',
   version: 'version'
 } as const
 

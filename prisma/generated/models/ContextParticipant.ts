@@ -29,20 +29,12 @@ export type AggregateContextParticipant = {
 export type ContextParticipantAvgAggregateOutputType = {
   maxConcurrentTasks: number | null
   timeoutMs: number | null
-  totalTasks: number | null
-  completedTasks: number | null
-  failedTasks: number | null
-  averageResponseMs: number | null
   version: number | null
 }
 
 export type ContextParticipantSumAggregateOutputType = {
   maxConcurrentTasks: number | null
   timeoutMs: bigint | null
-  totalTasks: number | null
-  completedTasks: number | null
-  failedTasks: number | null
-  averageResponseMs: number | null
   version: number | null
 }
 
@@ -59,10 +51,6 @@ export type ContextParticipantMinAggregateOutputType = {
   lastActivityAt: Date | null
   maxConcurrentTasks: number | null
   timeoutMs: bigint | null
-  totalTasks: number | null
-  completedTasks: number | null
-  failedTasks: number | null
-  averageResponseMs: number | null
   version: number | null
 }
 
@@ -79,10 +67,6 @@ export type ContextParticipantMaxAggregateOutputType = {
   lastActivityAt: Date | null
   maxConcurrentTasks: number | null
   timeoutMs: bigint | null
-  totalTasks: number | null
-  completedTasks: number | null
-  failedTasks: number | null
-  averageResponseMs: number | null
   version: number | null
 }
 
@@ -103,10 +87,6 @@ export type ContextParticipantCountAggregateOutputType = {
   maxConcurrentTasks: number
   timeoutMs: number
   notifications: number
-  totalTasks: number
-  completedTasks: number
-  failedTasks: number
-  averageResponseMs: number
   version: number
   _all: number
 }
@@ -115,20 +95,12 @@ export type ContextParticipantCountAggregateOutputType = {
 export type ContextParticipantAvgAggregateInputType = {
   maxConcurrentTasks?: true
   timeoutMs?: true
-  totalTasks?: true
-  completedTasks?: true
-  failedTasks?: true
-  averageResponseMs?: true
   version?: true
 }
 
 export type ContextParticipantSumAggregateInputType = {
   maxConcurrentTasks?: true
   timeoutMs?: true
-  totalTasks?: true
-  completedTasks?: true
-  failedTasks?: true
-  averageResponseMs?: true
   version?: true
 }
 
@@ -145,10 +117,6 @@ export type ContextParticipantMinAggregateInputType = {
   lastActivityAt?: true
   maxConcurrentTasks?: true
   timeoutMs?: true
-  totalTasks?: true
-  completedTasks?: true
-  failedTasks?: true
-  averageResponseMs?: true
   version?: true
 }
 
@@ -165,10 +133,6 @@ export type ContextParticipantMaxAggregateInputType = {
   lastActivityAt?: true
   maxConcurrentTasks?: true
   timeoutMs?: true
-  totalTasks?: true
-  completedTasks?: true
-  failedTasks?: true
-  averageResponseMs?: true
   version?: true
 }
 
@@ -189,10 +153,6 @@ export type ContextParticipantCountAggregateInputType = {
   maxConcurrentTasks?: true
   timeoutMs?: true
   notifications?: true
-  totalTasks?: true
-  completedTasks?: true
-  failedTasks?: true
-  averageResponseMs?: true
   version?: true
   _all?: true
 }
@@ -300,10 +260,6 @@ export type ContextParticipantGroupByOutputType = {
   maxConcurrentTasks: number
   timeoutMs: bigint
   notifications: runtime.JsonValue
-  totalTasks: number
-  completedTasks: number
-  failedTasks: number
-  averageResponseMs: number
   version: number
   _count: ContextParticipantCountAggregateOutputType | null
   _avg: ContextParticipantAvgAggregateOutputType | null
@@ -347,10 +303,6 @@ export type ContextParticipantWhereInput = {
   maxConcurrentTasks?: Prisma.IntFilter<"ContextParticipant"> | number
   timeoutMs?: Prisma.BigIntFilter<"ContextParticipant"> | bigint | number
   notifications?: Prisma.JsonFilter<"ContextParticipant">
-  totalTasks?: Prisma.IntFilter<"ContextParticipant"> | number
-  completedTasks?: Prisma.IntFilter<"ContextParticipant"> | number
-  failedTasks?: Prisma.IntFilter<"ContextParticipant"> | number
-  averageResponseMs?: Prisma.FloatFilter<"ContextParticipant"> | number
   version?: Prisma.IntFilter<"ContextParticipant"> | number
   context?: Prisma.XOR<Prisma.ContextScalarRelationFilter, Prisma.ContextWhereInput>
 }
@@ -372,10 +324,6 @@ export type ContextParticipantOrderByWithRelationInput = {
   maxConcurrentTasks?: Prisma.SortOrder
   timeoutMs?: Prisma.SortOrder
   notifications?: Prisma.SortOrder
-  totalTasks?: Prisma.SortOrder
-  completedTasks?: Prisma.SortOrder
-  failedTasks?: Prisma.SortOrder
-  averageResponseMs?: Prisma.SortOrder
   version?: Prisma.SortOrder
   context?: Prisma.ContextOrderByWithRelationInput
 }
@@ -401,10 +349,6 @@ export type ContextParticipantWhereUniqueInput = Prisma.AtLeast<{
   maxConcurrentTasks?: Prisma.IntFilter<"ContextParticipant"> | number
   timeoutMs?: Prisma.BigIntFilter<"ContextParticipant"> | bigint | number
   notifications?: Prisma.JsonFilter<"ContextParticipant">
-  totalTasks?: Prisma.IntFilter<"ContextParticipant"> | number
-  completedTasks?: Prisma.IntFilter<"ContextParticipant"> | number
-  failedTasks?: Prisma.IntFilter<"ContextParticipant"> | number
-  averageResponseMs?: Prisma.FloatFilter<"ContextParticipant"> | number
   version?: Prisma.IntFilter<"ContextParticipant"> | number
   context?: Prisma.XOR<Prisma.ContextScalarRelationFilter, Prisma.ContextWhereInput>
 }, "tenantId_id">
@@ -426,10 +370,6 @@ export type ContextParticipantOrderByWithAggregationInput = {
   maxConcurrentTasks?: Prisma.SortOrder
   timeoutMs?: Prisma.SortOrder
   notifications?: Prisma.SortOrder
-  totalTasks?: Prisma.SortOrder
-  completedTasks?: Prisma.SortOrder
-  failedTasks?: Prisma.SortOrder
-  averageResponseMs?: Prisma.SortOrder
   version?: Prisma.SortOrder
   _count?: Prisma.ContextParticipantCountOrderByAggregateInput
   _avg?: Prisma.ContextParticipantAvgOrderByAggregateInput
@@ -458,10 +398,6 @@ export type ContextParticipantScalarWhereWithAggregatesInput = {
   maxConcurrentTasks?: Prisma.IntWithAggregatesFilter<"ContextParticipant"> | number
   timeoutMs?: Prisma.BigIntWithAggregatesFilter<"ContextParticipant"> | bigint | number
   notifications?: Prisma.JsonWithAggregatesFilter<"ContextParticipant">
-  totalTasks?: Prisma.IntWithAggregatesFilter<"ContextParticipant"> | number
-  completedTasks?: Prisma.IntWithAggregatesFilter<"ContextParticipant"> | number
-  failedTasks?: Prisma.IntWithAggregatesFilter<"ContextParticipant"> | number
-  averageResponseMs?: Prisma.FloatWithAggregatesFilter<"ContextParticipant"> | number
   version?: Prisma.IntWithAggregatesFilter<"ContextParticipant"> | number
 }
 
@@ -480,10 +416,6 @@ export type ContextParticipantCreateInput = {
   maxConcurrentTasks?: number
   timeoutMs?: bigint | number
   notifications?: Prisma.JsonNullValueInput | runtime.InputJsonValue
-  totalTasks?: number
-  completedTasks?: number
-  failedTasks?: number
-  averageResponseMs?: number
   version?: number
   context: Prisma.ContextCreateNestedOneWithoutParticipantsInput
 }
@@ -505,10 +437,6 @@ export type ContextParticipantUncheckedCreateInput = {
   maxConcurrentTasks?: number
   timeoutMs?: bigint | number
   notifications?: Prisma.JsonNullValueInput | runtime.InputJsonValue
-  totalTasks?: number
-  completedTasks?: number
-  failedTasks?: number
-  averageResponseMs?: number
   version?: number
 }
 
@@ -527,10 +455,6 @@ export type ContextParticipantUpdateInput = {
   maxConcurrentTasks?: Prisma.IntFieldUpdateOperationsInput | number
   timeoutMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   notifications?: Prisma.JsonNullValueInput | runtime.InputJsonValue
-  totalTasks?: Prisma.IntFieldUpdateOperationsInput | number
-  completedTasks?: Prisma.IntFieldUpdateOperationsInput | number
-  failedTasks?: Prisma.IntFieldUpdateOperationsInput | number
-  averageResponseMs?: Prisma.FloatFieldUpdateOperationsInput | number
   version?: Prisma.IntFieldUpdateOperationsInput | number
   context?: Prisma.ContextUpdateOneRequiredWithoutParticipantsNestedInput
 }
@@ -552,10 +476,6 @@ export type ContextParticipantUncheckedUpdateInput = {
   maxConcurrentTasks?: Prisma.IntFieldUpdateOperationsInput | number
   timeoutMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   notifications?: Prisma.JsonNullValueInput | runtime.InputJsonValue
-  totalTasks?: Prisma.IntFieldUpdateOperationsInput | number
-  completedTasks?: Prisma.IntFieldUpdateOperationsInput | number
-  failedTasks?: Prisma.IntFieldUpdateOperationsInput | number
-  averageResponseMs?: Prisma.FloatFieldUpdateOperationsInput | number
   version?: Prisma.IntFieldUpdateOperationsInput | number
 }
 
@@ -576,10 +496,6 @@ export type ContextParticipantCreateManyInput = {
   maxConcurrentTasks?: number
   timeoutMs?: bigint | number
   notifications?: Prisma.JsonNullValueInput | runtime.InputJsonValue
-  totalTasks?: number
-  completedTasks?: number
-  failedTasks?: number
-  averageResponseMs?: number
   version?: number
 }
 
@@ -598,10 +514,6 @@ export type ContextParticipantUpdateManyMutationInput = {
   maxConcurrentTasks?: Prisma.IntFieldUpdateOperationsInput | number
   timeoutMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   notifications?: Prisma.JsonNullValueInput | runtime.InputJsonValue
-  totalTasks?: Prisma.IntFieldUpdateOperationsInput | number
-  completedTasks?: Prisma.IntFieldUpdateOperationsInput | number
-  failedTasks?: Prisma.IntFieldUpdateOperationsInput | number
-  averageResponseMs?: Prisma.FloatFieldUpdateOperationsInput | number
   version?: Prisma.IntFieldUpdateOperationsInput | number
 }
 
@@ -622,10 +534,6 @@ export type ContextParticipantUncheckedUpdateManyInput = {
   maxConcurrentTasks?: Prisma.IntFieldUpdateOperationsInput | number
   timeoutMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   notifications?: Prisma.JsonNullValueInput | runtime.InputJsonValue
-  totalTasks?: Prisma.IntFieldUpdateOperationsInput | number
-  completedTasks?: Prisma.IntFieldUpdateOperationsInput | number
-  failedTasks?: Prisma.IntFieldUpdateOperationsInput | number
-  averageResponseMs?: Prisma.FloatFieldUpdateOperationsInput | number
   version?: Prisma.IntFieldUpdateOperationsInput | number
 }
 
@@ -661,20 +569,12 @@ export type ContextParticipantCountOrderByAggregateInput = {
   maxConcurrentTasks?: Prisma.SortOrder
   timeoutMs?: Prisma.SortOrder
   notifications?: Prisma.SortOrder
-  totalTasks?: Prisma.SortOrder
-  completedTasks?: Prisma.SortOrder
-  failedTasks?: Prisma.SortOrder
-  averageResponseMs?: Prisma.SortOrder
   version?: Prisma.SortOrder
 }
 
 export type ContextParticipantAvgOrderByAggregateInput = {
   maxConcurrentTasks?: Prisma.SortOrder
   timeoutMs?: Prisma.SortOrder
-  totalTasks?: Prisma.SortOrder
-  completedTasks?: Prisma.SortOrder
-  failedTasks?: Prisma.SortOrder
-  averageResponseMs?: Prisma.SortOrder
   version?: Prisma.SortOrder
 }
 
@@ -691,10 +591,6 @@ export type ContextParticipantMaxOrderByAggregateInput = {
   lastActivityAt?: Prisma.SortOrder
   maxConcurrentTasks?: Prisma.SortOrder
   timeoutMs?: Prisma.SortOrder
-  totalTasks?: Prisma.SortOrder
-  completedTasks?: Prisma.SortOrder
-  failedTasks?: Prisma.SortOrder
-  averageResponseMs?: Prisma.SortOrder
   version?: Prisma.SortOrder
 }
 
@@ -711,20 +607,12 @@ export type ContextParticipantMinOrderByAggregateInput = {
   lastActivityAt?: Prisma.SortOrder
   maxConcurrentTasks?: Prisma.SortOrder
   timeoutMs?: Prisma.SortOrder
-  totalTasks?: Prisma.SortOrder
-  completedTasks?: Prisma.SortOrder
-  failedTasks?: Prisma.SortOrder
-  averageResponseMs?: Prisma.SortOrder
   version?: Prisma.SortOrder
 }
 
 export type ContextParticipantSumOrderByAggregateInput = {
   maxConcurrentTasks?: Prisma.SortOrder
   timeoutMs?: Prisma.SortOrder
-  totalTasks?: Prisma.SortOrder
-  completedTasks?: Prisma.SortOrder
-  failedTasks?: Prisma.SortOrder
-  averageResponseMs?: Prisma.SortOrder
   version?: Prisma.SortOrder
 }
 
@@ -798,10 +686,6 @@ export type ContextParticipantCreateWithoutContextInput = {
   maxConcurrentTasks?: number
   timeoutMs?: bigint | number
   notifications?: Prisma.JsonNullValueInput | runtime.InputJsonValue
-  totalTasks?: number
-  completedTasks?: number
-  failedTasks?: number
-  averageResponseMs?: number
   version?: number
 }
 
@@ -820,10 +704,6 @@ export type ContextParticipantUncheckedCreateWithoutContextInput = {
   maxConcurrentTasks?: number
   timeoutMs?: bigint | number
   notifications?: Prisma.JsonNullValueInput | runtime.InputJsonValue
-  totalTasks?: number
-  completedTasks?: number
-  failedTasks?: number
-  averageResponseMs?: number
   version?: number
 }
 
@@ -873,10 +753,6 @@ export type ContextParticipantScalarWhereInput = {
   maxConcurrentTasks?: Prisma.IntFilter<"ContextParticipant"> | number
   timeoutMs?: Prisma.BigIntFilter<"ContextParticipant"> | bigint | number
   notifications?: Prisma.JsonFilter<"ContextParticipant">
-  totalTasks?: Prisma.IntFilter<"ContextParticipant"> | number
-  completedTasks?: Prisma.IntFilter<"ContextParticipant"> | number
-  failedTasks?: Prisma.IntFilter<"ContextParticipant"> | number
-  averageResponseMs?: Prisma.FloatFilter<"ContextParticipant"> | number
   version?: Prisma.IntFilter<"ContextParticipant"> | number
 }
 
@@ -895,10 +771,6 @@ export type ContextParticipantUpdateWithoutContextInput = {
   maxConcurrentTasks?: Prisma.IntFieldUpdateOperationsInput | number
   timeoutMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   notifications?: Prisma.JsonNullValueInput | runtime.InputJsonValue
-  totalTasks?: Prisma.IntFieldUpdateOperationsInput | number
-  completedTasks?: Prisma.IntFieldUpdateOperationsInput | number
-  failedTasks?: Prisma.IntFieldUpdateOperationsInput | number
-  averageResponseMs?: Prisma.FloatFieldUpdateOperationsInput | number
   version?: Prisma.IntFieldUpdateOperationsInput | number
 }
 
@@ -917,10 +789,6 @@ export type ContextParticipantUncheckedUpdateWithoutContextInput = {
   maxConcurrentTasks?: Prisma.IntFieldUpdateOperationsInput | number
   timeoutMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   notifications?: Prisma.JsonNullValueInput | runtime.InputJsonValue
-  totalTasks?: Prisma.IntFieldUpdateOperationsInput | number
-  completedTasks?: Prisma.IntFieldUpdateOperationsInput | number
-  failedTasks?: Prisma.IntFieldUpdateOperationsInput | number
-  averageResponseMs?: Prisma.FloatFieldUpdateOperationsInput | number
   version?: Prisma.IntFieldUpdateOperationsInput | number
 }
 
@@ -939,10 +807,6 @@ export type ContextParticipantCreateManyContextInput = {
   maxConcurrentTasks?: number
   timeoutMs?: bigint | number
   notifications?: Prisma.JsonNullValueInput | runtime.InputJsonValue
-  totalTasks?: number
-  completedTasks?: number
-  failedTasks?: number
-  averageResponseMs?: number
   version?: number
 }
 
@@ -961,10 +825,6 @@ export type ContextParticipantUncheckedUpdateManyWithoutContextInput = {
   maxConcurrentTasks?: Prisma.IntFieldUpdateOperationsInput | number
   timeoutMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   notifications?: Prisma.JsonNullValueInput | runtime.InputJsonValue
-  totalTasks?: Prisma.IntFieldUpdateOperationsInput | number
-  completedTasks?: Prisma.IntFieldUpdateOperationsInput | number
-  failedTasks?: Prisma.IntFieldUpdateOperationsInput | number
-  averageResponseMs?: Prisma.FloatFieldUpdateOperationsInput | number
   version?: Prisma.IntFieldUpdateOperationsInput | number
 }
 
@@ -987,10 +847,6 @@ export type ContextParticipantSelect<ExtArgs extends runtime.Types.Extensions.In
   maxConcurrentTasks?: boolean
   timeoutMs?: boolean
   notifications?: boolean
-  totalTasks?: boolean
-  completedTasks?: boolean
-  failedTasks?: boolean
-  averageResponseMs?: boolean
   version?: boolean
   context?: boolean | Prisma.ContextDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["contextParticipant"]>
@@ -1012,10 +868,6 @@ export type ContextParticipantSelectCreateManyAndReturn<ExtArgs extends runtime.
   maxConcurrentTasks?: boolean
   timeoutMs?: boolean
   notifications?: boolean
-  totalTasks?: boolean
-  completedTasks?: boolean
-  failedTasks?: boolean
-  averageResponseMs?: boolean
   version?: boolean
   context?: boolean | Prisma.ContextDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["contextParticipant"]>
@@ -1037,10 +889,6 @@ export type ContextParticipantSelectUpdateManyAndReturn<ExtArgs extends runtime.
   maxConcurrentTasks?: boolean
   timeoutMs?: boolean
   notifications?: boolean
-  totalTasks?: boolean
-  completedTasks?: boolean
-  failedTasks?: boolean
-  averageResponseMs?: boolean
   version?: boolean
   context?: boolean | Prisma.ContextDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["contextParticipant"]>
@@ -1062,14 +910,10 @@ export type ContextParticipantSelectScalar = {
   maxConcurrentTasks?: boolean
   timeoutMs?: boolean
   notifications?: boolean
-  totalTasks?: boolean
-  completedTasks?: boolean
-  failedTasks?: boolean
-  averageResponseMs?: boolean
   version?: boolean
 }
 
-export type ContextParticipantOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "contextId" | "agentId" | "type" | "displayName" | "status" | "roles" | "capabilities" | "permissions" | "joinedAt" | "leftAt" | "lastActivityAt" | "maxConcurrentTasks" | "timeoutMs" | "notifications" | "totalTasks" | "completedTasks" | "failedTasks" | "averageResponseMs" | "version", ExtArgs["result"]["contextParticipant"]>
+export type ContextParticipantOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "contextId" | "agentId" | "type" | "displayName" | "status" | "roles" | "capabilities" | "permissions" | "joinedAt" | "leftAt" | "lastActivityAt" | "maxConcurrentTasks" | "timeoutMs" | "notifications" | "version", ExtArgs["result"]["contextParticipant"]>
 export type ContextParticipantInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   context?: boolean | Prisma.ContextDefaultArgs<ExtArgs>
 }
@@ -1102,10 +946,6 @@ export type $ContextParticipantPayload<ExtArgs extends runtime.Types.Extensions.
     maxConcurrentTasks: number
     timeoutMs: bigint
     notifications: runtime.JsonValue
-    totalTasks: number
-    completedTasks: number
-    failedTasks: number
-    averageResponseMs: number
     version: number
   }, ExtArgs["result"]["contextParticipant"]>
   composites: {}
@@ -1547,10 +1387,6 @@ export interface ContextParticipantFieldRefs {
   readonly maxConcurrentTasks: Prisma.FieldRef<"ContextParticipant", 'Int'>
   readonly timeoutMs: Prisma.FieldRef<"ContextParticipant", 'BigInt'>
   readonly notifications: Prisma.FieldRef<"ContextParticipant", 'Json'>
-  readonly totalTasks: Prisma.FieldRef<"ContextParticipant", 'Int'>
-  readonly completedTasks: Prisma.FieldRef<"ContextParticipant", 'Int'>
-  readonly failedTasks: Prisma.FieldRef<"ContextParticipant", 'Int'>
-  readonly averageResponseMs: Prisma.FieldRef<"ContextParticipant", 'Float'>
   readonly version: Prisma.FieldRef<"ContextParticipant", 'Int'>
 }
     

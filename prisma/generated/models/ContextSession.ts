@@ -28,17 +28,11 @@ export type AggregateContextSession = {
 
 export type ContextSessionAvgAggregateOutputType = {
   maxDurationMs: number | null
-  messageCount: number | null
-  dataSizeBytes: number | null
-  averageLatencyMs: number | null
   version: number | null
 }
 
 export type ContextSessionSumAggregateOutputType = {
   maxDurationMs: bigint | null
-  messageCount: number | null
-  dataSizeBytes: number | null
-  averageLatencyMs: number | null
   version: number | null
 }
 
@@ -56,9 +50,6 @@ export type ContextSessionMinAggregateOutputType = {
   compression: boolean | null
   startedAt: Date | null
   endedAt: Date | null
-  messageCount: number | null
-  dataSizeBytes: number | null
-  averageLatencyMs: number | null
   version: number | null
 }
 
@@ -76,9 +67,6 @@ export type ContextSessionMaxAggregateOutputType = {
   compression: boolean | null
   startedAt: Date | null
   endedAt: Date | null
-  messageCount: number | null
-  dataSizeBytes: number | null
-  averageLatencyMs: number | null
   version: number | null
 }
 
@@ -98,9 +86,6 @@ export type ContextSessionCountAggregateOutputType = {
   compression: number
   startedAt: number
   endedAt: number
-  messageCount: number
-  dataSizeBytes: number
-  averageLatencyMs: number
   version: number
   _all: number
 }
@@ -108,17 +93,11 @@ export type ContextSessionCountAggregateOutputType = {
 
 export type ContextSessionAvgAggregateInputType = {
   maxDurationMs?: true
-  messageCount?: true
-  dataSizeBytes?: true
-  averageLatencyMs?: true
   version?: true
 }
 
 export type ContextSessionSumAggregateInputType = {
   maxDurationMs?: true
-  messageCount?: true
-  dataSizeBytes?: true
-  averageLatencyMs?: true
   version?: true
 }
 
@@ -136,9 +115,6 @@ export type ContextSessionMinAggregateInputType = {
   compression?: true
   startedAt?: true
   endedAt?: true
-  messageCount?: true
-  dataSizeBytes?: true
-  averageLatencyMs?: true
   version?: true
 }
 
@@ -156,9 +132,6 @@ export type ContextSessionMaxAggregateInputType = {
   compression?: true
   startedAt?: true
   endedAt?: true
-  messageCount?: true
-  dataSizeBytes?: true
-  averageLatencyMs?: true
   version?: true
 }
 
@@ -178,9 +151,6 @@ export type ContextSessionCountAggregateInputType = {
   compression?: true
   startedAt?: true
   endedAt?: true
-  messageCount?: true
-  dataSizeBytes?: true
-  averageLatencyMs?: true
   version?: true
   _all?: true
 }
@@ -287,9 +257,6 @@ export type ContextSessionGroupByOutputType = {
   compression: boolean
   startedAt: Date
   endedAt: Date | null
-  messageCount: number
-  dataSizeBytes: number
-  averageLatencyMs: number
   version: number
   _count: ContextSessionCountAggregateOutputType | null
   _avg: ContextSessionAvgAggregateOutputType | null
@@ -332,9 +299,6 @@ export type ContextSessionWhereInput = {
   compression?: Prisma.BoolFilter<"ContextSession"> | boolean
   startedAt?: Prisma.DateTimeFilter<"ContextSession"> | Date | string
   endedAt?: Prisma.DateTimeNullableFilter<"ContextSession"> | Date | string | null
-  messageCount?: Prisma.IntFilter<"ContextSession"> | number
-  dataSizeBytes?: Prisma.IntFilter<"ContextSession"> | number
-  averageLatencyMs?: Prisma.FloatFilter<"ContextSession"> | number
   version?: Prisma.IntFilter<"ContextSession"> | number
   context?: Prisma.XOR<Prisma.ContextScalarRelationFilter, Prisma.ContextWhereInput>
 }
@@ -355,9 +319,6 @@ export type ContextSessionOrderByWithRelationInput = {
   compression?: Prisma.SortOrder
   startedAt?: Prisma.SortOrder
   endedAt?: Prisma.SortOrderInput | Prisma.SortOrder
-  messageCount?: Prisma.SortOrder
-  dataSizeBytes?: Prisma.SortOrder
-  averageLatencyMs?: Prisma.SortOrder
   version?: Prisma.SortOrder
   context?: Prisma.ContextOrderByWithRelationInput
 }
@@ -382,9 +343,6 @@ export type ContextSessionWhereUniqueInput = Prisma.AtLeast<{
   compression?: Prisma.BoolFilter<"ContextSession"> | boolean
   startedAt?: Prisma.DateTimeFilter<"ContextSession"> | Date | string
   endedAt?: Prisma.DateTimeNullableFilter<"ContextSession"> | Date | string | null
-  messageCount?: Prisma.IntFilter<"ContextSession"> | number
-  dataSizeBytes?: Prisma.IntFilter<"ContextSession"> | number
-  averageLatencyMs?: Prisma.FloatFilter<"ContextSession"> | number
   version?: Prisma.IntFilter<"ContextSession"> | number
   context?: Prisma.XOR<Prisma.ContextScalarRelationFilter, Prisma.ContextWhereInput>
 }, "tenantId_id">
@@ -405,9 +363,6 @@ export type ContextSessionOrderByWithAggregationInput = {
   compression?: Prisma.SortOrder
   startedAt?: Prisma.SortOrder
   endedAt?: Prisma.SortOrderInput | Prisma.SortOrder
-  messageCount?: Prisma.SortOrder
-  dataSizeBytes?: Prisma.SortOrder
-  averageLatencyMs?: Prisma.SortOrder
   version?: Prisma.SortOrder
   _count?: Prisma.ContextSessionCountOrderByAggregateInput
   _avg?: Prisma.ContextSessionAvgOrderByAggregateInput
@@ -435,9 +390,6 @@ export type ContextSessionScalarWhereWithAggregatesInput = {
   compression?: Prisma.BoolWithAggregatesFilter<"ContextSession"> | boolean
   startedAt?: Prisma.DateTimeWithAggregatesFilter<"ContextSession"> | Date | string
   endedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"ContextSession"> | Date | string | null
-  messageCount?: Prisma.IntWithAggregatesFilter<"ContextSession"> | number
-  dataSizeBytes?: Prisma.IntWithAggregatesFilter<"ContextSession"> | number
-  averageLatencyMs?: Prisma.FloatWithAggregatesFilter<"ContextSession"> | number
   version?: Prisma.IntWithAggregatesFilter<"ContextSession"> | number
 }
 
@@ -455,9 +407,6 @@ export type ContextSessionCreateInput = {
   compression?: boolean
   startedAt?: Date | string
   endedAt?: Date | string | null
-  messageCount?: number
-  dataSizeBytes?: number
-  averageLatencyMs?: number
   version?: number
   context: Prisma.ContextCreateNestedOneWithoutSessionsInput
 }
@@ -478,9 +427,6 @@ export type ContextSessionUncheckedCreateInput = {
   compression?: boolean
   startedAt?: Date | string
   endedAt?: Date | string | null
-  messageCount?: number
-  dataSizeBytes?: number
-  averageLatencyMs?: number
   version?: number
 }
 
@@ -498,9 +444,6 @@ export type ContextSessionUpdateInput = {
   compression?: Prisma.BoolFieldUpdateOperationsInput | boolean
   startedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
-  messageCount?: Prisma.IntFieldUpdateOperationsInput | number
-  dataSizeBytes?: Prisma.IntFieldUpdateOperationsInput | number
-  averageLatencyMs?: Prisma.FloatFieldUpdateOperationsInput | number
   version?: Prisma.IntFieldUpdateOperationsInput | number
   context?: Prisma.ContextUpdateOneRequiredWithoutSessionsNestedInput
 }
@@ -521,9 +464,6 @@ export type ContextSessionUncheckedUpdateInput = {
   compression?: Prisma.BoolFieldUpdateOperationsInput | boolean
   startedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
-  messageCount?: Prisma.IntFieldUpdateOperationsInput | number
-  dataSizeBytes?: Prisma.IntFieldUpdateOperationsInput | number
-  averageLatencyMs?: Prisma.FloatFieldUpdateOperationsInput | number
   version?: Prisma.IntFieldUpdateOperationsInput | number
 }
 
@@ -543,9 +483,6 @@ export type ContextSessionCreateManyInput = {
   compression?: boolean
   startedAt?: Date | string
   endedAt?: Date | string | null
-  messageCount?: number
-  dataSizeBytes?: number
-  averageLatencyMs?: number
   version?: number
 }
 
@@ -563,9 +500,6 @@ export type ContextSessionUpdateManyMutationInput = {
   compression?: Prisma.BoolFieldUpdateOperationsInput | boolean
   startedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
-  messageCount?: Prisma.IntFieldUpdateOperationsInput | number
-  dataSizeBytes?: Prisma.IntFieldUpdateOperationsInput | number
-  averageLatencyMs?: Prisma.FloatFieldUpdateOperationsInput | number
   version?: Prisma.IntFieldUpdateOperationsInput | number
 }
 
@@ -585,9 +519,6 @@ export type ContextSessionUncheckedUpdateManyInput = {
   compression?: Prisma.BoolFieldUpdateOperationsInput | boolean
   startedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
-  messageCount?: Prisma.IntFieldUpdateOperationsInput | number
-  dataSizeBytes?: Prisma.IntFieldUpdateOperationsInput | number
-  averageLatencyMs?: Prisma.FloatFieldUpdateOperationsInput | number
   version?: Prisma.IntFieldUpdateOperationsInput | number
 }
 
@@ -622,17 +553,11 @@ export type ContextSessionCountOrderByAggregateInput = {
   compression?: Prisma.SortOrder
   startedAt?: Prisma.SortOrder
   endedAt?: Prisma.SortOrder
-  messageCount?: Prisma.SortOrder
-  dataSizeBytes?: Prisma.SortOrder
-  averageLatencyMs?: Prisma.SortOrder
   version?: Prisma.SortOrder
 }
 
 export type ContextSessionAvgOrderByAggregateInput = {
   maxDurationMs?: Prisma.SortOrder
-  messageCount?: Prisma.SortOrder
-  dataSizeBytes?: Prisma.SortOrder
-  averageLatencyMs?: Prisma.SortOrder
   version?: Prisma.SortOrder
 }
 
@@ -650,9 +575,6 @@ export type ContextSessionMaxOrderByAggregateInput = {
   compression?: Prisma.SortOrder
   startedAt?: Prisma.SortOrder
   endedAt?: Prisma.SortOrder
-  messageCount?: Prisma.SortOrder
-  dataSizeBytes?: Prisma.SortOrder
-  averageLatencyMs?: Prisma.SortOrder
   version?: Prisma.SortOrder
 }
 
@@ -670,17 +592,11 @@ export type ContextSessionMinOrderByAggregateInput = {
   compression?: Prisma.SortOrder
   startedAt?: Prisma.SortOrder
   endedAt?: Prisma.SortOrder
-  messageCount?: Prisma.SortOrder
-  dataSizeBytes?: Prisma.SortOrder
-  averageLatencyMs?: Prisma.SortOrder
   version?: Prisma.SortOrder
 }
 
 export type ContextSessionSumOrderByAggregateInput = {
   maxDurationMs?: Prisma.SortOrder
-  messageCount?: Prisma.SortOrder
-  dataSizeBytes?: Prisma.SortOrder
-  averageLatencyMs?: Prisma.SortOrder
   version?: Prisma.SortOrder
 }
 
@@ -744,9 +660,6 @@ export type ContextSessionCreateWithoutContextInput = {
   compression?: boolean
   startedAt?: Date | string
   endedAt?: Date | string | null
-  messageCount?: number
-  dataSizeBytes?: number
-  averageLatencyMs?: number
   version?: number
 }
 
@@ -764,9 +677,6 @@ export type ContextSessionUncheckedCreateWithoutContextInput = {
   compression?: boolean
   startedAt?: Date | string
   endedAt?: Date | string | null
-  messageCount?: number
-  dataSizeBytes?: number
-  averageLatencyMs?: number
   version?: number
 }
 
@@ -815,9 +725,6 @@ export type ContextSessionScalarWhereInput = {
   compression?: Prisma.BoolFilter<"ContextSession"> | boolean
   startedAt?: Prisma.DateTimeFilter<"ContextSession"> | Date | string
   endedAt?: Prisma.DateTimeNullableFilter<"ContextSession"> | Date | string | null
-  messageCount?: Prisma.IntFilter<"ContextSession"> | number
-  dataSizeBytes?: Prisma.IntFilter<"ContextSession"> | number
-  averageLatencyMs?: Prisma.FloatFilter<"ContextSession"> | number
   version?: Prisma.IntFilter<"ContextSession"> | number
 }
 
@@ -835,9 +742,6 @@ export type ContextSessionUpdateWithoutContextInput = {
   compression?: Prisma.BoolFieldUpdateOperationsInput | boolean
   startedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
-  messageCount?: Prisma.IntFieldUpdateOperationsInput | number
-  dataSizeBytes?: Prisma.IntFieldUpdateOperationsInput | number
-  averageLatencyMs?: Prisma.FloatFieldUpdateOperationsInput | number
   version?: Prisma.IntFieldUpdateOperationsInput | number
 }
 
@@ -855,9 +759,6 @@ export type ContextSessionUncheckedUpdateWithoutContextInput = {
   compression?: Prisma.BoolFieldUpdateOperationsInput | boolean
   startedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
-  messageCount?: Prisma.IntFieldUpdateOperationsInput | number
-  dataSizeBytes?: Prisma.IntFieldUpdateOperationsInput | number
-  averageLatencyMs?: Prisma.FloatFieldUpdateOperationsInput | number
   version?: Prisma.IntFieldUpdateOperationsInput | number
 }
 
@@ -875,9 +776,6 @@ export type ContextSessionCreateManyContextInput = {
   compression?: boolean
   startedAt?: Date | string
   endedAt?: Date | string | null
-  messageCount?: number
-  dataSizeBytes?: number
-  averageLatencyMs?: number
   version?: number
 }
 
@@ -895,9 +793,6 @@ export type ContextSessionUncheckedUpdateManyWithoutContextInput = {
   compression?: Prisma.BoolFieldUpdateOperationsInput | boolean
   startedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
-  messageCount?: Prisma.IntFieldUpdateOperationsInput | number
-  dataSizeBytes?: Prisma.IntFieldUpdateOperationsInput | number
-  averageLatencyMs?: Prisma.FloatFieldUpdateOperationsInput | number
   version?: Prisma.IntFieldUpdateOperationsInput | number
 }
 
@@ -919,9 +814,6 @@ export type ContextSessionSelect<ExtArgs extends runtime.Types.Extensions.Intern
   compression?: boolean
   startedAt?: boolean
   endedAt?: boolean
-  messageCount?: boolean
-  dataSizeBytes?: boolean
-  averageLatencyMs?: boolean
   version?: boolean
   context?: boolean | Prisma.ContextDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["contextSession"]>
@@ -942,9 +834,6 @@ export type ContextSessionSelectCreateManyAndReturn<ExtArgs extends runtime.Type
   compression?: boolean
   startedAt?: boolean
   endedAt?: boolean
-  messageCount?: boolean
-  dataSizeBytes?: boolean
-  averageLatencyMs?: boolean
   version?: boolean
   context?: boolean | Prisma.ContextDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["contextSession"]>
@@ -965,9 +854,6 @@ export type ContextSessionSelectUpdateManyAndReturn<ExtArgs extends runtime.Type
   compression?: boolean
   startedAt?: boolean
   endedAt?: boolean
-  messageCount?: boolean
-  dataSizeBytes?: boolean
-  averageLatencyMs?: boolean
   version?: boolean
   context?: boolean | Prisma.ContextDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["contextSession"]>
@@ -988,13 +874,10 @@ export type ContextSessionSelectScalar = {
   compression?: boolean
   startedAt?: boolean
   endedAt?: boolean
-  messageCount?: boolean
-  dataSizeBytes?: boolean
-  averageLatencyMs?: boolean
   version?: boolean
 }
 
-export type ContextSessionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "contextId" | "name" | "type" | "status" | "participantIds" | "activeParticipantIds" | "maxDurationMs" | "persistState" | "isolationLevel" | "autoSave" | "compression" | "startedAt" | "endedAt" | "messageCount" | "dataSizeBytes" | "averageLatencyMs" | "version", ExtArgs["result"]["contextSession"]>
+export type ContextSessionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "contextId" | "name" | "type" | "status" | "participantIds" | "activeParticipantIds" | "maxDurationMs" | "persistState" | "isolationLevel" | "autoSave" | "compression" | "startedAt" | "endedAt" | "version", ExtArgs["result"]["contextSession"]>
 export type ContextSessionInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   context?: boolean | Prisma.ContextDefaultArgs<ExtArgs>
 }
@@ -1026,9 +909,6 @@ export type $ContextSessionPayload<ExtArgs extends runtime.Types.Extensions.Inte
     compression: boolean
     startedAt: Date
     endedAt: Date | null
-    messageCount: number
-    dataSizeBytes: number
-    averageLatencyMs: number
     version: number
   }, ExtArgs["result"]["contextSession"]>
   composites: {}
@@ -1469,9 +1349,6 @@ export interface ContextSessionFieldRefs {
   readonly compression: Prisma.FieldRef<"ContextSession", 'Boolean'>
   readonly startedAt: Prisma.FieldRef<"ContextSession", 'DateTime'>
   readonly endedAt: Prisma.FieldRef<"ContextSession", 'DateTime'>
-  readonly messageCount: Prisma.FieldRef<"ContextSession", 'Int'>
-  readonly dataSizeBytes: Prisma.FieldRef<"ContextSession", 'Int'>
-  readonly averageLatencyMs: Prisma.FieldRef<"ContextSession", 'Float'>
   readonly version: Prisma.FieldRef<"ContextSession", 'Int'>
 }
     

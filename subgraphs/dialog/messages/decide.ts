@@ -14,6 +14,7 @@ import type { DialogParticipantRow, DialogRecord, DialogStateRecord, MessageRole
 import { requireActive } from '../states.ts';
 import { requireTurn, type TurnInput, turnAfter, turnOrderOf } from '../turns.ts';
 import { seesMessage, viewOf } from '../visibility.ts';
+import { requireToDecide } from './approval.ts';
 import { allAiProcessing, type MessageDraft, requireAllowed } from './draft.ts';
 
 /** What the batch has read for one draft. */
@@ -196,6 +197,12 @@ function requireSender(
       details: { permission: 'INITIATE_TOPICS' },
     });
   }
+  requireToDecide(sender, { type: draft.type, structuredData: draft.input.content.structuredData }, [
+    'input',
+    'content',
+    'structuredData',
+    'decision',
+  ]);
   if (draft.attachments.length > 0 && !may(sender, 'ATTACH_DOCUMENTS')) {
     throw new PlatformError('PERMISSION_DENIED', 'the caller takes part without the permission ATTACH_DOCUMENTS', {
       details: { permission: 'ATTACH_DOCUMENTS' },

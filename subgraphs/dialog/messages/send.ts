@@ -13,6 +13,7 @@ import { answeredBy } from '../observability.ts';
 import type { DialogStateRecord, MessageRow } from '../rows.ts';
 import { findDialogs, keyOf } from '../store/dialogs.ts';
 import { findMessages, insertMessagesClause, messageRecords } from '../store/messages.ts';
+import { auditDecision } from './approval.ts';
 import { acceptMessage, requireKnown } from './decide.ts';
 import { draftMessage, type MessageDraft, withContent } from './draft.ts';
 import { readSituations } from './situations.ts';
@@ -146,6 +147,7 @@ export function createMessageSender(runtime: ModuleRuntime, hooks: BeforeHooks):
                         resourceId: message.id,
                         detail: { dialogId: message.dialogId, sequence: message.sequence, type: message.type },
                       },
+                      ...auditDecision(message),
                     ],
                   }
                 : {}),

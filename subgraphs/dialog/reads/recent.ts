@@ -135,6 +135,27 @@ const threadsText = `${lateral(
     HAVING k.after_id IS NULL OR (max(m.sequence), m.thread_id) < (k.after_sequence, k.after_id) ORDER BY max(m.sequence) DESC, m.thread_id DESC LIMIT k.lim`,
 )}, page."lastSequence" DESC, page."threadId" DESC`;
 
+const threadCountText = lateral(
+  'count(DISTINCT m.thread_id)::int AS n FROM dialog.message m',
+  'AND m.thread_id IS NOT NULL',
+);
+
+/** How many threads the views show, in one statement. */
+export async function countThreads(
+  sql: Sql,
+  tenantId: string,
+  keys: readonly SummaryOfKey[],
+): Promise<readonly number[]> {
+  const wanted = keys.flatMap(({ dialog, view }, ord) =>
+    view === null ? [] : [{ ord, dialog_id: dialog.id, spans: toMultirange(view), me: view.participantId }],
+  );
+  const rows = (await sql.unsafe(threadCountText, [JSON.stringify(wanted), tenantId], {
+    prepare: true,
+  })) as unknown as { ord: number; n: number }[];
+  const byKey = new Map(rows.map(({ ord, n }) => [ord, n]));
+  return keys.map((_key, ord) => byKey.get(ord) ?? 0);
+}
+
 /** Threads of several dialogs in one statement, the liveliest first. */
 export async function readThreads(
   sql: Sql,

@@ -3,6 +3,7 @@ import type { RequestContext } from '../context.ts';
 import { toDocument } from '../document.ts';
 import { contentOf } from '../payload.ts';
 import { shownDeliveries, showsReading } from '../readReceipts.ts';
+import { readSessionSpan } from '../reads/sessionFigures.ts';
 import type { DialogParticipantStatus, DialogStatus, Resolvers } from '../resolvers.generated.ts';
 import type { DialogRow } from '../rows.ts';
 import { everything, seesMessage } from '../visibility.ts';
@@ -27,7 +28,12 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     dialogId: (row) => row.id,
     context: (row) => ({ id: row.contextId }),
     status: (row) => row.status.toUpperCase() as DialogStatus,
-    workflow: ({ workflow }) => ({ ...workflow, traceEnabled: workflow.traceEnabled ?? false }),
+    workflow: ({ workflow }) => ({
+      ...workflow,
+      plan: workflow.planId === undefined ? null : { id: workflow.planId },
+      confirm: workflow.confirmId === undefined ? null : { id: workflow.confirmId },
+      traceEnabled: workflow.traceEnabled ?? false,
+    }),
     conversationFlow: (row, _args, { scope }) => {
       if (row.configuration.turnMode !== 'FREE') scope.readTags.add(`Dialog:${row.id}:messages`);
       return {
@@ -84,15 +90,11 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     },
     async threads(row, { first, after }, { loaders }) {
       const access = await loaders.access(row.id);
+      const view = access?.view ?? null;
       const page = orThrow(
-        await loaders.threads.load({
-          dialog: row,
-          view: access?.view ?? null,
-          first: first ?? null,
-          after: after ?? null,
-        }),
+        await loaders.threads.load({ dialog: row, view, first: first ?? null, after: after ?? null }),
       );
-      return { edges: [...page.edges], nodes: [...page.nodes], pageInfo: page.pageInfo };
+      return { ...page, count: () => loaders.threadCount.load({ dialog: row, view }) };
     },
     messageCount: moving('messageCount'),
     lastSequence: moving('lastSequence'),
@@ -107,6 +109,15 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     },
   },
 
+  ContextSession: {
+    __resolveReference: (reference) => reference,
+    messageCount: async (session, _args, { loaders }) =>
+      (await loaders.sessionFigures.load(readSessionSpan(session))).messageCount,
+    dataSizeBytes: async (session, _args, { loaders }) =>
+      (await loaders.sessionFigures.load(readSessionSpan(session))).dataSizeBytes,
+    averageLatencyMs: async (session, _args, { loaders }) =>
+      (await loaders.sessionFigures.load(readSessionSpan(session))).averageLatencyMs,
+  },
   Context: {
     __resolveReference: ({ id }) => ({ id }),
     async dialogs({ id }, { status, first, after }, { loaders }) {
@@ -124,6 +135,11 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
   },
 
   DialogConnection: { totalCount: (connection) => connection.count() },
+  DialogThreadConnection: {
+    edges: ({ edges }) => [...edges],
+    nodes: ({ nodes }) => [...nodes],
+    totalCount: (connection) => connection.count(),
+  },
   DialogParticipantConnection: { totalCount: (connection) => connection.count() },
   MessageConnection: {
     totalCount: (connection) => connection.count(),

@@ -30,8 +30,12 @@ export interface StoredSnapshot {
 
 type State = Readonly<Record<string, unknown>>;
 
+interface Asked {
+  readonly context: (State & { readonly sharedState: State & { readonly document: State } }) | null;
+}
+
 const askState = `query TraceContextState($id: ID!) { context(contextId: $id) { status lifecycleStage version participantCount
-  sharedState { version checksum variables resources dependencies goals } } }`;
+  sharedState { version checksum document } } }`;
 const maxStateBytes = 65_536;
 const maxRead = 100;
 
@@ -42,8 +46,11 @@ const columns = `s.id, s.trace_id AS "traceId", s.context_id AS "contextId", s.c
 export function createSnapshots({ sql, graph }: { readonly sql: Sql; readonly graph: Graph }, change: ChangeTrace) {
   /** What the caller sees of the context. @throws {NOT_FOUND} {UNAVAILABLE} */
   async function ask({ principal }: RequestScope, contextId: string): Promise<State> {
-    const { data, errors } = await graph.execute<{ context: State | null }>(askState, { id: contextId }, principal);
-    if (data?.context) return data.context;
+    const { data, errors } = await graph.execute<Asked>(askState, { id: contextId }, principal);
+    if (data?.context) {
+      const { document, ...head } = data.context.sharedState;
+      return { ...data.context, sharedState: { ...head, ...document } };
+    }
     if (errors.length > 0)
       throw new PlatformError('UNAVAILABLE', 'the context could not be looked up', { path: ['traceId'] });
     throw new PlatformError('NOT_FOUND', 'no such context', { path: ['traceId'] });
