@@ -47,6 +47,7 @@ function toCollab(index: number, seed: CollabSeed): CollabRow {
     contextId: activeContext(index, seed),
     planId: null,
     dialogId: null,
+    networkId: null,
     confirmId: null,
     title: `Collaboration ${index}`,
     purpose: 'Several agents work on one task, take turns and decide together.',

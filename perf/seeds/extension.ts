@@ -159,6 +159,7 @@ export async function seedExtensions(sql: Sql, seed: ExtensionSeed, log: (text: 
             manifest,
             checksum,
             sizeBytes: Buffer.byteLength(bundle),
+            package: null,
             signature,
             keyId,
             trustLevel: 4,

@@ -69,6 +69,7 @@ function seededNetwork(seed: NetworkSeed, network: number) {
     lossRate: random.integer(10) / 100_000,
     reliability: 0.999,
     costPerGb: random.integer(10) / 100,
+    energyPerGb: 0,
     capacityKbps: 10_000_000,
     ...{ reservedRealTime: 0, reservedInteractive: 0, reservedBulk: 0, reservedManagement: 0 },
     measured: null,

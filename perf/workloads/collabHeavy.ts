@@ -26,7 +26,7 @@ const decide = `mutation Decide($input: MakeDecisionInput!) {
 }`;
 const advise = `mutation Advise($input: RequestRecommendationsInput!) {
   requestRecommendations(input: $input) {
-    recommendations { id type action gain confidence wording before { name value } after { name value } }
+    recommendations { id type action { moves { taskId from to } participantId capability turnId conflictId decisionId extendByMs } gain confidence wording before { name value } after { name value } }
     userErrors { code message }
   }
 }`;

@@ -117,6 +117,7 @@ function toRows(document: CollabDocument, { tenantId, subject }: Principal) {
     contextId: document.context_id,
     planId: null,
     dialogId: null,
+    networkId: null,
     confirmId: null,
     title: document.title,
     purpose: document.purpose,

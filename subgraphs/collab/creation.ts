@@ -102,6 +102,7 @@ export function createCreation(runtime: ModuleRuntime, { commands, contexts, ref
         contextId: input.contextId,
         planId: input.planId ?? null,
         dialogId: input.dialogId ?? null,
+        networkId: input.networkId ?? null,
         confirmId: input.confirmId ?? null,
         title: input.title,
         purpose: input.purpose,

@@ -69,7 +69,7 @@ export interface DecisionRow {
   readonly confirmId: string | null;
   readonly urgency: string | null;
   readonly reversibility: string | null;
-  readonly implementation: Json | null;
+  readonly implementation: Implementation | null;
   readonly note: string | null;
   readonly ballotCount: number;
   /** Of its voting, from 1. */
@@ -83,6 +83,22 @@ export interface DecisionRow {
   readonly version: number;
   readonly createdAt: string;
   readonly createdBy: string;
+}
+
+/** How what is decided is carried out, and by whom. */
+export interface Implementation {
+  readonly summary: string | null;
+  /** Participant that sees to it, and says that it is done. */
+  readonly ownerId: string | null;
+  readonly dueAt: string | null;
+  /** What is done where it has to be taken back. */
+  readonly rollback: string | null;
+  readonly steps: readonly {
+    readonly description: string;
+    readonly ownerId: string | null;
+    readonly taskId: string | null;
+    readonly dueAt: string | null;
+  }[];
 }
 
 export interface BallotRow {

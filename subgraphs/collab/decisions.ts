@@ -249,7 +249,7 @@ export function createDecisions(
       );
     },
 
-    /** decided -> implemented (proposer or coordinator) -> reviewed (overseer). @throws {INVALID_STATE_TRANSITION} {CONFIRM_PENDING} {PERMISSION_DENIED} */
+    /** decided -> implemented (its owner, else the proposer; or the coordinator) -> reviewed (overseer). @throws {INVALID_STATE_TRANSITION} {CONFIRM_PENDING} {PERMISSION_DENIED} */
     async advance(scope: RequestScope, raw: unknown): Promise<Answer> {
       const { idempotencyKey, expectedVersion, ...input } = parseInput(inputs.advance, raw);
       const collabId = await calls.ownerOf(scope, 'decision', input.decisionId);
@@ -266,7 +266,8 @@ export function createDecisions(
           const decision = requireDecision(draft, input.decisionId);
           requireDecisionVersion(decision, expectedVersion);
           if (input.status === 'implemented') {
-            if (find(draft, 'participant', decision.proposedBy)?.agentId !== scope.principal.subject)
+            const owner = decision.implementation?.ownerId ?? decision.proposedBy;
+            if (find(draft, 'participant', owner)?.agentId !== scope.principal.subject)
               requireCoordinator(draft, scope.principal);
             if (decision.status !== 'decided' || decision.outcome !== 'adopted')
               throw refused(decision, 'DECIDED and adopted');

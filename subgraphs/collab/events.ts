@@ -3,13 +3,14 @@ import type { Draft } from './draft.ts';
 import type { CollabRow } from './rows.ts';
 
 /** Tags of a collaboration and of the lists it stands in. */
-export function collabTags({ id, contextId, planId, dialogId }: CollabRow): readonly string[] {
+export function collabTags({ id, contextId, planId, dialogId, networkId }: CollabRow): readonly string[] {
   return [
     `Collaboration:${id}`,
     'collaborations',
     `Context:${contextId}:collaborations`,
     ...(planId === null ? [] : [`Plan:${planId}:collaborations`]),
     ...(dialogId === null ? [] : [`Dialog:${dialogId}:collaborations`]),
+    ...(networkId === null ? [] : [`Network:${networkId}:collaborations`]),
   ];
 }
 

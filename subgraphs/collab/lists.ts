@@ -34,6 +34,7 @@ function conditionsOf(principal: Principal, filter: inputs.FilterInput, paramete
     ['context_id', filter.contextId],
     ['plan_id', filter.planId],
     ['dialog_id', filter.dialogId],
+    ['network_id', filter.networkId],
   ] as const)
     if (value != null) where.push(`c.${column} = ${param(value)}::uuid`);
   if (filter.createdBy != null) where.push(`c.created_by = ${param(filter.createdBy)}`);
@@ -101,7 +102,7 @@ export async function listCollabs(
 
 /** Collaborations below a context, plan or dialog. */
 export function collabsBelow(
-  column: 'context_id' | 'plan_id' | 'dialog_id',
+  column: 'context_id' | 'plan_id' | 'dialog_id' | 'network_id',
   principal: Principal,
   status: readonly string[] | null,
 ): ChildList<CollabRow> {

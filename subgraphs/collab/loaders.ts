@@ -114,6 +114,9 @@ export function createCollabLoaders(
     ofDialog: createChildPageLoader(sql, (status: readonly string[] | null) =>
       collabsBelow('dialog_id', principal, status),
     ),
+    ofNetwork: createChildPageLoader(sql, (status: readonly string[] | null) =>
+      collabsBelow('network_id', principal, status),
+    ),
     ofRole: createChildPageLoader(sql, (status: readonly string[] | null) => collabsOfRole(principal, status)),
     /** Last event of a collaboration's stream. */
     lastSequence: createPageLoader<string, number>(async (ids) => {

@@ -30,4 +30,5 @@ export const collabLocators: Locators = {
   CollabResource: below('resource'),
   Plan: named('Plan', 'plan_id'),
   Dialog: named('Dialog', 'dialog_id'),
+  Network: named('Network', 'network_id'),
 };

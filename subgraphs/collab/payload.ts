@@ -16,6 +16,7 @@ export function collabPayload(row: CollabRow) {
     contextId: row.contextId,
     planId: row.planId,
     dialogId: row.dialogId,
+    networkId: row.networkId,
     confirmId: row.confirmId,
     title: row.title,
     purpose: row.purpose,
@@ -140,7 +141,7 @@ export const decisionPayload = (row: DecisionRow) => ({
   confirmId: row.confirmId,
   urgency: row.urgency,
   reversibility: row.reversibility,
-  implementation: row.implementation,
+  implementation: row.implementation && { ...row.implementation, steps: [...row.implementation.steps] },
   note: row.note,
   ballotCount: row.ballotCount,
   round: row.round,
@@ -265,13 +266,39 @@ export const resourcePayload = (row: ResourceRow) => ({
 const figures = (values: Readonly<Record<string, number>>) =>
   Object.entries(values).map(([name, value]) => ({ name, value }));
 
+interface Reassignment {
+  readonly taskId: string;
+  readonly from: string | null;
+  readonly to: string;
+}
+
+/** What advice says is to be done: of each kind what it needs. */
+function actionPayload({ type, action }: RecommendationRow) {
+  const textOf = (name: string) => (typeof action[name] === 'string' ? action[name] : null);
+  const moves =
+    type === 'reassign_task'
+      ? [action as unknown as Reassignment]
+      : ((action['assignments'] as readonly Reassignment[] | undefined) ?? []);
+  return {
+    moves: moves.map(({ taskId, from, to }) => ({ taskId, from, to })),
+    participantId: type === 'pass_turn' ? textOf('from') : textOf('participantId'),
+    capability: textOf('capability'),
+    turnId: textOf('turnId'),
+    conflictId: textOf('conflictId'),
+    strategy: type === 'split_capacity' ? ('FAIR_SHARE' as const) : null,
+    decisionId: textOf('decisionId'),
+    deadline: textOf('deadline'),
+    extendByMs: typeof action['byMs'] === 'number' ? action['byMs'] : null,
+  };
+}
+
 export const recommendationPayload = (row: RecommendationRow) => ({
   __typename: 'CollabRecommendation' as const,
   id: row.id,
   recommendationId: row.id,
   collabId: row.collabId,
   type: upper(row.type),
-  action: row.action,
+  action: actionPayload(row),
   wording: row.wording,
   before: figures(row.before),
   after: figures(row.after),

@@ -19,6 +19,7 @@ export function propose(draft: Draft, input: ProposalInput, principal: Principal
       details: { permission: 'make_decisions' },
     });
   const { collab } = draft;
+  requireOwners(draft, input.implementation?.ownerId, input.implementation?.steps ?? []);
   return {
     tenantId: collab.tenantId,
     id: newId(),
@@ -57,6 +58,24 @@ export function propose(draft: Draft, input: ProposalInput, principal: Principal
     createdAt: draft.at,
     createdBy: principal.subject,
   };
+}
+
+/** Whoever is to carry something out takes part. @throws {NOT_A_PARTICIPANT} */
+function requireOwners(
+  draft: Draft,
+  ownerId: string | null | undefined,
+  steps: readonly { readonly ownerId: string | null }[],
+): void {
+  const known = new Set(active(draft).map(({ participantId }) => participantId));
+  const named = [
+    { ownerId: ownerId ?? null, path: ['ownerId'] },
+    ...steps.map((step, at) => ({ ownerId: step.ownerId, path: ['steps', at, 'ownerId'] })),
+  ];
+  for (const one of named)
+    if (one.ownerId !== null && !known.has(one.ownerId))
+      throw new PlatformError('NOT_A_PARTICIPANT', `${one.ownerId} does not take part`, {
+        path: ['input', 'implementation', ...one.path],
+      });
 }
 
 /** Voters and weights as they are now; who comes later has no vote, who goes keeps it. @throws {QUORUM_UNREACHABLE} {INVARIANT_VIOLATED} */

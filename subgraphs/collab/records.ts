@@ -11,6 +11,7 @@ export const collabRecord = defineRecord<CollabRow>([
   ['context_id', 'contextId', 'uuid'],
   ['plan_id', 'planId', 'uuid'],
   ['dialog_id', 'dialogId', 'uuid'],
+  ['network_id', 'networkId', 'uuid'],
   ['confirm_id', 'confirmId', 'uuid'],
   ['title', 'title', 'text'],
   ['purpose', 'purpose', 'text'],

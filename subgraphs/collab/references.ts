@@ -11,6 +11,7 @@ const askRole = 'query CollabRole($id: ID!) { role(roleId: $id) { id name status
 const asks = {
   planId: 'query CollabPlan($id: ID!) { found: plan(planId: $id) { context { id } } }',
   dialogId: 'query CollabDialog($id: ID!) { found: dialog(id: $id) { context { id } } }',
+  networkId: 'query CollabNetwork($id: ID!) { found: network(networkId: $id) { context { id } } }',
   confirmId: 'query CollabConfirm($id: ID!) { found: confirm(id: $id) { context { id } } }',
 } as const;
 

@@ -92,6 +92,7 @@ export interface CollabRow {
   readonly contextId: string;
   readonly planId: string | null;
   readonly dialogId: string | null;
+  readonly networkId: string | null;
   readonly confirmId: string | null;
   readonly title: string;
   readonly purpose: string;
@@ -189,4 +190,5 @@ interface Stub {
 export type ContextRow = Stub;
 export type PlanRow = Stub;
 export type DialogRow = Stub;
+export type NetworkRow = Stub;
 export type RoleRow = Stub;

@@ -76,6 +76,33 @@ function list<Row>(event: AnyEvent, name: string, payload: (row: Row) => unknown
   return ((event.data[name] as readonly Row[] | undefined) ?? []).map(payload);
 }
 
+/** The frozen event in the graph's shape. */
+function mapShape(document: Readonly<Record<string, unknown>>) {
+  const payload = (document['payload'] ?? {}) as Readonly<Record<string, unknown>>;
+  const given = (name: string) => payload[name] ?? null;
+  return {
+    eventId: document['event_id'],
+    // MAPTurnCompleted is MAP_TURN_COMPLETED.
+    eventType: String(document['event_type'])
+      .replace(/(?<=[a-z]|^MAP)(?=[A-Z])/g, '_')
+      .toUpperCase(),
+    initiatorRole: document['initiator_role'] ?? null,
+    targetRoles: document['target_roles'] ?? [],
+    payload: {
+      ...{ mode: upperOf(payload['mode']), status: upperOf(payload['status']), participants: given('participants') },
+      assignments: ((payload['assignments'] ?? []) as readonly Readonly<Record<string, unknown>>[]).map((one) => ({
+        ...{ participantId: one['participantId'], roleId: one['roleId'] ?? null },
+      })),
+      ...{ roleId: given('role_id'), turnNumber: given('turn_number'), tokenId: given('token_id') },
+      ...{ result: given('result'), broadcastId: given('broadcast_id'), receiverId: given('receiver') },
+      ...{ received: given('received'), conflictId: given('conflict_id'), severity: upperOf(payload['severity']) },
+      conflictType: payload['conflict_id'] === undefined ? null : upperOf(payload['type']),
+    },
+  };
+}
+
+const upperOf = (value: unknown): string | null => (typeof value === 'string' ? value.toUpperCase() : null);
+
 const common = {
   module: 'collab',
   kind: 'stream',
@@ -159,7 +186,7 @@ export const collabSubscriptions: Readonly<Record<string, StreamSubscription>> =
     types: mapSources,
     payload: (event) => {
       const document = mapEventOf(event);
-      return { ...place(event), eventType: document?.['event_type'], event: document };
+      return { ...place(event), ...mapShape(document ?? {}), document };
     },
   },
 };

@@ -13,7 +13,7 @@ export const { findClosedContexts, isContextHidden, noteListAccess } = privacy;
 type Db = Sql | SqlTransaction;
 
 /** Tables whose rows lie in a context. */
-export type PlacedTable = 'execution' | 'allocation';
+export type PlacedTable = 'execution' | 'allocation' | 'decision';
 
 export const accessTag = (contextId: string) => `CoreContext:${contextId}`;
 

@@ -12,10 +12,12 @@ import { findManifests } from './codec.ts';
 import { executionsOfContext, executionsOfParent, executionsOfWorkflow, historyOf } from './execution/lists.ts';
 import { findExecutions, findStepsOf } from './execution/reads.ts';
 import type { ManifestRow } from './manifest/rows.ts';
+import { type DecisionRow, findDecisions } from './orchestration/decisions.ts';
 import type { CoreExecutionRow, CoreStepExecutionRow, CoreWorkflowRow, CoreWorkflowVersionRow } from './rows.ts';
 import type { CoreService } from './service.ts';
 import { findMedians } from './tuning/recorded.ts';
-import { findVersions, findWorkflows, workflowTag } from './workflow/workflows.ts';
+import type { WorkflowDefinition } from './workflow/definition.ts';
+import { findDefinitions, findVersions, findWorkflows, workflowTag } from './workflow/workflows.ts';
 
 export type CoreLoaders = ReturnType<typeof createCoreLoaders>;
 
@@ -58,6 +60,13 @@ export function createCoreLoaders({ sql, learn }: Pick<CoreService, 'sql' | 'lea
       tagOf: (id) => `CoreResourceAllocation:${id}`,
       scope,
     }),
+    decision: createRowLoader<string, DecisionRow>({
+      fetch: (ids) =>
+        keepVisible(sql, scope, { table: 'decision', ids, read: findDecisions(sql, tenantId, ids), learn }),
+      keyOf: (row) => row.id,
+      tagOf: (id) => `CoreOrchestrationDecision:${id}`,
+      scope,
+    }),
     agent: createRowLoader<string, AgentRow>({
       fetch: (ids) => findAgents(sql, tenantId, ids),
       keyOf: (row) => row.agentId,
@@ -69,6 +78,8 @@ export function createCoreLoaders({ sql, learn }: Pick<CoreService, 'sql' | 'lea
     queuePosition: createPageLoader<string, number | null>((ids) => findQueuePositions(sql, tenantId, ids)),
     /** Median of completed executions by `workflowId/version`, ms; null of fewer than five. */
     medianMs: createPageLoader<string, number | null>((keys) => findMedians(sql, tenantId, keys)),
+    /** Definition by `workflowId/version`. */
+    definition: createPageLoader<string, WorkflowDefinition | null>((keys) => findDefinitions(sql, tenantId, keys)),
     steps: createListLoader<string, CoreStepExecutionRow>({
       fetch: (ids) => findStepsOf(sql, tenantId, ids),
       keyOf: (row) => row.executionId,

@@ -62,6 +62,42 @@ export async function readExtensionMetrics(sql: Sql, extension: ExtensionRow, ho
   };
 }
 
+export interface CapabilityFigures {
+  readonly avgResponseTimeMs: number | null;
+  readonly successRatePercent: number | null;
+  readonly errorRatePercent: number | null;
+  readonly totalInvocations: number;
+  readonly last24h: number;
+}
+
+/** What calls of capabilities came to, in the order of the ids. */
+export async function readCapabilityFigures(
+  sql: Sql,
+  tenantId: string,
+  ids: readonly string[],
+): Promise<CapabilityFigures[]> {
+  const rows = (await sql.unsafe(
+    `SELECT u.capability_id AS id, sum(u.invocations)::float8 AS invocations, sum(u.failures)::float8 AS failures, sum(u.total_ms) AS "totalMs",
+       coalesce(sum(u.invocations) FILTER (WHERE u.hour >= date_trunc('hour', now(), 'UTC') - interval '23 hours'), 0)::float8 AS last24h
+     FROM extension.usage u JOIN extension.capability c ON c.tenant_id = u.tenant_id AND c.extension_id = u.extension_id AND c.id = u.capability_id
+     WHERE c.tenant_id = $1 AND c.id = ANY($2::uuid[]) GROUP BY u.capability_id`,
+    [tenantId, ids as string[]],
+    { prepare: true },
+  )) as unknown as { id: string; invocations: number; failures: number; totalMs: number; last24h: number }[];
+  const found = new Map(rows.map((row) => [row.id, row]));
+  return ids.map((id) => {
+    const { invocations = 0, failures = 0, totalMs = 0, last24h = 0 } = found.get(id) ?? {};
+    const of = (value: number) => (invocations === 0 ? null : value / invocations);
+    return {
+      avgResponseTimeMs: of(totalMs),
+      successRatePercent: of(100 * (invocations - failures)),
+      errorRatePercent: of(100 * failures),
+      totalInvocations: invocations,
+      last24h,
+    };
+  });
+}
+
 /** How an extension does: its state, what its calls came to in the last hour, and what is refused. */
 export async function readExtensionHealth(
   sql: Sql,

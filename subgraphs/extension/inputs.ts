@@ -1,6 +1,7 @@
 import semver from 'semver';
 import { z } from 'zod';
 import { id, idempotencyKey, json, jsonObject, text } from '#shared/validation.ts';
+import { maxPackageBytes, packageFormats } from './packages/readPackage.ts';
 
 export const maxBundleBytes = 1_048_576;
 
@@ -37,13 +38,29 @@ export const settings = z.object({
   shutdownTimeoutMs: z.number().int().min(0).max(60_000).nullish(),
 });
 
-const release = z.object({
-  manifest: z.unknown(),
-  bundle: text({ min: 1, maxBytes: maxBundleBytes }),
-  checksum: z.string().regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in lower-case hex'),
-  signature: text({ min: 1, max: 200 }).nullish(),
-  keyId: id.nullish(),
-});
+/** Base64 of RFC 4648, padded. */
+const packageContent = z
+  .string()
+  .min(1)
+  .max(Math.ceil(maxPackageBytes / 3) * 4, `expected at most ${maxPackageBytes} bytes`)
+  .regex(/^[A-Za-z0-9+/]*={0,2}$/, 'expected base64')
+  .refine((value) => value.length % 4 === 0, 'expected base64');
+
+const release = z
+  .object({
+    manifest: z.unknown().optional(),
+    bundle: text({ min: 1, maxBytes: maxBundleBytes }).nullish(),
+    package: z.object({ format: z.enum(packageFormats), content: packageContent }).nullish(),
+    checksum: z.string().regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in lower-case hex'),
+    // Of an RSA key of 4,096 bits 684 letters.
+    signature: text({ min: 1, max: 1_000 }).nullish(),
+    keyId: id.nullish(),
+  })
+  .refine((given) => (given.bundle == null) !== (given.package == null), 'expected a bundle or a package')
+  .refine((given) => (given.manifest == null) === (given.bundle == null), {
+    message: 'expected a manifest beside a bundle; a package has its own',
+    path: ['manifest'],
+  });
 
 export type ReleaseInput = z.output<typeof release>;
 

@@ -1,7 +1,8 @@
 import { createChildPageLoader } from '#shared/childPages.ts';
 import type { RequestScope } from '#shared/context.ts';
-import { createListLoader, createRowLoader } from '#shared/loaders.ts';
+import { createListLoader, createPageLoader, createRowLoader } from '#shared/loaders.ts';
 import { keepVisible } from './access.ts';
+import { type CapabilityFigures, readCapabilityFigures } from './figures.ts';
 import { type ExecutionFilterInput, type ExtensionFilterInput, executionsBelow, extensionsBelow } from './lists.ts';
 import type {
   ExtensionCapabilityRow,
@@ -63,6 +64,7 @@ export function createExtensionLoaders(
     capabilities: below<ExtensionCapabilityRow>(findCapabilitiesOf),
     hooks: below<ExtensionHookRow>(findHooksOf),
     sandboxes: below<ExtensionSandboxRow>(findSandboxesOf),
+    capabilityFigures: createPageLoader<string, CapabilityFigures>((ids) => readCapabilityFigures(sql, tenantId, ids)),
     contextExtensions: createChildPageLoader(sql, (filter: ExtensionFilterInput) =>
       extensionsBelow(scope.principal, filter),
     ),

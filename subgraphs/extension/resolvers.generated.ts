@@ -362,7 +362,7 @@ export type ExtensionExecutionFilter = {
 export type RegisterPublisherKeyInput = {
   publisherId: Scalars['String']['input'];
   name: Scalars['String']['input'];
-  /** Ed25519, as PEM (SubjectPublicKeyInfo). */
+  /** Ed25519, or RSA of 2,048 bits at least, as PEM (SubjectPublicKeyInfo). */
   publicKey: Scalars['String']['input'];
   trustLevel: ExtensionTrustLevel;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
@@ -387,17 +387,35 @@ export type RegisterExtensionInput = {
 };
 
 export type ExtensionReleaseInput = {
-  /** See README, Extensions: entry_point, main_class, capabilities and what else a manifest says. */
-  manifest: Scalars['JSON']['input'];
-  /** The code: one ES module that imports nothing, at most 1 MiB. */
-  bundle: Scalars['String']['input'];
-  /** SHA-256 of the bundle in hex; what was meant to arrive. */
+  /** See README, Extensions: entry_point, main_class, capabilities and what else a manifest says. Beside a bundle. */
+  manifest?: InputMaybe<Scalars['JSON']['input']>;
+  /** The code: one ES module that imports nothing, at most 1 MiB. Or a package. */
+  bundle?: InputMaybe<Scalars['String']['input']>;
+  package?: InputMaybe<ExtensionPackageInput>;
+  /** SHA-256 of the bundle, or of the package's bytes, in hex; what was meant to arrive. */
   checksum: Scalars['String']['input'];
-  /** Ed25519 signature of the 32 bytes of that digest, base64. */
+  /** Signature of the 32 bytes of that digest, base64: Ed25519, or RSA with SHA-256. */
   signature?: InputMaybe<Scalars['String']['input']>;
   /** The publisher's key; without it all keys of the tenant are tried. */
   keyId?: InputMaybe<Scalars['ID']['input']>;
 };
+
+/**
+ * A package is taken apart in memory: its `manifest.json` (of NPM also `mplp` of its `package.json`) and the one file that this names as
+ * its entry point. Nothing else of it is kept, resolved or run.
+ */
+export type ExtensionPackageInput = {
+  format: ExtensionPackageFormat;
+  /** Its bytes in base64, at most 700 KiB of them; 4 MiB and 200 files unpacked. */
+  content: Scalars['String']['input'];
+};
+
+export type ExtensionPackageFormat =
+  | 'ZIP'
+  /** Compressed by gzip or not. */
+  | 'TAR'
+  /** As `npm pack` writes it. */
+  | 'NPM';
 
 export type PublishVersionInput = {
   extensionId: Scalars['ID']['input'];
@@ -518,6 +536,8 @@ export type Extension = {
   settings: ExtensionSettings;
   /** Permissions its current release may use, as `module:action`. */
   grants: Array<Scalars['String']['output']>;
+  /** The same as they are kept, by resource. */
+  permissions: Array<ExtensionPermission>;
   /** What its current release asks for. */
   requestedPermissions: Array<Scalars['String']['output']>;
   currentRelease?: Maybe<ExtensionRelease>;
@@ -525,6 +545,8 @@ export type Extension = {
   releases: Array<ExtensionRelease>;
   capabilities: Array<ExtensionCapability>;
   hooks: Array<ExtensionHook>;
+  /** Modules that it works into, by what it offers and where it is heard. */
+  integrations: Array<ExtensionIntegration>;
   sandbox?: Maybe<ExtensionSandbox>;
   lifecycle: ExtensionLifecycle;
   deprecatedAt?: Maybe<Scalars['DateTime']['output']>;
@@ -599,9 +621,17 @@ export type ExtensionRelease = {
   contextId: Scalars['ID']['output'];
   version: Scalars['String']['output'];
   manifest: Scalars['JSON']['output'];
+  /** SHA-256 of the code, hex. */
   checksum: Scalars['String']['output'];
   sizeBytes: Scalars['Int']['output'];
+  /** The package that the code came in; null where it came by itself. */
+  package?: Maybe<ExtensionPackage>;
   isSigned: Scalars['Boolean']['output'];
+  /** Base64; over the digest of the package, else of the code. */
+  signature?: Maybe<Scalars['String']['output']>;
+  /** Key of a publisher that it was made with. */
+  keyId?: Maybe<Scalars['ID']['output']>;
+  validationStatus: ExtensionValidationStatus;
   trustLevel: ExtensionTrustLevel;
   validation: ExtensionValidation;
   /** 0 to 1: how much of what a good release has is there. */
@@ -609,6 +639,20 @@ export type ExtensionRelease = {
   createdAt: Scalars['DateTime']['output'];
   createdBy: Scalars['String']['output'];
 };
+
+export type ExtensionPackage = {
+  format: ExtensionPackageFormat;
+  /** SHA-256 of its bytes, hex. */
+  checksum: Scalars['String']['output'];
+  sizeBytes: Scalars['Int']['output'];
+};
+
+export type ExtensionValidationStatus =
+  /** Not all of it was looked at yet. */
+  | 'PENDING'
+  | 'PASSED'
+  /** It does not fit this platform. */
+  | 'FAILED';
 
 export type ExtensionValidation = {
   manifestValid: Scalars['Boolean']['output'];
@@ -630,6 +674,18 @@ export type ExtensionCapability = {
   type: Scalars['String']['output'];
   status: ExtensionCapabilityStatus;
   interfaces: Array<ExtensionInterface>;
+  /** What calls of its methods came to. */
+  metrics: ExtensionCapabilityMetrics;
+};
+
+export type ExtensionCapabilityMetrics = {
+  /** Null where nothing was called. */
+  avgResponseTimeMs?: Maybe<Scalars['Float']['output']>;
+  successRatePercent?: Maybe<Scalars['Float']['output']>;
+  errorRatePercent?: Maybe<Scalars['Float']['output']>;
+  totalInvocations: Scalars['Float']['output'];
+  /** Calls of the last 24 whole hours of the clock. */
+  last24h: Scalars['Float']['output'];
 };
 
 export type ExtensionInterface = {
@@ -680,6 +736,40 @@ export type ExtensionHook = {
   method: Scalars['String']['output'];
   priority: Scalars['Int']['output'];
 };
+
+export type ExtensionPermission = {
+  resource: Scalars['String']['output'];
+  actions: Array<Scalars['String']['output']>;
+  scope: ExtensionPermissionScope;
+};
+
+export type ExtensionPermissionScope =
+  | 'GLOBAL'
+  /** Of the context that it lies in. */
+  | 'CONTEXT'
+  /** Of its own store and stream. */
+  | 'LOCAL';
+
+export type ExtensionIntegration = {
+  targetModule: Scalars['String']['output'];
+  type: ExtensionIntegrationType;
+  /** Whether it is heard and answers now. */
+  isActive: Scalars['Boolean']['output'];
+  /** Names of capabilities, of CAPABILITY_PROVIDER. */
+  providedCapabilities: Array<Scalars['String']['output']>;
+  /** Points at which it is heard, of the others. */
+  points: Array<Scalars['String']['output']>;
+  /** Events after which it is heard. */
+  subscribedEvents: Array<Scalars['String']['output']>;
+};
+
+export type ExtensionIntegrationType =
+  /** Its capabilities can be called: by whoever may, and by steps of workflows. */
+  | 'CAPABILITY_PROVIDER'
+  /** It is heard after events. */
+  | 'EVENT_SUBSCRIBER'
+  /** It is asked before a module does something, and may change or veto it. */
+  | 'WORKFLOW_ENHANCER';
 
 export type ExtensionHookPoint = {
   point: Scalars['String']['output'];
@@ -1188,6 +1278,8 @@ export type ResolversTypes = {
   RegisterPublisherKeyInput: RegisterPublisherKeyInput;
   RegisterExtensionInput: RegisterExtensionInput;
   ExtensionReleaseInput: ExtensionReleaseInput;
+  ExtensionPackageInput: ExtensionPackageInput;
+  ExtensionPackageFormat: ExtensionPackageFormat;
   PublishVersionInput: PublishVersionInput;
   InstallExtensionInput: InstallExtensionInput;
   ExtensionSettingsInput: ExtensionSettingsInput;
@@ -1208,13 +1300,20 @@ export type ResolversTypes = {
   ExtensionFailure: ResolverTypeWrapper<ExtensionFailure>;
   ExtensionRelease: ResolverTypeWrapper<ExtensionReleaseRow>;
   Float: ResolverTypeWrapper<Scalars['Float']['output']>;
+  ExtensionPackage: ResolverTypeWrapper<ExtensionPackage>;
+  ExtensionValidationStatus: ExtensionValidationStatus;
   ExtensionValidation: ResolverTypeWrapper<ExtensionValidation>;
   ExtensionCapability: ResolverTypeWrapper<ExtensionCapabilityRow>;
+  ExtensionCapabilityMetrics: ResolverTypeWrapper<ExtensionCapabilityMetrics>;
   ExtensionInterface: ResolverTypeWrapper<ExtensionInterface>;
   ExtensionMethod: ResolverTypeWrapper<ExtensionMethod>;
   ExtensionSandbox: ResolverTypeWrapper<ExtensionSandboxRow>;
   ExtensionSandboxLimits: ResolverTypeWrapper<ExtensionSandboxLimits>;
   ExtensionHook: ResolverTypeWrapper<ExtensionHookRow>;
+  ExtensionPermission: ResolverTypeWrapper<ExtensionPermission>;
+  ExtensionPermissionScope: ExtensionPermissionScope;
+  ExtensionIntegration: ResolverTypeWrapper<ExtensionIntegration>;
+  ExtensionIntegrationType: ExtensionIntegrationType;
   ExtensionHookPoint: ResolverTypeWrapper<ExtensionHookPoint>;
   ExtensionExecution: ResolverTypeWrapper<ExtensionExecutionRow>;
   ExtensionLog: ResolverTypeWrapper<ExtensionLog>;
@@ -1271,6 +1370,7 @@ export type ResolversParentTypes = {
   RegisterPublisherKeyInput: RegisterPublisherKeyInput;
   RegisterExtensionInput: RegisterExtensionInput;
   ExtensionReleaseInput: ExtensionReleaseInput;
+  ExtensionPackageInput: ExtensionPackageInput;
   PublishVersionInput: PublishVersionInput;
   InstallExtensionInput: InstallExtensionInput;
   ExtensionSettingsInput: ExtensionSettingsInput;
@@ -1291,13 +1391,17 @@ export type ResolversParentTypes = {
   ExtensionFailure: ExtensionFailure;
   ExtensionRelease: ExtensionReleaseRow;
   Float: Scalars['Float']['output'];
+  ExtensionPackage: ExtensionPackage;
   ExtensionValidation: ExtensionValidation;
   ExtensionCapability: ExtensionCapabilityRow;
+  ExtensionCapabilityMetrics: ExtensionCapabilityMetrics;
   ExtensionInterface: ExtensionInterface;
   ExtensionMethod: ExtensionMethod;
   ExtensionSandbox: ExtensionSandboxRow;
   ExtensionSandboxLimits: ExtensionSandboxLimits;
   ExtensionHook: ExtensionHookRow;
+  ExtensionPermission: ExtensionPermission;
+  ExtensionIntegration: ExtensionIntegration;
   ExtensionHookPoint: ExtensionHookPoint;
   ExtensionExecution: ExtensionExecutionRow;
   ExtensionLog: ExtensionLog;
@@ -1525,12 +1629,14 @@ export type ExtensionResolvers<ContextType = RequestContext, ParentType extends 
   config?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   settings?: Resolver<ResolversTypes['ExtensionSettings'], ParentType, ContextType>;
   grants?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  permissions?: Resolver<Array<ResolversTypes['ExtensionPermission']>, ParentType, ContextType>;
   requestedPermissions?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   currentRelease?: Resolver<Maybe<ResolversTypes['ExtensionRelease']>, ParentType, ContextType>;
   previousRelease?: Resolver<Maybe<ResolversTypes['ExtensionRelease']>, ParentType, ContextType>;
   releases?: Resolver<Array<ResolversTypes['ExtensionRelease']>, ParentType, ContextType>;
   capabilities?: Resolver<Array<ResolversTypes['ExtensionCapability']>, ParentType, ContextType>;
   hooks?: Resolver<Array<ResolversTypes['ExtensionHook']>, ParentType, ContextType>;
+  integrations?: Resolver<Array<ResolversTypes['ExtensionIntegration']>, ParentType, ContextType>;
   sandbox?: Resolver<Maybe<ResolversTypes['ExtensionSandbox']>, ParentType, ContextType>;
   lifecycle?: Resolver<ResolversTypes['ExtensionLifecycle'], ParentType, ContextType>;
   deprecatedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
@@ -1598,12 +1704,22 @@ export type ExtensionReleaseResolvers<ContextType = RequestContext, ParentType e
   manifest?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
   checksum?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   sizeBytes?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  package?: Resolver<Maybe<ResolversTypes['ExtensionPackage']>, ParentType, ContextType>;
   isSigned?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  signature?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  keyId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  validationStatus?: Resolver<ResolversTypes['ExtensionValidationStatus'], ParentType, ContextType>;
   trustLevel?: Resolver<ResolversTypes['ExtensionTrustLevel'], ParentType, ContextType>;
   validation?: Resolver<ResolversTypes['ExtensionValidation'], ParentType, ContextType>;
   qualityScore?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+};
+
+export type ExtensionPackageResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ExtensionPackage'] = ResolversParentTypes['ExtensionPackage']> = {
+  format?: Resolver<ResolversTypes['ExtensionPackageFormat'], ParentType, ContextType>;
+  checksum?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  sizeBytes?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
 };
 
 export type ExtensionValidationResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ExtensionValidation'] = ResolversParentTypes['ExtensionValidation']> = {
@@ -1627,6 +1743,15 @@ export type ExtensionCapabilityResolvers<ContextType = RequestContext, ParentTyp
   type?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   status?: Resolver<ResolversTypes['ExtensionCapabilityStatus'], ParentType, ContextType>;
   interfaces?: Resolver<Array<ResolversTypes['ExtensionInterface']>, ParentType, ContextType>;
+  metrics?: Resolver<ResolversTypes['ExtensionCapabilityMetrics'], ParentType, ContextType>;
+};
+
+export type ExtensionCapabilityMetricsResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ExtensionCapabilityMetrics'] = ResolversParentTypes['ExtensionCapabilityMetrics']> = {
+  avgResponseTimeMs?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  successRatePercent?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  errorRatePercent?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  totalInvocations?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  last24h?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
 };
 
 export type ExtensionInterfaceResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ExtensionInterface'] = ResolversParentTypes['ExtensionInterface']> = {
@@ -1675,6 +1800,21 @@ export type ExtensionHookResolvers<ContextType = RequestContext, ParentType exte
   phase?: Resolver<ResolversTypes['ExtensionHookPhase'], ParentType, ContextType>;
   method?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   priority?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+};
+
+export type ExtensionPermissionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ExtensionPermission'] = ResolversParentTypes['ExtensionPermission']> = {
+  resource?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  actions?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  scope?: Resolver<ResolversTypes['ExtensionPermissionScope'], ParentType, ContextType>;
+};
+
+export type ExtensionIntegrationResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ExtensionIntegration'] = ResolversParentTypes['ExtensionIntegration']> = {
+  targetModule?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  type?: Resolver<ResolversTypes['ExtensionIntegrationType'], ParentType, ContextType>;
+  isActive?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  providedCapabilities?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  points?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  subscribedEvents?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
 };
 
 export type ExtensionHookPointResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ExtensionHookPoint'] = ResolversParentTypes['ExtensionHookPoint']> = {
@@ -1980,13 +2120,17 @@ export type Resolvers<ContextType = RequestContext> = {
   ExtensionQuarantine?: ExtensionQuarantineResolvers<ContextType>;
   ExtensionFailure?: ExtensionFailureResolvers<ContextType>;
   ExtensionRelease?: ExtensionReleaseResolvers<ContextType>;
+  ExtensionPackage?: ExtensionPackageResolvers<ContextType>;
   ExtensionValidation?: ExtensionValidationResolvers<ContextType>;
   ExtensionCapability?: ExtensionCapabilityResolvers<ContextType>;
+  ExtensionCapabilityMetrics?: ExtensionCapabilityMetricsResolvers<ContextType>;
   ExtensionInterface?: ExtensionInterfaceResolvers<ContextType>;
   ExtensionMethod?: ExtensionMethodResolvers<ContextType>;
   ExtensionSandbox?: ExtensionSandboxResolvers<ContextType>;
   ExtensionSandboxLimits?: ExtensionSandboxLimitsResolvers<ContextType>;
   ExtensionHook?: ExtensionHookResolvers<ContextType>;
+  ExtensionPermission?: ExtensionPermissionResolvers<ContextType>;
+  ExtensionIntegration?: ExtensionIntegrationResolvers<ContextType>;
   ExtensionHookPoint?: ExtensionHookPointResolvers<ContextType>;
   ExtensionExecution?: ExtensionExecutionResolvers<ContextType>;
   ExtensionLog?: ExtensionLogResolvers<ContextType>;

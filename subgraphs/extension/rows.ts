@@ -1,6 +1,7 @@
 import type { Connection } from '#shared/connection.ts';
 import type { Manifest } from './manifest/manifest.ts';
 import type { Permission } from './manifest/permissions.ts';
+import type { PackageFormat } from './packages/readPackage.ts';
 
 export type Json = Readonly<Record<string, unknown>>;
 export type ExtensionTypeValue = 'capability' | 'policy' | 'integration' | 'transformation' | 'validation' | 'other';
@@ -96,6 +97,13 @@ export interface ValidationValue {
   readonly packageIntegrityVerified: boolean;
 }
 
+export interface PackageValue {
+  readonly format: PackageFormat;
+  /** SHA-256 of its bytes, hex: what the signature is over. */
+  readonly checksum: string;
+  readonly sizeBytes: number;
+}
+
 export interface ExtensionReleaseRow {
   readonly tenantId: string;
   readonly id: string;
@@ -103,8 +111,11 @@ export interface ExtensionReleaseRow {
   readonly contextId: string;
   readonly version: string;
   readonly manifest: Manifest;
+  /** SHA-256 of the bundle, hex. */
   readonly checksum: string;
   readonly sizeBytes: number;
+  /** The package that the bundle came in; null where it came by itself. */
+  readonly package: PackageValue | null;
   readonly signature: string | null;
   readonly keyId: string | null;
   readonly trustLevel: number;

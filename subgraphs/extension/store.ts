@@ -62,6 +62,7 @@ export const releaseRecord = defineRecord<ExtensionReleaseRow>([
   ['manifest', 'manifest', 'jsonb'],
   ['checksum', 'checksum', 'text'],
   ['size_bytes', 'sizeBytes', 'int'],
+  ['package', 'package', 'jsonb'],
   ['signature', 'signature', 'text'],
   ['key_id', 'keyId', 'uuid'],
   ['trust_level', 'trustLevel', 'int'],

@@ -74,6 +74,7 @@ export async function applyRoutes(
         linkIds: linkIdsOf(topology, arcs),
         nodeIds: nodeIdsOf(topology, arcs),
         ...(connection.backupReserved ? {} : { backupLinkIds: [], backupNodeIds: [] }),
+        furtherBackups: [],
         predicted: metricsOf(topology, arcs),
         version: connection.version + 1,
         updatedAt: now,

@@ -75,7 +75,7 @@ function toRows(document: NetworkDocument, principal: Principal): { network: Net
       status: node.status as NodeStatusValue,
       roleId: node.role_id ?? null,
       ...{ function: null, agentId: null, capabilities: [], address: null, location: null, resources: null },
-      ...{ failover: null, required: false, openConnections: 0, protocol: null },
+      ...{ failover: null, required: false, openConnections: 0, probe: null, protocol: null },
     }),
   );
   requireUniqueNodes(nodes, ['nodes']);

@@ -50,6 +50,7 @@ export const nodeRecord = defineRecord<NetworkNodeRow>([
   ['failover', 'failover', 'jsonb'],
   ['required', 'required', 'bool'],
   ['open_connections', 'openConnections', 'int'],
+  ['probe', 'probe', 'jsonb'],
   ['protocol', 'protocol', 'jsonb'],
 ]);
 
@@ -69,6 +70,7 @@ export const linkRecord = defineRecord<NetworkLinkRow>([
   ['loss_rate', 'lossRate', 'float8'],
   ['reliability', 'reliability', 'float8'],
   ['cost_per_gb', 'costPerGb', 'float8'],
+  ['energy_per_gb', 'energyPerGb', 'float8'],
   ['capacity_kbps', 'capacityKbps', 'bigint'],
   ['reserved_real_time', 'reservedRealTime', 'bigint'],
   ['reserved_interactive', 'reservedInteractive', 'bigint'],
@@ -96,6 +98,7 @@ export const connectionRecord = defineRecord<NetworkConnectionRow>([
   ['backup_link_ids', 'backupLinkIds', 'uuid[]'],
   ['backup_node_ids', 'backupNodeIds', 'uuid[]'],
   ['backup_reserved', 'backupReserved', 'bool'],
+  ['further_backups', 'furtherBackups', 'jsonb'],
   ['predicted', 'predicted', 'jsonb'],
   ['opened_by', 'openedBy', 'text'],
   ['version', 'version', 'int'],

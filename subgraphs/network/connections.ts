@@ -8,11 +8,21 @@ import { requireVisible, unknownNetwork } from './access.ts';
 import { type Admission, findWay, type Way } from './admission.ts';
 import type { Commands } from './commands.ts';
 import { connectionEvent } from './events.ts';
+import { furtherWays } from './furtherWays.ts';
 import { countAtEnds, heldLinks, Outrun, release, reserve } from './holdings.ts';
 import * as inputs from './inputs.ts';
 import { notActive, requireOperator } from './nodes.ts';
+import type { Probes } from './probes.ts';
+import { furtherCount, isSecondTold } from './repair.ts';
 import { createReservations, toKbps, toMbps } from './reservations.ts';
-import type { InfeasibilityValue, NetworkConnectionRow, NetworkRow, RequirementsValue, TrafficClass } from './rows.ts';
+import type {
+  InfeasibilityValue,
+  NetworkConfigValue,
+  NetworkConnectionRow,
+  NetworkRow,
+  RequirementsValue,
+  TrafficClass,
+} from './rows.ts';
 import { openStatuses } from './states.ts';
 import { connectionColumns, findNetworks, insertConnections, read, saveConnections } from './store.ts';
 import type { NetworkSnapshot, Topologies } from './topologies.ts';
@@ -25,10 +35,16 @@ const reservedMaxAgeMs = 1_000;
 const reasonText = text({ max: 2_000 }).nullish();
 const noRequirements: RequirementsValue = { bandwidthMbps: 0, failoverSupport: false };
 
+export interface ConnectionsDeps {
+  readonly commands: Commands;
+  readonly topologies: Topologies;
+  readonly probes: Probes;
+}
+
 export type Connections = ReturnType<typeof createConnections>;
 
 /** Connections from admission to their end. Ways are sought on what was read, without a lock, and reserved only if all of it still holds. */
-export function createConnections({ sql }: ModuleRuntime, commands: Commands, topologies: Topologies) {
+export function createConnections({ sql }: ModuleRuntime, { commands, topologies, probes }: ConnectionsDeps) {
   /** @throws {NOT_FOUND} {NETWORK_NOT_ACTIVE} {NODE_UNREACHABLE} {VALIDATION_FAILED} */
   async function snapshotFor(
     scope: RequestScope,
@@ -59,12 +75,12 @@ export function createConnections({ sql }: ModuleRuntime, commands: Commands, to
         path: ['input', 'destination', 'nodeId'],
       });
     const asked = input.requirements ?? noRequirements;
-    // Kept with the connection: it is routed anew as it was at first, whatever the network prefers by then.
-    const requirements = { ...asked, routing: asked.routing ?? config.routing ?? 'SHORTEST_PATH' } as const;
+    const requirements = ownRouting(asked, config);
     const trafficClass = input.trafficClass.toLowerCase() as TrafficClass;
     const bandwidthKbps = toKbps(requirements.bandwidthMbps);
     const reservations = createReservations(topology.capacityKbps, snapshot.reserved, config);
-    const admission = findWay(topology, reservations, { source, target, requirements, bandwidthKbps, trafficClass });
+    const request = { source, target, requirements, bandwidthKbps, trafficClass };
+    const admission = findWay(topology, reservations, request);
     // Nobody is refused for what was reserved a moment ago.
     if (admission.kind !== 'way' && isFirst) throw new Outrun();
     if (admission.kind !== 'way') throw refusal(topology, admission, requirements.bandwidthMbps);
@@ -80,7 +96,10 @@ export function createConnections({ sql }: ModuleRuntime, commands: Commands, to
       ...{ status: 'established', statusReason: null, sourceId, targetId },
       endpoints: { source: sourceEnd, destination: targetEnd },
       ...{ requirements, trafficClass, priority: input.priority, bandwidthKbps },
-      ...waysOf(topology, way, requirements.failoverSupport),
+      ...waysOf(topology, way, requirements),
+      furtherBackups: furtherWays(topology, reservations, request, {
+        ...{ beside: [way.arcs, ...(way.backup ? [way.backup] : [])], count: furtherCount(requirements) },
+      }),
       predicted: way.metrics,
       openedBy: scope.principal.subject,
       ...{ version: 1, createdAt: now, updatedAt: now, closedAt: null },
@@ -105,13 +124,19 @@ export function createConnections({ sql }: ModuleRuntime, commands: Commands, to
 
   return {
     /**
-     * @throws {NO_PATH} {QOS_UNSATISFIABLE} {INSUFFICIENT_BANDWIDTH} {NODE_UNREACHABLE} {MAX_CONNECTIONS} {NETWORK_NOT_ACTIVE} {NOT_FOUND}
+     * @throws {PROBE_REFUSED} {NO_PATH} {QOS_UNSATISFIABLE} {INSUFFICIENT_BANDWIDTH} {NODE_UNREACHABLE} {MAX_CONNECTIONS} {NETWORK_NOT_ACTIVE} {NOT_FOUND}
      */
     async establish(scope: RequestScope, raw: unknown): Promise<string> {
       const input = parseInput(inputs.establish, raw, ['input']);
       // A repeat is not refused for what its first call has taken.
       const known = await commands.known<{ readonly connectionId: string }>(scope, callOf(input));
       if (known) return known.connectionId;
+      if (input.probe)
+        await probes.requireReached(scope, input.networkId, input.destination.nodeId, [
+          'input',
+          'destination',
+          'nodeId',
+        ]);
       for (let tries = 1; ; tries += 1) {
         try {
           return await attempt(scope, input, tries === 1);
@@ -182,13 +207,28 @@ const callOf = (input: inputs.EstablishInput) => ({
   idempotencyKey: input.idempotencyKey,
 });
 
-function waysOf(topology: Topology, { arcs, backup }: Way, isReserved: boolean) {
+/**
+ * What is asked for, with what the network does otherwise; kept with the connection, that it is routed anew as it was at first.
+ * @throws {VALIDATION_FAILED} for CUSTOM where neither says what figures count for.
+ */
+export function ownRouting(asked: RequirementsValue, config: NetworkConfigValue): RequirementsValue {
+  const routing = asked.routing ?? config.routing ?? 'SHORTEST_PATH';
+  const routingWeights = routing === 'CUSTOM' ? (asked.routingWeights ?? config.routingWeights ?? null) : null;
+  if (routing === 'CUSTOM' && routingWeights === null)
+    throw new PlatformError('VALIDATION_FAILED', 'expected routingWeights for ways chosen by CUSTOM', {
+      path: ['input', 'requirements', 'routingWeights'],
+    });
+  return { ...asked, routing, routingWeights, backupPaths: asked.backupPaths ?? config.backupPaths ?? 1 };
+}
+
+function waysOf(topology: Topology, { arcs, backup }: Way, requirements: RequirementsValue) {
+  const second = isSecondTold(requirements) ? backup : null;
   return {
     linkIds: linkIdsOf(topology, arcs),
     nodeIds: nodeIdsOf(topology, arcs),
-    backupLinkIds: linkIdsOf(topology, backup ?? []),
-    backupNodeIds: nodeIdsOf(topology, backup ?? []),
-    backupReserved: isReserved && backup !== null,
+    backupLinkIds: linkIdsOf(topology, second ?? []),
+    backupNodeIds: nodeIdsOf(topology, second ?? []),
+    backupReserved: requirements.failoverSupport && second !== null,
   };
 }
 

@@ -18,12 +18,13 @@ export const defaultConfig: NetworkConfigValue = {
   maxConnections: 50_000,
   phiThreshold: 8,
   hotSpotUtilization: 0.8,
-  routing: 'SHORTEST_PATH',
+  ...{ routing: 'SHORTEST_PATH', routingWeights: null, backupPaths: 1 },
+  ...{ balancing: 'nearest', discovery: 'DYNAMIC', discoveryRefreshMs: 20_000 },
 };
 
-/** What is given over what holds otherwise. */
+/** What is given over what holds otherwise. @throws {VALIDATION_FAILED} for CUSTOM without weights. */
 export function mergeConfig(base: NetworkConfigValue, given: ConfigInput | null | undefined): NetworkConfigValue {
-  return {
+  const merged = {
     reserveShare: given?.reserveShare ?? base.reserveShare,
     burst: given?.burst ?? base.burst,
     classShares: given?.classShares ?? base.classShares,
@@ -31,7 +32,17 @@ export function mergeConfig(base: NetworkConfigValue, given: ConfigInput | null 
     phiThreshold: given?.phiThreshold ?? base.phiThreshold,
     hotSpotUtilization: given?.hotSpotUtilization ?? base.hotSpotUtilization,
     routing: given?.routing ?? base.routing ?? 'SHORTEST_PATH',
+    routingWeights: given?.routingWeights ?? base.routingWeights ?? null,
+    balancing: given?.balancing ?? base.balancing ?? 'nearest',
+    discovery: given?.discovery ?? base.discovery ?? 'DYNAMIC',
+    discoveryRefreshMs: given?.discoveryRefreshMs ?? base.discoveryRefreshMs ?? 20_000,
+    backupPaths: given?.backupPaths ?? base.backupPaths ?? 1,
   };
+  if (merged.routing === 'CUSTOM' && merged.routingWeights === null)
+    throw new PlatformError('VALIDATION_FAILED', 'expected routingWeights for ways chosen by CUSTOM', {
+      path: ['config', 'routingWeights'],
+    });
+  return merged;
 }
 
 export function toNode(input: NodeInput, of: Of, place: number): NetworkNodeRow {
@@ -52,6 +63,7 @@ export function toNode(input: NodeInput, of: Of, place: number): NetworkNodeRow 
     failover: input.failover ?? null,
     required: input.required,
     openConnections: 0,
+    probe: null,
     protocol: null,
   };
 }
@@ -87,6 +99,7 @@ function figuresOf(given: LinkDefaults, { source, target, defaults }: LinkShape)
     lossRate: given.lossRate ?? defaults?.lossRate ?? 0,
     reliability: given.reliability ?? defaults?.reliability ?? 1,
     costPerGb: given.costPerGb ?? defaults?.costPerGb ?? 0,
+    energyPerGb: given.energyPerGb ?? defaults?.energyPerGb ?? 0,
     capacityKbps: capacityToKbps(given.capacityMbps ?? defaults?.capacityMbps ?? defaultCapacityMbps),
   };
 }

@@ -145,7 +145,7 @@ export function createHealth({ sql }: ModuleRuntime, heartbeats: Heartbeats) {
          SELECT count(*)::int AS networks, count(*) FILTER (WHERE status = 'active')::int AS active,
            coalesce(sum((stats->>'nodeCount')::int), 0)::int AS nodes, coalesce(sum((stats->>'linkCount')::int), 0)::int AS links,
            (SELECT count(*)::int FROM network.connection c JOIN seen s ON s.tenant_id = c.tenant_id AND s.id = c.network_id WHERE c.closed_at IS NULL) AS "openConnections",
-           (SELECT count(*)::int FROM network.service v JOIN seen s ON s.tenant_id = v.tenant_id AND s.id = v.network_id WHERE v.expires_at > now()) AS services
+           (SELECT count(*)::int FROM network.service v JOIN seen s ON s.tenant_id = v.tenant_id AND s.id = v.network_id WHERE v.expires_at IS NULL OR v.expires_at > now()) AS services
          FROM seen`,
         [scope.principal.tenantId, contextId, viewer],
       );

@@ -62,8 +62,8 @@ export function createHeartbeats({ sql, config, logger }: ModuleRuntime, edits: 
       const rows = await read<Written>(
         sql,
         `WITH beats AS (
-           SELECT DISTINCT ON (tenant_id, network_id, node_id) * FROM json_to_recordset($1::text::json)
-             AS b(ord int, tenant_id text, network_id uuid, node_id uuid, load float8) ORDER BY tenant_id, network_id, node_id, ord DESC
+           SELECT tenant_id, network_id, node_id, max(ord) AS ord, (array_agg(load ORDER BY ord DESC) FILTER (WHERE load IS NOT NULL))[1] AS load
+           FROM json_to_recordset($1::text::json) AS b(ord int, tenant_id text, network_id uuid, node_id uuid, load float8) GROUP BY 1, 2, 3
          ), known AS (
            SELECT b.*, d.status FROM beats b JOIN network.node d ON d.tenant_id = b.tenant_id AND d.network_id = b.network_id AND d.id = b.node_id
          ), written AS (

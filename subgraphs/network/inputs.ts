@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { id, idempotencyKey, json, text } from '#shared/validation.ts';
 import { balancings } from './balancing.ts';
-import { routingAlgorithms } from './rows.ts';
+import { discoveries, failoverModes, routingAlgorithms } from './rows.ts';
 
 const name = text({ min: 1, max: 255 });
 const word = z.string();
@@ -36,6 +36,7 @@ const resources = z.object({
 });
 const failover = z
   .object({
+    mode: z.enum(failoverModes).nullish(),
     heartbeatIntervalMs: z.number().int().min(50).max(3_600_000),
     timeoutMs: z.number().int().min(100).max(86_400_000),
     backupNodes: z.array(id).max(10).nullish(),
@@ -72,6 +73,7 @@ const linkFigures = {
   lossRate: share.nullish(),
   reliability: share.nullish(),
   costPerGb: cost.nullish(),
+  energyPerGb: cost.nullish(),
 };
 export const link = z.object({
   ...linkFigures,
@@ -92,8 +94,19 @@ export const linkDefaults = z.object({
   lossRate: share.nullish(),
   reliability: share.nullish(),
   costPerGb: cost.nullish(),
+  energyPerGb: cost.nullish(),
 });
 export type LinkDefaults = z.output<typeof linkDefaults>;
+
+const figureWeight = z.number().min(0).max(1_000_000);
+const routingWeights = z
+  .object({
+    ...{ latency: figureWeight, jitter: figureWeight, loss: figureWeight, failure: figureWeight },
+    ...{ cost: figureWeight, energy: figureWeight, zoneChange: figureWeight, preference: figureWeight },
+  })
+  .refine((weights) => Object.values(weights).some((weight) => weight > 0), 'expected a figure of some weight');
+const balancing = word.transform((value) => value.toLowerCase()).pipe(z.enum(balancings));
+const backupPaths = z.number().int().min(0).max(3);
 
 export const config = z.object({
   reserveShare: z.number().min(0).max(0.9).nullish(),
@@ -109,8 +122,22 @@ export const config = z.object({
   phiThreshold: z.number().min(1).max(100).nullish(),
   hotSpotUtilization: z.number().gt(0).max(1).nullish(),
   routing: z.enum(routingAlgorithms).nullish(),
+  routingWeights: routingWeights.nullish(),
+  balancing: balancing.nullish(),
+  discovery: z.enum(discoveries).nullish(),
+  discoveryRefreshMs: z.number().int().min(1_000).max(28_800_000).nullish(),
+  backupPaths: backupPaths.nullish(),
 });
 export type ConfigInput = z.output<typeof config>;
+
+/** Of the frozen form: its keys are camelCase. */
+const governance = z
+  .object({
+    lifecyclePhase: text({ min: 1, max: 255 }).nullish(),
+    truthDomain: text({ min: 1, max: 255 }).nullish(),
+    locked: z.boolean().nullish(),
+  })
+  .transform((given) => Object.fromEntries(Object.entries(given).filter(([, value]) => value != null)));
 
 export const create = z.object({
   contextId: id,
@@ -123,6 +150,7 @@ export const create = z.object({
   redundancyK: z.number().int().min(1).max(10).nullish(),
   fanOut: z.number().int().min(2).max(20),
   config: config.nullish(),
+  governance: governance.nullish(),
   provision: z.boolean(),
   idempotencyKey: idempotencyKey.nullish(),
 });
@@ -145,6 +173,7 @@ export const patch = z.object({
   name: name.nullish(),
   description: text({ max: 10_000 }).nullish(),
   config: config.nullish(),
+  governance: governance.nullish(),
 });
 
 export const requirements = z.object({
@@ -155,6 +184,8 @@ export const requirements = z.object({
   reliability: z.number().gt(0).max(1).nullish(),
   failoverSupport: z.boolean(),
   routing: z.enum(routingAlgorithms).nullish(),
+  routingWeights: routingWeights.nullish(),
+  backupPaths: backupPaths.nullish(),
 });
 
 const endpoint = z.object({
@@ -172,6 +203,7 @@ export const establish = z.object({
   requirements: requirements.nullish(),
   trafficClass: word,
   priority: z.number().int().min(0).max(10),
+  probe: z.boolean(),
   idempotencyKey: idempotencyKey.nullish(),
 });
 export type EstablishInput = z.output<typeof establish>;
@@ -243,7 +275,16 @@ export const registerService = z.object({
   endpoints: z.array(address).min(1).max(20),
   capabilities: names.nullish(),
   weight: z.number().min(0).max(1_000),
-  ttlMs: z.number().int().min(1_000).max(86_400_000),
+  ttlMs: z.number().int().min(1_000).max(86_400_000).nullish(),
+  idempotencyKey: idempotencyKey.nullish(),
+});
+
+/** How long a connection that asks for it waits for an answer, ms. */
+export const defaultProbeMs = 1_000;
+export const probe = z.object({
+  networkId: id,
+  nodeId: id,
+  timeoutMs: z.number().int().min(50).max(5_000),
   idempotencyKey: idempotencyKey.nullish(),
 });
 
@@ -253,7 +294,7 @@ export const serviceQuery = z.object({
   capabilities: names.nullish(),
   version: text({ min: 1, max: 100 }).nullish(),
   near: id.nullish(),
-  balancing: word.transform((value) => value.toLowerCase()).pipe(z.enum(balancings)),
+  balancing: balancing.nullish(),
 });
 
 export const sendMessage = z.object({

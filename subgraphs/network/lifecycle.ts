@@ -62,6 +62,10 @@ export function createNetworkLifecycle({ change }: NetworkChanges, commands: Com
           name: patch.name ?? network.name,
           description: patch.description === undefined ? network.description : patch.description,
           config,
+          protocol:
+            patch.governance == null
+              ? network.protocol
+              : { ...network.protocol, governance: { ...governanceOf(network), ...patch.governance } },
         });
         return { row, type: 'network.updated', response: { networkId } };
       });
@@ -171,6 +175,9 @@ export function createNetworkLifecycle({ change }: NetworkChanges, commands: Com
     },
   };
 }
+
+const governanceOf = ({ protocol }: NetworkRow) =>
+  protocol?.['governance'] as Readonly<Record<string, unknown>> | undefined;
 
 /** @throws {CONFLICT} where what is reserved now would not fit. */
 async function requireFitting(

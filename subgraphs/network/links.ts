@@ -59,6 +59,7 @@ export function createLinks({ edit }: Edits) {
             lossRate: patch.lossRate ?? link.lossRate,
             reliability: patch.reliability ?? link.reliability,
             costPerGb: patch.costPerGb ?? link.costPerGb,
+            energyPerGb: patch.energyPerGb ?? link.energyPerGb,
             capacityKbps: patch.capacityMbps == null ? link.capacityKbps : capacityToKbps(patch.capacityMbps),
           };
           if (changed.capacityKbps < link.capacityKbps) requireCapacity(changed, network.config);

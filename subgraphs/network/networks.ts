@@ -58,6 +58,7 @@ export interface NewNetwork {
   readonly topologyType: string;
   readonly layout: NetworkRow['layout'];
   readonly config: inputs.ConfigInput | null | undefined;
+  readonly governance?: Readonly<Record<string, unknown>> | null | undefined;
   readonly provision: boolean;
   readonly networkId: string;
   readonly nodes: readonly NetworkNodeRow[];
@@ -96,7 +97,7 @@ export function createNetworks(
       config: mergeConfig(defaultConfig, made.config),
       stats: made.stats,
       alerts: [],
-      protocol: null,
+      protocol: made.governance == null ? null : { governance: made.governance },
       structure: 1,
       version: 1,
       ...{ createdAt: now, createdBy: principal.subject, updatedAt: now, updatedBy: principal.subject },
@@ -156,7 +157,15 @@ export function createNetworks(
         {
           ...{ contextId: input.contextId, name: input.name, description: input.description ?? null },
           ...{ topologyType: input.topologyType, layout: input.links == null ? layout : 'GIVEN' },
-          ...{ config: input.config, provision: input.provision, networkId: of.networkId, nodes, links, stats },
+          ...{
+            governance: input.governance,
+            config: input.config,
+            provision: input.provision,
+            networkId: of.networkId,
+            nodes,
+            links,
+            stats,
+          },
         },
         { operation: 'create', input, idempotencyKey: input.idempotencyKey },
       );

@@ -1,4 +1,5 @@
-import { findWay, isWithin, type Way } from './admission.ts';
+import { findWay, isWithin, type Way, type WayRequest } from './admission.ts';
+import { besideWays, furtherWays } from './furtherWays.ts';
 import type { Reservations } from './reservations.ts';
 import type { ConnectionStatusValue, NetworkConnectionRow } from './rows.ts';
 import { arcsOf, linkIdsOf, metricsOf, nodeIdsOf, type Topology } from './topology.ts';
@@ -58,6 +59,7 @@ export function repairConnections({ topology, reservations, affected, now }: Rep
   const linksOf = (arcs: readonly number[]) => arcs.map((arc) => topology.graph.link[arc]!);
   const keep = (row: NetworkConnectionRow, way: Omit<Way, 'metrics'>, found: Found) => {
     const { trafficClass, bandwidthKbps } = row;
+    const second = isSecondTold(row.requirements) ? way.backup : null;
     const holdsBackup = row.requirements.failoverSupport && way.backup !== null && found.status === 'established';
     reservations.take(linksOf(way.arcs), trafficClass, bandwidthKbps);
     if (holdsBackup) reservations.take(linksOf(way.backup!), trafficClass, bandwidthKbps);
@@ -67,9 +69,12 @@ export function repairConnections({ topology, reservations, affected, now }: Rep
       statusReason: found.reason,
       linkIds: linkIdsOf(topology, way.arcs),
       nodeIds: nodeIdsOf(topology, way.arcs),
-      backupLinkIds: linkIdsOf(topology, way.backup ?? []),
-      backupNodeIds: nodeIdsOf(topology, way.backup ?? []),
+      backupLinkIds: linkIdsOf(topology, second ?? []),
+      backupNodeIds: nodeIdsOf(topology, second ?? []),
       backupReserved: holdsBackup,
+      furtherBackups: furtherWays(topology, reservations, wayRequestOf(topology, row), {
+        ...{ beside: [way.arcs, ...(way.backup ? [way.backup] : [])], count: furtherCount(row.requirements) },
+      }),
       predicted: metricsOf(topology, way.arcs),
       version: row.version + 1,
       updatedAt: now,
@@ -98,7 +103,7 @@ export function repairConnections({ topology, reservations, affected, now }: Rep
         ...row,
         status: 'failed',
         statusReason: areEndsUp ? 'no way with its bandwidth is left' : 'an end is down',
-        backupReserved: false,
+        ...{ backupReserved: false, furtherBackups: [] },
         version: row.version + 1,
         updatedAt: now,
         closedAt: now,
@@ -172,14 +177,27 @@ function secondBeside(
   row: NetworkConnectionRow,
   arcs: readonly number[],
 ): readonly number[] | null {
-  const used = new Set(arcs.map((arc) => topology.graph.link[arc]!));
-  const beside: Topology = { ...topology, isLinkUp: topology.isLinkUp.map((up, link) => (used.has(link) ? 0 : up)) };
-  const found = findWay(beside, reservations, {
-    source: topology.nodeIndex.get(row.sourceId)!,
-    target: topology.nodeIndex.get(row.targetId)!,
-    requirements: { ...row.requirements, failoverSupport: false },
-    bandwidthKbps: row.bandwidthKbps,
-    trafficClass: row.trafficClass,
+  const { requirements, ...request } = wayRequestOf(topology, row);
+  const found = findWay(besideWays(topology, [arcs]), reservations, {
+    ...request,
+    requirements: { ...requirements, failoverSupport: false },
   });
   return found.kind === 'way' ? found.way.arcs : null;
+}
+
+/** Where none is wanted the second way is only told if it holds its bandwidth. */
+export const isSecondTold = ({ failoverSupport, backupPaths }: NetworkConnectionRow['requirements']): boolean =>
+  failoverSupport || backupPaths !== 0;
+
+/** Ways beside the way of a connection and its second one; those of before asked for none. */
+export const furtherCount = ({ backupPaths }: NetworkConnectionRow['requirements']): number =>
+  Math.max(0, (backupPaths ?? 1) - 1);
+
+function wayRequestOf(topology: Topology, row: NetworkConnectionRow): WayRequest {
+  const { requirements, bandwidthKbps, trafficClass } = row;
+  return {
+    source: topology.nodeIndex.get(row.sourceId)!,
+    target: topology.nodeIndex.get(row.targetId)!,
+    ...{ requirements, bandwidthKbps, trafficClass },
+  };
 }

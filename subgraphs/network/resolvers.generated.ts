@@ -101,6 +101,11 @@ export type Mutation = {
    * rhythm makes likely (phi accrual, Hayashibara et al. 2004), or than its `timeoutMs`, it counts as unreachable.
    */
   networkHeartbeat: NetworkHeartbeatPayload;
+  /**
+   * Opens a connection to the address of a node, without a word, and closes it: whether somebody is there, and how long it takes.
+   * Only at addresses that the operator of the platform lets be reached for (`NETWORK_PROBE_NETWORKS`); else PROBE_REFUSED.
+   */
+  probeNetworkNode: NetworkProbePayload;
   /** Takes over what was measured on links; what is measured of connections follows from it. */
   reportNetworkMetrics: NetworkMetricsPayload;
   /** Opens a connection: the way of least latency, or of least of what its `routing` names, that keeps all limits, with its bandwidth reserved on every link or on none. */
@@ -251,6 +256,14 @@ export type MutationNetworkHeartbeatArgs = {
   networkId: Scalars['ID']['input'];
   nodeId: Scalars['ID']['input'];
   load?: InputMaybe<Scalars['Float']['input']>;
+};
+
+
+export type MutationProbeNetworkNodeArgs = {
+  networkId: Scalars['ID']['input'];
+  nodeId: Scalars['ID']['input'];
+  timeoutMs?: Scalars['Int']['input'];
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
 
@@ -442,7 +455,31 @@ export type NetworkRoutingAlgorithm =
   /** The most of what is neither lost nor broken off: loss and reliability. */
   | 'QUALITY_AWARE'
   /** Links of the greatest `weight`. */
-  | 'PRIORITY_BASED';
+  | 'PRIORITY_BASED'
+  /** The least `energyPerGb`. */
+  | 'ENERGY_AWARE'
+  /** The fewest links between different security zones. */
+  | 'SECURITY_AWARE'
+  /** The least sum of figures, each times its `routingWeights`. */
+  | 'CUSTOM';
+
+/** Who offers services, and for how long. */
+export type NetworkDiscovery =
+  /** Who registers one renews it, or it is gone. */
+  | 'DYNAMIC'
+  /** Those of whoever may operate the network; they stay until they are taken out. */
+  | 'STATIC'
+  /** Those of whoever may operate the network stay where they name no time, all others are renewed. */
+  | 'HYBRID';
+
+/** Who takes over connections that end at a node which is down. */
+export type NetworkFailoverMode =
+  /** The first of its backup nodes that is up and has room. */
+  | 'ACTIVE_PASSIVE'
+  /** The one of its backup nodes that ends the fewest connections. */
+  | 'ACTIVE_ACTIVE'
+  /** Nobody: such connections are lost. */
+  | 'NONE';
 
 export type NetworkFileFormat =
   | 'GML'
@@ -471,6 +508,7 @@ export type CreateNetworkInput = {
   /** Children of a node of a tree, 2 to 20. */
   fanOut?: Scalars['Int']['input'];
   config?: InputMaybe<NetworkConfigInput>;
+  governance?: InputMaybe<NetworkGovernanceInput>;
   /** Provisions it at once. */
   provision?: Scalars['Boolean']['input'];
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
@@ -500,12 +538,23 @@ export type NetworkLinkDefaultsInput = {
   lossRate?: InputMaybe<Scalars['Float']['input']>;
   reliability?: InputMaybe<Scalars['Float']['input']>;
   costPerGb?: InputMaybe<Scalars['Float']['input']>;
+  /** Wh. */
+  energyPerGb?: InputMaybe<Scalars['Float']['input']>;
 };
 
 export type NetworkPatch = {
   name?: InputMaybe<Scalars['String']['input']>;
   description?: InputMaybe<Scalars['String']['input']>;
   config?: InputMaybe<NetworkConfigInput>;
+  /** What is given over what stands; only governance:override takes a lock away. */
+  governance?: InputMaybe<NetworkGovernanceInput>;
+};
+
+export type NetworkGovernanceInput = {
+  lifecyclePhase?: InputMaybe<Scalars['String']['input']>;
+  truthDomain?: InputMaybe<Scalars['String']['input']>;
+  /** Whether nobody without governance:override may change it from then on. */
+  locked?: InputMaybe<Scalars['Boolean']['input']>;
 };
 
 export type NetworkNodeInput = {
@@ -566,8 +615,10 @@ export type NetworkFailoverInput = {
   heartbeatIntervalMs?: Scalars['Int']['input'];
   /** Silence after which the node is given up in any case. */
   timeoutMs?: Scalars['Int']['input'];
-  /** Nodes that connections end at in its place while it is down: the first that is up and has room; 10 at most. */
+  /** Nodes that connections end at in its place while it is down, of those that are up and have room; 10 at most. */
   backupNodes?: InputMaybe<Array<Scalars['ID']['input']>>;
+  /** Which of them. @default ACTIVE_PASSIVE */
+  mode?: InputMaybe<NetworkFailoverMode>;
 };
 
 export type NetworkLinkInput = {
@@ -584,6 +635,8 @@ export type NetworkLinkInput = {
   lossRate?: InputMaybe<Scalars['Float']['input']>;
   reliability?: InputMaybe<Scalars['Float']['input']>;
   costPerGb?: InputMaybe<Scalars['Float']['input']>;
+  /** Wh. */
+  energyPerGb?: InputMaybe<Scalars['Float']['input']>;
 };
 
 export type NetworkLinkPatch = {
@@ -595,6 +648,26 @@ export type NetworkLinkPatch = {
   lossRate?: InputMaybe<Scalars['Float']['input']>;
   reliability?: InputMaybe<Scalars['Float']['input']>;
   costPerGb?: InputMaybe<Scalars['Float']['input']>;
+  energyPerGb?: InputMaybe<Scalars['Float']['input']>;
+};
+
+/** What figures of a link count for: their sum is what a way is chosen by. */
+export type NetworkRoutingWeightsInput = {
+  /** A ms. */
+  latency?: Scalars['Float']['input'];
+  /** A ms. */
+  jitter?: Scalars['Float']['input'];
+  /** A percent of loss. */
+  loss?: Scalars['Float']['input'];
+  /** A percent that reliability lacks. */
+  failure?: Scalars['Float']['input'];
+  cost?: Scalars['Float']['input'];
+  /** A Wh per GB. */
+  energy?: Scalars['Float']['input'];
+  /** A link between different security zones. */
+  zoneChange?: Scalars['Float']['input'];
+  /** What the link's `weight` lacks of 1. */
+  preference?: Scalars['Float']['input'];
 };
 
 export type NetworkConfigInput = {
@@ -611,6 +684,16 @@ export type NetworkConfigInput = {
   hotSpotUtilization?: InputMaybe<Scalars['Float']['input']>;
   /** Of connections that name none. @default SHORTEST_PATH */
   routing?: InputMaybe<NetworkRoutingAlgorithm>;
+  /** Of CUSTOM. */
+  routingWeights?: InputMaybe<NetworkRoutingWeightsInput>;
+  /** Ways beside its own that a connection which names no number is given, 0 to 3. @default 1 */
+  backupPaths?: InputMaybe<Scalars['Int']['input']>;
+  /** Of queries for services that name none. @default NEAREST */
+  balancing?: InputMaybe<NetworkBalancing>;
+  /** @default DYNAMIC */
+  discovery?: InputMaybe<NetworkDiscovery>;
+  /** Between renewals of a service, 1,000 to 28,800,000; one that names no time lives through three. @default 20,000 */
+  discoveryRefreshMs?: InputMaybe<Scalars['Int']['input']>;
 };
 
 export type NetworkClassSharesInput = {
@@ -630,6 +713,13 @@ export type NetworkRequirementsInput = {
   failoverSupport?: Scalars['Boolean']['input'];
   /** @default that of the network */
   routing?: InputMaybe<NetworkRoutingAlgorithm>;
+  /** Of CUSTOM. @default those of the network */
+  routingWeights?: InputMaybe<NetworkRoutingWeightsInput>;
+  /**
+   * Ways that share no link with its own nor with each other, 0 to 3; with `failoverSupport` the first of them holds its bandwidth.
+   * @default that of the network
+   */
+  backupPaths?: InputMaybe<Scalars['Int']['input']>;
 };
 
 export type NetworkEndpointInput = {
@@ -648,6 +738,8 @@ export type EstablishConnectionInput = {
   trafficClass?: NetworkTrafficClass;
   /** 0 to 10; the greater is routed first when links fail. */
   priority?: Scalars['Int']['input'];
+  /** Reaches for the destination's address first, as `probeNetworkNode`: NODE_UNREACHABLE where nobody answers within a second. */
+  probe?: Scalars['Boolean']['input'];
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -720,8 +812,8 @@ export type RegisterServiceInput = {
   capabilities?: InputMaybe<Array<Scalars['String']['input']>>;
   /** Among services alike the greater comes first. */
   weight?: Scalars['Float']['input'];
-  /** Registered again by then, or gone; 1 s to 24 h. */
-  ttlMs?: Scalars['Int']['input'];
+  /** Registered again by then, or gone; 1 s to 24 h. @default three times `discoveryRefreshMs` of the network */
+  ttlMs?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -734,8 +826,8 @@ export type NetworkServiceQuery = {
   version?: InputMaybe<Scalars['String']['input']>;
   /** Node from which latency counts. */
   near?: InputMaybe<Scalars['ID']['input']>;
-  /** In which order they are to be tried: the first is the choice. */
-  balancing?: NetworkBalancing;
+  /** In which order they are to be tried: the first is the choice. @default that of the network */
+  balancing?: InputMaybe<NetworkBalancing>;
 };
 
 export type NetworkBalancing =
@@ -808,6 +900,7 @@ export type Network = {
   links: Array<NetworkLink>;
   connections: NetworkConnectionConnection;
   services: Array<NetworkService>;
+  governance?: Maybe<NetworkGovernance>;
   version: Scalars['Int']['output'];
   createdAt: Scalars['DateTime']['output'];
   createdBy: Scalars['String']['output'];
@@ -849,6 +942,15 @@ export type RoleNetworkNodesArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
 };
 
+export type NetworkGovernance = {
+  lifecyclePhase?: Maybe<Scalars['String']['output']>;
+  truthDomain?: Maybe<Scalars['String']['output']>;
+  /** Whether nobody without governance:override may change it. */
+  locked: Scalars['Boolean']['output'];
+  lastConfirmId?: Maybe<Scalars['ID']['output']>;
+  lastConfirmReason?: Maybe<Scalars['String']['output']>;
+};
+
 export type NetworkListConnection = {
   edges: Array<NetworkListEdge>;
   nodes: Array<Network>;
@@ -868,6 +970,22 @@ export type NetworkConfig = {
   phiThreshold: Scalars['Float']['output'];
   hotSpotUtilization: Scalars['Float']['output'];
   routing: NetworkRoutingAlgorithm;
+  routingWeights?: Maybe<NetworkRoutingWeights>;
+  backupPaths: Scalars['Int']['output'];
+  balancing: NetworkBalancing;
+  discovery: NetworkDiscovery;
+  discoveryRefreshMs: Scalars['Int']['output'];
+};
+
+export type NetworkRoutingWeights = {
+  latency: Scalars['Float']['output'];
+  jitter: Scalars['Float']['output'];
+  loss: Scalars['Float']['output'];
+  failure: Scalars['Float']['output'];
+  cost: Scalars['Float']['output'];
+  energy: Scalars['Float']['output'];
+  zoneChange: Scalars['Float']['output'];
+  preference: Scalars['Float']['output'];
 };
 
 export type NetworkClassShares = {
@@ -910,9 +1028,22 @@ export type NetworkNode = {
   required: Scalars['Boolean']['output'];
   /** Connections that end here. */
   openConnections: Scalars['Int']['output'];
+  /** What came of reaching for it last; null before. */
+  probe?: Maybe<NetworkProbe>;
   /** 0 to 1, as its last heartbeat said. */
   load?: Maybe<Scalars['Float']['output']>;
   lastHeartbeatAt?: Maybe<Scalars['DateTime']['output']>;
+};
+
+export type NetworkProbe = {
+  reachable: Scalars['Boolean']['output'];
+  /** That was reached for: of a name one of those that it led to. */
+  address: Scalars['String']['output'];
+  /** Until the connection stood, the TLS handshake included, or was given up; ms. */
+  elapsedMs: Scalars['Int']['output'];
+  /** Why nobody was reached. */
+  error?: Maybe<Scalars['String']['output']>;
+  at: Scalars['DateTime']['output'];
 };
 
 export type NetworkNodeConnection = {
@@ -942,6 +1073,8 @@ export type NetworkLink = {
   lossRate: Scalars['Float']['output'];
   reliability: Scalars['Float']['output'];
   costPerGb: Scalars['Float']['output'];
+  /** Wh. */
+  energyPerGb: Scalars['Float']['output'];
   reserved: NetworkReserved;
   /** Reserved by capacity. */
   utilization: Scalars['Float']['output'];
@@ -983,6 +1116,7 @@ export type NetworkNodeResources = {
 export type NetworkFailover = {
   heartbeatIntervalMs: Scalars['Int']['output'];
   timeoutMs: Scalars['Int']['output'];
+  mode: NetworkFailoverMode;
   backupNodes: Array<Scalars['ID']['output']>;
 };
 
@@ -1010,7 +1144,7 @@ export type NetworkConnection = {
   bandwidthMbps: Scalars['Float']['output'];
   requirements: NetworkRequirements;
   path: Array<NetworkHop>;
-  /** Ways that share no link with the path; `reserved` ones hold their bandwidth. */
+  /** Ways that share no link with the path nor with each other; `reserved` ones hold their bandwidth. */
   backupPaths: Array<NetworkBackupPath>;
   /** By the links' own figures: latency and jitter add up, loss and reliability multiply. */
   predicted: NetworkPathMetrics;
@@ -1054,6 +1188,8 @@ export type NetworkRequirements = {
   reliability?: Maybe<Scalars['Float']['output']>;
   failoverSupport: Scalars['Boolean']['output'];
   routing: NetworkRoutingAlgorithm;
+  routingWeights?: Maybe<NetworkRoutingWeights>;
+  backupPaths: Scalars['Int']['output'];
 };
 
 export type NetworkHop = {
@@ -1076,6 +1212,8 @@ export type NetworkPathMetrics = {
   reliability: Scalars['Float']['output'];
   hops: Scalars['Int']['output'];
   costPerGb: Scalars['Float']['output'];
+  /** Wh; null of connections from before it was kept. */
+  energyPerGb?: Maybe<Scalars['Float']['output']>;
 };
 
 export type NetworkRoute = {
@@ -1243,7 +1381,8 @@ export type NetworkService = {
   endpoints: Array<NetworkAddress>;
   capabilities: Array<Scalars['String']['output']>;
   weight: Scalars['Float']['output'];
-  expiresAt: Scalars['DateTime']['output'];
+  /** Null where it stays until somebody takes it out. */
+  expiresAt?: Maybe<Scalars['DateTime']['output']>;
   registeredBy: Scalars['String']['output'];
   createdAt: Scalars['DateTime']['output'];
 };
@@ -1420,6 +1559,12 @@ export type JoinNetworkPayload = {
 
 export type NetworkHeartbeatPayload = {
   at?: Maybe<Scalars['DateTime']['output']>;
+  userErrors: Array<UserError>;
+};
+
+export type NetworkProbePayload = {
+  node?: Maybe<NetworkNode>;
+  probe?: Maybe<NetworkProbe>;
   userErrors: Array<UserError>;
 };
 
@@ -1757,12 +1902,15 @@ export type ResolversTypes = {
   NetworkSampleMetric: NetworkSampleMetric;
   NetworkProtocol: NetworkProtocol;
   NetworkRoutingAlgorithm: NetworkRoutingAlgorithm;
+  NetworkDiscovery: NetworkDiscovery;
+  NetworkFailoverMode: NetworkFailoverMode;
   NetworkFileFormat: NetworkFileFormat;
   NetworkFilter: NetworkFilter;
   CreateNetworkInput: CreateNetworkInput;
   ImportNetworkInput: ImportNetworkInput;
   NetworkLinkDefaultsInput: NetworkLinkDefaultsInput;
   NetworkPatch: NetworkPatch;
+  NetworkGovernanceInput: NetworkGovernanceInput;
   NetworkNodeInput: NetworkNodeInput;
   NetworkNodePatch: NetworkNodePatch;
   NetworkAddressInput: NetworkAddressInput;
@@ -1771,6 +1919,7 @@ export type ResolversTypes = {
   NetworkFailoverInput: NetworkFailoverInput;
   NetworkLinkInput: NetworkLinkInput;
   NetworkLinkPatch: NetworkLinkPatch;
+  NetworkRoutingWeightsInput: NetworkRoutingWeightsInput;
   NetworkConfigInput: NetworkConfigInput;
   NetworkClassSharesInput: NetworkClassSharesInput;
   NetworkRequirementsInput: NetworkRequirementsInput;
@@ -1794,12 +1943,15 @@ export type ResolversTypes = {
   Network: ResolverTypeWrapper<NetworkRow>;
   Context: ResolverTypeWrapper<ContextRow>;
   Role: ResolverTypeWrapper<RoleRow>;
+  NetworkGovernance: ResolverTypeWrapper<NetworkGovernance>;
   NetworkListConnection: ResolverTypeWrapper<NetworkListConnectionRow>;
   NetworkListEdge: ResolverTypeWrapper<Omit<NetworkListEdge, 'node'> & { node: ResolversTypes['Network'] }>;
   NetworkConfig: ResolverTypeWrapper<NetworkConfig>;
+  NetworkRoutingWeights: ResolverTypeWrapper<NetworkRoutingWeights>;
   NetworkClassShares: ResolverTypeWrapper<NetworkClassShares>;
   NetworkStats: ResolverTypeWrapper<NetworkStats>;
   NetworkNode: ResolverTypeWrapper<NetworkNodeRow>;
+  NetworkProbe: ResolverTypeWrapper<NetworkProbe>;
   NetworkNodeConnection: ResolverTypeWrapper<NetworkNodeConnectionRow>;
   NetworkNodeEdge: ResolverTypeWrapper<Omit<NetworkNodeEdge, 'node'> & { node: ResolversTypes['NetworkNode'] }>;
   NetworkLink: ResolverTypeWrapper<NetworkLinkRow>;
@@ -1852,6 +2004,7 @@ export type ResolversTypes = {
   NetworkRepairPayload: ResolverTypeWrapper<Omit<NetworkRepairPayload, 'network'> & { network?: Maybe<ResolversTypes['Network']> }>;
   JoinNetworkPayload: ResolverTypeWrapper<Omit<JoinNetworkPayload, 'network'> & { network?: Maybe<ResolversTypes['Network']> }>;
   NetworkHeartbeatPayload: ResolverTypeWrapper<NetworkHeartbeatPayload>;
+  NetworkProbePayload: ResolverTypeWrapper<Omit<NetworkProbePayload, 'node'> & { node?: Maybe<ResolversTypes['NetworkNode']> }>;
   NetworkMetricsPayload: ResolverTypeWrapper<NetworkMetricsPayload>;
   NetworkConnectionPayload: ResolverTypeWrapper<Omit<NetworkConnectionPayload, 'connection'> & { connection?: Maybe<ResolversTypes['NetworkConnection']> }>;
   OptimizeRoutesPayload: ResolverTypeWrapper<Omit<OptimizeRoutesPayload, 'optimization'> & { optimization?: Maybe<ResolversTypes['NetworkOptimization']> }>;
@@ -1889,6 +2042,7 @@ export type ResolversParentTypes = {
   ImportNetworkInput: ImportNetworkInput;
   NetworkLinkDefaultsInput: NetworkLinkDefaultsInput;
   NetworkPatch: NetworkPatch;
+  NetworkGovernanceInput: NetworkGovernanceInput;
   NetworkNodeInput: NetworkNodeInput;
   NetworkNodePatch: NetworkNodePatch;
   NetworkAddressInput: NetworkAddressInput;
@@ -1897,6 +2051,7 @@ export type ResolversParentTypes = {
   NetworkFailoverInput: NetworkFailoverInput;
   NetworkLinkInput: NetworkLinkInput;
   NetworkLinkPatch: NetworkLinkPatch;
+  NetworkRoutingWeightsInput: NetworkRoutingWeightsInput;
   NetworkConfigInput: NetworkConfigInput;
   NetworkClassSharesInput: NetworkClassSharesInput;
   NetworkRequirementsInput: NetworkRequirementsInput;
@@ -1915,12 +2070,15 @@ export type ResolversParentTypes = {
   Network: NetworkRow;
   Context: ContextRow;
   Role: RoleRow;
+  NetworkGovernance: NetworkGovernance;
   NetworkListConnection: NetworkListConnectionRow;
   NetworkListEdge: Omit<NetworkListEdge, 'node'> & { node: ResolversParentTypes['Network'] };
   NetworkConfig: NetworkConfig;
+  NetworkRoutingWeights: NetworkRoutingWeights;
   NetworkClassShares: NetworkClassShares;
   NetworkStats: NetworkStats;
   NetworkNode: NetworkNodeRow;
+  NetworkProbe: NetworkProbe;
   NetworkNodeConnection: NetworkNodeConnectionRow;
   NetworkNodeEdge: Omit<NetworkNodeEdge, 'node'> & { node: ResolversParentTypes['NetworkNode'] };
   NetworkLink: NetworkLinkRow;
@@ -1972,6 +2130,7 @@ export type ResolversParentTypes = {
   NetworkRepairPayload: Omit<NetworkRepairPayload, 'network'> & { network?: Maybe<ResolversParentTypes['Network']> };
   JoinNetworkPayload: Omit<JoinNetworkPayload, 'network'> & { network?: Maybe<ResolversParentTypes['Network']> };
   NetworkHeartbeatPayload: NetworkHeartbeatPayload;
+  NetworkProbePayload: Omit<NetworkProbePayload, 'node'> & { node?: Maybe<ResolversParentTypes['NetworkNode']> };
   NetworkMetricsPayload: NetworkMetricsPayload;
   NetworkConnectionPayload: Omit<NetworkConnectionPayload, 'connection'> & { connection?: Maybe<ResolversParentTypes['NetworkConnection']> };
   OptimizeRoutesPayload: Omit<OptimizeRoutesPayload, 'optimization'> & { optimization?: Maybe<ResolversParentTypes['NetworkOptimization']> };
@@ -2148,6 +2307,7 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   joinNetwork?: Resolver<ResolversTypes['JoinNetworkPayload'], ParentType, ContextType, RequireFields<MutationJoinNetworkArgs, 'input'>>;
   leaveNetwork?: Resolver<ResolversTypes['NetworkRepairPayload'], ParentType, ContextType, RequireFields<MutationLeaveNetworkArgs, 'networkId' | 'nodeId'>>;
   networkHeartbeat?: Resolver<ResolversTypes['NetworkHeartbeatPayload'], ParentType, ContextType, RequireFields<MutationNetworkHeartbeatArgs, 'networkId' | 'nodeId'>>;
+  probeNetworkNode?: Resolver<ResolversTypes['NetworkProbePayload'], ParentType, ContextType, RequireFields<MutationProbeNetworkNodeArgs, 'networkId' | 'nodeId' | 'timeoutMs'>>;
   reportNetworkMetrics?: Resolver<ResolversTypes['NetworkMetricsPayload'], ParentType, ContextType, RequireFields<MutationReportNetworkMetricsArgs, 'input'>>;
   establishConnection?: Resolver<ResolversTypes['NetworkConnectionPayload'], ParentType, ContextType, RequireFields<MutationEstablishConnectionArgs, 'input'>>;
   terminateConnection?: Resolver<ResolversTypes['NetworkConnectionPayload'], ParentType, ContextType, RequireFields<MutationTerminateConnectionArgs, 'connectionId'>>;
@@ -2184,6 +2344,7 @@ export type NetworkResolvers<ContextType = RequestContext, ParentType extends Re
   links?: Resolver<Array<ResolversTypes['NetworkLink']>, ParentType, ContextType>;
   connections?: Resolver<ResolversTypes['NetworkConnectionConnection'], ParentType, ContextType, Partial<NetworkConnectionsArgs>>;
   services?: Resolver<Array<ResolversTypes['NetworkService']>, ParentType, ContextType>;
+  governance?: Resolver<Maybe<ResolversTypes['NetworkGovernance']>, ParentType, ContextType>;
   version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
@@ -2202,6 +2363,14 @@ export type RoleResolvers<ContextType = RequestContext, ParentType extends Resol
   __resolveReference?: ReferenceResolver<Maybe<ResolversTypes['Role']> | FederationReferenceType, FederationReferenceType, ContextType>;
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   networkNodes?: Resolver<ResolversTypes['NetworkNodeConnection'], ParentType, ContextType, Partial<RoleNetworkNodesArgs>>;
+};
+
+export type NetworkGovernanceResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkGovernance'] = ResolversParentTypes['NetworkGovernance']> = {
+  lifecyclePhase?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  truthDomain?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  locked?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  lastConfirmId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  lastConfirmReason?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
 };
 
 export type NetworkListConnectionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkListConnection'] = ResolversParentTypes['NetworkListConnection']> = {
@@ -2223,6 +2392,22 @@ export type NetworkConfigResolvers<ContextType = RequestContext, ParentType exte
   phiThreshold?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   hotSpotUtilization?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   routing?: Resolver<ResolversTypes['NetworkRoutingAlgorithm'], ParentType, ContextType>;
+  routingWeights?: Resolver<Maybe<ResolversTypes['NetworkRoutingWeights']>, ParentType, ContextType>;
+  backupPaths?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  balancing?: Resolver<ResolversTypes['NetworkBalancing'], ParentType, ContextType>;
+  discovery?: Resolver<ResolversTypes['NetworkDiscovery'], ParentType, ContextType>;
+  discoveryRefreshMs?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+};
+
+export type NetworkRoutingWeightsResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkRoutingWeights'] = ResolversParentTypes['NetworkRoutingWeights']> = {
+  latency?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  jitter?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  loss?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  failure?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  cost?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  energy?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  zoneChange?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  preference?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
 };
 
 export type NetworkClassSharesResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkClassShares'] = ResolversParentTypes['NetworkClassShares']> = {
@@ -2261,8 +2446,17 @@ export type NetworkNodeResolvers<ContextType = RequestContext, ParentType extend
   failover?: Resolver<Maybe<ResolversTypes['NetworkFailover']>, ParentType, ContextType>;
   required?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   openConnections?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  probe?: Resolver<Maybe<ResolversTypes['NetworkProbe']>, ParentType, ContextType>;
   load?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
   lastHeartbeatAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+};
+
+export type NetworkProbeResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkProbe'] = ResolversParentTypes['NetworkProbe']> = {
+  reachable?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  address?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  elapsedMs?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  error?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  at?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
 };
 
 export type NetworkNodeConnectionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkNodeConnection'] = ResolversParentTypes['NetworkNodeConnection']> = {
@@ -2293,6 +2487,7 @@ export type NetworkLinkResolvers<ContextType = RequestContext, ParentType extend
   lossRate?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   reliability?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   costPerGb?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  energyPerGb?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   reserved?: Resolver<ResolversTypes['NetworkReserved'], ParentType, ContextType>;
   utilization?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   measured?: Resolver<Maybe<ResolversTypes['NetworkLinkMeasure']>, ParentType, ContextType>;
@@ -2332,6 +2527,7 @@ export type NetworkNodeResourcesResolvers<ContextType = RequestContext, ParentTy
 export type NetworkFailoverResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkFailover'] = ResolversParentTypes['NetworkFailover']> = {
   heartbeatIntervalMs?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   timeoutMs?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  mode?: Resolver<ResolversTypes['NetworkFailoverMode'], ParentType, ContextType>;
   backupNodes?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
 };
 
@@ -2396,6 +2592,8 @@ export type NetworkRequirementsResolvers<ContextType = RequestContext, ParentTyp
   reliability?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
   failoverSupport?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   routing?: Resolver<ResolversTypes['NetworkRoutingAlgorithm'], ParentType, ContextType>;
+  routingWeights?: Resolver<Maybe<ResolversTypes['NetworkRoutingWeights']>, ParentType, ContextType>;
+  backupPaths?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
 };
 
 export type NetworkHopResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkHop'] = ResolversParentTypes['NetworkHop']> = {
@@ -2417,6 +2615,7 @@ export type NetworkPathMetricsResolvers<ContextType = RequestContext, ParentType
   reliability?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   hops?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   costPerGb?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  energyPerGb?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
 };
 
 export type NetworkRouteResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkRoute'] = ResolversParentTypes['NetworkRoute']> = {
@@ -2548,7 +2747,7 @@ export type NetworkServiceResolvers<ContextType = RequestContext, ParentType ext
   endpoints?: Resolver<Array<ResolversTypes['NetworkAddress']>, ParentType, ContextType>;
   capabilities?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   weight?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
-  expiresAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  expiresAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   registeredBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
 };
@@ -2707,6 +2906,12 @@ export type NetworkHeartbeatPayloadResolvers<ContextType = RequestContext, Paren
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
 };
 
+export type NetworkProbePayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkProbePayload'] = ResolversParentTypes['NetworkProbePayload']> = {
+  node?: Resolver<Maybe<ResolversTypes['NetworkNode']>, ParentType, ContextType>;
+  probe?: Resolver<Maybe<ResolversTypes['NetworkProbe']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
 export type NetworkMetricsPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkMetricsPayload'] = ResolversParentTypes['NetworkMetricsPayload']> = {
   accepted?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
@@ -2828,12 +3033,15 @@ export type Resolvers<ContextType = RequestContext> = {
   Network?: NetworkResolvers<ContextType>;
   Context?: ContextResolvers<ContextType>;
   Role?: RoleResolvers<ContextType>;
+  NetworkGovernance?: NetworkGovernanceResolvers<ContextType>;
   NetworkListConnection?: NetworkListConnectionResolvers<ContextType>;
   NetworkListEdge?: NetworkListEdgeResolvers<ContextType>;
   NetworkConfig?: NetworkConfigResolvers<ContextType>;
+  NetworkRoutingWeights?: NetworkRoutingWeightsResolvers<ContextType>;
   NetworkClassShares?: NetworkClassSharesResolvers<ContextType>;
   NetworkStats?: NetworkStatsResolvers<ContextType>;
   NetworkNode?: NetworkNodeResolvers<ContextType>;
+  NetworkProbe?: NetworkProbeResolvers<ContextType>;
   NetworkNodeConnection?: NetworkNodeConnectionResolvers<ContextType>;
   NetworkNodeEdge?: NetworkNodeEdgeResolvers<ContextType>;
   NetworkLink?: NetworkLinkResolvers<ContextType>;
@@ -2885,6 +3093,7 @@ export type Resolvers<ContextType = RequestContext> = {
   NetworkRepairPayload?: NetworkRepairPayloadResolvers<ContextType>;
   JoinNetworkPayload?: JoinNetworkPayloadResolvers<ContextType>;
   NetworkHeartbeatPayload?: NetworkHeartbeatPayloadResolvers<ContextType>;
+  NetworkProbePayload?: NetworkProbePayloadResolvers<ContextType>;
   NetworkMetricsPayload?: NetworkMetricsPayloadResolvers<ContextType>;
   NetworkConnectionPayload?: NetworkConnectionPayloadResolvers<ContextType>;
   OptimizeRoutesPayload?: OptimizeRoutesPayloadResolvers<ContextType>;

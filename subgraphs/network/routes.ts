@@ -4,6 +4,7 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
 import { requireVisible, unknownNetwork } from './access.ts';
 import { findWay } from './admission.ts';
+import { ownRouting } from './connections.ts';
 import { unknownNode } from './events.ts';
 import { byArc } from './graph/digraph.ts';
 import { kShortestPaths } from './graph/kShortest.ts';
@@ -72,7 +73,7 @@ export function createRoutes({ sql }: ModuleRuntime, topologies: Topologies) {
       const snapshot = await open(scope, args.networkId);
       const { topology } = snapshot;
       const asked = given ?? { bandwidthMbps: 0, failoverSupport: false, routing: null };
-      const requirements = { ...asked, routing: asked.routing ?? snapshot.config.routing };
+      const requirements = ownRouting(asked, snapshot.config);
       const trafficClass = args.trafficClass.toLowerCase() as TrafficClass;
       const reservations = createReservations(topology.capacityKbps, snapshot.reserved, snapshot.config);
       const admission = findWay(topology, reservations, {

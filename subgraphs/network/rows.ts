@@ -1,4 +1,5 @@
 import type { Connection } from '#shared/connection.ts';
+import type { Balancing } from './balancing.ts';
 import type { NetworkAlertValue } from './forecast/alerts.ts';
 import type { Layout } from './generation/topologies.ts';
 import type { RoutingMeasures } from './routing/problem.ts';
@@ -18,8 +19,32 @@ export const routingAlgorithms = [
   'COST_AWARE',
   'QUALITY_AWARE',
   'PRIORITY_BASED',
+  'ENERGY_AWARE',
+  'SECURITY_AWARE',
+  'CUSTOM',
 ] as const;
 export type RoutingAlgorithm = (typeof routingAlgorithms)[number];
+
+/** What each figure of a link counts for where ways are chosen by figures of one's own. */
+export const routingFigures = [
+  'latency',
+  'jitter',
+  'loss',
+  'failure',
+  'cost',
+  'energy',
+  'zoneChange',
+  'preference',
+] as const;
+export type RoutingWeights = Readonly<Record<(typeof routingFigures)[number], number>>;
+
+/** Who offers services, and for how long. */
+export const discoveries = ['DYNAMIC', 'STATIC', 'HYBRID'] as const;
+export type Discovery = (typeof discoveries)[number];
+
+/** Who takes over the connections that end at a node which is down. */
+export const failoverModes = ['ACTIVE_PASSIVE', 'ACTIVE_ACTIVE', 'NONE'] as const;
+export type FailoverMode = (typeof failoverModes)[number];
 
 export interface NetworkConfigValue {
   readonly reserveShare: number;
@@ -35,6 +60,15 @@ export interface NetworkConfigValue {
   readonly hotSpotUtilization: number;
   /** Of connections that name none; networks of before have none. */
   readonly routing?: RoutingAlgorithm;
+  /** Of CUSTOM. */
+  readonly routingWeights?: RoutingWeights | null;
+  /** Of queries for services that name none. */
+  readonly balancing?: Balancing;
+  readonly discovery?: Discovery;
+  /** Between registrations of a service that lives, ms. */
+  readonly discoveryRefreshMs?: number;
+  /** Ways beside its own that a connection which names no number is given, 0 to 3. */
+  readonly backupPaths?: number;
 }
 
 export interface NetworkStatsValue {
@@ -85,9 +119,20 @@ export interface NodeLocation {
 }
 
 export interface NodeFailover {
+  /** Nodes of before have none: ACTIVE_PASSIVE. */
+  readonly mode?: FailoverMode | null | undefined;
   readonly heartbeatIntervalMs: number;
   readonly timeoutMs: number;
   readonly backupNodes?: readonly string[] | null | undefined;
+}
+
+/** What came of reaching for a node at its address. */
+export interface NodeProbe {
+  readonly reachable: boolean;
+  readonly address: string;
+  readonly elapsedMs: number;
+  readonly error: string | null;
+  readonly at: string;
 }
 
 export interface NodeResources {
@@ -116,6 +161,7 @@ export interface NetworkNodeRow {
   readonly failover: NodeFailover | null;
   readonly required: boolean;
   readonly openConnections: number;
+  readonly probe: NodeProbe | null;
   readonly protocol: Readonly<Record<string, unknown>> | null;
   readonly load?: number | null;
   readonly lastHeartbeatAt?: string | null;
@@ -148,6 +194,7 @@ export interface NetworkLinkRow {
   readonly lossRate: number;
   readonly reliability: number;
   readonly costPerGb: number;
+  readonly energyPerGb: number;
   readonly capacityKbps: number;
   readonly reservedRealTime: number;
   readonly reservedInteractive: number;
@@ -170,6 +217,14 @@ export interface RequirementsValue {
   readonly reliability?: number | null | undefined;
   readonly failoverSupport: boolean;
   readonly routing?: RoutingAlgorithm | null | undefined;
+  readonly routingWeights?: RoutingWeights | null | undefined;
+  readonly backupPaths?: number | null | undefined;
+}
+
+/** A way by its links and nodes. */
+export interface StoredWay {
+  readonly linkIds: readonly string[];
+  readonly nodeIds: readonly string[];
 }
 
 export interface PathMetrics {
@@ -179,6 +234,8 @@ export interface PathMetrics {
   readonly reliability: number;
   readonly hops: number;
   readonly costPerGb: number;
+  /** Connections of before have none. */
+  readonly energyPerGb?: number;
 }
 
 export interface NetworkConnectionRow {
@@ -200,6 +257,8 @@ export interface NetworkConnectionRow {
   readonly backupLinkIds: readonly string[];
   readonly backupNodeIds: readonly string[];
   readonly backupReserved: boolean;
+  /** Ways beside the second one; nothing is reserved on them. */
+  readonly furtherBackups: readonly StoredWay[];
   readonly predicted: PathMetrics;
   readonly openedBy: string;
   readonly version: number;
@@ -219,7 +278,8 @@ export interface NetworkServiceRow {
   readonly capabilities: readonly string[];
   readonly weight: number;
   readonly ttlMs: number;
-  readonly expiresAt: string;
+  /** Null where it stays until somebody takes it out. */
+  readonly expiresAt: string | null;
   readonly registeredBy: string;
   readonly createdAt: string;
 }

@@ -17,6 +17,7 @@ import { createNetworkChanges } from './networkChanges.ts';
 import { createNetworks } from './networks.ts';
 import { createNodes } from './nodes.ts';
 import { createOptimizations } from './optimizations.ts';
+import { createProbes } from './probes.ts';
 import { createRoutes } from './routes.ts';
 import { createSamples } from './samples.ts';
 import { createServices } from './services.ts';
@@ -39,6 +40,7 @@ export function createNetworkService(runtime: ModuleRuntime) {
   const services = createServices(runtime, commands, topologies);
   const messages = createMessages(runtime, commands, topologies);
   const samples = createSamples(runtime, commands);
+  const probes = createProbes(runtime, commands);
   const foresight = createForesight(runtime, commands);
   let followers: readonly Consumer[] = [];
 
@@ -51,7 +53,8 @@ export function createNetworkService(runtime: ModuleRuntime) {
     nodes: createNodes(edits),
     links: createLinks(edits),
     heartbeats,
-    connections: createConnections(runtime, commands, topologies),
+    probes,
+    connections: createConnections(runtime, { commands, topologies, probes }),
     optimizations: createOptimizations(runtime, commands, topologies),
     analyses: createAnalyses(runtime),
     routes: createRoutes(runtime, topologies),

@@ -2,6 +2,7 @@ import semver from 'semver';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { isId, newId } from '#shared/ids.ts';
+import { holdsIn } from '#shared/rights.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
 import { requireVisible, unknownNetwork } from './access.ts';
@@ -12,7 +13,7 @@ import { byArc } from './graph/digraph.ts';
 import { shortestTree } from './graph/shortestPaths.ts';
 import * as inputs from './inputs.ts';
 import { notActive, requireOperator } from './nodes.ts';
-import type { NetworkServiceRow } from './rows.ts';
+import type { NetworkConfigValue, NetworkServiceRow } from './rows.ts';
 import { type Db, findNetworks, findNodesById, findServices, findServicesOf, read, saveService } from './store.ts';
 import type { Topologies } from './topologies.ts';
 
@@ -25,7 +26,7 @@ export interface ServiceMatch {
 export function createServices({ sql }: ModuleRuntime, commands: Commands, topologies: Topologies) {
   const balance = createBalancer();
   return {
-    /** Registers a service or renews it. @throws {NOT_FOUND} {NETWORK_NOT_ACTIVE} */
+    /** Registers a service or renews it. @throws {NOT_FOUND} {NETWORK_NOT_ACTIVE} {PERMISSION_DENIED} where services are the operator's */
     async register(scope: RequestScope, raw: unknown): Promise<string> {
       const input = parseInput(inputs.registerService, raw, ['input']);
       const { tenantId, subject } = scope.principal;
@@ -39,12 +40,15 @@ export function createServices({ sql }: ModuleRuntime, commands: Commands, topol
         if (!network) throw unknownNetwork();
         if (network.status === 'retired') throw notActive(network.status);
         if (!node || node.status === 'retired') throw unknownNode(['input', 'providerNodeId']);
+        const isOperator = holdsIn(scope.principal, 'network:operate', network.contextId);
+        const life = lifeOf(network.config, input.ttlMs ?? null, isOperator);
+        if (network.config.discovery === 'STATIC') requireOperator(scope, network.contextId);
         const now = Date.now();
         const saved = await saveService(tx, {
           ...{ tenantId, id: newId(), networkId: network.id, name: input.name, serviceVersion: input.version },
           ...{ providerNodeId: node.id, endpoints: input.endpoints, capabilities: input.capabilities ?? [] },
-          ...{ weight: input.weight, ttlMs: input.ttlMs, registeredBy: subject },
-          expiresAt: new Date(now + input.ttlMs).toISOString(),
+          ...{ weight: input.weight, ttlMs: life.ttlMs, registeredBy: subject },
+          expiresAt: life.stays ? null : new Date(now + life.ttlMs).toISOString(),
           createdAt: new Date(now).toISOString(),
         });
         return {
@@ -117,8 +121,9 @@ export function createServices({ sql }: ModuleRuntime, commands: Commands, topol
         const reached = distance?.[place];
         return [{ service, latencyMs: reached === undefined || reached === Infinity ? null : reached }];
       });
+      const balancing = query.balancing ?? snapshot.config.balancing ?? 'nearest';
       const connections =
-        query.balancing === 'least_connections'
+        balancing === 'least_connections'
           ? await readConnections(
               sql,
               tenantId,
@@ -130,7 +135,7 @@ export function createServices({ sql }: ModuleRuntime, commands: Commands, topol
         connections: connections.get(match.service.providerNodeId) ?? 0,
       }));
       const pool = JSON.stringify([tenantId, query.networkId, query.name, wanted, query.version]);
-      return balance(query.balancing, items, pool)
+      return balance(balancing, items, pool)
         .slice(0, first)
         .map(({ match }) => match);
     },
@@ -151,7 +156,7 @@ export function createServices({ sql }: ModuleRuntime, commands: Commands, topol
               tenantId,
               list.map(({ id }) => id),
             )
-          ).filter(({ expiresAt }) => Date.parse(expiresAt) <= Date.now());
+          ).filter(({ expiresAt }) => expiresAt !== null && Date.parse(expiresAt) <= Date.now());
           const networks = new Map(
             (await findNetworks(tx, tenantId, [...new Set(rows.map(({ networkId }) => networkId))])).map((one) => [
               one.id,
@@ -176,6 +181,19 @@ export function createServices({ sql }: ModuleRuntime, commands: Commands, topol
       return count;
     },
   };
+}
+
+/**
+ * How long a registration is good: by the network's way of discovery it stays, or is to be renewed. Without a time of its own it
+ * lives through three refreshes.
+ */
+function lifeOf(
+  { discovery = 'DYNAMIC', discoveryRefreshMs = 20_000 }: NetworkConfigValue,
+  ttlMs: number | null,
+  isOperator: boolean,
+): { readonly ttlMs: number; readonly stays: boolean } {
+  const stays = discovery === 'STATIC' || (discovery === 'HYBRID' && isOperator && ttlMs === null);
+  return { ttlMs: ttlMs ?? discoveryRefreshMs * 3, stays };
 }
 
 /** Open connections of the nodes that provide the services. */

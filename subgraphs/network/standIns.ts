@@ -9,8 +9,9 @@ export interface StoodIn {
 }
 
 /**
- * Ends connections at the backup nodes of ends that are down or gone: at the first that is up, is not the other end and has
- * room. Where there is none the end stays what it was.
+ * Ends connections at the backup nodes of ends that are down or gone, of those that are up, are not the other end and have
+ * room: at the first, or where all of them are at work (ACTIVE_ACTIVE) at the one that ends the fewest connections. Where there
+ * is none, or the node wants none, the end stays what it was.
  */
 export function standIn(
   topology: Topology,
@@ -23,15 +24,16 @@ export function standIn(
     const at = topology.nodeIndex.get(id);
     return at !== undefined && topology.isNodeUp[at] === 1;
   };
-  const hasRoom = (id: string) => {
-    const open = nodes.get(id)!.openConnections + (taken.get(id) ?? 0);
-    return open < topology.maxConnections[topology.nodeIndex.get(id)!]!;
-  };
+  const openAt = (id: string) => nodes.get(id)!.openConnections + (taken.get(id) ?? 0);
+  const hasRoom = (id: string) => openAt(id) < topology.maxConnections[topology.nodeIndex.get(id)!]!;
   const replacementOf = (id: string, otherEnd: string): NetworkNodeRow | null => {
     if (isUp(id)) return null;
-    const found = nodes
-      .get(id)
-      ?.failover?.backupNodes?.find((backup) => backup !== otherEnd && isUp(backup) && hasRoom(backup));
+    const failover = nodes.get(id)?.failover;
+    if (failover?.mode === 'NONE') return null;
+    const able = (failover?.backupNodes ?? []).filter(
+      (backup) => backup !== otherEnd && isUp(backup) && hasRoom(backup),
+    );
+    const [found] = failover?.mode === 'ACTIVE_ACTIVE' ? able.sort((one, other) => openAt(one) - openAt(other)) : able;
     if (found === undefined) return null;
     taken.set(found, (taken.get(found) ?? 0) + 1);
     return nodes.get(found)!;

@@ -119,7 +119,7 @@ export function findServices(db: Db, tenantId: string, ids: readonly string[]): 
 export function findServicesOf(db: Db, tenantId: string, networkIds: readonly string[]): Promise<NetworkServiceRow[]> {
   return read(
     db,
-    `SELECT ${serviceColumns} FROM network.service s WHERE s.tenant_id = $1 AND s.network_id = ANY($2::uuid[]) AND s.expires_at > now()
+    `SELECT ${serviceColumns} FROM network.service s WHERE s.tenant_id = $1 AND s.network_id = ANY($2::uuid[]) AND (s.expires_at IS NULL OR s.expires_at > now())
      ORDER BY s.network_id, s.name, s.service_version, s.id`,
     [tenantId, networkIds],
   );

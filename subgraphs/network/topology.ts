@@ -17,6 +17,9 @@ export interface Topology {
   readonly lossRate: Float64Array;
   readonly reliability: Float64Array;
   readonly costPerGb: Float64Array;
+  readonly energyPerGb: Float64Array;
+  /** 1 where its ends lie in different security zones; those that name none lie in one of their own. */
+  readonly changesZone: Uint8Array;
   /** How much the link is preferred, 0 to 1. */
   readonly weight: Float64Array;
   readonly capacityKbps: Float64Array;
@@ -24,7 +27,7 @@ export interface Topology {
   readonly maxConnections: Float64Array;
 }
 
-type TopologyNode = Pick<NetworkNodeRow, 'id' | 'status' | 'resources'>;
+type TopologyNode = Pick<NetworkNodeRow, 'id' | 'status' | 'resources'> & Partial<Pick<NetworkNodeRow, 'location'>>;
 type TopologyLink = Pick<
   NetworkLinkRow,
   | 'id'
@@ -38,7 +41,7 @@ type TopologyLink = Pick<
   | 'reliability'
   | 'costPerGb'
   | 'capacityKbps'
-> & { readonly weight?: number };
+> & { readonly weight?: number; readonly energyPerGb?: number };
 
 /** A node that is worse than usual still passes traffic on. */
 export function isUp(status: string): boolean {
@@ -53,6 +56,7 @@ export function createTopology(nodes: readonly TopologyNode[], links: readonly T
     isTwoWay: link.direction === 'bidirectional',
   }));
   const isNodeUp = Uint8Array.from(nodes, ({ status }) => Number(isUp(status)));
+  const zoneOf = (at: number) => nodes[at]!.location?.securityZone ?? null;
   const of = (value: (link: TopologyLink) => number) => Float64Array.from(links, value);
   return {
     graph: createDigraph(nodes.length, ends),
@@ -69,6 +73,8 @@ export function createTopology(nodes: readonly TopologyNode[], links: readonly T
     lossRate: of((link) => link.lossRate),
     reliability: of((link) => link.reliability),
     costPerGb: of((link) => link.costPerGb),
+    energyPerGb: of((link) => link.energyPerGb ?? 0),
+    changesZone: Uint8Array.from(ends, ({ source, target }) => Number(zoneOf(source) !== zoneOf(target))),
     weight: of((link) => link.weight ?? 1),
     capacityKbps: of((link) => link.capacityKbps),
     maxConnections: Float64Array.from(nodes, ({ resources }) => resources?.maxConnections ?? Number.POSITIVE_INFINITY),
@@ -77,8 +83,8 @@ export function createTopology(nodes: readonly TopologyNode[], links: readonly T
 
 /** What a way adds up to: latency and jitter as sums (of jitter an upper bound), reliability and what is not lost as products. */
 export function metricsOf(topology: Topology, arcs: readonly number[]): PathMetrics {
-  const { graph, latencyMs, jitterMs, lossRate, reliability, costPerGb } = topology;
-  let [latency, jitter, kept, reliable, cost] = [0, 0, 1, 1, 0];
+  const { graph, latencyMs, jitterMs, lossRate, reliability, costPerGb, energyPerGb } = topology;
+  let [latency, jitter, kept, reliable, cost, energy] = [0, 0, 1, 1, 0, 0];
   for (const arc of arcs) {
     const link = graph.link[arc]!;
     latency += latencyMs[link]!;
@@ -86,6 +92,7 @@ export function metricsOf(topology: Topology, arcs: readonly number[]): PathMetr
     kept *= 1 - lossRate[link]!;
     reliable *= reliability[link]!;
     cost += costPerGb[link]!;
+    energy += energyPerGb[link]!;
   }
   return {
     latencyMs: latency,
@@ -94,6 +101,7 @@ export function metricsOf(topology: Topology, arcs: readonly number[]): PathMetr
     reliability: reliable,
     hops: arcs.length,
     costPerGb: cost,
+    energyPerGb: energy,
   };
 }
 

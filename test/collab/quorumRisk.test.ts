@@ -84,7 +84,7 @@ describe('advice on a voting', () => {
   afterAll(() => rig[Symbol.asyncDispose]());
 
   const selection =
-    'recommendations { id type action gain confidence wording before { name value } after { name value } }';
+    'recommendations { id type action { decisionId extendByMs deadline } gain confidence wording before { name value } after { name value } }';
   const advise = async (collabId: string): Promise<Json> =>
     (
       await rig.act(
@@ -126,7 +126,7 @@ describe('advice on a voting', () => {
     const found = await advise(id);
     expect(found.length).toBe(1);
     const advice = found.map((one) => one)[0]!;
-    expect(advice).toMatchObject({ type: 'SECURE_QUORUM', action: { decisionId, byMs: 1_200_000 } });
+    expect(advice).toMatchObject({ type: 'SECURE_QUORUM', action: { decisionId, extendByMs: 1_200_000 } });
     // Three are out, each comes in time with a probability of a half.
     const figure = (name: string) =>
       Number(advice[name]!.find((one) => String(one['name']) === 'quorumProbability')!['value']);

@@ -22,7 +22,7 @@ const create = async (collabId: string, tasks: readonly object[]) =>
 
 describe('recommendations', () => {
   const selection =
-    'recommendations { id type action wording gain confidence score before { name value } after { name value } evidence }';
+    'recommendations { id type action { moves { taskId from to } participantId capability turnId conflictId strategy } wording gain confidence score before { name value } after { name value } evidence }';
   const figure = (figures: Json, name: string) => Number(figures.find((one) => String(one['name']) === name)!['value']);
   const metric = async (id: string, name: string) =>
     figure(

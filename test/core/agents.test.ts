@@ -87,6 +87,33 @@ test('an agent that falls silent is lost, and back with its next sign of life', 
   expect(typesOf('quiet')).toEqual(['agent.registered', 'agent.lost', 'agent.returned']);
 });
 
+test('an agent that was lost is back too when it registers anew', async () => {
+  const again = agentOf('again');
+  const input = { name: 'again', capabilities: ['listen'] };
+  await rig.field(again, register, { input });
+  await rig.sql.unsafe(`UPDATE core.agent SET expires_at = now() - interval '1 second' WHERE agent_id = 'again'`);
+  await rig.service.agents.sweep();
+  expect(await rig.field(again, register, { input })).toMatchObject({ agent: { status: 'ONLINE', version: 3 } });
+  await rig.field(again, register, { input });
+  expect(typesOf('again')).toEqual(['agent.registered', 'agent.lost', 'agent.returned', 'agent.changed']);
+});
+
+test('heartbeats of one batch leave the last figure of each that was said', async () => {
+  await rig.field(agentOf('chatty'), register, { input: { name: 'chatty', capacity: 9 } });
+  const beats = [
+    { load: 0.1, activeTasks: 1 },
+    { load: 0.75, activeTasks: null },
+    { load: null, activeTasks: 4 },
+    { load: null, activeTasks: null },
+  ];
+  const told = beats.map((one) => rig.service.agents.beats.add({ tenantId, agentId: 'chatty', ...one }));
+  expect(await Promise.all(told)).toEqual(beats.map(() => 'online'));
+  expect(await rig.field(admin, '{ registeredAgent(agentId: "chatty") { load activeTasks } }')).toEqual({
+    load: 0.75,
+    activeTasks: 4,
+  });
+});
+
 test('followers of a capability hear of those that have it', async () => {
   const { admit } = coreSubscriptions['agentsChanged']!;
   const gate = await admit(alice, { capability: 'listen' }, { sql: rig.sql });
@@ -97,5 +124,5 @@ test('followers of a capability hear of those that have it', async () => {
         .filter((event) => gate.decide(event) === 'deliver')
         .map(({ data }) => (data['agent'] as { agentId: string }).agentId),
     ),
-  ).toEqual(new Set(['quiet']));
+  ).toEqual(new Set(['quiet', 'again']));
 });

@@ -155,14 +155,21 @@ test('an urgent request ends a lease of a lower class, which hears of it', async
 test('a node takes no less capacity than is leased on it; labels and capabilities choose the node', async () => {
   const { who, get } = await world('labels', [4]);
   await rig.field(who, putNode, {
-    input: { name: 'gpu', capacity: { cpuCores: 4 }, labels: { kind: 'gpu' }, capabilities: ['vision'] },
+    input: {
+      name: 'gpu',
+      capacity: { cpuCores: 4 },
+      labels: [{ name: 'kind', value: 'gpu' }],
+      capabilities: ['vision'],
+    },
   });
   expect(
-    await rig.field(who, allocate, { input: { requirements: { cpuCores: 1 }, affinity: { kind: 'tpu' } } }),
+    await rig.field(who, allocate, {
+      input: { requirements: { cpuCores: 1 }, affinity: [{ name: 'kind', value: 'tpu' }] },
+    }),
   ).toMatchObject({ userErrors: [{ code: 'NEVER_FITS' }] });
   expect(
     await rig.field(who, allocate, {
-      input: { requirements: { cpuCores: 3 }, affinity: { kind: 'gpu' }, capabilities: ['vision'] },
+      input: { requirements: { cpuCores: 3 }, affinity: [{ name: 'kind', value: 'gpu' }], capabilities: ['vision'] },
     }),
   ).toMatchObject({ allocation: { status: 'ACTIVE' } });
   expect(await rig.field(who, putNode, { input: { name: 'gpu', capacity: { cpuCores: 2 } } })).toMatchObject({

@@ -66,6 +66,49 @@ test('what the same call would meet again is not tried again', async () => {
   expect(execution).toMatchObject({ error: { code: 'VALIDATION_FAILED' } });
 });
 
+test('the critical path is the way that took longest, whatever the plan had expected', async () => {
+  rig.answers.set('createContext', async (call: GraphCall) => {
+    if (titleOf(call) === 'slow') await new Promise((resolve) => setTimeout(resolve, 150));
+    return made(titleOf(call));
+  });
+  const steps = [
+    task('slow'),
+    task('quick'),
+    pass('after', {}, { dependsOn: ['quick'] }),
+    pass('end', {}, { dependsOn: ['slow'] }),
+  ];
+  const id = await rig.start({ steps });
+  await rig.until(id, 'COMPLETED');
+  const read = 'query ($id: ID!) { workflowExecution(executionId: $id) { criticalPath } }';
+  expect(await rig.field(alice, read, { id })).toEqual({ criticalPath: ['slow', 'end'] });
+});
+
+test('only what the policy names is tried again, where it names anything', async () => {
+  let calls = 0;
+  rig.answers.set('createContext', () => {
+    calls += 1;
+    return refusal('UNAVAILABLE', { retryable: true });
+  });
+  const steps = [task('a', { retry: { maxAttempts: 3, delayMs: 100, retryable: ['RATE_LIMITED'] } })];
+  const failed = await rig.until(await rig.start({ steps }), 'FAILED', 'COMPENSATED');
+  expect(stepOf(failed, 'a')).toMatchObject({ status: 'FAILED', attempt: 1, error: { code: 'UNAVAILABLE' } });
+  expect(calls).toBe(1);
+});
+
+test('a result that does not fit the schema of the workflow fails it; a schema that is none is refused', async () => {
+  const workflow = (value: unknown) => ({
+    ...{ steps: [{ stepId: 'a', kind: 'PASS', input: { n: value } }], output: { n: ref('a.output.n') } },
+    outputSchema: { type: 'object', required: ['n'], properties: { n: { type: 'number' } } },
+  });
+  expect(await rig.until(await rig.start(workflow(1)), 'COMPLETED')).toMatchObject({ output: { n: 1 } });
+  const failed = await rig.until(await rig.start(workflow('one')), 'FAILED', 'COMPENSATED');
+  expect(failed).toMatchObject({
+    output: null,
+    error: { code: 'OUTPUT_INVALID', message: 'output.n: must be number' },
+  });
+  await expect(rig.createWorkflow({ ...workflow(1), outputSchema: { type: 'nonsense' } })).rejects.toThrow();
+});
+
 test('backoff doubles up to its cap, and any share of it may be waited', () => {
   const policy = { delayMs: 1_000, backoffFactor: 2, maxDelayMs: 5_000 };
   expect([1, 2, 3, 4, 9].map((failures) => backoffMs(policy, failures, () => 0.999_999))).toEqual([

@@ -133,6 +133,8 @@ test('one that never succeeds is parked, the others are undone, and a person may
   expect(parked).toMatchObject({ error: { code: 'COMPENSATION_FAILED', message: 'not undone: b' } });
   expect(stepOf(parked, 'b')).toMatchObject({ status: 'COMPENSATION_FAILED', error: { code: 'PERMISSION_DENIED' } });
   expect(undone).toEqual(['a']);
+  const alarms = rig.events.filter(({ data }) => data['type'] === 'workflow.compensation.failed');
+  expect(alarms.map(({ data }) => data['data'])).toMatchObject([{ executionId: id, stepId: 'b' }]);
   rig.answers.set('deleteContext', ({ variables }: GraphCall) => {
     undone.push(String(variables['contextId']));
     return { userErrors: [] };

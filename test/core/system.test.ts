@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { EventRow } from '#shared/events.ts';
 import { createPrincipal } from '#shared/principal.ts';
 import { validateProtocolObject } from '../../schema/protocol/index.ts';
 import { coreCodec } from '../../subgraphs/core/codec.ts';
@@ -61,6 +62,12 @@ test('a manifest goes its way: one is active, what is required stays on; its doc
   expect(await rig.field(alice, 'query ($id: ID) { coreManifest(manifestId: $id) { status } }', { id })).toMatchObject({
     status: 'DEPRECATED',
   });
+  // Whoever kept it hears that another took its place.
+  const last = rig.events
+    .filter(({ streamId, type }) => streamId === String(id) && type === 'manifest.changed')
+    .at(-1)!;
+  expect(last.data['manifest']).toMatchObject({ status: 'deprecated', version: 4 });
+  expect((last as EventRow).tags).toContain(`CoreManifest:${String(id)}`);
   expect(await rig.field(alice, '{ coreManifest { id } }')).toEqual({ id: next['manifest']!['id'] });
   expect(await rig.field(principal('eve', { tenantId: 'three' }), '{ coreManifest { id } }')).toBeNull();
 });

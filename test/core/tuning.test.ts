@@ -3,6 +3,7 @@ import { newId } from '#shared/ids.ts';
 import { parseInput } from '#shared/validation.ts';
 import { relax } from '../../subgraphs/core/tuning/relax.ts';
 import { createReplay } from '../../subgraphs/core/tuning/replay.ts';
+import { tune } from '../../subgraphs/core/tuning/tune.ts';
 import type { StepDefinition } from '../../subgraphs/core/workflow/definition.ts';
 import { definition } from '../../subgraphs/core/workflow/inputs.ts';
 import { alice, type CoreRig, errors, executeWorkflow, openCoreRig, ref, stranger, task } from './rig.ts';
@@ -43,6 +44,25 @@ describe('dependencies that nothing needs', () => {
     expect(relaxed(steps, 'data')).toEqual({ b: [] });
     expect(relaxed(steps)).toEqual({});
   });
+});
+
+test('when its time is over the search answers what it has, and says so', async () => {
+  const parsed = parseInput(definition, {
+    steps: ['a', 'b', 'c', 'd'].map((id) => read(id)),
+    maxConcurrentSteps: 1,
+    output: { a: ref('a.output.id') },
+  });
+  const recorded = {
+    durationsMs: [40, 40, 40, 40, 40],
+    steps: parsed.steps.map(({ id: stepId }, at) => ({
+      ...{ stepId, startedMs: Array(5).fill(10 * at), endedMs: Array(5).fill(10 * (at + 1)) },
+    })),
+  };
+  const task = { definition: parsed, recorded, ordering: 'effects' as const, changing: [] };
+  const [whole, none] = [await tune({ ...task, timeBudgetMs: 10_000 }), await tune({ ...task, timeBudgetMs: 0 })];
+  expect(whole).toMatchObject({ timeBudgetExhausted: false, definition: { maxConcurrentSteps: 4 } });
+  expect(none).toMatchObject({ timeBudgetExhausted: true, definition: { maxConcurrentSteps: 1 } });
+  expect(none.predictedMs).toBeLessThanOrEqual(none.replayedMs);
 });
 
 test('a replay hands steps out as workers do: as many at a time as may run, the longest way first', () => {

@@ -26,7 +26,7 @@ interface JsonList {
 export type Json = { readonly [key: string]: Json } & JsonList;
 
 /** The network subgraph over a database of its own, asked as any principal; contexts are what `contexts` says. */
-export async function openNetworkRig() {
+export async function openNetworkRig(env: Readonly<Record<string, string>> = {}) {
   const database = await createTestDatabase();
   const sql = createSql(database.url, { applicationName: 'network-test', max: 8 });
   const prisma = createPrisma(database.url, { max: 1, applicationName: 'network-test-prisma' });
@@ -39,7 +39,7 @@ export async function openNetworkRig() {
   const contexts = new Map<string, string>();
   const compute = createComputePool({ maxThreads: 2, logger: pino({ level: 'silent' }) });
   const runtime: ModuleRuntime = {
-    config: readConfig({ NODE_ENV: 'test' }),
+    config: readConfig({ NODE_ENV: 'test', ...env }),
     sql,
     prisma,
     bus,

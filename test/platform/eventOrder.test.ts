@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createAddressGuard } from '#shared/addressGuard.ts';
 import { partitionOf } from '../../subgraphs/platform/events/partitioning.ts';
-import { createAddressGuard } from '../../subgraphs/platform/webhooks/addresses.ts';
 import { postWebhook } from '../../subgraphs/platform/webhooks/post.ts';
 import { eventCalls } from './eventCalls.ts';
 import { startReceiver } from './receiver.ts';

@@ -16014,6 +16014,7 @@ export const CollaborationScalarFieldEnum = {
   planId: 'planId',
   dialogId: 'dialogId',
   confirmId: 'confirmId',
+  networkId: 'networkId',
   title: 'title',
   purpose: 'purpose',
   mode: 'mode',
@@ -16810,10 +16811,12 @@ export type CoreOrchestrationRuleScalarFieldEnum = (typeof CoreOrchestrationRule
 export const CoreOrchestrationDecisionScalarFieldEnum = {
   tenantId: 'tenantId',
   id: 'id',
+  contextId: 'contextId',
   trigger: 'trigger',
   actions: 'actions',
   deferred: 'deferred',
   rejected: 'rejected',
+  executionId: 'executionId',
   latencyMs: 'latencyMs',
   createdAt: 'createdAt',
   createdBy: 'createdBy'
@@ -17187,6 +17190,7 @@ export const ExtensionReleaseScalarFieldEnum = {
   bundle: 'bundle',
   checksum: 'checksum',
   sizeBytes: 'sizeBytes',
+  package: 'package',
   signature: 'signature',
   keyId: 'keyId',
   trustLevel: 'trustLevel',
@@ -18408,6 +18412,7 @@ export const NetworkNodeScalarFieldEnum = {
   failover: 'failover',
   required: 'required',
   openConnections: 'openConnections',
+  probe: 'probe',
   protocol: 'protocol'
 } as const
 
@@ -18442,6 +18447,7 @@ export const NetworkLinkScalarFieldEnum = {
   lossRate: 'lossRate',
   reliability: 'reliability',
   costPerGb: 'costPerGb',
+  energyPerGb: 'energyPerGb',
   capacityKbps: 'capacityKbps',
   reservedRealTime: 'reservedRealTime',
   reservedInteractive: 'reservedInteractive',
@@ -18472,6 +18478,7 @@ export const NetworkConnectionScalarFieldEnum = {
   backupLinkIds: 'backupLinkIds',
   backupNodeIds: 'backupNodeIds',
   backupReserved: 'backupReserved',
+  furtherBackups: 'furtherBackups',
   predicted: 'predicted',
   openedBy: 'openedBy',
   version: 'version',

@@ -284,6 +284,7 @@ export const CollaborationScalarFieldEnum = {
   planId: 'planId',
   dialogId: 'dialogId',
   confirmId: 'confirmId',
+  networkId: 'networkId',
   title: 'title',
   purpose: 'purpose',
   mode: 'mode',
@@ -1080,10 +1081,12 @@ export type CoreOrchestrationRuleScalarFieldEnum = (typeof CoreOrchestrationRule
 export const CoreOrchestrationDecisionScalarFieldEnum = {
   tenantId: 'tenantId',
   id: 'id',
+  contextId: 'contextId',
   trigger: 'trigger',
   actions: 'actions',
   deferred: 'deferred',
   rejected: 'rejected',
+  executionId: 'executionId',
   latencyMs: 'latencyMs',
   createdAt: 'createdAt',
   createdBy: 'createdBy'
@@ -1457,6 +1460,7 @@ export const ExtensionReleaseScalarFieldEnum = {
   bundle: 'bundle',
   checksum: 'checksum',
   sizeBytes: 'sizeBytes',
+  package: 'package',
   signature: 'signature',
   keyId: 'keyId',
   trustLevel: 'trustLevel',
@@ -2678,6 +2682,7 @@ export const NetworkNodeScalarFieldEnum = {
   failover: 'failover',
   required: 'required',
   openConnections: 'openConnections',
+  probe: 'probe',
   protocol: 'protocol'
 } as const
 
@@ -2712,6 +2717,7 @@ export const NetworkLinkScalarFieldEnum = {
   lossRate: 'lossRate',
   reliability: 'reliability',
   costPerGb: 'costPerGb',
+  energyPerGb: 'energyPerGb',
   capacityKbps: 'capacityKbps',
   reservedRealTime: 'reservedRealTime',
   reservedInteractive: 'reservedInteractive',
@@ -2742,6 +2748,7 @@ export const NetworkConnectionScalarFieldEnum = {
   backupLinkIds: 'backupLinkIds',
   backupNodeIds: 'backupNodeIds',
   backupReserved: 'backupReserved',
+  furtherBackups: 'furtherBackups',
   predicted: 'predicted',
   openedBy: 'openedBy',
   version: 'version',

@@ -48,6 +48,7 @@ export type CollaborationMinAggregateOutputType = {
   planId: string | null
   dialogId: string | null
   confirmId: string | null
+  networkId: string | null
   title: string | null
   purpose: string | null
   mode: string | null
@@ -76,6 +77,7 @@ export type CollaborationMaxAggregateOutputType = {
   planId: string | null
   dialogId: string | null
   confirmId: string | null
+  networkId: string | null
   title: string | null
   purpose: string | null
   mode: string | null
@@ -104,6 +106,7 @@ export type CollaborationCountAggregateOutputType = {
   planId: number
   dialogId: number
   confirmId: number
+  networkId: number
   title: number
   purpose: number
   mode: number
@@ -159,6 +162,7 @@ export type CollaborationMinAggregateInputType = {
   planId?: true
   dialogId?: true
   confirmId?: true
+  networkId?: true
   title?: true
   purpose?: true
   mode?: true
@@ -187,6 +191,7 @@ export type CollaborationMaxAggregateInputType = {
   planId?: true
   dialogId?: true
   confirmId?: true
+  networkId?: true
   title?: true
   purpose?: true
   mode?: true
@@ -215,6 +220,7 @@ export type CollaborationCountAggregateInputType = {
   planId?: true
   dialogId?: true
   confirmId?: true
+  networkId?: true
   title?: true
   purpose?: true
   mode?: true
@@ -341,6 +347,7 @@ export type CollaborationGroupByOutputType = {
   planId: string | null
   dialogId: string | null
   confirmId: string | null
+  networkId: string | null
   title: string
   purpose: string
   mode: string
@@ -403,6 +410,7 @@ export type CollaborationWhereInput = {
   planId?: Prisma.UuidNullableFilter<"Collaboration"> | string | null
   dialogId?: Prisma.UuidNullableFilter<"Collaboration"> | string | null
   confirmId?: Prisma.UuidNullableFilter<"Collaboration"> | string | null
+  networkId?: Prisma.UuidNullableFilter<"Collaboration"> | string | null
   title?: Prisma.StringFilter<"Collaboration"> | string
   purpose?: Prisma.StringFilter<"Collaboration"> | string
   mode?: Prisma.StringFilter<"Collaboration"> | string
@@ -442,6 +450,7 @@ export type CollaborationOrderByWithRelationInput = {
   planId?: Prisma.SortOrderInput | Prisma.SortOrder
   dialogId?: Prisma.SortOrderInput | Prisma.SortOrder
   confirmId?: Prisma.SortOrderInput | Prisma.SortOrder
+  networkId?: Prisma.SortOrderInput | Prisma.SortOrder
   title?: Prisma.SortOrder
   purpose?: Prisma.SortOrder
   mode?: Prisma.SortOrder
@@ -485,6 +494,7 @@ export type CollaborationWhereUniqueInput = Prisma.AtLeast<{
   planId?: Prisma.UuidNullableFilter<"Collaboration"> | string | null
   dialogId?: Prisma.UuidNullableFilter<"Collaboration"> | string | null
   confirmId?: Prisma.UuidNullableFilter<"Collaboration"> | string | null
+  networkId?: Prisma.UuidNullableFilter<"Collaboration"> | string | null
   title?: Prisma.StringFilter<"Collaboration"> | string
   purpose?: Prisma.StringFilter<"Collaboration"> | string
   mode?: Prisma.StringFilter<"Collaboration"> | string
@@ -524,6 +534,7 @@ export type CollaborationOrderByWithAggregationInput = {
   planId?: Prisma.SortOrderInput | Prisma.SortOrder
   dialogId?: Prisma.SortOrderInput | Prisma.SortOrder
   confirmId?: Prisma.SortOrderInput | Prisma.SortOrder
+  networkId?: Prisma.SortOrderInput | Prisma.SortOrder
   title?: Prisma.SortOrder
   purpose?: Prisma.SortOrder
   mode?: Prisma.SortOrder
@@ -571,6 +582,7 @@ export type CollaborationScalarWhereWithAggregatesInput = {
   planId?: Prisma.UuidNullableWithAggregatesFilter<"Collaboration"> | string | null
   dialogId?: Prisma.UuidNullableWithAggregatesFilter<"Collaboration"> | string | null
   confirmId?: Prisma.UuidNullableWithAggregatesFilter<"Collaboration"> | string | null
+  networkId?: Prisma.UuidNullableWithAggregatesFilter<"Collaboration"> | string | null
   title?: Prisma.StringWithAggregatesFilter<"Collaboration"> | string
   purpose?: Prisma.StringWithAggregatesFilter<"Collaboration"> | string
   mode?: Prisma.StringWithAggregatesFilter<"Collaboration"> | string
@@ -610,6 +622,7 @@ export type CollaborationCreateInput = {
   planId?: string | null
   dialogId?: string | null
   confirmId?: string | null
+  networkId?: string | null
   title: string
   purpose: string
   mode: string
@@ -649,6 +662,7 @@ export type CollaborationUncheckedCreateInput = {
   planId?: string | null
   dialogId?: string | null
   confirmId?: string | null
+  networkId?: string | null
   title: string
   purpose: string
   mode: string
@@ -688,6 +702,7 @@ export type CollaborationUpdateInput = {
   planId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   dialogId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   confirmId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  networkId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   title?: Prisma.StringFieldUpdateOperationsInput | string
   purpose?: Prisma.StringFieldUpdateOperationsInput | string
   mode?: Prisma.StringFieldUpdateOperationsInput | string
@@ -727,6 +742,7 @@ export type CollaborationUncheckedUpdateInput = {
   planId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   dialogId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   confirmId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  networkId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   title?: Prisma.StringFieldUpdateOperationsInput | string
   purpose?: Prisma.StringFieldUpdateOperationsInput | string
   mode?: Prisma.StringFieldUpdateOperationsInput | string
@@ -766,6 +782,7 @@ export type CollaborationCreateManyInput = {
   planId?: string | null
   dialogId?: string | null
   confirmId?: string | null
+  networkId?: string | null
   title: string
   purpose: string
   mode: string
@@ -805,6 +822,7 @@ export type CollaborationUpdateManyMutationInput = {
   planId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   dialogId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   confirmId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  networkId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   title?: Prisma.StringFieldUpdateOperationsInput | string
   purpose?: Prisma.StringFieldUpdateOperationsInput | string
   mode?: Prisma.StringFieldUpdateOperationsInput | string
@@ -844,6 +862,7 @@ export type CollaborationUncheckedUpdateManyInput = {
   planId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   dialogId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   confirmId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  networkId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   title?: Prisma.StringFieldUpdateOperationsInput | string
   purpose?: Prisma.StringFieldUpdateOperationsInput | string
   mode?: Prisma.StringFieldUpdateOperationsInput | string
@@ -888,6 +907,7 @@ export type CollaborationCountOrderByAggregateInput = {
   planId?: Prisma.SortOrder
   dialogId?: Prisma.SortOrder
   confirmId?: Prisma.SortOrder
+  networkId?: Prisma.SortOrder
   title?: Prisma.SortOrder
   purpose?: Prisma.SortOrder
   mode?: Prisma.SortOrder
@@ -934,6 +954,7 @@ export type CollaborationMaxOrderByAggregateInput = {
   planId?: Prisma.SortOrder
   dialogId?: Prisma.SortOrder
   confirmId?: Prisma.SortOrder
+  networkId?: Prisma.SortOrder
   title?: Prisma.SortOrder
   purpose?: Prisma.SortOrder
   mode?: Prisma.SortOrder
@@ -962,6 +983,7 @@ export type CollaborationMinOrderByAggregateInput = {
   planId?: Prisma.SortOrder
   dialogId?: Prisma.SortOrder
   confirmId?: Prisma.SortOrder
+  networkId?: Prisma.SortOrder
   title?: Prisma.SortOrder
   purpose?: Prisma.SortOrder
   mode?: Prisma.SortOrder
@@ -1035,6 +1057,7 @@ export type CollaborationSelect<ExtArgs extends runtime.Types.Extensions.Interna
   planId?: boolean
   dialogId?: boolean
   confirmId?: boolean
+  networkId?: boolean
   title?: boolean
   purpose?: boolean
   mode?: boolean
@@ -1074,6 +1097,7 @@ export type CollaborationSelectCreateManyAndReturn<ExtArgs extends runtime.Types
   planId?: boolean
   dialogId?: boolean
   confirmId?: boolean
+  networkId?: boolean
   title?: boolean
   purpose?: boolean
   mode?: boolean
@@ -1113,6 +1137,7 @@ export type CollaborationSelectUpdateManyAndReturn<ExtArgs extends runtime.Types
   planId?: boolean
   dialogId?: boolean
   confirmId?: boolean
+  networkId?: boolean
   title?: boolean
   purpose?: boolean
   mode?: boolean
@@ -1152,6 +1177,7 @@ export type CollaborationSelectScalar = {
   planId?: boolean
   dialogId?: boolean
   confirmId?: boolean
+  networkId?: boolean
   title?: boolean
   purpose?: boolean
   mode?: boolean
@@ -1184,7 +1210,7 @@ export type CollaborationSelectScalar = {
   ordinal?: boolean
 }
 
-export type CollaborationOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "contextId" | "planId" | "dialogId" | "confirmId" | "title" | "purpose" | "mode" | "type" | "status" | "statusReason" | "suspendedBy" | "isFailed" | "coordination" | "decisionConfig" | "objectives" | "performanceTargets" | "turnTaking" | "turnState" | "maxParticipants" | "participantCount" | "deadlines" | "stats" | "experience" | "governance" | "protocol" | "nextDeadlineAt" | "startedAt" | "endedAt" | "version" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["collaboration"]>
+export type CollaborationOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "contextId" | "planId" | "dialogId" | "confirmId" | "networkId" | "title" | "purpose" | "mode" | "type" | "status" | "statusReason" | "suspendedBy" | "isFailed" | "coordination" | "decisionConfig" | "objectives" | "performanceTargets" | "turnTaking" | "turnState" | "maxParticipants" | "participantCount" | "deadlines" | "stats" | "experience" | "governance" | "protocol" | "nextDeadlineAt" | "startedAt" | "endedAt" | "version" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["collaboration"]>
 
 export type $CollaborationPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "Collaboration"
@@ -1196,6 +1222,10 @@ export type $CollaborationPayload<ExtArgs extends runtime.Types.Extensions.Inter
     planId: string | null
     dialogId: string | null
     confirmId: string | null
+    /**
+     * The network whose nodes its participants are.
+     */
+    networkId: string | null
     title: string
     purpose: string
     mode: string
@@ -1679,6 +1709,7 @@ export interface CollaborationFieldRefs {
   readonly planId: Prisma.FieldRef<"Collaboration", 'String'>
   readonly dialogId: Prisma.FieldRef<"Collaboration", 'String'>
   readonly confirmId: Prisma.FieldRef<"Collaboration", 'String'>
+  readonly networkId: Prisma.FieldRef<"Collaboration", 'String'>
   readonly title: Prisma.FieldRef<"Collaboration", 'String'>
   readonly purpose: Prisma.FieldRef<"Collaboration", 'String'>
   readonly mode: Prisma.FieldRef<"Collaboration", 'String'>

@@ -37,6 +37,8 @@ export type CoreOrchestrationDecisionSumAggregateOutputType = {
 export type CoreOrchestrationDecisionMinAggregateOutputType = {
   tenantId: string | null
   id: string | null
+  contextId: string | null
+  executionId: string | null
   latencyMs: number | null
   createdAt: Date | null
   createdBy: string | null
@@ -45,6 +47,8 @@ export type CoreOrchestrationDecisionMinAggregateOutputType = {
 export type CoreOrchestrationDecisionMaxAggregateOutputType = {
   tenantId: string | null
   id: string | null
+  contextId: string | null
+  executionId: string | null
   latencyMs: number | null
   createdAt: Date | null
   createdBy: string | null
@@ -53,10 +57,12 @@ export type CoreOrchestrationDecisionMaxAggregateOutputType = {
 export type CoreOrchestrationDecisionCountAggregateOutputType = {
   tenantId: number
   id: number
+  contextId: number
   trigger: number
   actions: number
   deferred: number
   rejected: number
+  executionId: number
   latencyMs: number
   createdAt: number
   createdBy: number
@@ -75,6 +81,8 @@ export type CoreOrchestrationDecisionSumAggregateInputType = {
 export type CoreOrchestrationDecisionMinAggregateInputType = {
   tenantId?: true
   id?: true
+  contextId?: true
+  executionId?: true
   latencyMs?: true
   createdAt?: true
   createdBy?: true
@@ -83,6 +91,8 @@ export type CoreOrchestrationDecisionMinAggregateInputType = {
 export type CoreOrchestrationDecisionMaxAggregateInputType = {
   tenantId?: true
   id?: true
+  contextId?: true
+  executionId?: true
   latencyMs?: true
   createdAt?: true
   createdBy?: true
@@ -91,10 +101,12 @@ export type CoreOrchestrationDecisionMaxAggregateInputType = {
 export type CoreOrchestrationDecisionCountAggregateInputType = {
   tenantId?: true
   id?: true
+  contextId?: true
   trigger?: true
   actions?: true
   deferred?: true
   rejected?: true
+  executionId?: true
   latencyMs?: true
   createdAt?: true
   createdBy?: true
@@ -190,10 +202,12 @@ export type CoreOrchestrationDecisionGroupByArgs<ExtArgs extends runtime.Types.E
 export type CoreOrchestrationDecisionGroupByOutputType = {
   tenantId: string
   id: string
+  contextId: string | null
   trigger: runtime.JsonValue
   actions: runtime.JsonValue
   deferred: runtime.JsonValue
   rejected: runtime.JsonValue
+  executionId: string | null
   latencyMs: number
   createdAt: Date
   createdBy: string
@@ -225,10 +239,12 @@ export type CoreOrchestrationDecisionWhereInput = {
   NOT?: Prisma.CoreOrchestrationDecisionWhereInput | Prisma.CoreOrchestrationDecisionWhereInput[]
   tenantId?: Prisma.StringFilter<"CoreOrchestrationDecision"> | string
   id?: Prisma.UuidFilter<"CoreOrchestrationDecision"> | string
+  contextId?: Prisma.UuidNullableFilter<"CoreOrchestrationDecision"> | string | null
   trigger?: Prisma.JsonFilter<"CoreOrchestrationDecision">
   actions?: Prisma.JsonFilter<"CoreOrchestrationDecision">
   deferred?: Prisma.JsonFilter<"CoreOrchestrationDecision">
   rejected?: Prisma.JsonFilter<"CoreOrchestrationDecision">
+  executionId?: Prisma.UuidNullableFilter<"CoreOrchestrationDecision"> | string | null
   latencyMs?: Prisma.FloatFilter<"CoreOrchestrationDecision"> | number
   createdAt?: Prisma.DateTimeFilter<"CoreOrchestrationDecision"> | Date | string
   createdBy?: Prisma.StringFilter<"CoreOrchestrationDecision"> | string
@@ -237,10 +253,12 @@ export type CoreOrchestrationDecisionWhereInput = {
 export type CoreOrchestrationDecisionOrderByWithRelationInput = {
   tenantId?: Prisma.SortOrder
   id?: Prisma.SortOrder
+  contextId?: Prisma.SortOrderInput | Prisma.SortOrder
   trigger?: Prisma.SortOrder
   actions?: Prisma.SortOrder
   deferred?: Prisma.SortOrder
   rejected?: Prisma.SortOrder
+  executionId?: Prisma.SortOrderInput | Prisma.SortOrder
   latencyMs?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
@@ -253,10 +271,12 @@ export type CoreOrchestrationDecisionWhereUniqueInput = Prisma.AtLeast<{
   NOT?: Prisma.CoreOrchestrationDecisionWhereInput | Prisma.CoreOrchestrationDecisionWhereInput[]
   tenantId?: Prisma.StringFilter<"CoreOrchestrationDecision"> | string
   id?: Prisma.UuidFilter<"CoreOrchestrationDecision"> | string
+  contextId?: Prisma.UuidNullableFilter<"CoreOrchestrationDecision"> | string | null
   trigger?: Prisma.JsonFilter<"CoreOrchestrationDecision">
   actions?: Prisma.JsonFilter<"CoreOrchestrationDecision">
   deferred?: Prisma.JsonFilter<"CoreOrchestrationDecision">
   rejected?: Prisma.JsonFilter<"CoreOrchestrationDecision">
+  executionId?: Prisma.UuidNullableFilter<"CoreOrchestrationDecision"> | string | null
   latencyMs?: Prisma.FloatFilter<"CoreOrchestrationDecision"> | number
   createdAt?: Prisma.DateTimeFilter<"CoreOrchestrationDecision"> | Date | string
   createdBy?: Prisma.StringFilter<"CoreOrchestrationDecision"> | string
@@ -265,10 +285,12 @@ export type CoreOrchestrationDecisionWhereUniqueInput = Prisma.AtLeast<{
 export type CoreOrchestrationDecisionOrderByWithAggregationInput = {
   tenantId?: Prisma.SortOrder
   id?: Prisma.SortOrder
+  contextId?: Prisma.SortOrderInput | Prisma.SortOrder
   trigger?: Prisma.SortOrder
   actions?: Prisma.SortOrder
   deferred?: Prisma.SortOrder
   rejected?: Prisma.SortOrder
+  executionId?: Prisma.SortOrderInput | Prisma.SortOrder
   latencyMs?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
@@ -285,10 +307,12 @@ export type CoreOrchestrationDecisionScalarWhereWithAggregatesInput = {
   NOT?: Prisma.CoreOrchestrationDecisionScalarWhereWithAggregatesInput | Prisma.CoreOrchestrationDecisionScalarWhereWithAggregatesInput[]
   tenantId?: Prisma.StringWithAggregatesFilter<"CoreOrchestrationDecision"> | string
   id?: Prisma.UuidWithAggregatesFilter<"CoreOrchestrationDecision"> | string
+  contextId?: Prisma.UuidNullableWithAggregatesFilter<"CoreOrchestrationDecision"> | string | null
   trigger?: Prisma.JsonWithAggregatesFilter<"CoreOrchestrationDecision">
   actions?: Prisma.JsonWithAggregatesFilter<"CoreOrchestrationDecision">
   deferred?: Prisma.JsonWithAggregatesFilter<"CoreOrchestrationDecision">
   rejected?: Prisma.JsonWithAggregatesFilter<"CoreOrchestrationDecision">
+  executionId?: Prisma.UuidNullableWithAggregatesFilter<"CoreOrchestrationDecision"> | string | null
   latencyMs?: Prisma.FloatWithAggregatesFilter<"CoreOrchestrationDecision"> | number
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"CoreOrchestrationDecision"> | Date | string
   createdBy?: Prisma.StringWithAggregatesFilter<"CoreOrchestrationDecision"> | string
@@ -297,10 +321,12 @@ export type CoreOrchestrationDecisionScalarWhereWithAggregatesInput = {
 export type CoreOrchestrationDecisionCreateInput = {
   tenantId: string
   id: string
+  contextId?: string | null
   trigger: Prisma.JsonNullValueInput | runtime.InputJsonValue
   actions: Prisma.JsonNullValueInput | runtime.InputJsonValue
   deferred: Prisma.JsonNullValueInput | runtime.InputJsonValue
   rejected: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  executionId?: string | null
   latencyMs: number
   createdAt?: Date | string
   createdBy: string
@@ -309,10 +335,12 @@ export type CoreOrchestrationDecisionCreateInput = {
 export type CoreOrchestrationDecisionUncheckedCreateInput = {
   tenantId: string
   id: string
+  contextId?: string | null
   trigger: Prisma.JsonNullValueInput | runtime.InputJsonValue
   actions: Prisma.JsonNullValueInput | runtime.InputJsonValue
   deferred: Prisma.JsonNullValueInput | runtime.InputJsonValue
   rejected: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  executionId?: string | null
   latencyMs: number
   createdAt?: Date | string
   createdBy: string
@@ -321,10 +349,12 @@ export type CoreOrchestrationDecisionUncheckedCreateInput = {
 export type CoreOrchestrationDecisionUpdateInput = {
   tenantId?: Prisma.StringFieldUpdateOperationsInput | string
   id?: Prisma.StringFieldUpdateOperationsInput | string
+  contextId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   trigger?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   actions?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   deferred?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   rejected?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  executionId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   latencyMs?: Prisma.FloatFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
@@ -333,10 +363,12 @@ export type CoreOrchestrationDecisionUpdateInput = {
 export type CoreOrchestrationDecisionUncheckedUpdateInput = {
   tenantId?: Prisma.StringFieldUpdateOperationsInput | string
   id?: Prisma.StringFieldUpdateOperationsInput | string
+  contextId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   trigger?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   actions?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   deferred?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   rejected?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  executionId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   latencyMs?: Prisma.FloatFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
@@ -345,10 +377,12 @@ export type CoreOrchestrationDecisionUncheckedUpdateInput = {
 export type CoreOrchestrationDecisionCreateManyInput = {
   tenantId: string
   id: string
+  contextId?: string | null
   trigger: Prisma.JsonNullValueInput | runtime.InputJsonValue
   actions: Prisma.JsonNullValueInput | runtime.InputJsonValue
   deferred: Prisma.JsonNullValueInput | runtime.InputJsonValue
   rejected: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  executionId?: string | null
   latencyMs: number
   createdAt?: Date | string
   createdBy: string
@@ -357,10 +391,12 @@ export type CoreOrchestrationDecisionCreateManyInput = {
 export type CoreOrchestrationDecisionUpdateManyMutationInput = {
   tenantId?: Prisma.StringFieldUpdateOperationsInput | string
   id?: Prisma.StringFieldUpdateOperationsInput | string
+  contextId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   trigger?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   actions?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   deferred?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   rejected?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  executionId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   latencyMs?: Prisma.FloatFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
@@ -369,10 +405,12 @@ export type CoreOrchestrationDecisionUpdateManyMutationInput = {
 export type CoreOrchestrationDecisionUncheckedUpdateManyInput = {
   tenantId?: Prisma.StringFieldUpdateOperationsInput | string
   id?: Prisma.StringFieldUpdateOperationsInput | string
+  contextId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   trigger?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   actions?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   deferred?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   rejected?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  executionId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   latencyMs?: Prisma.FloatFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
@@ -386,10 +424,12 @@ export type CoreOrchestrationDecisionTenantIdIdCompoundUniqueInput = {
 export type CoreOrchestrationDecisionCountOrderByAggregateInput = {
   tenantId?: Prisma.SortOrder
   id?: Prisma.SortOrder
+  contextId?: Prisma.SortOrder
   trigger?: Prisma.SortOrder
   actions?: Prisma.SortOrder
   deferred?: Prisma.SortOrder
   rejected?: Prisma.SortOrder
+  executionId?: Prisma.SortOrder
   latencyMs?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
@@ -402,6 +442,8 @@ export type CoreOrchestrationDecisionAvgOrderByAggregateInput = {
 export type CoreOrchestrationDecisionMaxOrderByAggregateInput = {
   tenantId?: Prisma.SortOrder
   id?: Prisma.SortOrder
+  contextId?: Prisma.SortOrder
+  executionId?: Prisma.SortOrder
   latencyMs?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
@@ -410,6 +452,8 @@ export type CoreOrchestrationDecisionMaxOrderByAggregateInput = {
 export type CoreOrchestrationDecisionMinOrderByAggregateInput = {
   tenantId?: Prisma.SortOrder
   id?: Prisma.SortOrder
+  contextId?: Prisma.SortOrder
+  executionId?: Prisma.SortOrder
   latencyMs?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
@@ -424,10 +468,12 @@ export type CoreOrchestrationDecisionSumOrderByAggregateInput = {
 export type CoreOrchestrationDecisionSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   tenantId?: boolean
   id?: boolean
+  contextId?: boolean
   trigger?: boolean
   actions?: boolean
   deferred?: boolean
   rejected?: boolean
+  executionId?: boolean
   latencyMs?: boolean
   createdAt?: boolean
   createdBy?: boolean
@@ -436,10 +482,12 @@ export type CoreOrchestrationDecisionSelect<ExtArgs extends runtime.Types.Extens
 export type CoreOrchestrationDecisionSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   tenantId?: boolean
   id?: boolean
+  contextId?: boolean
   trigger?: boolean
   actions?: boolean
   deferred?: boolean
   rejected?: boolean
+  executionId?: boolean
   latencyMs?: boolean
   createdAt?: boolean
   createdBy?: boolean
@@ -448,10 +496,12 @@ export type CoreOrchestrationDecisionSelectCreateManyAndReturn<ExtArgs extends r
 export type CoreOrchestrationDecisionSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   tenantId?: boolean
   id?: boolean
+  contextId?: boolean
   trigger?: boolean
   actions?: boolean
   deferred?: boolean
   rejected?: boolean
+  executionId?: boolean
   latencyMs?: boolean
   createdAt?: boolean
   createdBy?: boolean
@@ -460,16 +510,18 @@ export type CoreOrchestrationDecisionSelectUpdateManyAndReturn<ExtArgs extends r
 export type CoreOrchestrationDecisionSelectScalar = {
   tenantId?: boolean
   id?: boolean
+  contextId?: boolean
   trigger?: boolean
   actions?: boolean
   deferred?: boolean
   rejected?: boolean
+  executionId?: boolean
   latencyMs?: boolean
   createdAt?: boolean
   createdBy?: boolean
 }
 
-export type CoreOrchestrationDecisionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "trigger" | "actions" | "deferred" | "rejected" | "latencyMs" | "createdAt" | "createdBy", ExtArgs["result"]["coreOrchestrationDecision"]>
+export type CoreOrchestrationDecisionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "contextId" | "trigger" | "actions" | "deferred" | "rejected" | "executionId" | "latencyMs" | "createdAt" | "createdBy", ExtArgs["result"]["coreOrchestrationDecision"]>
 
 export type $CoreOrchestrationDecisionPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "CoreOrchestrationDecision"
@@ -477,10 +529,15 @@ export type $CoreOrchestrationDecisionPayload<ExtArgs extends runtime.Types.Exte
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     tenantId: string
     id: string
+    contextId: string | null
     trigger: runtime.JsonValue
     actions: runtime.JsonValue
     deferred: runtime.JsonValue
     rejected: runtime.JsonValue
+    /**
+     * The workflow that carries the actions out.
+     */
+    executionId: string | null
     latencyMs: number
     createdAt: Date
     createdBy: string
@@ -909,10 +966,12 @@ export interface Prisma__CoreOrchestrationDecisionClient<T, Null = never, ExtArg
 export interface CoreOrchestrationDecisionFieldRefs {
   readonly tenantId: Prisma.FieldRef<"CoreOrchestrationDecision", 'String'>
   readonly id: Prisma.FieldRef<"CoreOrchestrationDecision", 'String'>
+  readonly contextId: Prisma.FieldRef<"CoreOrchestrationDecision", 'String'>
   readonly trigger: Prisma.FieldRef<"CoreOrchestrationDecision", 'Json'>
   readonly actions: Prisma.FieldRef<"CoreOrchestrationDecision", 'Json'>
   readonly deferred: Prisma.FieldRef<"CoreOrchestrationDecision", 'Json'>
   readonly rejected: Prisma.FieldRef<"CoreOrchestrationDecision", 'Json'>
+  readonly executionId: Prisma.FieldRef<"CoreOrchestrationDecision", 'String'>
   readonly latencyMs: Prisma.FieldRef<"CoreOrchestrationDecision", 'Float'>
   readonly createdAt: Prisma.FieldRef<"CoreOrchestrationDecision", 'DateTime'>
   readonly createdBy: Prisma.FieldRef<"CoreOrchestrationDecision", 'String'>

@@ -84,6 +84,7 @@ export type ExtensionReleaseCountAggregateOutputType = {
   bundle: number
   checksum: number
   sizeBytes: number
+  package: number
   signature: number
   keyId: number
   trustLevel: number
@@ -154,6 +155,7 @@ export type ExtensionReleaseCountAggregateInputType = {
   bundle?: true
   checksum?: true
   sizeBytes?: true
+  package?: true
   signature?: true
   keyId?: true
   trustLevel?: true
@@ -261,6 +263,7 @@ export type ExtensionReleaseGroupByOutputType = {
   bundle: string
   checksum: string
   sizeBytes: number
+  package: runtime.JsonValue | null
   signature: string | null
   keyId: string | null
   trustLevel: number
@@ -304,6 +307,7 @@ export type ExtensionReleaseWhereInput = {
   bundle?: Prisma.StringFilter<"ExtensionRelease"> | string
   checksum?: Prisma.StringFilter<"ExtensionRelease"> | string
   sizeBytes?: Prisma.IntFilter<"ExtensionRelease"> | number
+  package?: Prisma.JsonNullableFilter<"ExtensionRelease">
   signature?: Prisma.StringNullableFilter<"ExtensionRelease"> | string | null
   keyId?: Prisma.UuidNullableFilter<"ExtensionRelease"> | string | null
   trustLevel?: Prisma.IntFilter<"ExtensionRelease"> | number
@@ -324,6 +328,7 @@ export type ExtensionReleaseOrderByWithRelationInput = {
   bundle?: Prisma.SortOrder
   checksum?: Prisma.SortOrder
   sizeBytes?: Prisma.SortOrder
+  package?: Prisma.SortOrderInput | Prisma.SortOrder
   signature?: Prisma.SortOrderInput | Prisma.SortOrder
   keyId?: Prisma.SortOrderInput | Prisma.SortOrder
   trustLevel?: Prisma.SortOrder
@@ -349,6 +354,7 @@ export type ExtensionReleaseWhereUniqueInput = Prisma.AtLeast<{
   bundle?: Prisma.StringFilter<"ExtensionRelease"> | string
   checksum?: Prisma.StringFilter<"ExtensionRelease"> | string
   sizeBytes?: Prisma.IntFilter<"ExtensionRelease"> | number
+  package?: Prisma.JsonNullableFilter<"ExtensionRelease">
   signature?: Prisma.StringNullableFilter<"ExtensionRelease"> | string | null
   keyId?: Prisma.UuidNullableFilter<"ExtensionRelease"> | string | null
   trustLevel?: Prisma.IntFilter<"ExtensionRelease"> | number
@@ -369,6 +375,7 @@ export type ExtensionReleaseOrderByWithAggregationInput = {
   bundle?: Prisma.SortOrder
   checksum?: Prisma.SortOrder
   sizeBytes?: Prisma.SortOrder
+  package?: Prisma.SortOrderInput | Prisma.SortOrder
   signature?: Prisma.SortOrderInput | Prisma.SortOrder
   keyId?: Prisma.SortOrderInput | Prisma.SortOrder
   trustLevel?: Prisma.SortOrder
@@ -397,6 +404,7 @@ export type ExtensionReleaseScalarWhereWithAggregatesInput = {
   bundle?: Prisma.StringWithAggregatesFilter<"ExtensionRelease"> | string
   checksum?: Prisma.StringWithAggregatesFilter<"ExtensionRelease"> | string
   sizeBytes?: Prisma.IntWithAggregatesFilter<"ExtensionRelease"> | number
+  package?: Prisma.JsonNullableWithAggregatesFilter<"ExtensionRelease">
   signature?: Prisma.StringNullableWithAggregatesFilter<"ExtensionRelease"> | string | null
   keyId?: Prisma.UuidNullableWithAggregatesFilter<"ExtensionRelease"> | string | null
   trustLevel?: Prisma.IntWithAggregatesFilter<"ExtensionRelease"> | number
@@ -417,6 +425,7 @@ export type ExtensionReleaseCreateInput = {
   bundle: string
   checksum: string
   sizeBytes: number
+  package?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   signature?: string | null
   keyId?: string | null
   trustLevel?: number
@@ -437,6 +446,7 @@ export type ExtensionReleaseUncheckedCreateInput = {
   bundle: string
   checksum: string
   sizeBytes: number
+  package?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   signature?: string | null
   keyId?: string | null
   trustLevel?: number
@@ -457,6 +467,7 @@ export type ExtensionReleaseUpdateInput = {
   bundle?: Prisma.StringFieldUpdateOperationsInput | string
   checksum?: Prisma.StringFieldUpdateOperationsInput | string
   sizeBytes?: Prisma.IntFieldUpdateOperationsInput | number
+  package?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   signature?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   keyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   trustLevel?: Prisma.IntFieldUpdateOperationsInput | number
@@ -477,6 +488,7 @@ export type ExtensionReleaseUncheckedUpdateInput = {
   bundle?: Prisma.StringFieldUpdateOperationsInput | string
   checksum?: Prisma.StringFieldUpdateOperationsInput | string
   sizeBytes?: Prisma.IntFieldUpdateOperationsInput | number
+  package?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   signature?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   keyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   trustLevel?: Prisma.IntFieldUpdateOperationsInput | number
@@ -497,6 +509,7 @@ export type ExtensionReleaseCreateManyInput = {
   bundle: string
   checksum: string
   sizeBytes: number
+  package?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   signature?: string | null
   keyId?: string | null
   trustLevel?: number
@@ -517,6 +530,7 @@ export type ExtensionReleaseUpdateManyMutationInput = {
   bundle?: Prisma.StringFieldUpdateOperationsInput | string
   checksum?: Prisma.StringFieldUpdateOperationsInput | string
   sizeBytes?: Prisma.IntFieldUpdateOperationsInput | number
+  package?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   signature?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   keyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   trustLevel?: Prisma.IntFieldUpdateOperationsInput | number
@@ -537,6 +551,7 @@ export type ExtensionReleaseUncheckedUpdateManyInput = {
   bundle?: Prisma.StringFieldUpdateOperationsInput | string
   checksum?: Prisma.StringFieldUpdateOperationsInput | string
   sizeBytes?: Prisma.IntFieldUpdateOperationsInput | number
+  package?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   signature?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   keyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   trustLevel?: Prisma.IntFieldUpdateOperationsInput | number
@@ -568,6 +583,7 @@ export type ExtensionReleaseCountOrderByAggregateInput = {
   bundle?: Prisma.SortOrder
   checksum?: Prisma.SortOrder
   sizeBytes?: Prisma.SortOrder
+  package?: Prisma.SortOrder
   signature?: Prisma.SortOrder
   keyId?: Prisma.SortOrder
   trustLevel?: Prisma.SortOrder
@@ -638,6 +654,7 @@ export type ExtensionReleaseSelect<ExtArgs extends runtime.Types.Extensions.Inte
   bundle?: boolean
   checksum?: boolean
   sizeBytes?: boolean
+  package?: boolean
   signature?: boolean
   keyId?: boolean
   trustLevel?: boolean
@@ -658,6 +675,7 @@ export type ExtensionReleaseSelectCreateManyAndReturn<ExtArgs extends runtime.Ty
   bundle?: boolean
   checksum?: boolean
   sizeBytes?: boolean
+  package?: boolean
   signature?: boolean
   keyId?: boolean
   trustLevel?: boolean
@@ -678,6 +696,7 @@ export type ExtensionReleaseSelectUpdateManyAndReturn<ExtArgs extends runtime.Ty
   bundle?: boolean
   checksum?: boolean
   sizeBytes?: boolean
+  package?: boolean
   signature?: boolean
   keyId?: boolean
   trustLevel?: boolean
@@ -698,6 +717,7 @@ export type ExtensionReleaseSelectScalar = {
   bundle?: boolean
   checksum?: boolean
   sizeBytes?: boolean
+  package?: boolean
   signature?: boolean
   keyId?: boolean
   trustLevel?: boolean
@@ -708,7 +728,7 @@ export type ExtensionReleaseSelectScalar = {
   createdBy?: boolean
 }
 
-export type ExtensionReleaseOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "extensionId" | "contextId" | "version" | "manifest" | "bundle" | "checksum" | "sizeBytes" | "signature" | "keyId" | "trustLevel" | "validation" | "qualityScore" | "approvedBy" | "createdAt" | "createdBy", ExtArgs["result"]["extensionRelease"]>
+export type ExtensionReleaseOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "extensionId" | "contextId" | "version" | "manifest" | "bundle" | "checksum" | "sizeBytes" | "package" | "signature" | "keyId" | "trustLevel" | "validation" | "qualityScore" | "approvedBy" | "createdAt" | "createdBy", ExtArgs["result"]["extensionRelease"]>
 
 export type $ExtensionReleasePayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "ExtensionRelease"
@@ -726,6 +746,10 @@ export type $ExtensionReleasePayload<ExtArgs extends runtime.Types.Extensions.In
      */
     checksum: string
     sizeBytes: number
+    /**
+     * The package that the bundle came in: its format, digest and size.
+     */
+    package: runtime.JsonValue | null
     signature: string | null
     /**
      * Key of a publisher that the signature was made with.
@@ -1172,6 +1196,7 @@ export interface ExtensionReleaseFieldRefs {
   readonly bundle: Prisma.FieldRef<"ExtensionRelease", 'String'>
   readonly checksum: Prisma.FieldRef<"ExtensionRelease", 'String'>
   readonly sizeBytes: Prisma.FieldRef<"ExtensionRelease", 'Int'>
+  readonly package: Prisma.FieldRef<"ExtensionRelease", 'Json'>
   readonly signature: Prisma.FieldRef<"ExtensionRelease", 'String'>
   readonly keyId: Prisma.FieldRef<"ExtensionRelease", 'String'>
   readonly trustLevel: Prisma.FieldRef<"ExtensionRelease", 'Int'>

@@ -97,6 +97,7 @@ export type NetworkConnectionCountAggregateOutputType = {
   backupLinkIds: number
   backupNodeIds: number
   backupReserved: number
+  furtherBackups: number
   predicted: number
   openedBy: number
   version: number
@@ -178,6 +179,7 @@ export type NetworkConnectionCountAggregateInputType = {
   backupLinkIds?: true
   backupNodeIds?: true
   backupReserved?: true
+  furtherBackups?: true
   predicted?: true
   openedBy?: true
   version?: true
@@ -292,6 +294,7 @@ export type NetworkConnectionGroupByOutputType = {
   backupLinkIds: string[]
   backupNodeIds: string[]
   backupReserved: boolean
+  furtherBackups: runtime.JsonValue
   predicted: runtime.JsonValue
   openedBy: string
   version: number
@@ -342,6 +345,7 @@ export type NetworkConnectionWhereInput = {
   backupLinkIds?: Prisma.StringNullableListFilter<"NetworkConnection">
   backupNodeIds?: Prisma.StringNullableListFilter<"NetworkConnection">
   backupReserved?: Prisma.BoolFilter<"NetworkConnection"> | boolean
+  furtherBackups?: Prisma.JsonFilter<"NetworkConnection">
   predicted?: Prisma.JsonFilter<"NetworkConnection">
   openedBy?: Prisma.StringFilter<"NetworkConnection"> | string
   version?: Prisma.IntFilter<"NetworkConnection"> | number
@@ -369,6 +373,7 @@ export type NetworkConnectionOrderByWithRelationInput = {
   backupLinkIds?: Prisma.SortOrder
   backupNodeIds?: Prisma.SortOrder
   backupReserved?: Prisma.SortOrder
+  furtherBackups?: Prisma.SortOrder
   predicted?: Prisma.SortOrder
   openedBy?: Prisma.SortOrder
   version?: Prisma.SortOrder
@@ -400,6 +405,7 @@ export type NetworkConnectionWhereUniqueInput = Prisma.AtLeast<{
   backupLinkIds?: Prisma.StringNullableListFilter<"NetworkConnection">
   backupNodeIds?: Prisma.StringNullableListFilter<"NetworkConnection">
   backupReserved?: Prisma.BoolFilter<"NetworkConnection"> | boolean
+  furtherBackups?: Prisma.JsonFilter<"NetworkConnection">
   predicted?: Prisma.JsonFilter<"NetworkConnection">
   openedBy?: Prisma.StringFilter<"NetworkConnection"> | string
   version?: Prisma.IntFilter<"NetworkConnection"> | number
@@ -427,6 +433,7 @@ export type NetworkConnectionOrderByWithAggregationInput = {
   backupLinkIds?: Prisma.SortOrder
   backupNodeIds?: Prisma.SortOrder
   backupReserved?: Prisma.SortOrder
+  furtherBackups?: Prisma.SortOrder
   predicted?: Prisma.SortOrder
   openedBy?: Prisma.SortOrder
   version?: Prisma.SortOrder
@@ -462,6 +469,7 @@ export type NetworkConnectionScalarWhereWithAggregatesInput = {
   backupLinkIds?: Prisma.StringNullableListFilter<"NetworkConnection">
   backupNodeIds?: Prisma.StringNullableListFilter<"NetworkConnection">
   backupReserved?: Prisma.BoolWithAggregatesFilter<"NetworkConnection"> | boolean
+  furtherBackups?: Prisma.JsonWithAggregatesFilter<"NetworkConnection">
   predicted?: Prisma.JsonWithAggregatesFilter<"NetworkConnection">
   openedBy?: Prisma.StringWithAggregatesFilter<"NetworkConnection"> | string
   version?: Prisma.IntWithAggregatesFilter<"NetworkConnection"> | number
@@ -489,6 +497,7 @@ export type NetworkConnectionCreateInput = {
   backupLinkIds?: Prisma.NetworkConnectionCreatebackupLinkIdsInput | string[]
   backupNodeIds?: Prisma.NetworkConnectionCreatebackupNodeIdsInput | string[]
   backupReserved: boolean
+  furtherBackups?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   predicted: Prisma.JsonNullValueInput | runtime.InputJsonValue
   openedBy: string
   version?: number
@@ -516,6 +525,7 @@ export type NetworkConnectionUncheckedCreateInput = {
   backupLinkIds?: Prisma.NetworkConnectionCreatebackupLinkIdsInput | string[]
   backupNodeIds?: Prisma.NetworkConnectionCreatebackupNodeIdsInput | string[]
   backupReserved: boolean
+  furtherBackups?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   predicted: Prisma.JsonNullValueInput | runtime.InputJsonValue
   openedBy: string
   version?: number
@@ -543,6 +553,7 @@ export type NetworkConnectionUpdateInput = {
   backupLinkIds?: Prisma.NetworkConnectionUpdatebackupLinkIdsInput | string[]
   backupNodeIds?: Prisma.NetworkConnectionUpdatebackupNodeIdsInput | string[]
   backupReserved?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  furtherBackups?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   predicted?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   openedBy?: Prisma.StringFieldUpdateOperationsInput | string
   version?: Prisma.IntFieldUpdateOperationsInput | number
@@ -570,6 +581,7 @@ export type NetworkConnectionUncheckedUpdateInput = {
   backupLinkIds?: Prisma.NetworkConnectionUpdatebackupLinkIdsInput | string[]
   backupNodeIds?: Prisma.NetworkConnectionUpdatebackupNodeIdsInput | string[]
   backupReserved?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  furtherBackups?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   predicted?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   openedBy?: Prisma.StringFieldUpdateOperationsInput | string
   version?: Prisma.IntFieldUpdateOperationsInput | number
@@ -597,6 +609,7 @@ export type NetworkConnectionCreateManyInput = {
   backupLinkIds?: Prisma.NetworkConnectionCreatebackupLinkIdsInput | string[]
   backupNodeIds?: Prisma.NetworkConnectionCreatebackupNodeIdsInput | string[]
   backupReserved: boolean
+  furtherBackups?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   predicted: Prisma.JsonNullValueInput | runtime.InputJsonValue
   openedBy: string
   version?: number
@@ -624,6 +637,7 @@ export type NetworkConnectionUpdateManyMutationInput = {
   backupLinkIds?: Prisma.NetworkConnectionUpdatebackupLinkIdsInput | string[]
   backupNodeIds?: Prisma.NetworkConnectionUpdatebackupNodeIdsInput | string[]
   backupReserved?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  furtherBackups?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   predicted?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   openedBy?: Prisma.StringFieldUpdateOperationsInput | string
   version?: Prisma.IntFieldUpdateOperationsInput | number
@@ -651,6 +665,7 @@ export type NetworkConnectionUncheckedUpdateManyInput = {
   backupLinkIds?: Prisma.NetworkConnectionUpdatebackupLinkIdsInput | string[]
   backupNodeIds?: Prisma.NetworkConnectionUpdatebackupNodeIdsInput | string[]
   backupReserved?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  furtherBackups?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   predicted?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   openedBy?: Prisma.StringFieldUpdateOperationsInput | string
   version?: Prisma.IntFieldUpdateOperationsInput | number
@@ -683,6 +698,7 @@ export type NetworkConnectionCountOrderByAggregateInput = {
   backupLinkIds?: Prisma.SortOrder
   backupNodeIds?: Prisma.SortOrder
   backupReserved?: Prisma.SortOrder
+  furtherBackups?: Prisma.SortOrder
   predicted?: Prisma.SortOrder
   openedBy?: Prisma.SortOrder
   version?: Prisma.SortOrder
@@ -800,6 +816,7 @@ export type NetworkConnectionSelect<ExtArgs extends runtime.Types.Extensions.Int
   backupLinkIds?: boolean
   backupNodeIds?: boolean
   backupReserved?: boolean
+  furtherBackups?: boolean
   predicted?: boolean
   openedBy?: boolean
   version?: boolean
@@ -827,6 +844,7 @@ export type NetworkConnectionSelectCreateManyAndReturn<ExtArgs extends runtime.T
   backupLinkIds?: boolean
   backupNodeIds?: boolean
   backupReserved?: boolean
+  furtherBackups?: boolean
   predicted?: boolean
   openedBy?: boolean
   version?: boolean
@@ -854,6 +872,7 @@ export type NetworkConnectionSelectUpdateManyAndReturn<ExtArgs extends runtime.T
   backupLinkIds?: boolean
   backupNodeIds?: boolean
   backupReserved?: boolean
+  furtherBackups?: boolean
   predicted?: boolean
   openedBy?: boolean
   version?: boolean
@@ -881,6 +900,7 @@ export type NetworkConnectionSelectScalar = {
   backupLinkIds?: boolean
   backupNodeIds?: boolean
   backupReserved?: boolean
+  furtherBackups?: boolean
   predicted?: boolean
   openedBy?: boolean
   version?: boolean
@@ -889,7 +909,7 @@ export type NetworkConnectionSelectScalar = {
   closedAt?: boolean
 }
 
-export type NetworkConnectionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "networkId" | "type" | "status" | "statusReason" | "sourceId" | "targetId" | "endpoints" | "requirements" | "trafficClass" | "priority" | "bandwidthKbps" | "linkIds" | "nodeIds" | "backupLinkIds" | "backupNodeIds" | "backupReserved" | "predicted" | "openedBy" | "version" | "createdAt" | "updatedAt" | "closedAt", ExtArgs["result"]["networkConnection"]>
+export type NetworkConnectionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "networkId" | "type" | "status" | "statusReason" | "sourceId" | "targetId" | "endpoints" | "requirements" | "trafficClass" | "priority" | "bandwidthKbps" | "linkIds" | "nodeIds" | "backupLinkIds" | "backupNodeIds" | "backupReserved" | "furtherBackups" | "predicted" | "openedBy" | "version" | "createdAt" | "updatedAt" | "closedAt", ExtArgs["result"]["networkConnection"]>
 
 export type $NetworkConnectionPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "NetworkConnection"
@@ -928,6 +948,10 @@ export type $NetworkConnectionPayload<ExtArgs extends runtime.Types.Extensions.I
      * The second way holds its bandwidth.
      */
     backupReserved: boolean
+    /**
+     * Ways beside these, on which nothing is reserved.
+     */
+    furtherBackups: runtime.JsonValue
     predicted: runtime.JsonValue
     openedBy: string
     version: number
@@ -1375,6 +1399,7 @@ export interface NetworkConnectionFieldRefs {
   readonly backupLinkIds: Prisma.FieldRef<"NetworkConnection", 'String[]'>
   readonly backupNodeIds: Prisma.FieldRef<"NetworkConnection", 'String[]'>
   readonly backupReserved: Prisma.FieldRef<"NetworkConnection", 'Boolean'>
+  readonly furtherBackups: Prisma.FieldRef<"NetworkConnection", 'Json'>
   readonly predicted: Prisma.FieldRef<"NetworkConnection", 'Json'>
   readonly openedBy: Prisma.FieldRef<"NetworkConnection", 'String'>
   readonly version: Prisma.FieldRef<"NetworkConnection", 'Int'>

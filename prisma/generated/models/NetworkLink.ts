@@ -34,6 +34,7 @@ export type NetworkLinkAvgAggregateOutputType = {
   lossRate: number | null
   reliability: number | null
   costPerGb: number | null
+  energyPerGb: number | null
   capacityKbps: number | null
   reservedRealTime: number | null
   reservedInteractive: number | null
@@ -49,6 +50,7 @@ export type NetworkLinkSumAggregateOutputType = {
   lossRate: number | null
   reliability: number | null
   costPerGb: number | null
+  energyPerGb: number | null
   capacityKbps: bigint | null
   reservedRealTime: bigint | null
   reservedInteractive: bigint | null
@@ -72,6 +74,7 @@ export type NetworkLinkMinAggregateOutputType = {
   lossRate: number | null
   reliability: number | null
   costPerGb: number | null
+  energyPerGb: number | null
   capacityKbps: bigint | null
   reservedRealTime: bigint | null
   reservedInteractive: bigint | null
@@ -95,6 +98,7 @@ export type NetworkLinkMaxAggregateOutputType = {
   lossRate: number | null
   reliability: number | null
   costPerGb: number | null
+  energyPerGb: number | null
   capacityKbps: bigint | null
   reservedRealTime: bigint | null
   reservedInteractive: bigint | null
@@ -118,6 +122,7 @@ export type NetworkLinkCountAggregateOutputType = {
   lossRate: number
   reliability: number
   costPerGb: number
+  energyPerGb: number
   capacityKbps: number
   reservedRealTime: number
   reservedInteractive: number
@@ -136,6 +141,7 @@ export type NetworkLinkAvgAggregateInputType = {
   lossRate?: true
   reliability?: true
   costPerGb?: true
+  energyPerGb?: true
   capacityKbps?: true
   reservedRealTime?: true
   reservedInteractive?: true
@@ -151,6 +157,7 @@ export type NetworkLinkSumAggregateInputType = {
   lossRate?: true
   reliability?: true
   costPerGb?: true
+  energyPerGb?: true
   capacityKbps?: true
   reservedRealTime?: true
   reservedInteractive?: true
@@ -174,6 +181,7 @@ export type NetworkLinkMinAggregateInputType = {
   lossRate?: true
   reliability?: true
   costPerGb?: true
+  energyPerGb?: true
   capacityKbps?: true
   reservedRealTime?: true
   reservedInteractive?: true
@@ -197,6 +205,7 @@ export type NetworkLinkMaxAggregateInputType = {
   lossRate?: true
   reliability?: true
   costPerGb?: true
+  energyPerGb?: true
   capacityKbps?: true
   reservedRealTime?: true
   reservedInteractive?: true
@@ -220,6 +229,7 @@ export type NetworkLinkCountAggregateInputType = {
   lossRate?: true
   reliability?: true
   costPerGb?: true
+  energyPerGb?: true
   capacityKbps?: true
   reservedRealTime?: true
   reservedInteractive?: true
@@ -331,6 +341,7 @@ export type NetworkLinkGroupByOutputType = {
   lossRate: number
   reliability: number
   costPerGb: number
+  energyPerGb: number
   capacityKbps: bigint
   reservedRealTime: bigint
   reservedInteractive: bigint
@@ -378,6 +389,7 @@ export type NetworkLinkWhereInput = {
   lossRate?: Prisma.FloatFilter<"NetworkLink"> | number
   reliability?: Prisma.FloatFilter<"NetworkLink"> | number
   costPerGb?: Prisma.FloatFilter<"NetworkLink"> | number
+  energyPerGb?: Prisma.FloatFilter<"NetworkLink"> | number
   capacityKbps?: Prisma.BigIntFilter<"NetworkLink"> | bigint | number
   reservedRealTime?: Prisma.BigIntFilter<"NetworkLink"> | bigint | number
   reservedInteractive?: Prisma.BigIntFilter<"NetworkLink"> | bigint | number
@@ -402,6 +414,7 @@ export type NetworkLinkOrderByWithRelationInput = {
   lossRate?: Prisma.SortOrder
   reliability?: Prisma.SortOrder
   costPerGb?: Prisma.SortOrder
+  energyPerGb?: Prisma.SortOrder
   capacityKbps?: Prisma.SortOrder
   reservedRealTime?: Prisma.SortOrder
   reservedInteractive?: Prisma.SortOrder
@@ -430,6 +443,7 @@ export type NetworkLinkWhereUniqueInput = Prisma.AtLeast<{
   lossRate?: Prisma.FloatFilter<"NetworkLink"> | number
   reliability?: Prisma.FloatFilter<"NetworkLink"> | number
   costPerGb?: Prisma.FloatFilter<"NetworkLink"> | number
+  energyPerGb?: Prisma.FloatFilter<"NetworkLink"> | number
   capacityKbps?: Prisma.BigIntFilter<"NetworkLink"> | bigint | number
   reservedRealTime?: Prisma.BigIntFilter<"NetworkLink"> | bigint | number
   reservedInteractive?: Prisma.BigIntFilter<"NetworkLink"> | bigint | number
@@ -454,6 +468,7 @@ export type NetworkLinkOrderByWithAggregationInput = {
   lossRate?: Prisma.SortOrder
   reliability?: Prisma.SortOrder
   costPerGb?: Prisma.SortOrder
+  energyPerGb?: Prisma.SortOrder
   capacityKbps?: Prisma.SortOrder
   reservedRealTime?: Prisma.SortOrder
   reservedInteractive?: Prisma.SortOrder
@@ -486,6 +501,7 @@ export type NetworkLinkScalarWhereWithAggregatesInput = {
   lossRate?: Prisma.FloatWithAggregatesFilter<"NetworkLink"> | number
   reliability?: Prisma.FloatWithAggregatesFilter<"NetworkLink"> | number
   costPerGb?: Prisma.FloatWithAggregatesFilter<"NetworkLink"> | number
+  energyPerGb?: Prisma.FloatWithAggregatesFilter<"NetworkLink"> | number
   capacityKbps?: Prisma.BigIntWithAggregatesFilter<"NetworkLink"> | bigint | number
   reservedRealTime?: Prisma.BigIntWithAggregatesFilter<"NetworkLink"> | bigint | number
   reservedInteractive?: Prisma.BigIntWithAggregatesFilter<"NetworkLink"> | bigint | number
@@ -510,6 +526,7 @@ export type NetworkLinkCreateInput = {
   lossRate: number
   reliability: number
   costPerGb: number
+  energyPerGb?: number
   capacityKbps: bigint | number
   reservedRealTime?: bigint | number
   reservedInteractive?: bigint | number
@@ -534,6 +551,7 @@ export type NetworkLinkUncheckedCreateInput = {
   lossRate: number
   reliability: number
   costPerGb: number
+  energyPerGb?: number
   capacityKbps: bigint | number
   reservedRealTime?: bigint | number
   reservedInteractive?: bigint | number
@@ -558,6 +576,7 @@ export type NetworkLinkUpdateInput = {
   lossRate?: Prisma.FloatFieldUpdateOperationsInput | number
   reliability?: Prisma.FloatFieldUpdateOperationsInput | number
   costPerGb?: Prisma.FloatFieldUpdateOperationsInput | number
+  energyPerGb?: Prisma.FloatFieldUpdateOperationsInput | number
   capacityKbps?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   reservedRealTime?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   reservedInteractive?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -582,6 +601,7 @@ export type NetworkLinkUncheckedUpdateInput = {
   lossRate?: Prisma.FloatFieldUpdateOperationsInput | number
   reliability?: Prisma.FloatFieldUpdateOperationsInput | number
   costPerGb?: Prisma.FloatFieldUpdateOperationsInput | number
+  energyPerGb?: Prisma.FloatFieldUpdateOperationsInput | number
   capacityKbps?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   reservedRealTime?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   reservedInteractive?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -606,6 +626,7 @@ export type NetworkLinkCreateManyInput = {
   lossRate: number
   reliability: number
   costPerGb: number
+  energyPerGb?: number
   capacityKbps: bigint | number
   reservedRealTime?: bigint | number
   reservedInteractive?: bigint | number
@@ -630,6 +651,7 @@ export type NetworkLinkUpdateManyMutationInput = {
   lossRate?: Prisma.FloatFieldUpdateOperationsInput | number
   reliability?: Prisma.FloatFieldUpdateOperationsInput | number
   costPerGb?: Prisma.FloatFieldUpdateOperationsInput | number
+  energyPerGb?: Prisma.FloatFieldUpdateOperationsInput | number
   capacityKbps?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   reservedRealTime?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   reservedInteractive?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -654,6 +676,7 @@ export type NetworkLinkUncheckedUpdateManyInput = {
   lossRate?: Prisma.FloatFieldUpdateOperationsInput | number
   reliability?: Prisma.FloatFieldUpdateOperationsInput | number
   costPerGb?: Prisma.FloatFieldUpdateOperationsInput | number
+  energyPerGb?: Prisma.FloatFieldUpdateOperationsInput | number
   capacityKbps?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   reservedRealTime?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   reservedInteractive?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -683,6 +706,7 @@ export type NetworkLinkCountOrderByAggregateInput = {
   lossRate?: Prisma.SortOrder
   reliability?: Prisma.SortOrder
   costPerGb?: Prisma.SortOrder
+  energyPerGb?: Prisma.SortOrder
   capacityKbps?: Prisma.SortOrder
   reservedRealTime?: Prisma.SortOrder
   reservedInteractive?: Prisma.SortOrder
@@ -699,6 +723,7 @@ export type NetworkLinkAvgOrderByAggregateInput = {
   lossRate?: Prisma.SortOrder
   reliability?: Prisma.SortOrder
   costPerGb?: Prisma.SortOrder
+  energyPerGb?: Prisma.SortOrder
   capacityKbps?: Prisma.SortOrder
   reservedRealTime?: Prisma.SortOrder
   reservedInteractive?: Prisma.SortOrder
@@ -722,6 +747,7 @@ export type NetworkLinkMaxOrderByAggregateInput = {
   lossRate?: Prisma.SortOrder
   reliability?: Prisma.SortOrder
   costPerGb?: Prisma.SortOrder
+  energyPerGb?: Prisma.SortOrder
   capacityKbps?: Prisma.SortOrder
   reservedRealTime?: Prisma.SortOrder
   reservedInteractive?: Prisma.SortOrder
@@ -745,6 +771,7 @@ export type NetworkLinkMinOrderByAggregateInput = {
   lossRate?: Prisma.SortOrder
   reliability?: Prisma.SortOrder
   costPerGb?: Prisma.SortOrder
+  energyPerGb?: Prisma.SortOrder
   capacityKbps?: Prisma.SortOrder
   reservedRealTime?: Prisma.SortOrder
   reservedInteractive?: Prisma.SortOrder
@@ -760,6 +787,7 @@ export type NetworkLinkSumOrderByAggregateInput = {
   lossRate?: Prisma.SortOrder
   reliability?: Prisma.SortOrder
   costPerGb?: Prisma.SortOrder
+  energyPerGb?: Prisma.SortOrder
   capacityKbps?: Prisma.SortOrder
   reservedRealTime?: Prisma.SortOrder
   reservedInteractive?: Prisma.SortOrder
@@ -785,6 +813,7 @@ export type NetworkLinkSelect<ExtArgs extends runtime.Types.Extensions.InternalA
   lossRate?: boolean
   reliability?: boolean
   costPerGb?: boolean
+  energyPerGb?: boolean
   capacityKbps?: boolean
   reservedRealTime?: boolean
   reservedInteractive?: boolean
@@ -809,6 +838,7 @@ export type NetworkLinkSelectCreateManyAndReturn<ExtArgs extends runtime.Types.E
   lossRate?: boolean
   reliability?: boolean
   costPerGb?: boolean
+  energyPerGb?: boolean
   capacityKbps?: boolean
   reservedRealTime?: boolean
   reservedInteractive?: boolean
@@ -833,6 +863,7 @@ export type NetworkLinkSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.E
   lossRate?: boolean
   reliability?: boolean
   costPerGb?: boolean
+  energyPerGb?: boolean
   capacityKbps?: boolean
   reservedRealTime?: boolean
   reservedInteractive?: boolean
@@ -857,6 +888,7 @@ export type NetworkLinkSelectScalar = {
   lossRate?: boolean
   reliability?: boolean
   costPerGb?: boolean
+  energyPerGb?: boolean
   capacityKbps?: boolean
   reservedRealTime?: boolean
   reservedInteractive?: boolean
@@ -865,7 +897,7 @@ export type NetworkLinkSelectScalar = {
   measured?: boolean
 }
 
-export type NetworkLinkOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "networkId" | "place" | "sourceId" | "targetId" | "type" | "direction" | "status" | "weight" | "latencyMs" | "jitterMs" | "lossRate" | "reliability" | "costPerGb" | "capacityKbps" | "reservedRealTime" | "reservedInteractive" | "reservedBulk" | "reservedManagement" | "measured", ExtArgs["result"]["networkLink"]>
+export type NetworkLinkOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "networkId" | "place" | "sourceId" | "targetId" | "type" | "direction" | "status" | "weight" | "latencyMs" | "jitterMs" | "lossRate" | "reliability" | "costPerGb" | "energyPerGb" | "capacityKbps" | "reservedRealTime" | "reservedInteractive" | "reservedBulk" | "reservedManagement" | "measured", ExtArgs["result"]["networkLink"]>
 
 export type $NetworkLinkPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "NetworkLink"
@@ -886,6 +918,10 @@ export type $NetworkLinkPayload<ExtArgs extends runtime.Types.Extensions.Interna
     lossRate: number
     reliability: number
     costPerGb: number
+    /**
+     * Wh.
+     */
+    energyPerGb: number
     /**
      * Whole kbps, so that what is reserved and released adds up to nothing.
      */
@@ -1336,6 +1372,7 @@ export interface NetworkLinkFieldRefs {
   readonly lossRate: Prisma.FieldRef<"NetworkLink", 'Float'>
   readonly reliability: Prisma.FieldRef<"NetworkLink", 'Float'>
   readonly costPerGb: Prisma.FieldRef<"NetworkLink", 'Float'>
+  readonly energyPerGb: Prisma.FieldRef<"NetworkLink", 'Float'>
   readonly capacityKbps: Prisma.FieldRef<"NetworkLink", 'BigInt'>
   readonly reservedRealTime: Prisma.FieldRef<"NetworkLink", 'BigInt'>
   readonly reservedInteractive: Prisma.FieldRef<"NetworkLink", 'BigInt'>

@@ -84,6 +84,7 @@ export type NetworkNodeCountAggregateOutputType = {
   failover: number
   required: number
   openConnections: number
+  probe: number
   protocol: number
   _all: number
 }
@@ -147,6 +148,7 @@ export type NetworkNodeCountAggregateInputType = {
   failover?: true
   required?: true
   openConnections?: true
+  probe?: true
   protocol?: true
   _all?: true
 }
@@ -255,6 +257,7 @@ export type NetworkNodeGroupByOutputType = {
   failover: runtime.JsonValue | null
   required: boolean
   openConnections: number
+  probe: runtime.JsonValue | null
   protocol: runtime.JsonValue | null
   _count: NetworkNodeCountAggregateOutputType | null
   _avg: NetworkNodeAvgAggregateOutputType | null
@@ -299,6 +302,7 @@ export type NetworkNodeWhereInput = {
   failover?: Prisma.JsonNullableFilter<"NetworkNode">
   required?: Prisma.BoolFilter<"NetworkNode"> | boolean
   openConnections?: Prisma.IntFilter<"NetworkNode"> | number
+  probe?: Prisma.JsonNullableFilter<"NetworkNode">
   protocol?: Prisma.JsonNullableFilter<"NetworkNode">
 }
 
@@ -320,6 +324,7 @@ export type NetworkNodeOrderByWithRelationInput = {
   failover?: Prisma.SortOrderInput | Prisma.SortOrder
   required?: Prisma.SortOrder
   openConnections?: Prisma.SortOrder
+  probe?: Prisma.SortOrderInput | Prisma.SortOrder
   protocol?: Prisma.SortOrderInput | Prisma.SortOrder
 }
 
@@ -345,6 +350,7 @@ export type NetworkNodeWhereUniqueInput = Prisma.AtLeast<{
   failover?: Prisma.JsonNullableFilter<"NetworkNode">
   required?: Prisma.BoolFilter<"NetworkNode"> | boolean
   openConnections?: Prisma.IntFilter<"NetworkNode"> | number
+  probe?: Prisma.JsonNullableFilter<"NetworkNode">
   protocol?: Prisma.JsonNullableFilter<"NetworkNode">
 }, "tenantId_networkId_id">
 
@@ -366,6 +372,7 @@ export type NetworkNodeOrderByWithAggregationInput = {
   failover?: Prisma.SortOrderInput | Prisma.SortOrder
   required?: Prisma.SortOrder
   openConnections?: Prisma.SortOrder
+  probe?: Prisma.SortOrderInput | Prisma.SortOrder
   protocol?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.NetworkNodeCountOrderByAggregateInput
   _avg?: Prisma.NetworkNodeAvgOrderByAggregateInput
@@ -395,6 +402,7 @@ export type NetworkNodeScalarWhereWithAggregatesInput = {
   failover?: Prisma.JsonNullableWithAggregatesFilter<"NetworkNode">
   required?: Prisma.BoolWithAggregatesFilter<"NetworkNode"> | boolean
   openConnections?: Prisma.IntWithAggregatesFilter<"NetworkNode"> | number
+  probe?: Prisma.JsonNullableWithAggregatesFilter<"NetworkNode">
   protocol?: Prisma.JsonNullableWithAggregatesFilter<"NetworkNode">
 }
 
@@ -416,6 +424,7 @@ export type NetworkNodeCreateInput = {
   failover?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   required: boolean
   openConnections?: number
+  probe?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
 }
 
@@ -437,6 +446,7 @@ export type NetworkNodeUncheckedCreateInput = {
   failover?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   required: boolean
   openConnections?: number
+  probe?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
 }
 
@@ -458,6 +468,7 @@ export type NetworkNodeUpdateInput = {
   failover?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   required?: Prisma.BoolFieldUpdateOperationsInput | boolean
   openConnections?: Prisma.IntFieldUpdateOperationsInput | number
+  probe?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
 }
 
@@ -479,6 +490,7 @@ export type NetworkNodeUncheckedUpdateInput = {
   failover?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   required?: Prisma.BoolFieldUpdateOperationsInput | boolean
   openConnections?: Prisma.IntFieldUpdateOperationsInput | number
+  probe?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
 }
 
@@ -500,6 +512,7 @@ export type NetworkNodeCreateManyInput = {
   failover?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   required: boolean
   openConnections?: number
+  probe?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
 }
 
@@ -521,6 +534,7 @@ export type NetworkNodeUpdateManyMutationInput = {
   failover?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   required?: Prisma.BoolFieldUpdateOperationsInput | boolean
   openConnections?: Prisma.IntFieldUpdateOperationsInput | number
+  probe?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
 }
 
@@ -542,6 +556,7 @@ export type NetworkNodeUncheckedUpdateManyInput = {
   failover?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   required?: Prisma.BoolFieldUpdateOperationsInput | boolean
   openConnections?: Prisma.IntFieldUpdateOperationsInput | number
+  probe?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
 }
 
@@ -569,6 +584,7 @@ export type NetworkNodeCountOrderByAggregateInput = {
   failover?: Prisma.SortOrder
   required?: Prisma.SortOrder
   openConnections?: Prisma.SortOrder
+  probe?: Prisma.SortOrder
   protocol?: Prisma.SortOrder
 }
 
@@ -641,6 +657,7 @@ export type NetworkNodeSelect<ExtArgs extends runtime.Types.Extensions.InternalA
   failover?: boolean
   required?: boolean
   openConnections?: boolean
+  probe?: boolean
   protocol?: boolean
 }, ExtArgs["result"]["networkNode"]>
 
@@ -662,6 +679,7 @@ export type NetworkNodeSelectCreateManyAndReturn<ExtArgs extends runtime.Types.E
   failover?: boolean
   required?: boolean
   openConnections?: boolean
+  probe?: boolean
   protocol?: boolean
 }, ExtArgs["result"]["networkNode"]>
 
@@ -683,6 +701,7 @@ export type NetworkNodeSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.E
   failover?: boolean
   required?: boolean
   openConnections?: boolean
+  probe?: boolean
   protocol?: boolean
 }, ExtArgs["result"]["networkNode"]>
 
@@ -704,10 +723,11 @@ export type NetworkNodeSelectScalar = {
   failover?: boolean
   required?: boolean
   openConnections?: boolean
+  probe?: boolean
   protocol?: boolean
 }
 
-export type NetworkNodeOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "networkId" | "id" | "place" | "name" | "kind" | "status" | "roleId" | "function" | "agentId" | "capabilities" | "address" | "location" | "resources" | "failover" | "required" | "openConnections" | "protocol", ExtArgs["result"]["networkNode"]>
+export type NetworkNodeOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "networkId" | "id" | "place" | "name" | "kind" | "status" | "roleId" | "function" | "agentId" | "capabilities" | "address" | "location" | "resources" | "failover" | "required" | "openConnections" | "probe" | "protocol", ExtArgs["result"]["networkNode"]>
 
 export type $NetworkNodePayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "NetworkNode"
@@ -736,6 +756,10 @@ export type $NetworkNodePayload<ExtArgs extends runtime.Types.Extensions.Interna
      * Connections that end here; at most maxConnections of its resources.
      */
     openConnections: number
+    /**
+     * What came of reaching for it last.
+     */
+    probe: runtime.JsonValue | null
     /**
      * What an imported node holds beyond the columns.
      */
@@ -1180,6 +1204,7 @@ export interface NetworkNodeFieldRefs {
   readonly failover: Prisma.FieldRef<"NetworkNode", 'Json'>
   readonly required: Prisma.FieldRef<"NetworkNode", 'Boolean'>
   readonly openConnections: Prisma.FieldRef<"NetworkNode", 'Int'>
+  readonly probe: Prisma.FieldRef<"NetworkNode", 'Json'>
   readonly protocol: Prisma.FieldRef<"NetworkNode", 'Json'>
 }
     

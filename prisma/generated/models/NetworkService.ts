@@ -234,7 +234,7 @@ export type NetworkServiceGroupByOutputType = {
   capabilities: string[]
   weight: number
   ttlMs: number
-  expiresAt: Date
+  expiresAt: Date | null
   registeredBy: string
   createdAt: Date
   _count: NetworkServiceCountAggregateOutputType | null
@@ -273,7 +273,7 @@ export type NetworkServiceWhereInput = {
   capabilities?: Prisma.StringNullableListFilter<"NetworkService">
   weight?: Prisma.FloatFilter<"NetworkService"> | number
   ttlMs?: Prisma.IntFilter<"NetworkService"> | number
-  expiresAt?: Prisma.DateTimeFilter<"NetworkService"> | Date | string
+  expiresAt?: Prisma.DateTimeNullableFilter<"NetworkService"> | Date | string | null
   registeredBy?: Prisma.StringFilter<"NetworkService"> | string
   createdAt?: Prisma.DateTimeFilter<"NetworkService"> | Date | string
 }
@@ -289,7 +289,7 @@ export type NetworkServiceOrderByWithRelationInput = {
   capabilities?: Prisma.SortOrder
   weight?: Prisma.SortOrder
   ttlMs?: Prisma.SortOrder
-  expiresAt?: Prisma.SortOrder
+  expiresAt?: Prisma.SortOrderInput | Prisma.SortOrder
   registeredBy?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
 }
@@ -310,7 +310,7 @@ export type NetworkServiceWhereUniqueInput = Prisma.AtLeast<{
   capabilities?: Prisma.StringNullableListFilter<"NetworkService">
   weight?: Prisma.FloatFilter<"NetworkService"> | number
   ttlMs?: Prisma.IntFilter<"NetworkService"> | number
-  expiresAt?: Prisma.DateTimeFilter<"NetworkService"> | Date | string
+  expiresAt?: Prisma.DateTimeNullableFilter<"NetworkService"> | Date | string | null
   registeredBy?: Prisma.StringFilter<"NetworkService"> | string
   createdAt?: Prisma.DateTimeFilter<"NetworkService"> | Date | string
 }, "tenantId_id" | "tenantId_networkId_providerNodeId_name_serviceVersion">
@@ -326,7 +326,7 @@ export type NetworkServiceOrderByWithAggregationInput = {
   capabilities?: Prisma.SortOrder
   weight?: Prisma.SortOrder
   ttlMs?: Prisma.SortOrder
-  expiresAt?: Prisma.SortOrder
+  expiresAt?: Prisma.SortOrderInput | Prisma.SortOrder
   registeredBy?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   _count?: Prisma.NetworkServiceCountOrderByAggregateInput
@@ -350,7 +350,7 @@ export type NetworkServiceScalarWhereWithAggregatesInput = {
   capabilities?: Prisma.StringNullableListFilter<"NetworkService">
   weight?: Prisma.FloatWithAggregatesFilter<"NetworkService"> | number
   ttlMs?: Prisma.IntWithAggregatesFilter<"NetworkService"> | number
-  expiresAt?: Prisma.DateTimeWithAggregatesFilter<"NetworkService"> | Date | string
+  expiresAt?: Prisma.DateTimeNullableWithAggregatesFilter<"NetworkService"> | Date | string | null
   registeredBy?: Prisma.StringWithAggregatesFilter<"NetworkService"> | string
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"NetworkService"> | Date | string
 }
@@ -366,7 +366,7 @@ export type NetworkServiceCreateInput = {
   capabilities?: Prisma.NetworkServiceCreatecapabilitiesInput | string[]
   weight: number
   ttlMs: number
-  expiresAt: Date | string
+  expiresAt?: Date | string | null
   registeredBy: string
   createdAt?: Date | string
 }
@@ -382,7 +382,7 @@ export type NetworkServiceUncheckedCreateInput = {
   capabilities?: Prisma.NetworkServiceCreatecapabilitiesInput | string[]
   weight: number
   ttlMs: number
-  expiresAt: Date | string
+  expiresAt?: Date | string | null
   registeredBy: string
   createdAt?: Date | string
 }
@@ -398,7 +398,7 @@ export type NetworkServiceUpdateInput = {
   capabilities?: Prisma.NetworkServiceUpdatecapabilitiesInput | string[]
   weight?: Prisma.FloatFieldUpdateOperationsInput | number
   ttlMs?: Prisma.IntFieldUpdateOperationsInput | number
-  expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   registeredBy?: Prisma.StringFieldUpdateOperationsInput | string
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -414,7 +414,7 @@ export type NetworkServiceUncheckedUpdateInput = {
   capabilities?: Prisma.NetworkServiceUpdatecapabilitiesInput | string[]
   weight?: Prisma.FloatFieldUpdateOperationsInput | number
   ttlMs?: Prisma.IntFieldUpdateOperationsInput | number
-  expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   registeredBy?: Prisma.StringFieldUpdateOperationsInput | string
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -430,7 +430,7 @@ export type NetworkServiceCreateManyInput = {
   capabilities?: Prisma.NetworkServiceCreatecapabilitiesInput | string[]
   weight: number
   ttlMs: number
-  expiresAt: Date | string
+  expiresAt?: Date | string | null
   registeredBy: string
   createdAt?: Date | string
 }
@@ -446,7 +446,7 @@ export type NetworkServiceUpdateManyMutationInput = {
   capabilities?: Prisma.NetworkServiceUpdatecapabilitiesInput | string[]
   weight?: Prisma.FloatFieldUpdateOperationsInput | number
   ttlMs?: Prisma.IntFieldUpdateOperationsInput | number
-  expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   registeredBy?: Prisma.StringFieldUpdateOperationsInput | string
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -462,7 +462,7 @@ export type NetworkServiceUncheckedUpdateManyInput = {
   capabilities?: Prisma.NetworkServiceUpdatecapabilitiesInput | string[]
   weight?: Prisma.FloatFieldUpdateOperationsInput | number
   ttlMs?: Prisma.IntFieldUpdateOperationsInput | number
-  expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   registeredBy?: Prisma.StringFieldUpdateOperationsInput | string
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -625,7 +625,10 @@ export type $NetworkServicePayload<ExtArgs extends runtime.Types.Extensions.Inte
     capabilities: string[]
     weight: number
     ttlMs: number
-    expiresAt: Date
+    /**
+     * Null where it stays until somebody takes it out.
+     */
+    expiresAt: Date | null
     registeredBy: string
     createdAt: Date
   }, ExtArgs["result"]["networkService"]>

@@ -3,7 +3,7 @@ import { id, text } from '#shared/validation.ts';
 import { councilTypes, type OptionAction, optionActions } from '../councilRows.ts';
 import { tieBreaks, votingMethods } from '../voting/index.ts';
 import { weightingStrategies } from '../weighting.ts';
-import { label, lower, note, options, part, payload, reason, timeoutMs, unique, word, words } from './common.ts';
+import { label, lower, note, options, part, reason, timeoutMs, unique, word, words } from './common.ts';
 
 export const decisionRules = z.object({
   method: lower(votingMethods),
@@ -109,6 +109,27 @@ const optionList = z
     })),
   );
 
+const owner = label.nullish().transform((value) => value ?? null);
+const dueAt = z
+  .date()
+  .nullish()
+  .transform((value) => value?.toISOString() ?? null);
+const remark = note.nullish().transform((value) => value ?? null);
+const implementation = z.object({
+  ...{ summary: remark, ownerId: owner, dueAt, rollback: remark },
+  steps: z
+    .array(
+      z.object({
+        description: text({ min: 1, max: 2_000 }),
+        ...{ ownerId: owner, dueAt },
+        taskId: id.nullish().transform((value) => value ?? null),
+      }),
+    )
+    .max(50)
+    .nullish()
+    .transform((value) => value ?? []),
+});
+
 const proposal = {
   collabId: id,
   title: text({ min: 1, max: 500 }),
@@ -122,7 +143,7 @@ const proposal = {
   impact: part.nullish(),
   urgency: word.nullish(),
   reversibility: word.nullish(),
-  implementation: payload.nullish(),
+  implementation: implementation.nullish(),
   rules: decisionRules.nullish(),
 };
 

@@ -84,6 +84,7 @@ export const create = z.object({
   maxParticipants: z.number().int().min(2).max(100).nullish(),
   planId: id.nullish(),
   dialogId: id.nullish(),
+  networkId: id.nullish(),
   confirmId: id.nullish(),
   governance: z
     .object({ lifecyclePhase: label.nullish(), truthDomain: label.nullish(), locked: z.boolean().nullish() })
@@ -124,6 +125,7 @@ export const filter = z.object({
   contextId: id.nullish(),
   planId: id.nullish(),
   dialogId: id.nullish(),
+  networkId: id.nullish(),
   status: lowered,
   mode: lowered,
   type: lowered,

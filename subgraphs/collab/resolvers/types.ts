@@ -54,6 +54,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     context: ({ contextId }) => ({ id: contextId }),
     plan: ({ planId }) => (planId === null ? null : { id: planId }),
     dialog: ({ dialogId }) => (dialogId === null ? null : { id: dialogId }),
+    network: ({ networkId }) => (networkId === null ? null : { id: networkId }),
     confirm: ({ confirmId }) => (confirmId === null ? null : { id: confirmId }),
     governance: ({ row: { governance } }) =>
       governance && {
@@ -145,6 +146,14 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
       context.scope.readTags.add(`Dialog:${id}:collaborations`);
       await noteLists(context);
       return pageBelow(context.loaders.ofDialog, id, args, collabView);
+    },
+  },
+  Network: {
+    __resolveReference: ({ id }) => ({ id }),
+    collaborations: async ({ id }, args, context) => {
+      context.scope.readTags.add(`Network:${id}:collaborations`);
+      await noteLists(context);
+      return pageBelow(context.loaders.ofNetwork, id, args, collabView);
     },
   },
   Role: {

@@ -26,6 +26,10 @@ function agentEvent(type: string, agent: AgentRow, reason: string | null = null)
   return { streamId: agentStream(agent.tenantId), type, data: { agent, reason }, tags: [agentTag(agent.agentId)] };
 }
 
+/** What a registration is to those who follow: one that was lost is back, however it is heard again. */
+const registrationType = (before: AgentRow | null) =>
+  before === null ? 'agent.registered' : before.status === 'lost' ? 'agent.returned' : 'agent.changed';
+
 export type Agents = ReturnType<typeof createAgents>;
 
 /** The registry of agents: who is there, what it can do, what room it has. Whoever falls silent is lost until it is heard again. */
@@ -90,7 +94,7 @@ export function createAgents(runtime: ModuleRuntime, { commands }: { readonly co
         });
         return {
           response: agentId,
-          events: [agentEvent(before === null ? 'agent.registered' : 'agent.changed', row)],
+          events: [agentEvent(registrationType(before), row)],
           audit: [{ action: 'agent.register', resource: 'CoreAgent', resourceId: agentId }],
         };
       });

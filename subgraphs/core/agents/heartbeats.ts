@@ -16,7 +16,7 @@ interface Written {
 
 /**
  * Signs of life, many in one statement, without event or audit: what is answered is the status the agent has in the registry;
- * null where it is not in it.
+ * null where it is not in it. Of several of one agent each figure is the last one that was said.
  */
 export function createBeats({ sql, config }: Pick<ModuleRuntime, 'sql' | 'config'>) {
   return createBatcher<Beat, AgentStatus | null>({
@@ -27,7 +27,9 @@ export function createBeats({ sql, config }: Pick<ModuleRuntime, 'sql' | 'config
         `WITH beats AS (
            SELECT * FROM json_to_recordset($1::text::json) AS b(ord int, tenant_id text, agent_id text, load float8, active_tasks int)
          ), newest AS (
-           SELECT DISTINCT ON (tenant_id, agent_id) * FROM beats ORDER BY tenant_id, agent_id, ord DESC
+           SELECT tenant_id, agent_id, (array_agg(load ORDER BY ord DESC) FILTER (WHERE load IS NOT NULL))[1] AS load,
+             (array_agg(active_tasks ORDER BY ord DESC) FILTER (WHERE active_tasks IS NOT NULL))[1] AS active_tasks
+           FROM beats GROUP BY tenant_id, agent_id
          ), locked AS (
            SELECT a.tenant_id, a.agent_id FROM core.agent a JOIN newest USING (tenant_id, agent_id) ORDER BY 1, 2 FOR UPDATE OF a
          ), written AS (

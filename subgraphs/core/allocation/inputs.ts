@@ -10,9 +10,14 @@ const amounts = z.object({
   agents: amount,
 });
 const labels = z
-  .record(text({ min: 1, max: 63 }), text({ max: 253 }))
+  .array(z.object({ name: text({ min: 1, max: 63 }), value: text({ max: 253 }) }))
+  .max(64)
+  .refine((list) => new Set(list.map(({ name }) => name)).size === list.length, 'a label stands twice')
   .nullish()
-  .transform((value) => value ?? {});
+  .transform(
+    (list): Readonly<Record<string, string>> =>
+      Object.fromEntries((list ?? []).map(({ name, value }) => [name, value])),
+  );
 const capabilities = z
   .array(text({ min: 1, max: 128 }))
   .max(50)

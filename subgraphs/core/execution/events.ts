@@ -1,5 +1,6 @@
 import type { NewEvent } from '#shared/outbox.ts';
 import type { CoreExecutionRow, CoreStepExecutionRow } from '../rows.ts';
+import { systemEvent } from '../systemEvents.ts';
 import type { Draft } from './draft.ts';
 
 /** An execution as others may see it: whose rights it holds is nobody's business. */
@@ -11,8 +12,19 @@ export function publicStep({ compensation: _compensation, input: _input, ...step
   return step;
 }
 
-/** An event for each entry of the history, in its order: the stream of an execution is its history. */
+/**
+ * An event for each entry of the history, in its order: the stream of an execution is its history. What is parked waits for a
+ * person, so whoever looks after the tenant hears of it too.
+ */
 export function executionEvents(draft: Draft): NewEvent[] {
+  const { tenantId, id: executionId, workflowId } = draft.execution;
+  const alarms = draft.history
+    .filter(({ type }) => type === 'step.compensation.failed')
+    .map(({ stepId }) => systemEvent(tenantId, 'workflow.compensation.failed', { executionId, workflowId, stepId }));
+  return [...historyEvents(draft), ...alarms];
+}
+
+function historyEvents(draft: Draft): NewEvent[] {
   const { execution, history, steps } = draft;
   const row = publicExecution(execution);
   return history.map(({ type, stepId, attempt, data, sequence }, at) => {

@@ -44,6 +44,7 @@ export function failStep(draft: Draft, step: StepDraft, error: StepError, option
     draft.execution.ending === null &&
     failures < definition.retry.maxAttempts &&
     !definition.retry.nonRetryable.includes(error.code) &&
+    (definition.retry.retryable ?? [error.code]).includes(error.code) &&
     isRetryable(error.code);
   const released = { leaseOwner: null, leaseUntil: null, timeoutAt: null, waitsFor: null, error, failures };
   // An attempt nobody heard the end of may have had its effect, whatever a later one says.

@@ -3,6 +3,7 @@ import { fillTemplate, UnresolvedReference } from '../workflow/references.ts';
 import { goOnCompensating, hasUndoable, isCompensated, startCompensation } from './compensation.ts';
 import { changeExecution, changeStep, type Draft, earliest, ended, later, note, scopeOf, terminal } from './draft.ts';
 import { cancelStep, endExecution, tellChild } from './failure.ts';
+import { outputProblem } from './inputSchema.ts';
 
 /** A child that does not answer is told again after this, ms. */
 const tellAgainMs = 5_000;
@@ -41,8 +42,13 @@ function complete(draft: Draft): void {
             last.flatMap(({ stepId, status, output: own }) => (status === 'completed' ? [[stepId, own]] : [])),
           )
         : fillTemplate(template, scopeOf(draft));
-    changeExecution(draft, { output });
-    close(draft, 'completed', null);
+    const { outputSchema } = draft.workflow.definition;
+    const problem = outputSchema == null ? null : outputProblem(outputSchema, output);
+    if (problem !== null) endExecution(draft, 'failed', { code: 'OUTPUT_INVALID', message: problem });
+    else {
+      changeExecution(draft, { output });
+      close(draft, 'completed', null);
+    }
   } catch (error) {
     if (!(error instanceof UnresolvedReference)) throw error;
     endExecution(draft, 'failed', { code: 'UNRESOLVED_REF', message: `output: ${error.message}` });

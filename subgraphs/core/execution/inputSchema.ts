@@ -8,8 +8,10 @@ const known = new LRUCache<string, ValidateFunction>({ max: 200 });
 /** Keywords whose work the schema's author decides: an expression may run for ever, a reference lead elsewhere. */
 const refused = /"(?:pattern|patternProperties|\$ref|\$dynamicRef)":/;
 
+type Schema = Readonly<Record<string, unknown>>;
+
 /** @throws {VALIDATION_FAILED} where the schema is none, or has expressions or references */
-export function createValidator(schema: Readonly<Record<string, unknown>>): (input: unknown) => void {
+export function compileSchema(schema: Schema, name: 'inputSchema' | 'outputSchema'): ValidateFunction {
   const key = JSON.stringify(schema);
   let validate = known.get(key);
   if (!validate) {
@@ -19,15 +21,29 @@ export function createValidator(schema: Readonly<Record<string, unknown>>): (inp
     } catch (error) {
       throw new PlatformError(
         'VALIDATION_FAILED',
-        `inputSchema: ${error instanceof Error ? error.message.slice(0, 200) : 'expected a JSON Schema'}`,
+        `${name}: ${error instanceof Error ? error.message.slice(0, 200) : 'expected a JSON Schema'}`,
         {
-          path: ['input', 'definition', 'inputSchema'],
+          path: ['input', 'definition', name],
         },
       );
     }
     known.set(key, validate);
   }
-  const check = validate;
+  return validate;
+}
+
+/** What keeps a result from being what the workflow says it answers; null where nothing does. */
+export function outputProblem(schema: Schema, output: unknown): string | null {
+  const check = compileSchema(schema, 'outputSchema');
+  if (check(output)) return null;
+  const [first] = check.errors ?? [];
+  const place = first?.instancePath.split('/').slice(1) ?? [];
+  return `output${place.map((part) => `.${part}`).join('')}: ${first?.message ?? 'does not fit'}`;
+}
+
+/** @throws {VALIDATION_FAILED} where the schema is none, and of what it answers where the input does not fit */
+export function createValidator(schema: Schema): (input: unknown) => void {
+  const check = compileSchema(schema, 'inputSchema');
   return (input) => {
     if (check(input)) return;
     const [first] = check.errors ?? [];

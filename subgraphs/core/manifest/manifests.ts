@@ -2,7 +2,8 @@ import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { newId, requireId } from '#shared/ids.ts';
 import type { NewEvent } from '#shared/outbox.ts';
-import type { Sql, SqlTransaction } from '#shared/sql.ts';
+import type { SqlTransaction } from '#shared/sql.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
 import { manifestColumns } from '../codec.ts';
 import type { CallOptions, Commands } from '../commands.ts';
@@ -14,6 +15,9 @@ import type { ManifestRow } from './rows.ts';
 interface Options extends CallOptions {
   readonly expectedVersion?: number | null | undefined;
 }
+
+/** What a change makes of a manifest, and those that another took the place of. */
+type Changed = Partial<ManifestRow> & { readonly replaced?: readonly ManifestRow[] };
 
 /** Where a manifest may go from each status. */
 const moves: Readonly<Record<ManifestRow['status'], readonly ManifestRow['status'][]>> = {
@@ -48,7 +52,7 @@ function requireWhole(modules: ManifestRow['modules']): void {
 export type Manifests = ReturnType<typeof createManifests>;
 
 /** Manifests of protocol instances: which modules are on, in which version. */
-export function createManifests({ sql }: { readonly sql: Sql }, commands: Commands) {
+export function createManifests({ sql, authorizer }: Pick<ModuleRuntime, 'sql' | 'authorizer'>, commands: Commands) {
   async function change(
     scope: RequestScope,
     manifestId: string,
@@ -61,7 +65,7 @@ export function createManifests({ sql }: { readonly sql: Sql }, commands: Comman
       readonly operation: string;
       readonly input: Readonly<Record<string, unknown>>;
       readonly options: Options;
-      readonly work: (row: ManifestRow, tx: SqlTransaction) => Promise<Partial<ManifestRow>> | Partial<ManifestRow>;
+      readonly work: (row: ManifestRow, tx: SqlTransaction) => Promise<Changed> | Changed;
     },
   ): Promise<string> {
     const id = requireId(manifestId, ['manifestId']);
@@ -81,9 +85,10 @@ export function createManifests({ sql }: { readonly sql: Sql }, commands: Comman
         )) as unknown as ManifestRow[];
         if (!before) throw new PlatformError('NOT_FOUND', 'no such manifest', { path: ['manifestId'] });
         requireVersion(options.expectedVersion, before.version);
-        if ((before.protocol?.governance as { locked?: boolean } | undefined)?.locked === true)
+        const isLocked = (before.protocol?.governance as { locked?: boolean } | undefined)?.locked === true;
+        if (isLocked && !(await authorizer.allows(scope.principal, 'governance:override')))
           throw new PlatformError('GOVERNANCE_LOCKED', 'the manifest is locked', { path: ['manifestId'] });
-        const { status, modules } = { ...before, ...(await work(before, tx)) };
+        const { status, modules, replaced = [] } = { ...before, ...(await work(before, tx)) };
         const [row] = (await tx.unsafe(
           `UPDATE core.manifest m SET status = $3, modules = $4::text::jsonb, version = version + 1, updated_at = now(), updated_by = $5 WHERE m.tenant_id = $1 AND m.id = $2 RETURNING ${manifestColumns}`,
           [tenantId, id, status, JSON.stringify(modules), subject],
@@ -93,6 +98,11 @@ export function createManifests({ sql }: { readonly sql: Sql }, commands: Comman
           response: id,
           events: [
             event('manifest.changed', row!),
+            // Whoever keeps the one before hears that it is no longer the active one.
+            ...replaced.map((other) => event('manifest.changed', other)),
+            ...replaced.map((other) =>
+              systemEvent(tenantId, 'manifest.changed', { manifestId: other.id, status: other.status }),
+            ),
             systemEvent(tenantId, 'manifest.changed', { manifestId: id, status }),
             ...changedModules(before, row!).map((module) =>
               systemEvent(tenantId, `module.${module.status}`, { manifestId: id, moduleId: module.module_id }),
@@ -149,13 +159,14 @@ export function createManifests({ sql }: { readonly sql: Sql }, commands: Comman
               { path: ['status'] },
             );
           if (status === 'active') requireWhole(row.modules);
-          if (status === 'active')
-            await tx.unsafe(
-              `UPDATE core.manifest SET status = 'deprecated', version = version + 1, updated_at = now() WHERE tenant_id = $1 AND status = 'active' AND id <> $2`,
-              [row.tenantId, row.id],
-              { prepare: true },
-            );
-          return { status };
+          if (status !== 'active') return { status };
+          const replaced = (await tx.unsafe(
+            `UPDATE core.manifest m SET status = 'deprecated', version = version + 1, updated_at = now(), updated_by = $3
+             WHERE m.tenant_id = $1 AND m.status = 'active' AND m.id <> $2 RETURNING ${manifestColumns}`,
+            [row.tenantId, row.id, scope.principal.subject],
+            { prepare: true },
+          )) as unknown as ManifestRow[];
+          return { status, replaced };
         },
       });
     },

@@ -36,6 +36,7 @@ export const optimizeWorkflow = z.object({
   executions: orElse(whole(5, 2_000), 500),
   ordering: orElse(z.enum(['EFFECTS', 'DATA']), 'EFFECTS' as const),
   publish: orElse(z.boolean(), false),
+  timeBudgetMs: orElse(whole(50, 10_000), 5_000),
   expectedVersion: whole(1, 1_000_000_000).nullish(),
   idempotencyKey: idempotencyKey.nullish(),
 });

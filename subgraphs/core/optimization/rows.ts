@@ -60,6 +60,8 @@ export interface WorkflowTuning {
   readonly replayedMs: number;
   readonly predictedMs: number;
   readonly handoverMs: number;
+  /** Runs of before do not say. */
+  readonly timeBudgetExhausted?: boolean;
   readonly steps: readonly TunedStep[];
 }
 

@@ -55,3 +55,9 @@ export const decide = z.object({
     .transform((value) => value ?? false),
   idempotencyKey: idempotencyKey.nullish(),
 });
+
+export const decisionFilter = z.object({
+  contextId: id.nullish(),
+  eventType: text({ min: 1, max: 255 }).nullish(),
+  ruleId: id.nullish(),
+});

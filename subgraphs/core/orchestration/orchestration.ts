@@ -212,8 +212,8 @@ export function createOrchestration({ sql, graph }: ModuleRuntime, deps: Orchest
         async (tx) => {
           const id = newId();
           await tx.unsafe(
-            `INSERT INTO core.decision (tenant_id, id, trigger, actions, deferred, rejected, latency_ms, created_by)
-           VALUES ($1, $2, $3::text::jsonb, $4::text::jsonb, $5::text::jsonb, $6::text::jsonb, $7, $8)`,
+            `INSERT INTO core.decision (tenant_id, id, trigger, actions, deferred, rejected, latency_ms, created_by, context_id, execution_id)
+           VALUES ($1, $2, $3::text::jsonb, $4::text::jsonb, $5::text::jsonb, $6::text::jsonb, $7, $8, $9, $10)`,
             [
               tenantId,
               id,
@@ -222,6 +222,8 @@ export function createOrchestration({ sql, graph }: ModuleRuntime, deps: Orchest
               ),
               latencyMs,
               subject,
+              contextId,
+              executionId,
             ],
             { prepare: true },
           );

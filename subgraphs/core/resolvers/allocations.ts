@@ -66,6 +66,7 @@ export const allocationTypes = {
     nodes: (row) => [...row.nodes],
   },
   CoreResourceNode: {
+    labels: ({ labels }) => Object.entries(labels).map(([name, value]) => ({ name, value })),
     capabilities: (row) => [...row.capabilities],
     capacity: (row) => toAmounts(row.capacity),
     used: (row) => toAmounts(row.used),

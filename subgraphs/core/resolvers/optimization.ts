@@ -56,7 +56,12 @@ export const optimizationTypes = {
     changes: (row) => [...row.changes],
     guards: (row) => [...row.guards],
     workflow: ({ workflow }) =>
-      workflow && { ...workflow, criticalPath: [...workflow.criticalPath], steps: [...workflow.steps] },
+      workflow && {
+        ...workflow,
+        timeBudgetExhausted: workflow.timeBudgetExhausted ?? false,
+        criticalPath: [...workflow.criticalPath],
+        steps: [...workflow.steps],
+      },
     measuredGain: async ({ measuredGain, workflow }, _args, { loaders }) => {
       if (workflow?.publishedVersion == null) return measuredGain;
       const ms = await loaders.medianMs.load(`${workflow.workflowId}/${workflow.publishedVersion}`);

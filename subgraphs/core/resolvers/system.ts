@@ -1,9 +1,11 @@
+import { shapeGovernance } from '#shared/governance.ts';
 import { isId } from '#shared/ids.ts';
 import { subgraphNames } from '../../names.ts';
 import { toAmounts, toVector } from '../allocation/vector.ts';
 import type { RequestContext } from '../context.ts';
 import { shownStatus } from '../execution/shown.ts';
 import { toDocument } from '../manifest/document.ts';
+import { listDecisions } from '../orchestration/decisions.ts';
 import type { MutationResolvers, QueryResolvers, Resolvers } from '../resolvers.generated.ts';
 import { countByStatus } from '../status.ts';
 
@@ -44,6 +46,10 @@ export const systemQueries = {
       },
     };
   },
+  orchestrationDecision: (_parent, { decisionId }, { loaders }) =>
+    isId(decisionId) ? loaders.decision.load(decisionId) : null,
+  orchestrationDecisions: (_parent, { filter, ...page }, { service, scope }) =>
+    listDecisions(service.sql, scope, filter, page),
   orchestrationRules: (_parent, _args, { service, scope }) => {
     scope.readTags.add('orchestrationRules');
     return service.orchestration.findRules(scope.principal.tenantId);
@@ -86,16 +92,26 @@ export const systemMutations = {
     eventId: await service.publishSystemEvent(scope, input),
     userErrors: [],
   }),
-  decideOrchestration: async (_parent, { input }, { service, scope }) => {
-    const { actions, deferred, rejected, ...decision } = await service.orchestration.decide(scope, input);
-    return {
-      decision: { ...decision, actions: [...actions], deferred: [...deferred], rejected: [...rejected] },
-      userErrors: [],
-    };
+  decideOrchestration: async (_parent, { input }, { service, scope, loaders }) => {
+    const { id } = await service.orchestration.decide(scope, input);
+    return { decision: await loaders.decision.load(id), userErrors: [] };
   },
 } satisfies MutationResolvers;
 
 export const systemTypes = {
+  CoreOrchestrationDecision: {
+    __resolveReference: ({ id }, { loaders }) => loaders.decision.load(id),
+    context: ({ contextId }) => (contextId === null ? null : { id: contextId }),
+    execution: ({ executionId }, _args, { loaders }) =>
+      executionId === null ? null : loaders.execution.load(executionId),
+    actions: ({ actions }) => [...actions],
+    deferred: ({ deferred }) => [...deferred],
+    rejected: ({ rejected }) => [...rejected],
+  },
+  CoreOrchestrationDecisionConnection: {
+    edges: (row) => [...row.edges],
+    nodes: (row) => [...row.nodes],
+  },
   CoreOrchestrationRule: {
     actions: ({ actions }) =>
       actions.map(({ module, action, input, requires }) => ({
@@ -112,6 +128,8 @@ export const systemTypes = {
         ...{ moduleId: upper(module_id), status: upper(status), version },
         ...{ required: required ?? false, description: description ?? null },
       })),
+    governance: ({ protocol }) =>
+      shapeGovernance((protocol?.governance ?? null) as Readonly<Record<string, unknown>> | null),
     document: (row) => toDocument(row),
   },
 } satisfies Resolvers;

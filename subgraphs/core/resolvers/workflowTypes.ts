@@ -1,4 +1,5 @@
 import { PlatformError } from '#shared/errors.ts';
+import { criticalPathOf } from '../execution/criticalPath.ts';
 import { shownStatus } from '../execution/shown.ts';
 import * as inputs from '../inputs.ts';
 import { maxVersions } from '../loaders.ts';
@@ -58,6 +59,13 @@ export const workflowTypes = {
       (await loaders.steps.load(row.id))
         .filter(({ status }) => ['ready', 'running', 'retry_wait', 'waiting'].includes(status))
         .map(({ stepId }) => stepId),
+    criticalPath: async (row, _args, { loaders }) => {
+      const [definition, steps] = await Promise.all([
+        loaders.definition.load(`${row.workflowId}/${row.workflowVersion}`),
+        loaders.steps.load(row.id),
+      ]);
+      return definition === null ? [] : criticalPathOf(row, definition, steps);
+    },
     history: (row, page, { loaders }) => loaders.history.load(row.id, null, page),
     children: async (row, page, { loaders }) => {
       const [found] = await Promise.all([

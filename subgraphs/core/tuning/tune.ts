@@ -11,6 +11,8 @@ export interface TuneTask {
   readonly ordering: Ordering;
   /** Steps whose calls are mutations. */
   readonly changing: readonly string[];
+  /** After which nothing further is tried; ms. */
+  readonly timeBudgetMs: number;
 }
 
 export interface DefinitionChange {
@@ -46,6 +48,8 @@ export interface Tuned {
   readonly measuredMs: number;
   readonly replayedMs: number;
   readonly predictedMs: number;
+  /** Whether time ended the search: of fewer slots, or of what each change gains alone. */
+  readonly timeBudgetExhausted: boolean;
 }
 
 /** Runs of a step from which its time limit may be told. */
@@ -55,7 +59,14 @@ const maxAttributed = 20;
 const attributedSample = 50;
 
 /** Looks for what makes the recorded executions shorter, and says by how much the replay of each would be. */
-export async function tune({ definition, recorded, ordering, changing }: TuneTask): Promise<Tuned> {
+export async function tune({ definition, recorded, ordering, changing, timeBudgetMs }: TuneTask): Promise<Tuned> {
+  const endsAtMs = performance.now() + timeBudgetMs;
+  let timeBudgetExhausted = false;
+  const isOver = () => {
+    if (performance.now() < endsAtMs) return false;
+    timeBudgetExhausted = true;
+    return true;
+  };
   const mutations = new Set(changing);
   const durations = durationsOf(definition, recorded);
   const handoverMs = handoverOf(definition, recorded);
@@ -69,7 +80,7 @@ export async function tune({ definition, recorded, ordering, changing }: TuneTas
   const replayedMs = medianOf(definition);
   const relaxed = relax(definition, ordering, ({ id }) => mutations.has(id));
   let best = relaxed.definition;
-  const concurrency = fewestSlots(best, (candidate) => medianOf(candidate));
+  const concurrency = fewestSlots(best, { medianOf: (candidate) => medianOf(candidate), isOver });
   best = { ...best, maxConcurrentSteps: concurrency };
   const predictedMs = medianOf(best);
   const steps = stepsOf(definition, recorded, durations);
@@ -79,7 +90,7 @@ export async function tune({ definition, recorded, ordering, changing }: TuneTas
   const changes: DefinitionChange[] = relaxed.changed.map(({ stepId, from, to }, at) => ({
     ...{ kind: 'dependencies', stepId, from: from.join(' '), to: to.join(' ') },
     gainMs:
-      at >= maxAttributed
+      at >= maxAttributed || isOver()
         ? 0
         : without({
             ...best,
@@ -91,7 +102,7 @@ export async function tune({ definition, recorded, ordering, changing }: TuneTas
     changes.push({
       ...{ kind: 'concurrency', stepId: null },
       ...{ from: String(definition.maxConcurrentSteps), to: String(concurrency) },
-      gainMs: without({ ...best, maxConcurrentSteps: definition.maxConcurrentSteps }),
+      gainMs: isOver() ? 0 : without({ ...best, maxConcurrentSteps: definition.maxConcurrentSteps }),
       reason: 'steps are ready and wait for others that they do not depend on',
     });
   const limits = timeoutsOf(definition, steps);
@@ -111,15 +122,26 @@ export async function tune({ definition, recorded, ordering, changing }: TuneTas
     }
   }
   return {
-    ...{ definition: best, changes, steps, handoverMs, replayedMs, predictedMs },
+    ...{ definition: best, changes, steps, handoverMs, replayedMs, predictedMs, timeBudgetExhausted },
     criticalPath: criticalPathOf(definition, steps),
     sampled: recorded.durationsMs.length,
     measuredMs: percentile(recorded.durationsMs, 0.5),
   };
 }
 
-/** The smallest bound of steps at the same time that costs no more than a hundredth; never below the one there is. */
-function fewestSlots(definition: WorkflowDefinition, medianOf: (candidate: WorkflowDefinition) => number): number {
+/**
+ * The smallest bound of steps at the same time that costs no more than a hundredth; never below the one there is. What time
+ * leaves of the search is a greater one that costs no more either.
+ */
+function fewestSlots(
+  definition: WorkflowDefinition,
+  {
+    medianOf,
+    isOver,
+  }: { readonly medianOf: (candidate: WorkflowDefinition) => number; readonly isOver: () => boolean },
+): number {
+  // Unless it was tried, nothing is known of another number.
+  if (isOver()) return definition.maxConcurrentSteps;
   const { width } = readTopology(definition.steps.map(({ id, dependsOn }) => ({ id, dependsOn, durationMs: 0 })));
   const most = Math.min(100, Math.max(width, definition.maxConcurrentSteps));
   const of = (maxConcurrentSteps: number) => medianOf({ ...definition, maxConcurrentSteps });
@@ -127,7 +149,7 @@ function fewestSlots(definition: WorkflowDefinition, medianOf: (candidate: Workf
   if (most === definition.maxConcurrentSteps || of(definition.maxConcurrentSteps) <= wanted)
     return definition.maxConcurrentSteps;
   let [low, high] = [definition.maxConcurrentSteps, most];
-  while (high - low > 1) {
+  while (high - low > 1 && !isOver()) {
     const middle = Math.floor((low + high) / 2);
     if (of(middle) <= wanted) high = middle;
     else low = middle;

@@ -16,6 +16,8 @@ import type { Tuned, TuneTask } from './tune.ts';
 
 const thread = new URL('./tune.ts', import.meta.url);
 const fewestExecutions = 5;
+/** For reading what was recorded and for the step of the search that is under way when its time ends. */
+const graceMs = 5_000;
 
 export interface WorkflowTuningDeps {
   readonly commands: Commands;
@@ -58,9 +60,10 @@ export function createWorkflowTunings(
       const task: TuneTask = {
         ...{ definition, recorded, changing: changingIn(definition) },
         ordering: input.ordering === 'DATA' ? 'data' : 'effects',
+        timeBudgetMs: input.timeBudgetMs,
       };
       const tuned = await compute.run<Tuned>(thread, 'tune', task, {
-        ...{ lane: 'interactive', signal: scope.signal, timeoutMs: 10_000 },
+        ...{ lane: 'interactive', signal: scope.signal, timeoutMs: input.timeBudgetMs + graceMs },
       });
       const gain = tuned.replayedMs === 0 ? 0 : 1 - tuned.predictedMs / tuned.replayedMs;
       return commands.run(
@@ -93,7 +96,7 @@ export function createWorkflowTunings(
               ...{ workflowId, version: version.version, publishedVersion: published?.row.latestVersion ?? null },
               ...{ definition: tuned.definition, criticalPath: tuned.criticalPath, steps: tuned.steps },
               ...{ measuredMs: tuned.measuredMs, replayedMs: tuned.replayedMs, predictedMs: tuned.predictedMs },
-              handoverMs: tuned.handoverMs,
+              ...{ handoverMs: tuned.handoverMs, timeBudgetExhausted: tuned.timeBudgetExhausted },
             },
             ...{ expectedGain: gain, measuredGain: null, reason: null, lookAt: null, judgeAt: null },
             ...{ appliedAt: publishes ? now : null, endedAt: now, createdAt: now, createdBy: subject },

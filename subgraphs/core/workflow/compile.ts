@@ -191,7 +191,7 @@ export function compileWorkflow(
     return operation && !isFault(operation) ? operation : null;
   };
   return {
-    definition: body.length === 0 ? definition : { ...definition, output: null, inputSchema: null },
+    definition: body.length === 0 ? definition : { ...definition, output: null, inputSchema: null, outputSchema: null },
     steps: new Map(
       steps.map((step) => [
         step.id,

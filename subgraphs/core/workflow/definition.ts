@@ -13,6 +13,8 @@ export interface RetryPolicy {
   readonly maxDelayMs: number;
   /** Codes that are not tried again although they might be. */
   readonly nonRetryable: readonly string[];
+  /** Codes that alone are tried again; null for all that may be, and not there in versions of before. */
+  readonly retryable?: readonly string[] | null;
 }
 
 /** An operation of the graph with what it is called with. */
@@ -75,6 +77,8 @@ export interface WorkflowDefinition {
   readonly output: Template;
   /** JSON Schema that the input has to fit; null for any. */
   readonly inputSchema: Readonly<Record<string, unknown>> | null;
+  /** JSON Schema that the result has to fit; null for any, and not there in versions of before. */
+  readonly outputSchema?: Readonly<Record<string, unknown>> | null;
 }
 
 /** Steps of the part of a definition that an execution runs: the whole, or the body of a loop. */

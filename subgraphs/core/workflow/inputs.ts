@@ -24,6 +24,7 @@ const retry = z
       .array(text({ min: 1, max: 64 }))
       .max(50)
       .default([]),
+    retryable: nullish(z.array(text({ min: 1, max: 64 })).max(50)),
   })
   .prefault({});
 
@@ -173,6 +174,7 @@ export const definition = z
       .transform((value) => value ?? 'COMPENSATE'),
     output: nullish(template),
     inputSchema: nullish(jsonObject({ maxBytes: 65_536 })),
+    outputSchema: nullish(jsonObject({ maxBytes: 65_536 })),
   })
   .refine(({ steps, stages }) => (steps == null) !== (stages == null), {
     message: 'expected steps or stages, and not both',

@@ -8,7 +8,7 @@ import { isoText } from '#shared/record.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
 import type { CallOptions, Commands } from '../commands.ts';
-import { createValidator } from '../execution/inputSchema.ts';
+import { compileSchema } from '../execution/inputSchema.ts';
 import * as inputs from '../inputs.ts';
 import type { CoreWorkflowRow, CoreWorkflowVersionRow } from '../rows.ts';
 import { findProblems, planOf, requireRunnable, type WorkflowPlan, type WorkflowProblem } from './compile.ts';
@@ -48,6 +48,23 @@ export async function findVersions(
   )) as unknown as CoreWorkflowVersionRow[];
 }
 
+/** Definitions of versions by `workflowId/version`, in the order of the keys; null where there is none. */
+export async function findDefinitions(
+  db: Db,
+  tenantId: string,
+  keys: readonly string[],
+): Promise<(WorkflowDefinition | null)[]> {
+  const parts = keys.map((key) => key.split('/') as [string, string]);
+  const rows = (await db.unsafe(
+    `SELECT v.workflow_id AS id, v.version, v.definition FROM unnest($2::uuid[], $3::int[]) AS k(id, version)
+     JOIN core.workflow_version v ON v.tenant_id = $1 AND v.workflow_id = k.id AND v.version = k.version`,
+    [tenantId, parts.map(([id]) => id), parts.map(([, version]) => Number(version))],
+    { prepare: true },
+  )) as unknown as { id: string; version: number; definition: WorkflowDefinition }[];
+  const found = new Map(rows.map(({ id, version, definition }) => [`${id}/${version}`, definition]));
+  return keys.map((key) => found.get(key) ?? null);
+}
+
 export async function findVersion(
   db: Db,
   tenantId: string,
@@ -78,6 +95,12 @@ export interface WorkflowCheck {
   readonly valid: boolean;
   readonly problems: readonly WorkflowProblem[];
   readonly plan: WorkflowPlan | null;
+}
+
+/** @throws {VALIDATION_FAILED} */
+function requireSchemas({ inputSchema, outputSchema }: WorkflowDefinition): void {
+  if (inputSchema !== null) compileSchema(inputSchema, 'inputSchema');
+  if (outputSchema != null) compileSchema(outputSchema, 'outputSchema');
 }
 
 export type Workflows = ReturnType<typeof createWorkflows>;
@@ -125,7 +148,7 @@ export function createWorkflows(
     async create(scope: RequestScope, raw: unknown): Promise<string> {
       const { idempotencyKey, ...input } = parseInput(inputs.createWorkflow, raw);
       requireRunnable(input.definition, operations);
-      if (input.definition.inputSchema !== null) createValidator(input.definition.inputSchema);
+      requireSchemas(input.definition);
       return commands.run(scope, { operation: 'createWorkflow', input, idempotencyKey }, async (tx) => {
         const { tenantId, subject } = scope.principal;
         const now = new Date().toISOString();
@@ -158,7 +181,7 @@ export function createWorkflows(
       const id = requireId(workflowId, ['workflowId']);
       const definition = parseInput(inputs.definition, raw, ['definition']);
       requireRunnable(definition, operations);
-      if (definition.inputSchema !== null) createValidator(definition.inputSchema);
+      requireSchemas(definition);
       return this.put(scope, id, definition, options);
     },
 

@@ -23,9 +23,12 @@ export function createChecks({ engine, keys }: ChecksDeps) {
      */
     async requireSound(release: RunnableRelease): Promise<Trust> {
       readManifest(release.manifest, ['manifest']);
-      if (digestOf(release.bundle).toString('hex') !== release.checksum)
+      const digest = digestOf(release.bundle);
+      if (digest.toString('hex') !== release.checksum)
         throw new PlatformError('CHECKSUM_MISMATCH', 'the bundle is not the one that was published');
-      const trust = await keys.trustOf(release.tenantId, release);
+      const { signature, keyId } = release;
+      const signed = release.package === null ? digest : Buffer.from(release.package.checksum, 'hex');
+      const trust = await keys.trustOf(release.tenantId, { digest: signed, signature, keyId });
       const reason = incompatibilityOf(release.manifest);
       if (reason !== null) throw new PlatformError('INCOMPATIBLE_VERSION', reason);
       return trust;

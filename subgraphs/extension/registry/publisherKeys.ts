@@ -10,7 +10,7 @@ import { parseInput } from '#shared/validation.ts';
 import { callOf } from '../commands.ts';
 import * as inputs from '../inputs.ts';
 import { trustLevelOf } from '../manifest/permissions.ts';
-import { digestOf, fingerprintOf, isSignedBy, readPublicKey } from '../manifest/signature.ts';
+import { fingerprintOf, isSignedBy, readPublicKey } from '../manifest/signature.ts';
 import type { ExtensionPublisherKeyRow } from '../rows.ts';
 import type { Db } from '../store.ts';
 
@@ -35,6 +35,13 @@ const maxKeys = 200;
 export interface Trust {
   readonly key: ExtensionPublisherKeyRow | null;
   readonly trustLevel: number;
+}
+
+/** What was signed: the digest of a bundle, or of the package that it came in. */
+export interface Signed {
+  readonly digest: Uint8Array;
+  readonly signature: string | null;
+  readonly keyId: string | null;
 }
 
 /** Keys whose signatures a tenant believes. */
@@ -115,9 +122,13 @@ export function createPublisherKeys({ sql, publisher }: Pick<ModuleRuntime, 'sql
       const { tenantId, subject } = scope.principal;
       const key = readPublicKey(input.publicKey);
       if (key === null)
-        throw new PlatformError('VALIDATION_FAILED', 'publicKey: expected an Ed25519 key as PEM', {
-          path: ['input', 'publicKey'],
-        });
+        throw new PlatformError(
+          'VALIDATION_FAILED',
+          'publicKey: expected an Ed25519 key, or an RSA key of 2,048 bits at least, as PEM',
+          {
+            path: ['input', 'publicKey'],
+          },
+        );
       const row: ExtensionPublisherKeyRow = {
         tenantId,
         id: newId(),
@@ -167,16 +178,11 @@ export function createPublisherKeys({ sql, publisher }: Pick<ModuleRuntime, 'sql
     },
 
     /**
-     * What the signature of a bundle is worth; none is worth nothing.
+     * What the signature of a digest is worth; none is worth nothing.
      * @throws {SIGNATURE_INVALID} when there is one and no key that counts has made it
      */
-    async trustOf(
-      tenantId: string,
-      release: { readonly bundle: string; readonly signature: string | null; readonly keyId: string | null },
-    ): Promise<Trust> {
-      const { bundle, signature, keyId } = release;
+    async trustOf(tenantId: string, { digest, signature, keyId }: Signed): Promise<Trust> {
       if (signature === null) return { key: null, trustLevel: 0 };
-      const digest = digestOf(bundle);
       const keys = (await list(sql, tenantId)).filter(({ id }) => keyId === null || id === keyId);
       const key = keys.find(({ publicKey }) => isSignedBy(readPublicKey(publicKey)!, digest, signature));
       if (key === undefined || key.revokedAt !== null)

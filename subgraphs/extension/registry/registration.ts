@@ -12,7 +12,8 @@ import * as inputs from '../inputs.ts';
 import { incompatibilityOf } from '../manifest/compatibility.ts';
 import { type Manifest, readManifest } from '../manifest/manifest.ts';
 import { digestOf } from '../manifest/signature.ts';
-import type { ExtensionReleaseRow, ExtensionRow, SettingsValue } from '../rows.ts';
+import { readPackage } from '../packages/readPackage.ts';
+import type { ExtensionReleaseRow, ExtensionRow, PackageValue, SettingsValue } from '../rows.ts';
 import { findReleases, findReleasesOf, insertRelease, putExtensions, replaceCapabilities } from '../store.ts';
 import { capabilitiesOf } from './capabilities.ts';
 import type { PublisherKeys, Trust } from './publisherKeys.ts';
@@ -28,6 +29,14 @@ export const defaultSettings: SettingsValue = Object.freeze({
   shutdownTimeoutMs: 5_000,
 });
 
+/** A release whose package is sound. */
+interface Checked {
+  readonly manifest: Manifest;
+  readonly trust: Trust;
+  readonly bundle: string;
+  readonly package: PackageValue | null;
+}
+
 export interface RegistrationDeps {
   readonly commands: Commands;
   readonly contexts: Contexts;
@@ -38,23 +47,32 @@ export interface RegistrationDeps {
 export function createRegistration(runtime: ModuleRuntime, { commands, contexts, keys }: RegistrationDeps) {
   const { sql, config } = runtime;
 
-  /** @throws {MANIFEST_INVALID} {CHECKSUM_MISMATCH} {SIGNATURE_INVALID} */
-  async function check(
-    tenantId: string,
-    given: inputs.ReleaseInput,
-  ): Promise<{ readonly manifest: Manifest; readonly trust: Trust }> {
-    const manifest = readManifest(given.manifest);
-    const checksum = digestOf(given.bundle).toString('hex');
+  /** @throws {PACKAGE_INVALID} {MANIFEST_INVALID} {CHECKSUM_MISMATCH} {SIGNATURE_INVALID} */
+  async function check(tenantId: string, given: inputs.ReleaseInput): Promise<Checked> {
+    const content = given.package == null ? null : Buffer.from(given.package.content, 'base64');
+    // The digest comes first: what is not what was meant to arrive is not even looked into.
+    const digest = content === null ? digestOf(given.bundle!) : digestOf(content);
+    const checksum = digest.toString('hex');
     if (checksum !== given.checksum)
-      throw new PlatformError('CHECKSUM_MISMATCH', `the bundle has the SHA-256 ${checksum}`, {
-        path: ['input', 'release', 'checksum'],
+      throw new PlatformError(
+        'CHECKSUM_MISMATCH',
+        `the ${content === null ? 'bundle' : 'package'} has the SHA-256 ${checksum}`,
+        { path: ['input', 'release', 'checksum'] },
+      );
+    const unpacked = content === null ? null : readPackage(given.package!.format, content);
+    const bundle = unpacked?.bundle ?? given.bundle!;
+    if (Buffer.byteLength(bundle) > inputs.maxBundleBytes)
+      throw new PlatformError('PACKAGE_INVALID', `expected an entry point of at most ${inputs.maxBundleBytes} bytes`, {
+        path: ['input', 'release', 'package'],
       });
+    const manifest = readManifest(unpacked?.manifest ?? given.manifest);
     const trust = await keys.trustOf(tenantId, {
-      bundle: given.bundle,
+      digest,
       signature: given.signature ?? null,
       keyId: given.keyId ?? null,
     });
-    return { manifest, trust };
+    const packed = content === null ? null : { format: given.package!.format, checksum, sizeBytes: content.length };
+    return { manifest, trust, bundle, package: packed };
   }
 
   function releaseRow(
@@ -62,7 +80,7 @@ export function createRegistration(runtime: ModuleRuntime, { commands, contexts,
     extension: Pick<ExtensionRow, 'id' | 'contextId'>,
     version: string,
     given: inputs.ReleaseInput,
-    { manifest, trust }: { readonly manifest: Manifest; readonly trust: Trust },
+    { manifest, trust, bundle, package: packed }: Checked,
   ): ExtensionReleaseRow {
     const { tenantId, subject } = scope.principal;
     return {
@@ -72,8 +90,9 @@ export function createRegistration(runtime: ModuleRuntime, { commands, contexts,
       contextId: extension.contextId,
       version,
       manifest,
-      checksum: given.checksum,
-      sizeBytes: Buffer.byteLength(given.bundle),
+      checksum: digestOf(bundle).toString('hex'),
+      sizeBytes: Buffer.byteLength(bundle),
+      package: packed,
       signature: given.signature ?? null,
       keyId: trust.key?.id ?? null,
       trustLevel: trust.trustLevel,
@@ -105,7 +124,7 @@ export function createRegistration(runtime: ModuleRuntime, { commands, contexts,
   }
 
   return {
-    /** @throws {NOT_FOUND} {MANIFEST_INVALID} {CHECKSUM_MISMATCH} {SIGNATURE_INVALID} {CONFLICT} {QUOTA_EXCEEDED} */
+    /** @throws {NOT_FOUND} {PACKAGE_INVALID} {MANIFEST_INVALID} {CHECKSUM_MISMATCH} {SIGNATURE_INVALID} {CONFLICT} {QUOTA_EXCEEDED} */
     async register(scope: RequestScope, raw: unknown): Promise<ExtensionRow> {
       const { idempotencyKey, ...input } = parseInput(inputs.registerExtension, raw);
       const { tenantId, subject } = scope.principal;
@@ -162,7 +181,7 @@ export function createRegistration(runtime: ModuleRuntime, { commands, contexts,
       try {
         return await commands.transact(actorOf(scope), async (tx, append) => {
           await putExtensions(tx, [row], 'insert');
-          await insertRelease(tx, release, input.release.bundle);
+          await insertRelease(tx, release, checked.bundle);
           await replaceCapabilities(tx, row, capabilitiesOf(row, checked.manifest, 'available'));
           await append(
             [extensionEvent('extension.registered', row, { releaseId: release.id })],
@@ -181,7 +200,7 @@ export function createRegistration(runtime: ModuleRuntime, { commands, contexts,
       }
     },
 
-    /** @throws {NOT_FOUND} {MANIFEST_INVALID} {CHECKSUM_MISMATCH} {SIGNATURE_INVALID} {CONFLICT} {INVALID_STATE} */
+    /** @throws {NOT_FOUND} {PACKAGE_INVALID} {MANIFEST_INVALID} {CHECKSUM_MISMATCH} {SIGNATURE_INVALID} {CONFLICT} {INVALID_STATE} */
     async publish(
       scope: RequestScope,
       raw: unknown,
@@ -203,7 +222,7 @@ export function createRegistration(runtime: ModuleRuntime, { commands, contexts,
             throw new PlatformError('CONFLICT', `the extension has a release ${input.version}`, {
               path: ['input', 'version'],
             });
-          await insertRelease(tx, release, input.release.bundle);
+          await insertRelease(tx, release, checked.bundle);
           await dropOld(tx, row, others);
           return { row: {}, told: { releaseId: release.id, releaseVersion: release.version } };
         },

@@ -1,6 +1,7 @@
 import { toDocument } from '../document.ts';
 import { executionsTag } from '../execution/recorder.ts';
 import { hostOperations } from '../host/operations.ts';
+import { integrationsOf } from '../integrations.ts';
 import { readFilter } from '../lists.ts';
 import { flatten, trustLevels } from '../manifest/permissions.ts';
 import { lifecyclePayload, publisherPayload } from '../payload.ts';
@@ -8,6 +9,7 @@ import type {
   ExtensionCapabilityStatus,
   ExtensionExecutionStatus,
   ExtensionHookPhase,
+  ExtensionPermissionScope,
   ExtensionRuntimeState,
   ExtensionSandboxStatus,
   ExtensionStatus,
@@ -42,6 +44,14 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     releases: async ({ id }, _args, { loaders }) => [...(await loaders.releases.load(id))],
     capabilities: async ({ id }, _args, { loaders }) => [...(await loaders.capabilities.load(id))],
     hooks: async ({ id }, _args, { loaders }) => [...(await loaders.hooks.load(id))],
+    permissions: ({ grants }) =>
+      grants.map(({ resource, actions, scope }) => ({
+        ...{ resource, actions: [...actions], scope: upper<ExtensionPermissionScope>(scope) },
+      })),
+    integrations: async (row, _args, { loaders }) => {
+      const [capabilities, hooks] = await Promise.all([loaders.capabilities.load(row.id), loaders.hooks.load(row.id)]);
+      return integrationsOf(row, { capabilities, hooks });
+    },
     sandbox: async ({ id }, _args, { loaders }) => (await loaders.sandboxes.load(id))[0] ?? null,
     lifecycle: (row) => lifecyclePayload(row),
     governance: ({ governance }) =>
@@ -60,6 +70,12 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
   ExtensionRelease: {
     __resolveReference: ({ id }, { loaders }) => loaders.release.load(id),
     isSigned: ({ keyId }) => keyId !== null,
+    validationStatus: ({ validation }) =>
+      Object.values(validation).every(Boolean)
+        ? 'PASSED'
+        : validation.manifestValid && validation.packageIntegrityVerified && validation.compatibilityVerified
+          ? 'PENDING'
+          : 'FAILED',
     trustLevel: (row) => trustOf(row.trustLevel),
   },
   ExtensionCapability: {
@@ -67,6 +83,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     capabilityId: ({ id }) => id,
     extension: ({ extensionId }, _args, { loaders }) => loaders.extension.load(extensionId),
     status: (row) => upper<ExtensionCapabilityStatus>(row.status),
+    metrics: ({ id }, _args, { loaders }) => loaders.capabilityFigures.load(id),
     interfaces: ({ interfaces }) =>
       interfaces.map(({ interface_name, version, methods }) => ({
         interfaceName: interface_name,

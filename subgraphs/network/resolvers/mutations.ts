@@ -80,6 +80,11 @@ export const mutations: MutationResolvers = {
     at: await service.heartbeats.beat(scope, { networkId, nodeId, load: load ?? null }),
     userErrors: [],
   }),
+  probeNetworkNode: async (_parent, args, { service, scope, loaders }) => {
+    const { networkId, nodeId } = await service.probes.probe(scope, args);
+    const node = await loaders.node.clearAll().load({ networkId, id: nodeId });
+    return { node, probe: node?.probe ?? null, userErrors: [] };
+  },
   reportNetworkMetrics: async (_parent, { input }, { service, scope }) => ({
     accepted: await service.samples.report(scope, input),
     userErrors: [],

@@ -1,3 +1,4 @@
+import { shapeGovernance } from '#shared/governance.ts';
 import { isId } from '#shared/ids.ts';
 import type { RequestContext } from '../context.ts';
 import { toDocument } from '../document.ts';
@@ -49,6 +50,7 @@ async function measuredOf({ linkIds }: NetworkConnectionRow, { loaders }: Reques
     reliability: product(({ reliability }) => reliability),
     hops: links.length,
     costPerGb: sum(({ costPerGb }) => costPerGb),
+    energyPerGb: sum(({ energyPerGb }) => energyPerGb),
   };
 }
 
@@ -60,6 +62,8 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation' | 'Subscription'> = {
     context: (row) => ({ id: row.contextId }),
     topologyType: (row) => upper(row.topologyType) as never,
     alerts: (row) => [...row.alerts],
+    governance: ({ protocol }) =>
+      shapeGovernance((protocol?.['governance'] ?? null) as Readonly<Record<string, unknown>> | null),
     status: (row) => upper(row.status),
     nodes: async (row, _args, { loaders }) => [...(await loaders.nodes.load(row.id))],
     links: async (row, _args, { loaders }) => [...(await loaders.links.load(row.id))],
@@ -70,7 +74,14 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation' | 'Subscription'> = {
     },
     document: async (row, _args, { loaders }) => toDocument(row, await loaders.nodes.load(row.id)),
   },
-  NetworkConfig: { routing: (row) => row.routing ?? 'SHORTEST_PATH' },
+  NetworkConfig: {
+    routing: (row) => row.routing ?? 'SHORTEST_PATH',
+    routingWeights: (row) => row.routingWeights ?? null,
+    balancing: (row) => upper(row.balancing ?? 'nearest'),
+    discovery: (row) => row.discovery ?? 'DYNAMIC',
+    discoveryRefreshMs: (row) => row.discoveryRefreshMs ?? 20_000,
+    backupPaths: (row) => row.backupPaths ?? 1,
+  },
   NetworkNode: {
     __resolveReference: ({ networkId, id }, { loaders }) =>
       isId(networkId) ? loaders.node.load({ networkId, id }) : null,
@@ -82,7 +93,11 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation' | 'Subscription'> = {
     function: (row) => (row.function === null ? null : (upper(row.function) as never)),
     capabilities: (row) => [...row.capabilities],
     address: ({ address }) => address as never,
-    failover: ({ failover }) => failover && { ...failover, backupNodes: [...(failover.backupNodes ?? [])] },
+    failover: ({ failover }) =>
+      failover && {
+        ...failover,
+        ...{ mode: failover.mode ?? 'ACTIVE_PASSIVE', backupNodes: [...(failover.backupNodes ?? [])] },
+      },
   },
   NetworkLink: {
     __resolveReference: ({ id }, { loaders }) => loaders.link.load(id),
@@ -104,10 +119,16 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation' | 'Subscription'> = {
     source: (row) => endpoint(row.sourceId, row.endpoints.source),
     destination: (row) => endpoint(row.targetId, row.endpoints.destination),
     bandwidthMbps: (row) => toMbps(row.bandwidthKbps),
-    requirements: ({ requirements }) => ({ ...requirements, routing: requirements.routing ?? 'SHORTEST_PATH' }),
+    requirements: ({ requirements }) => ({
+      ...requirements,
+      routing: requirements.routing ?? 'SHORTEST_PATH',
+      backupPaths: requirements.backupPaths ?? 1,
+    }),
     path: (row) => toHops(row.linkIds, row.nodeIds),
-    backupPaths: ({ backupLinkIds, backupNodeIds, backupReserved }) =>
-      backupLinkIds.length === 0 ? [] : [{ hops: toHops(backupLinkIds, backupNodeIds), reserved: backupReserved }],
+    backupPaths: ({ backupLinkIds, backupNodeIds, backupReserved, furtherBackups }) => [
+      ...(backupLinkIds.length === 0 ? [] : [{ hops: toHops(backupLinkIds, backupNodeIds), reserved: backupReserved }]),
+      ...furtherBackups.map(({ linkIds, nodeIds }) => ({ hops: toHops(linkIds, nodeIds), reserved: false })),
+    ],
     measured: (row, _args, context) => measuredOf(row, context),
     qualityScore: async (row, _args, context) => qualityOf(row, (await measuredOf(row, context)) ?? row.predicted),
   },

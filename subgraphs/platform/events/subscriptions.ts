@@ -1,3 +1,4 @@
+import { createAddressGuard } from '#shared/addressGuard.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { IdempotentCall } from '#shared/idempotency.ts';
@@ -8,7 +9,6 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { id, parseInput, requireVersion } from '#shared/validation.ts';
 import type { Keyring } from '../security/keyring.ts';
 import { subscriptionPurpose } from '../security/resealing.ts';
-import { createAddressGuard } from '../webhooks/addresses.ts';
 import { maxSubscriptions, type SubscriptionInput, subscriptionInput } from './inputs.ts';
 import { type SubscriptionRow, subscriptionColumns } from './rows.ts';
 

@@ -1,10 +1,10 @@
+import { createAddressGuard } from '#shared/addressGuard.ts';
 import { backedOff } from '#shared/backoff.ts';
 import type { EventRow } from '#shared/events.ts';
 import { appendChange } from '#shared/outbox.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import type { Keyring } from '../security/keyring.ts';
 import { openSecret, subscriptionPurpose } from '../security/resealing.ts';
-import { createAddressGuard } from '../webhooks/addresses.ts';
 import { postWebhook } from '../webhooks/post.ts';
 import {
   afterFailure,

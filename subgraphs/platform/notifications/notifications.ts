@@ -1,3 +1,4 @@
+import { createAddressGuard } from '#shared/addressGuard.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { derivedId } from '#shared/derivedId.ts';
 import { PlatformError } from '#shared/errors.ts';
@@ -6,7 +7,6 @@ import { callOf, type Once } from '#shared/once.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
 import { channelInput, channelName } from '../monitoring/inputs.ts';
-import { createAddressGuard } from '../webhooks/addresses.ts';
 import { createSenders, type MailTransport, type Message } from './senders.ts';
 
 const maxChannels = 50;

@@ -1,7 +1,7 @@
+import type { AddressGuard } from '#shared/addressGuard.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { LogBuffer } from '#shared/logs/buffer.ts';
 import { logLevels } from '#shared/logs/record.ts';
-import type { AddressGuard } from '../webhooks/addresses.ts';
 import { postWebhook } from '../webhooks/post.ts';
 
 export interface Message {

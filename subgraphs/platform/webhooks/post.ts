@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import type { AddressGuard } from './addresses.ts';
+import type { AddressGuard } from '#shared/addressGuard.ts';
 
 /** Time a webhook has for its answer, ms. */
 export const webhookTimeoutMs = 10_000;

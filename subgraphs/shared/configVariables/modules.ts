@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, flag, riskCutoffs } from './forms.ts';
+import { addressList, count, flag, riskCutoffs } from './forms.ts';
 
 /** Rules and quotas of the modules. */
 export const moduleVariables = {
@@ -118,6 +118,11 @@ export const moduleVariables = {
   EXTENSION_SEARCH_INDEX_MB: {
     schema: count.default(256),
     description: 'memory for search indexes over extensions, MB',
+  },
+  NETWORK_PROBE_NETWORKS: {
+    schema: addressList.optional(),
+    description:
+      'addresses or networks, comma separated, at which nodes of networks may be reached for; without any none is',
   },
   QUOTA_EXTENSIONS_PER_TENANT: {
     schema: count.default(200_000),

@@ -24,6 +24,11 @@ export const groupErrors = {
   SHAPE_MISMATCH: { status: 422, retryable: false, description: 'Nodes and links do not make the topology named.' },
   NETWORK_NOT_ACTIVE: { status: 409, retryable: false, description: 'The network takes no connections in its state.' },
   NODE_UNREACHABLE: { status: 409, retryable: true, description: 'An end of the connection is not up.' },
+  PROBE_REFUSED: {
+    status: 409,
+    retryable: false,
+    description: 'The node has no address that the operator lets be reached for.',
+  },
   NO_PATH: { status: 409, retryable: false, description: 'No links that are up join the two nodes.' },
   QOS_UNSATISFIABLE: {
     status: 409,
@@ -51,6 +56,11 @@ export const groupErrors = {
     status: 422,
     retryable: false,
     description: 'The manifest of an extension breaks a rule; `details.issues` has every value that does.',
+  },
+  PACKAGE_INVALID: {
+    status: 422,
+    retryable: false,
+    description: 'A package of an extension cannot be taken apart, or lacks its manifest or its entry point.',
   },
   SIGNATURE_INVALID: {
     status: 422,

@@ -17,6 +17,7 @@ export const emptyEdges: Readonly<Record<string, string>> = {
   'Plan.traces': 'comes of the history of events, which is off here: covered by test/trace/history',
   'Trace.plan': 'as Plan.traces',
   'Trace.task': 'the seeded trace is about no step: covered by test/trace/states',
+  'CoreOrchestrationDecision.execution': 'the seeded decision is not carried out: covered by test/core/decisions',
   'CollabCouncil.conflict': 'the seeded council judges none: covered by test/collab/councils',
   'CollabDecision.confirm': 'nothing seeded was decided with an approval: covered by test/collab/votes',
 };

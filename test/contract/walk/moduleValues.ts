@@ -156,6 +156,11 @@ export const networkValues: Readonly<Record<string, unknown>> = {
   'NetworkClassSharesInput.bulk': 0.25,
   'NetworkClassSharesInput.management': 0.25,
   'NetworkServiceQuery.version': '>=1.0.0',
+  'NetworkConfigInput.backupPaths': 1,
+  'NetworkConfigInput.discoveryRefreshMs': 20_000,
+  'NetworkRequirementsInput.backupPaths': 1,
+  'NetworkGovernanceInput.locked': false,
+  'probeNetworkNode.timeoutMs': 100,
 };
 
 /** What the rules of the role module ask for. */

@@ -297,6 +297,7 @@ export function entityIdOf(world: World, type: string): string {
     PlanExecution: world.ids['executionId'],
     PlanSession: world.ids['planSessionId'],
     PlanStep: world.ids['stepId'],
+    CoreOrchestrationDecision: world.ids['orchestrationDecisionId'],
     CoreManifest: world.ids['manifestId'],
     CoreResourceAllocation: world.ids['coreAllocationId'],
     CoreWorkflow: world.ids['workflowId'],

@@ -39,6 +39,7 @@ export async function seedCollab(seed: CollabSeed): Promise<Readonly<Record<stri
       contextId: ids['contextId'],
       planId: ids['planId'],
       dialogId: ids['dialogId'],
+      networkId: ids['networkId'],
       confirmId: ids['confirmId'],
       title: say('collaboration'),
       purpose: say('purpose'),

@@ -100,6 +100,14 @@ export async function seedCore({ run, say, contextId }: Seeding): Promise<Readon
     ),
     'rule',
   );
+  const orchestrationDecisionId = idOf(
+    await run(
+      'decideOrchestration',
+      `mutation ($input: DecideCoreOrchestrationInput!) { decideOrchestration(input: $input) { decision { id } ${errors} } }`,
+      { input: { eventType: 'walk.begun', data: { planId: crypto.randomUUID() }, contextId } },
+    ),
+    'decision',
+  );
   const tunedWorkflowId = idOf(
     await run(
       'createWorkflow',
@@ -130,7 +138,7 @@ export async function seedCore({ run, say, contextId }: Seeding): Promise<Readon
     optimizationRunId,
     coreAllocationId: allocationId,
     manifestId,
-    orchestrationRuleId,
+    ...{ orchestrationRuleId, orchestrationDecisionId },
     workflowId,
     workflowExecutionId,
     pausedWorkflowExecutionId,

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createAddressGuard } from '../../../subgraphs/platform/webhooks/addresses.ts';
+import { createAddressGuard } from '#shared/addressGuard.ts';
 import { type Json, type PlatformRig, somebody } from '../observeRig.ts';
 import { alertCalls, errors, openAlertRig } from './alertRig.ts';
 

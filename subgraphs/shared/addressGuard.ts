@@ -49,6 +49,12 @@ function toNetwork(text: string): Network {
   return [address, prefix === undefined ? (isIP(address) === 6 ? 128 : 32) : Number(prefix)];
 }
 
+/** Whether an address lies in one of the networks; what is no address lies in none. */
+export function createAddressList(networks: readonly string[]): (address: string) => boolean {
+  const lists = listsOf(networks.map(toNetwork));
+  return (address) => isIP(address) !== 0 && lists[familyOf(address)].check(address, familyOf(address));
+}
+
 export type AddressGuard = ReturnType<typeof createAddressGuard>;
 
 /**
@@ -57,12 +63,12 @@ export type AddressGuard = ReturnType<typeof createAddressGuard>;
  */
 export function createAddressGuard(networks: readonly string[] = []) {
   const special = listsOf(specialNetworks);
-  const opened = listsOf(networks.map(toNetwork));
+  const isOpened = createAddressList(networks);
 
   function isAllowed(address: string): boolean {
     if (isIP(address) === 0) return false;
     const family = familyOf(address);
-    return opened[family].check(address, family) || !special[family].check(address, family);
+    return isOpened(address) || !special[family].check(address, family);
   }
 
   const hostOf = (url: string): string => new URL(url).hostname.replace(/^\[|\]$/g, '');
