@@ -12,7 +12,7 @@ import { consensusOf } from './consensus/state.ts';
 import { createContexts } from './contexts.ts';
 import { type ApproverDirectory, createGraphDirectory } from './directory.ts';
 import { createDraft } from './draft.ts';
-import { tallyOf } from './engine.ts';
+import { decisionTimeOf, tallyOf } from './engine.ts';
 import { createEscalations } from './escalations.ts';
 import { createImports } from './imports.ts';
 import { readConfirmLimits } from './limits.ts';
@@ -155,7 +155,7 @@ export function createConfirmService(runtime: ModuleRuntime, options: ConfirmSer
           state.startedAt === null
             ? Math.max(nowMs, ...definition.dependsOn.map((id) => ends.get(id)!))
             : Date.parse(state.startedAt);
-        const takesMs = times.get(definition.id) ?? definition.timeout?.durationMs ?? confirm.workflow.globalTimeoutMs;
+        const takesMs = times.get(definition.id) ?? decisionTimeOf(confirm, definition);
         ends.set(definition.id, Math.max(nowMs, startMs + takesMs));
       }
       return new Date(Math.min(Date.parse(confirm.expiresAt), Math.max(...ends.values()))).toISOString();
