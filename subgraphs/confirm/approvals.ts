@@ -5,7 +5,8 @@ import { findIdempotentResponse } from '#shared/idempotency.ts';
 import { newId } from '#shared/ids.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
-import { type Change, callOf, repeatOf, requireConfirm } from './changes.ts';
+import type { ConfirmAccess } from './access.ts';
+import { type Change, callOf, repeatOf } from './changes.ts';
 import { archive, cancel } from './closing.ts';
 import type { CommandResult, CommandRunner } from './commands.ts';
 import { type Settlement, settleCondition } from './conditions/conditions.ts';
@@ -22,6 +23,7 @@ import type { ConfirmRow, TargetType } from './rows.ts';
 import { administers } from './standing.ts';
 
 export interface ApprovalsDeps {
+  readonly access: ConfirmAccess;
   readonly commands: CommandRunner;
   readonly change: Change;
   readonly routing: Routing;
@@ -34,7 +36,7 @@ export interface DecisionOptions {
 }
 
 /** Gates asked for and decided by people. */
-export function createApprovals(runtime: ModuleRuntime, { commands, change, routing, checks }: ApprovalsDeps) {
+export function createApprovals(runtime: ModuleRuntime, { access, commands, change, routing, checks }: ApprovalsDeps) {
   const { sql } = runtime;
   const limits = readConfirmLimits(runtime.config);
 
@@ -217,7 +219,7 @@ export function createApprovals(runtime: ModuleRuntime, { commands, change, rout
       const reason = parseInput(inputs.reason, given, ['reason']);
       const key = parseInput(inputs.approval.shape.idempotencyKey, options.idempotencyKey, ['idempotencyKey']);
       const { principal } = scope;
-      const confirm = await requireConfirm(sql, principal.tenantId, confirmId);
+      const confirm = await access.requireConfirm(principal, confirmId);
       const isAdmin = administers(principal, confirm);
       const levels: ResolvedLevels = await levelsOf(routing, confirm, (id) => stepId == null || id === stepId);
       const input = { confirmId, reason, stepId: stepId ?? null, expectedVersion: options.expectedVersion ?? null };

@@ -1,13 +1,11 @@
 import type { RequestScope } from '#shared/context.ts';
-import { PlatformError } from '#shared/errors.ts';
 import { type Governance, type OverrideClaim, passLock } from '#shared/governanceOverride.ts';
 import type { IdempotentCall } from '#shared/idempotency.ts';
-import type { Sql } from '#shared/sql.ts';
 import { requireVersion } from '#shared/validation.ts';
+import type { ConfirmAccess } from './access.ts';
 import type { CommandResult, CommandRunner } from './commands.ts';
 import { type Aggregate, createDraft, type Draft } from './draft.ts';
-import type { ConfirmRow } from './rows.ts';
-import { findConfirms } from './store.ts';
+import { unknownConfirm } from './unknownConfirm.ts';
 
 const lockOf = { noun: 'confirm', path: ['confirmId'] } as const;
 
@@ -29,14 +27,15 @@ export type Change = (
   work: (draft: Draft) => undefined | boolean | Draft,
 ) => Promise<CommandResult>;
 
-export function createChange(commands: CommandRunner): Change {
-  return (
+export function createChange(commands: CommandRunner, access: Pick<ConfirmAccess, 'requireVisible'>): Change {
+  return async (
     scope,
     confirmId,
     { expectedVersion, idempotent, action, gateKey = null as string | null, claim = null },
     work,
-  ) =>
-    commands.run({
+  ) => {
+    await access.requireVisible(scope.principal, confirmId);
+    return commands.run({
       scope,
       principal: scope.principal,
       confirmId,
@@ -53,17 +52,7 @@ export function createChange(commands: CommandRunner): Change {
         return typeof left === 'object' ? left : left === false ? null : draft;
       },
     });
-}
-
-export function unknownConfirm(id: string): PlatformError {
-  return new PlatformError('NOT_FOUND', 'no such confirm', { path: ['confirmId'], details: { confirmId: id } });
-}
-
-/** @throws {NOT_FOUND} */
-export async function requireConfirm(sql: Sql, tenantId: string, confirmId: string): Promise<ConfirmRow> {
-  const [row] = await findConfirms(sql, tenantId, [confirmId]);
-  if (!row) throw unknownConfirm(confirmId);
-  return row;
+  };
 }
 
 export function callOf(

@@ -1,6 +1,7 @@
 import { ConcurrentInsert, type ProtocolCodec } from '#shared/codec.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { ConfirmDocument } from '../../schema/protocol/index.ts';
+import { findVerdicts } from './access.ts';
 import { chainStart, seal } from './chain/chain.ts';
 import { toDocument } from './document.ts';
 import { confirmEvent } from './events.ts';
@@ -60,6 +61,11 @@ export const confirmCodec: ProtocolCodec = {
       { id: string }[]
     >`SELECT id FROM confirm.confirm WHERE tenant_id = ${tenantId} AND context_id = ${contextId} AND phase <> 'draft' ORDER BY ordinal`;
     return rows.map((row) => row.id);
+  },
+
+  async visibleTo(sql, principal, ids) {
+    const verdicts = await findVerdicts(sql, principal, ids);
+    return new Set(ids.filter((id) => verdicts.get(id) !== true));
   },
 
   observe: observeConfirm,

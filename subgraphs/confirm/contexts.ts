@@ -1,14 +1,28 @@
+import {
+  changedAccess,
+  deletedContext,
+  findKnownContexts,
+  newContexts,
+  participantChanges,
+  readContext,
+} from '#shared/contextAudience.ts';
+import type { Learn } from '#shared/contextPrivacy.ts';
 import type { EventRow } from '#shared/events.ts';
 import type { Principal } from '#shared/principal.ts';
-import { createReplica, type ReplicaEntry, replicaChanges } from '#shared/replica.ts';
-import type { Sql, SqlTransaction } from '#shared/sql.ts';
+import { createReplica, replicaChanges } from '#shared/replica.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { tellAccess, tellHeard } from './accessChanges.ts';
 
-const askText = 'query Target($id: ID!) { target: context(contextId: $id) { id accessControl { visibility } } }';
-const deleted = 'deleted';
+const askText =
+  'query Target($id: ID!) { target: context(contextId: $id) { id status ownerId accessControl { visibility } } }';
 
 interface AskedContext {
-  readonly target: { readonly id: string; readonly accessControl?: { readonly visibility?: string } } | null;
+  readonly target: {
+    readonly id: string;
+    readonly status?: string;
+    readonly ownerId?: string | null;
+    readonly accessControl?: { readonly visibility?: string };
+  } | null;
 }
 
 export interface Contexts {
@@ -17,23 +31,39 @@ export interface Contexts {
    * can say: it is private, or has not been heard of.
    */
   isOpen(principal: Principal, contextId: string): Promise<boolean | null>;
-  /** Takes over what the context module tells. */
-  apply(tx: Sql | SqlTransaction, events: readonly EventRow[]): Promise<void>;
+  /** Takes over what the graph says of contexts that were not heard of; what it does not show stays unknown. */
+  readonly learn: Learn;
+  /** Takes over what the context module tells, and tells who holds answers about confirms that others may see now. */
+  apply(events: readonly EventRow[]): Promise<void>;
 }
 
-/** What this module knows of contexts: that they exist, and whether everyone may see them. */
+/** What this module knows of contexts: that they exist, who sees them and who takes part in them. */
 export function createContexts(runtime: ModuleRuntime): Contexts {
+  const { sql } = runtime;
   const replica = createReplica({
-    sql: runtime.sql,
+    sql,
     module: 'confirm',
     type: 'Context',
     graph: runtime.graph,
     async ask(graph, id, principal) {
       const { data } = await graph.execute<AskedContext>(askText, { id }, principal);
       if (!data?.target) return null;
-      // What does not say that it is public is asked for anew each time.
-      return { id: data.target.id, status: 'known', detail: detailOf(data.target.accessControl?.visibility) };
+      const { status, ownerId, accessControl } = data.target;
+      return {
+        id: data.target.id,
+        status: status?.toLowerCase() ?? 'known',
+        detail: { ownerId: ownerId ?? null, visibility: accessControl?.visibility ?? null },
+      };
     },
+  });
+
+  const participants = createReplica({
+    sql,
+    module: 'confirm',
+    type: 'ContextParticipant',
+    graph: runtime.graph,
+    // Known by events alone: nobody looks one up.
+    ask: async () => null,
   });
 
   return {
@@ -42,26 +72,25 @@ export function createContexts(runtime: ModuleRuntime): Contexts {
         return null;
       const entry = await replica.find(principal, contextId);
       if (entry === null) return null;
-      if (entry.status === deleted) return false;
-      return entry.detail['isPrivate'] === false ? true : null;
+      if (entry.status === deletedContext) return false;
+      // What does not say that all may see it is asked for anew each time.
+      return entry.detail['visibility'] === 'TENANT' ? true : null;
     },
-    apply: (tx, events) => replica.apply(tx, replicaChanges(events, readContext)),
-  };
-}
-
-const detailOf = (visibility: string | undefined) => ({
-  isPrivate: visibility === undefined || visibility === 'PRIVATE',
-});
-
-function readContext(event: EventRow): ReplicaEntry | null {
-  if (!event.type.startsWith('context.')) return null;
-  const context = event.data['context'] as
-    | { readonly id?: unknown; readonly accessControl?: { readonly visibility?: string } }
-    | undefined;
-  if (typeof context?.id !== 'string') return null;
-  return {
-    id: context.id,
-    status: event.type === 'context.deleted' ? deleted : 'known',
-    detail: detailOf(context.accessControl?.visibility),
+    async learn(principal, contextIds) {
+      await Promise.all(contextIds.map((id) => replica.find(principal, id)));
+    },
+    async apply(events) {
+      const changes = replicaChanges(events, readContext);
+      const taken = participantChanges(events);
+      const known = await findKnownContexts(sql, 'confirm', [
+        ...changes.map(({ tenantId, id }) => ({ tenantId, contextId: id })),
+        ...taken.map(({ tenantId, detail }) => ({ tenantId, contextId: String(detail['contextId']) })),
+      ]);
+      // In transactions of their own: what is told next must find them. Reading the page again does no harm.
+      await replica.apply(sql, changes);
+      await participants.apply(sql, taken);
+      for (const context of changedAccess(known, changes, taken)) await tellAccess(runtime, context);
+      await tellHeard(runtime, newContexts(known, changes));
+    },
   };
 }

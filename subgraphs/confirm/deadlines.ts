@@ -48,14 +48,14 @@ export function meetDeadlines(draft: Draft, nowMs: number, levels: ResolvedLevel
     if (draft.confirm.status !== 'pending') break;
     if (step.status !== 'active') continue;
     const timeout = definitionOf(draft, id).timeout;
-    if (isDue(step.dueAt, nowMs)) {
-      if (timeout?.action === 'auto_approve' || timeout?.action === 'auto_reject') {
+    if (timeout !== undefined && isDue(step.dueAt, nowMs)) {
+      if (timeout.action === 'auto_approve' || timeout.action === 'auto_reject') {
         autoDecide(draft, id, timeout.action === 'auto_approve' ? 'approved' : 'rejected');
         report.autoDecided.push(id);
-      } else if (!isOver && timeout?.action === 'extend') {
+      } else if (!isOver && timeout.action === 'extend') {
         extend(draft, step, nowMs + timeout.durationMs);
         report.extended.push(id);
-      } else if (!isOver && timeout?.action === 'escalate') {
+      } else if (!isOver && timeout.action === 'escalate') {
         const level = moveUp(draft, step, levels.get(id) ?? [], {
           actor: systemSubject,
           role: 'system',

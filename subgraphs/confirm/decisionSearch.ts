@@ -3,8 +3,10 @@ import { readChildPage } from '#shared/childPages.ts';
 import { createConnection, type PageInput } from '#shared/connection.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
+import type { Principal } from '#shared/principal.ts';
 import type { Sql } from '#shared/sql.ts';
 import { id, parseInput, text } from '#shared/validation.ts';
+import { noteListAccess, visibleTo } from './access.ts';
 import { range, words } from './lists.ts';
 import type { ConfirmDecisionConnectionRow, ConfirmDecisionRow } from './rows.ts';
 import { decisionColumns } from './store.ts';
@@ -38,12 +40,14 @@ interface Selection {
   add(condition: string): void;
 }
 
-function select(tenantId: string, query: string | null, filter: z.output<typeof decisionFilter>): Selection {
+function select(principal: Principal, query: string | null, filter: z.output<typeof decisionFilter>): Selection {
   const parameters: unknown[] = [];
   const param = (value: unknown) => `$${parameters.push(value)}`;
-  const conditions = [`d.tenant_id = ${param(tenantId)}`];
+  const conditions = [`d.tenant_id = ${param(principal.tenantId)}`];
   const add = (condition: string) => void conditions.push(condition);
-  let ofConfirm = false;
+  const visible = visibleTo(principal, 'c', param);
+  if (visible !== null) add(visible);
+  let ofConfirm = visible !== null;
   const both = (column: string, value: string | readonly string[] | null | undefined, type: string) => {
     if (value == null) return;
     add(
@@ -105,8 +109,7 @@ export async function searchDecisions(
   const query = parseInput(searchQuery, input.query, ['query']) ?? null;
   const filter = parseInput(decisionFilter, input.filter ?? {}, ['filter']);
   const page = readChildPage({ list, sort }, input);
-  const { tenantId } = scope.principal;
-  const selection = select(tenantId, query, filter);
+  const selection = select(scope.principal, query, filter);
   const { param, add } = selection;
   const [compare, direction] = page.direction === 'forward' ? ['<', 'DESC'] : ['>', 'ASC'];
   if (page.from) {
@@ -117,15 +120,17 @@ export async function searchDecisions(
   }
   scope.readTags.add(filter.confirmId == null ? 'confirms' : `Confirm:${filter.confirmId}`);
   const order = ['d.decided_at', 'd.confirm_id', 'd.sequence'].map((column) => `${column} ${direction}`).join(', ');
+  const noted = noteListAccess(sql, scope);
   const rows = await run<ConfirmDecisionRow>(
     sql,
     `SELECT ${decisionColumns} FROM ${selection.text()} ORDER BY ${order} LIMIT ${param(page.limit + 1)}::int`,
     selection.parameters,
   );
+  await noted;
   return {
     ...createConnection(list, page, rows, (row) => [row.decidedAt, row.confirmId, row.sequence]),
     async count() {
-      const counted = select(tenantId, query, filter);
+      const counted = select(scope.principal, query, filter);
       const [row] = await run<{ n: number }>(
         sql,
         `SELECT count(*)::int AS n FROM (SELECT FROM ${counted.text()} LIMIT ${maxCounted + 1}) found`,

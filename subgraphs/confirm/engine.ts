@@ -12,10 +12,11 @@ import {
   tell,
 } from './draft.ts';
 import { factsOf } from './facts.ts';
+import { decisionTimeoutMs } from './inputs.ts';
 import { reminderHoursOf } from './notifications.ts';
 import { countBallots, type QuorumRule, type Tally } from './quorum/index.ts';
 import type { ConfirmApproverRow, ConfirmRow, ConfirmStatusValue, PhaseValue, StepState } from './rows.ts';
-import { advance } from './workflow/index.ts';
+import { advance, type StepDefinition } from './workflow/index.ts';
 
 /** Who acts where nobody does. */
 export const systemSubject = 'system:confirm';
@@ -85,9 +86,10 @@ function awaitConditions(draft: Draft): void {
 }
 
 function startStep(draft: Draft, stepId: string): void {
-  const { timeout, quorum } = definitionOf(draft, stepId);
+  const definition = definitionOf(draft, stepId);
+  const { quorum } = definition;
   const atMs = Date.parse(draft.at);
-  const dueAt = dueWithin(draft, timeout === undefined ? null : atMs + timeout.durationMs);
+  const dueAt = dueWithin(draft, atMs + decisionTimeOf(draft.confirm, definition));
   putStep(draft, stepId, { status: 'active', startedAt: draft.at, dueAt });
   for (const [index, row] of approversOf(draft, stepId).entries()) {
     const waits = quorum.kind !== 'sequential' || index === 0;
@@ -99,6 +101,15 @@ function startStep(draft: Draft, stepId: string): void {
     });
   }
   tell(draft, 'confirm.step.started', { stepId });
+}
+
+/** How long a step may take, ms: what it says, else 72 hours. A vote over options has the time of the whole, which is its own. */
+export function decisionTimeOf(
+  { workflow }: Pick<ConfirmRow, 'workflow'>,
+  { timeout }: Pick<StepDefinition, 'timeout'>,
+): number {
+  if (timeout !== undefined) return timeout.durationMs;
+  return workflow?.consensus === undefined ? decisionTimeoutMs : workflow.globalTimeoutMs;
 }
 
 /** No step is due later than the whole. */
@@ -174,9 +185,11 @@ export function nextDeadline({ confirm }: Pick<Draft, 'confirm'>): string | null
   let next = confirm.expiresAt;
   for (const step of confirm.steps) {
     if (step.status !== 'active' || step.dueAt === null) continue;
+    // Nothing is done at the due time of a step without a timeout: it is late, and reminded of, until the whole ends.
+    const endsAt = hasTimeout(confirm, step.id) ? step.dueAt : confirm.expiresAt;
     const reminder = reminderAt(confirm, step);
-    if (reminder !== null && reminder < step.dueAt && reminder < next) next = reminder;
-    if (step.dueAt < next) next = step.dueAt;
+    if (reminder !== null && reminder < endsAt && reminder < next) next = reminder;
+    if (endsAt < next) next = endsAt;
     if (step.notifyAt != null && step.notifyAt < next) next = step.notifyAt;
   }
   for (const condition of awaited(confirm)) {
@@ -185,6 +198,9 @@ export function nextDeadline({ confirm }: Pick<Draft, 'confirm'>): string | null
   }
   return next;
 }
+
+const hasTimeout = ({ workflow }: Pick<ConfirmRow, 'workflow'>, stepId: string) =>
+  workflow?.steps.find(({ id }) => id === stepId)?.timeout !== undefined;
 
 export function reminderAt(confirm: Pick<ConfirmRow, 'notifications'>, step: StepState): string | null {
   const hours = reminderHoursOf(confirm)[step.reminders];

@@ -1,10 +1,6 @@
-import { viewerOf } from '#shared/contextPrivacy.ts';
 import type { ExportEntity } from '#shared/exports/exportEntity.ts';
+import { viewerOf, visibleCondition } from './access.ts';
 
-/**
- * This module hears whether a context is private but not who takes part in it: of private contexts, and of those not
- * heard of, who does not administer contexts gets what it asked for itself.
- */
 export const confirmExports: readonly ExportEntity[] = [
   {
     name: 'confirms',
@@ -22,17 +18,9 @@ export const confirmExports: readonly ExportEntity[] = [
     ],
     time: 'c.created_at',
     context: 'c.context_id',
-    visible: (principal, { text, texts }) => {
+    visible: (principal, { texts }) => {
       const viewer = viewerOf(principal);
-      if (viewer === null) return [];
-      const [, admin, ...except] = viewer;
-      const listed = `c.context_id::text = ANY(${texts(except)})`;
-      const administered = admin === 'everywhere' ? `NOT ${listed}` : listed;
-      return [
-        `(c.context_id IS NULL OR c.requested_by = ${text(principal.subject)} OR ${administered}
-          OR EXISTS (SELECT 1 FROM confirm.replica heard WHERE heard.tenant_id = c.tenant_id AND heard.type = 'Context'
-            AND heard.id = c.context_id AND heard.detail->>'isPrivate' = 'false'))`,
-      ];
+      return viewer === null ? [] : [visibleCondition('c', texts(viewer))];
     },
   },
 ];

@@ -2,8 +2,10 @@ import { z } from 'zod';
 import { type ChildList, readChildPage } from '#shared/childPages.ts';
 import { createConnection, type PageInput } from '#shared/connection.ts';
 import { type RequestScope, subjectBoundTag } from '#shared/context.ts';
+import type { Principal } from '#shared/principal.ts';
 import type { Sql } from '#shared/sql.ts';
 import { parseInput } from '#shared/validation.ts';
+import { visibleTo } from './access.ts';
 import { inboxTag } from './events.ts';
 import { addFilter, createWhere, filterShape, type Where } from './lists.ts';
 import type { ApprovalItemConnectionRow, ApprovalItemRow, ConfirmApproverRow, ConfirmRow } from './rows.ts';
@@ -113,8 +115,14 @@ export async function listInbox(
   };
 }
 
-/** What waits for subjects, with whole confirms. */
-export function inboxBelow(tenantId: string, filter: InboxFilterInput): ChildList<InboxRecord> {
+/** Another's part leads to its confirm who may see that; one's own always does. */
+function addVisibleParts(where: Where, principal: Principal): void {
+  const visible = visibleTo(principal, 'c', where.param);
+  if (visible !== null) where.add(`(a.subject = ${where.param(principal.subject)} OR ${visible})`);
+}
+
+/** What waits for subjects, with whole confirms, as far as the principal may see them. */
+export function inboxBelow(principal: Principal, filter: InboxFilterInput): ChildList<InboxRecord> {
   return {
     list: inboxList,
     columns: `${prefixedConfirm}, ${approverText}`,
@@ -122,8 +130,9 @@ export function inboxBelow(tenantId: string, filter: InboxFilterInput): ChildLis
     parent: { type: 'text', condition: 'a.subject = k.parent' },
     sort: inboxSort,
     conditions(parameters) {
-      const where = createWhere(tenantId, parameters);
+      const where = createWhere(principal.tenantId, parameters);
       where.add(`a.tenant_id = c.tenant_id AND a.state = 'waiting' AND ${stands}`);
+      addVisibleParts(where, principal);
       addInboxFilter(where, filter);
       return [where.text()];
     },
@@ -144,10 +153,25 @@ function pick(row: InboxRecord, prefix: string): Record<string, unknown> {
   return picked;
 }
 
-export async function countWaiting(sql: Sql, tenantId: string, subjects: readonly string[]): Promise<number[]> {
-  const rows = await sql<{ subject: string; n: number }[]>`
-    SELECT subject, count(*)::int AS n FROM confirm.approver
-    WHERE tenant_id = ${tenantId} AND subject = ANY(${subjects as string[]}) AND state = 'waiting' GROUP BY subject`;
+/** How much waits for each of the subjects, as far as the principal may see it. */
+export async function countWaiting(sql: Sql, principal: Principal, subjects: readonly string[]): Promise<number[]> {
+  const parameters: unknown[] = [principal.tenantId, subjects];
+  const param = (value: unknown) => `$${parameters.push(value)}`;
+  const areOwn = subjects.every((subject) => subject === principal.subject);
+  const visible = areOwn ? null : visibleTo(principal, 'c', param);
+  const [joined, condition] =
+    visible === null
+      ? ['', '']
+      : [
+          ' JOIN confirm.confirm c ON c.tenant_id = a.tenant_id AND c.id = a.confirm_id',
+          ` AND (a.subject = ${param(principal.subject)} OR ${visible})`,
+        ];
+  const rows = (await sql.unsafe(
+    `SELECT a.subject, count(*)::int AS n FROM confirm.approver a${joined}
+     WHERE a.tenant_id = $1 AND a.subject = ANY($2::text[]) AND a.state = 'waiting'${condition} GROUP BY a.subject`,
+    parameters as never[],
+    { prepare: true },
+  )) as unknown as { subject: string; n: number }[];
   const bySubject = new Map(rows.map(({ subject, n }) => [subject, n]));
   return subjects.map((subject) => bySubject.get(subject) ?? 0);
 }

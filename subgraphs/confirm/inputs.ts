@@ -22,6 +22,8 @@ const unitMs = { MINUTES: 60_000, HOURS: 3_600_000, DAYS: dayMs } as const;
 /** Nothing runs longer than this. */
 const maxDurationMs = 30 * dayMs;
 export const globalTimeoutMs = 168 * 3_600_000;
+/** When a decision is due that its step gives no time. */
+export const decisionTimeoutMs = 72 * 3_600_000;
 
 const durationMs = z
   .number()

@@ -2,8 +2,10 @@ import { z } from 'zod';
 import { type ChildList, readChildPage } from '#shared/childPages.ts';
 import { createConnection, type PageInput } from '#shared/connection.ts';
 import type { RequestScope } from '#shared/context.ts';
+import type { Principal } from '#shared/principal.ts';
 import type { Sql } from '#shared/sql.ts';
 import { id, parseInput, text } from '#shared/validation.ts';
+import { noteListAccess, visibleTo } from './access.ts';
 import type { ConfirmConnectionRow, ConfirmRow } from './rows.ts';
 import { confirmColumns } from './store.ts';
 
@@ -77,9 +79,16 @@ export function addFilter(where: Where, filter: ConfirmFilterInput): void {
   }
 }
 
-/** As lists show them: what was put away only where its phase is asked for. */
-function addListFilter(where: Where, filter: ConfirmFilterInput): void {
+/** Leaves out what the principal may not see. */
+export function addVisible(where: Where, principal: Principal): void {
+  const visible = visibleTo(principal, 'c', where.param);
+  if (visible !== null) where.add(visible);
+}
+
+/** As lists show them: what one may see, and what was put away only where its phase is asked for. */
+function addListFilter(where: Where, principal: Principal, filter: ConfirmFilterInput): void {
   addFilter(where, filter);
+  addVisible(where, principal);
   if (filter.phase == null) where.add(`c.phase <> 'archived'`);
 }
 
@@ -93,7 +102,7 @@ const confirmSort = [
 /** Confirms below a context, a plan or a target, newest first. */
 export function confirmsBelow(
   parent: 'context_id' | 'plan_id' | 'target_id',
-  tenantId: string,
+  principal: Principal,
   filter: ConfirmFilterInput,
 ): ChildList<ConfirmRow> {
   return {
@@ -104,8 +113,8 @@ export function confirmsBelow(
     sort: confirmSort,
     descending: true,
     conditions(parameters) {
-      const where = createWhere(tenantId, parameters);
-      addListFilter(where, filter);
+      const where = createWhere(principal.tenantId, parameters);
+      addListFilter(where, principal, filter);
       return [where.text()];
     },
   };
@@ -120,7 +129,7 @@ export async function listConfirms(
 ): Promise<ConfirmConnectionRow> {
   const page = readChildPage({ list, sort: confirmSort }, input);
   const where = createWhere(scope.principal.tenantId);
-  addListFilter(where, filter);
+  addListFilter(where, scope.principal, filter);
   const forward = page.direction === 'forward';
   if (page.from) {
     const [at, from] = page.from;
@@ -136,11 +145,13 @@ export async function listConfirms(
         : 'confirms',
   );
   const direction = forward ? 'DESC' : 'ASC';
+  const noted = noteListAccess(sql, scope);
   const rows = (await sql.unsafe(
     `SELECT ${confirmColumns} FROM confirm.confirm c WHERE ${where.text()} ORDER BY c.created_at ${direction}, c.id ${direction} LIMIT ${where.param(page.limit + 1)}`,
     where.parameters as never[],
     { prepare: true },
   )) as unknown as ConfirmRow[];
+  await noted;
   return {
     ...createConnection<ConfirmRow>(list, page, rows, (row) => [row.createdAt, row.id]),
     count: () => countConfirms(sql, scope, filter),
@@ -149,7 +160,7 @@ export async function listConfirms(
 
 async function countConfirms(sql: Sql, scope: RequestScope, filter: ConfirmFilterInput): Promise<number> {
   const where = createWhere(scope.principal.tenantId);
-  addListFilter(where, filter);
+  addListFilter(where, scope.principal, filter);
   const [row] = (await sql.unsafe(
     `SELECT count(*)::int AS n FROM confirm.confirm c WHERE ${where.text()}`,
     where.parameters as never[],

@@ -2,7 +2,8 @@ import DataLoader from 'dataloader';
 import { createChildPageLoader } from '#shared/childPages.ts';
 import type { RequestScope } from '#shared/context.ts';
 import type { KeyedReader } from '#shared/keyedReader.ts';
-import { createListLoader, createRowLoader } from '#shared/loaders.ts';
+import { createListLoader, createPageLoader, createRowLoader } from '#shared/loaders.ts';
+import { keepVisible, keepVisibleConfirms, noteListAccess } from './access.ts';
 import { auditBelow } from './auditTrail.ts';
 import { decisionTag } from './events.ts';
 import { countWaiting, type InboxFilterInput, inboxBelow } from './inbox.ts';
@@ -14,10 +15,18 @@ import { type ConfirmKey, findDecisions } from './store.ts';
 export type ConfirmLoaders = ReturnType<typeof createConfirmLoaders>;
 
 export function createConfirmLoaders(
-  { sql, rows, approverLists, decisionLists }: Pick<ConfirmService, 'sql' | 'rows' | 'approverLists' | 'decisionLists'>,
+  {
+    sql,
+    keyedSql,
+    learn,
+    rows,
+    approverLists,
+    decisionLists,
+  }: Pick<ConfirmService, 'sql' | 'keyedSql' | 'learn' | 'rows' | 'approverLists' | 'decisionLists'>,
   scope: RequestScope,
 ) {
-  const { tenantId } = scope.principal;
+  const { principal } = scope;
+  const { tenantId } = principal;
   const listsOf = async <Item>(
     reader: KeyedReader<ConfirmKey, { readonly items: readonly Item[] | null }>,
     ids: readonly string[],
@@ -26,28 +35,37 @@ export function createConfirmLoaders(
   const tagOf = (id: string) => `Confirm:${id}`;
   return {
     contextConfirms: createChildPageLoader(sql, (filter: ConfirmFilterInput) =>
-      confirmsBelow('context_id', tenantId, filter),
+      confirmsBelow('context_id', principal, filter),
     ),
     planConfirms: createChildPageLoader(sql, (filter: ConfirmFilterInput) =>
-      confirmsBelow('plan_id', tenantId, filter),
+      confirmsBelow('plan_id', principal, filter),
     ),
     traceConfirms: createChildPageLoader(sql, (filter: ConfirmFilterInput) =>
-      confirmsBelow('target_id', tenantId, { ...filter, targetType: ['trace'] }),
+      confirmsBelow('target_id', principal, { ...filter, targetType: ['trace'] }),
     ),
     auditTrails: createChildPageLoader(sql, () => auditBelow(tenantId)),
-    inboxes: createChildPageLoader(sql, (filter: InboxFilterInput) => inboxBelow(tenantId, filter)),
+    inboxes: createChildPageLoader(sql, (filter: InboxFilterInput) => inboxBelow(principal, filter)),
     /** How many items wait for each subject, whatever a list of them shows. */
-    waiting: new DataLoader<string, number>((subjects) => countWaiting(sql, tenantId, subjects)),
+    waiting: new DataLoader<string, number>((subjects) => countWaiting(sql, principal, subjects)),
     confirm: createRowLoader<string, ConfirmRow>({
       scope,
-      fetch: async (ids) =>
-        (await Promise.all(ids.map((id) => rows.add({ tenantId, id })))).filter((row) => row !== null),
+      fetch: (ids) =>
+        keepVisibleConfirms(keyedSql, scope, ids, {
+          learn,
+          read: Promise.all(ids.map((id) => rows.add({ tenantId, id }))).then((found) =>
+            found.filter((row) => row !== null),
+          ),
+        }),
       keyOf: (row) => row.id,
       tagOf,
     }),
     decision: createRowLoader<string, ConfirmDecisionRow>({
       scope,
-      fetch: (ids) => findDecisions(sql, tenantId, ids),
+      fetch: async (ids) =>
+        keepVisible(keyedSql, scope, await findDecisions(sql, tenantId, ids), {
+          learn,
+          confirmIdOf: ({ confirmId }) => confirmId,
+        }),
       keyOf: (row) => row.id,
       tagOf: decisionTag,
     }),
@@ -62,6 +80,11 @@ export function createConfirmLoaders(
       fetch: (ids) => listsOf(decisionLists, ids),
       keyOf: (row) => row.confirmId,
       tagOf,
+    }),
+    /** Marks what the request reads of lists as its reader's own where the tenant has private contexts. */
+    listAccess: createPageLoader<'confirms', null>(async (keys) => {
+      await noteListAccess(sql, scope);
+      return keys.map(() => null);
     }),
   };
 }

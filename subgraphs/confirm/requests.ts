@@ -198,7 +198,6 @@ export function createRequests(
         subgraphNames
           .filter((module) => module !== 'confirm')
           .map((module) => {
-            const sql = runtime.sqlOf(module);
             return createConsumer({
               name: 'confirm.requests',
               module,
@@ -208,9 +207,8 @@ export function createRequests(
               // Contexts are known from what the context module says; of the others requests and endings matter.
               ...(module === 'context' ? {} : { types: ['approval.requested', ...(endingTypes[module] ?? [])] }),
               // A confirm is opened in a transaction of its own, once per event: reading the page again does no harm.
-              async handle(events, tx) {
-                // What is known of contexts lies in this module's database, which may be another one than the events'.
-                if (module === 'context') await contexts.apply(runtime.sql === sql ? tx : runtime.sql, events);
+              async handle(events) {
+                if (module === 'context') await contexts.apply(events);
                 await handle(events);
               },
             });

@@ -1271,6 +1271,7 @@ export type ApprovalStepInput = {
    */
   capabilities?: InputMaybe<Array<Scalars['String']['input']>>;
   quorum?: InputMaybe<ApprovalQuorumInput>;
+  /** Without one it is late after 72 hours, or with the whole if that ends sooner, and waits on; nothing is done then. */
   timeout?: InputMaybe<ApprovalTimeoutInput>;
   escalation?: InputMaybe<Array<EscalationLevelInput>>;
   /** @default true */

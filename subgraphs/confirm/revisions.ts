@@ -4,7 +4,8 @@ import { findIdempotentResponse } from '#shared/idempotency.ts';
 import { newId } from '#shared/ids.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
-import { type Change, callOf, repeatOf, requireConfirm } from './changes.ts';
+import type { ConfirmAccess } from './access.ts';
+import { type Change, callOf, repeatOf } from './changes.ts';
 import type { CommandResult, CommandRunner } from './commands.ts';
 import { type Draft, tell } from './draft.ts';
 import { toAttachments, toImpact } from './impact.ts';
@@ -18,6 +19,7 @@ import type { ConfirmRow } from './rows.ts';
 import { administers } from './standing.ts';
 
 export interface RevisionsDeps {
+  readonly access: ConfirmAccess;
   readonly commands: CommandRunner;
   readonly change: Change;
   readonly routing: Routing;
@@ -32,7 +34,7 @@ export interface SubmitOptions {
 type Revision = Omit<ReturnType<(typeof inputs.revision)['parse']>, 'idempotencyKey' | 'expectedVersion' | 'confirmId'>;
 
 /** What was written down before it is asked for, and what is asked for again. */
-export function createRevisions(runtime: ModuleRuntime, { commands, change, routing, checks }: RevisionsDeps) {
+export function createRevisions(runtime: ModuleRuntime, { access, commands, change, routing, checks }: RevisionsDeps) {
   const { sql } = runtime;
   const limits = readConfirmLimits(runtime.config);
 
@@ -80,7 +82,7 @@ export function createRevisions(runtime: ModuleRuntime, { commands, change, rout
     /** Changes a draft. @throws {INVALID_STATE} {PERMISSION_DENIED} {NOT_FOUND} {INVALID_WORKFLOW} {VERSION_CONFLICT} */
     async update(scope: RequestScope, raw: unknown): Promise<CommandResult> {
       const { idempotencyKey, expectedVersion, confirmId, ...revision } = parseInput(inputs.revision, raw);
-      const row = await requireConfirm(sql, scope.principal.tenantId, confirmId);
+      const row = await access.requireConfirm(scope.principal, confirmId);
       const mayAdmin = administers(scope.principal, row);
       requireDraft(row, scope, mayAdmin);
       const revised = await revise(scope, row, revision);
@@ -107,7 +109,7 @@ export function createRevisions(runtime: ModuleRuntime, { commands, change, rout
       const idempotent = callOf(scope, key, 'submitApproval', { confirmId, expectedVersion });
       const known = await findIdempotentResponse(sql, 'confirm', idempotent);
       if (known) return repeatOf(known);
-      const row = await requireConfirm(sql, scope.principal.tenantId, confirmId);
+      const row = await access.requireConfirm(scope.principal, confirmId);
       requireVersion(expectedVersion, row.version);
       const mayAdmin = administers(scope.principal, row);
       requireDraft(row, scope, mayAdmin);
@@ -134,7 +136,7 @@ export function createRevisions(runtime: ModuleRuntime, { commands, change, rout
       const idempotent = callOf(scope, idempotencyKey, 'resubmitApproval', { confirmId, ...revision });
       const known = await findIdempotentResponse(sql, 'confirm', idempotent);
       if (known) return repeatOf(known);
-      const row = await requireConfirm(sql, principal.tenantId, confirmId);
+      const row = await access.requireConfirm(principal, confirmId);
       requireVersion(expectedVersion, row.version);
       if (row.requestedBy !== principal.subject)
         throw new PlatformError('PERMISSION_DENIED', 'only who asked for it asks again');

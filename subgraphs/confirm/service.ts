@@ -2,16 +2,17 @@ import type { RequestScope } from '#shared/context.ts';
 import { createKeyedReader } from '#shared/keyedReader.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
+import { createConfirmAccess } from './access.ts';
 import { createApprovals } from './approvals.ts';
 import { verifyChain } from './chain/chain.ts';
-import { createChange, unknownConfirm } from './changes.ts';
+import { createChange } from './changes.ts';
 import { type CommandResult, createCommandRunner } from './commands.ts';
 import { createConsensus } from './consensus/consensus.ts';
 import { consensusOf } from './consensus/state.ts';
 import { createContexts } from './contexts.ts';
 import { type ApproverDirectory, createGraphDirectory } from './directory.ts';
 import { createDraft } from './draft.ts';
-import { tallyOf } from './engine.ts';
+import { decisionTimeOf, tallyOf } from './engine.ts';
 import { createEscalations } from './escalations.ts';
 import { createImports } from './imports.ts';
 import { readConfirmLimits } from './limits.ts';
@@ -32,6 +33,7 @@ import {
 } from './store.ts';
 import { createTemplates } from './templates.ts';
 import { confirmJobs, startTimers } from './timers.ts';
+import { unknownConfirm } from './unknownConfirm.ts';
 import { createWithdrawals } from './withdrawals.ts';
 
 export interface ConfirmServiceOptions {
@@ -58,10 +60,12 @@ export function createConfirmService(runtime: ModuleRuntime, options: ConfirmSer
   const templates = createTemplates(runtime);
   const contexts = createContexts(runtime);
   const checks = createRequestChecks(runtime, { templates, contexts });
-  const change = createChange(commands);
-  const approvals = createApprovals(runtime, { commands, change, routing, checks });
-  const revisions = createRevisions(runtime, { commands, change, routing, checks });
-  const consensus = createConsensus(runtime, { commands, checks });
+  const keyedSql = runtime.keyedSql ?? sql;
+  const access = createConfirmAccess({ sql, keyedSql }, contexts.learn);
+  const change = createChange(commands, access);
+  const approvals = createApprovals(runtime, { access, commands, change, routing, checks });
+  const revisions = createRevisions(runtime, { access, commands, change, routing, checks });
+  const consensus = createConsensus(runtime, { access, commands, checks });
   const escalations = createEscalations(runtime, { commands, routing });
   const imports = createImports(runtime, { commands, routing });
   const requests = createRequests(runtime, {
@@ -72,7 +76,7 @@ export function createConfirmService(runtime: ModuleRuntime, options: ConfirmSer
     withdrawals: createWithdrawals(runtime, commands),
   });
   const readerOf = <Row extends object>(text: string) =>
-    createKeyedReader<ConfirmKey, Row>(runtime.keyedSql ?? sql, { text, parametersOf: keysOf });
+    createKeyedReader<ConfirmKey, Row>(keyedSql, { text, parametersOf: keysOf });
   const rows = readerOf<ConfirmRow>(
     `SELECT ${confirmColumns}, k.ord::int AS ord FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS k(tenant_id, id, ord) JOIN confirm.confirm c USING (tenant_id, id)`,
   );
@@ -82,6 +86,8 @@ export function createConfirmService(runtime: ModuleRuntime, options: ConfirmSer
 
   return {
     sql,
+    keyedSql,
+    learn: contexts.learn,
     rows,
     approverLists,
     decisionLists,
@@ -149,7 +155,7 @@ export function createConfirmService(runtime: ModuleRuntime, options: ConfirmSer
           state.startedAt === null
             ? Math.max(nowMs, ...definition.dependsOn.map((id) => ends.get(id)!))
             : Date.parse(state.startedAt);
-        const takesMs = times.get(definition.id) ?? definition.timeout?.durationMs ?? confirm.workflow.globalTimeoutMs;
+        const takesMs = times.get(definition.id) ?? decisionTimeOf(confirm, definition);
         ends.set(definition.id, Math.max(nowMs, startMs + takesMs));
       }
       return new Date(Math.min(Date.parse(confirm.expiresAt), Math.max(...ends.values()))).toISOString();

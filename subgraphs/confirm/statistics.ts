@@ -1,5 +1,6 @@
+import type { Principal } from '#shared/principal.ts';
 import type { Sql } from '#shared/sql.ts';
-import { addFilter, type ConfirmFilterInput, createWhere } from './lists.ts';
+import { addFilter, addVisible, type ConfirmFilterInput, createWhere } from './lists.ts';
 
 export interface ConfirmCount {
   readonly key: string;
@@ -16,14 +17,15 @@ export interface ConfirmStatisticsShape {
   readonly p95ResolutionMs: number | null;
 }
 
-/** Figures over the confirms that a filter selects. */
+/** Figures over the confirms that a filter selects and the principal may see. */
 export async function readStatistics(
   sql: Sql,
-  tenantId: string,
+  principal: Principal,
   filter: ConfirmFilterInput,
 ): Promise<ConfirmStatisticsShape> {
-  const where = createWhere(tenantId);
+  const where = createWhere(principal.tenantId);
   addFilter(where, filter);
+  addVisible(where, principal);
   const [row] = (await sql.unsafe(
     `WITH s AS MATERIALIZED (
        SELECT c.tenant_id, c.id, c.status, c.confirmation_type, extract(epoch FROM c.resolved_at - c.requested_at) * 1000 AS ms FROM confirm.confirm c WHERE ${where.text()}

@@ -1,14 +1,18 @@
 import { encodeCursor } from '#shared/cursor.ts';
-import { PlatformError } from '#shared/errors.ts';
 import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
-import { unknownConfirm } from './changes.ts';
+import type { Principal } from '#shared/principal.ts';
+import { holdsIn } from '#shared/rights.ts';
+import type { Sql } from '#shared/sql.ts';
+import { findVerdicts } from './access.ts';
+import type { AccessChange } from './accessChanges.ts';
 import { consensusStatus, resultOf, voteOf } from './consensus/payload.ts';
 import { consensusOf } from './consensus/state.ts';
 import { inboxStream } from './events.ts';
 import { approverPayload, confirmPayload, decisionPayload, stepOfPart } from './payload.ts';
 import type { ConfirmApproverRow, ConfirmDecisionRow, ConfirmRow } from './rows.ts';
 import { findConfirms } from './store.ts';
+import { unknownConfirm, unknownConsensus } from './unknownConfirm.ts';
 
 function place(event: EventRow | EphemeralEvent) {
   const sequence = 'sequence' in event ? event.sequence : 0;
@@ -16,6 +20,35 @@ function place(event: EventRow | EphemeralEvent) {
 }
 
 const open = { decide: () => 'deliver' as const };
+
+/** A confirm whose stream the principal may follow; null where there is none. */
+async function findFollowed(sql: Sql, principal: Principal, id: unknown): Promise<ConfirmRow | null> {
+  if (!isId(id)) return null;
+  const [[row], verdicts] = await Promise.all([
+    findConfirms(sql, principal.tenantId, [id]),
+    findVerdicts(sql, principal, [id]),
+  ]);
+  return row === undefined || verdicts.get(id) === true ? null : row;
+}
+
+/** Follows a confirm until its context is closed to who follows and has no part in it. */
+function admitTo(principal: Principal, { contextId }: ConfirmRow): Awaited<ReturnType<StreamSubscription['admit']>> {
+  let over = false;
+  return {
+    decide(event) {
+      if (!over && event.type === 'access.changed') {
+        const { access, parties } = event.data as unknown as AccessChange;
+        over =
+          access.visibility === 'PRIVATE' &&
+          access.ownerId !== principal.subject &&
+          !access.members.includes(principal.subject) &&
+          !parties.includes(principal.subject) &&
+          !(contextId !== null && holdsIn(principal, 'context:admin', contextId));
+      }
+      return over ? 'end' : 'deliver';
+    },
+  };
+}
 
 const waitingKinds: Readonly<Record<string, string>> = {
   'approval.waiting': 'WAITING',
@@ -46,10 +79,9 @@ export const confirmSubscriptions: Readonly<Record<string, StreamSubscription>> 
       };
     },
     async admit(principal, args, { sql }) {
-      const id = args['confirmId'];
-      if (!isId(id) || (await findConfirms(sql, principal.tenantId, [id])).length === 0)
-        throw unknownConfirm(String(id));
-      return open;
+      const row = await findFollowed(sql, principal, args['confirmId']);
+      if (row === null) throw unknownConfirm(String(args['confirmId']));
+      return admitTo(principal, row);
     },
   },
 
@@ -77,11 +109,9 @@ export const confirmSubscriptions: Readonly<Record<string, StreamSubscription>> 
       };
     },
     async admit(principal, args, { sql }) {
-      const id = args['consensusId'];
-      const [row] = isId(id) ? await findConfirms(sql, principal.tenantId, [id]) : [];
-      if (row === undefined || consensusOf(row) === null)
-        throw new PlatformError('NOT_FOUND', 'no such consensus process', { path: ['consensusId'] });
-      return open;
+      const row = await findFollowed(sql, principal, args['consensusId']);
+      if (row === null || consensusOf(row) === null) throw unknownConsensus();
+      return admitTo(principal, row);
     },
   },
 

@@ -127,6 +127,7 @@ export function createAnalyses(runtime: ModuleRuntime, roles: Pick<Roles, 'findI
         readonly iterations: number;
         readonly maxOptimizationTimeMs: number;
         readonly seed: number;
+        readonly algorithm?: 'SIMULATED_ANNEALING' | 'GENETIC' | null | undefined;
       },
       signal?: AbortSignal,
     ): Promise<OptimizeOutcome & { readonly version: number; readonly found: Omit<PlanningValue, 'feasibility'> }> {
@@ -150,6 +151,7 @@ export function createAnalyses(runtime: ModuleRuntime, roles: Pick<Roles, 'findI
         maxSchedules: input.iterations,
         maxMilliseconds: input.maxOptimizationTimeMs,
         seed: input.seed,
+        algorithm: input.algorithm === 'GENETIC' ? 'genetic' : 'annealing',
         current: plan.schedule,
       };
       const begun = performance.now();
@@ -162,7 +164,7 @@ export function createAnalyses(runtime: ModuleRuntime, roles: Pick<Roles, 'findI
         ...outcome,
         version: plan.version,
         found: {
-          algorithm: `rcpsp_${strategy.toLowerCase()}`,
+          algorithm: `rcpsp_${strategy.toLowerCase()}${input.algorithm === 'GENETIC' ? '_genetic' : ''}`,
           score: outcome.after.score,
           quality: outcome.after.quality,
           timeMs: Math.round((performance.now() - begun) * 1_000) / 1_000,
@@ -190,11 +192,23 @@ export function createAnalyses(runtime: ModuleRuntime, roles: Pick<Roles, 'findI
             stepIds: steps.filter(({ agentRole }) => agentRole === role).map(({ id }) => id),
           }),
         );
+      const short: PlanCheck[] =
+        plan.summary.durationMs >= shortestPlanMs
+          ? []
+          : [
+              {
+                ...{ severity: 'WARNING', code: 'INFEASIBLE_CONSTRAINTS', stepIds: [] },
+                message: `a plan lasts a minute at least, this one ${plan.summary.durationMs} ms`,
+              },
+            ];
       const errors = [...findFaults(steps, dependencies), ...reasons];
-      return [...errors.map((fault) => ({ ...fault, severity: 'ERROR' as const })), ...unknown];
+      return [...errors.map((fault) => ({ ...fault, severity: 'ERROR' as const })), ...unknown, ...short];
     },
   };
 }
+
+/** Shorter ones are made, by agents and of milestones alone: they are warned of. */
+const shortestPlanMs = 60_000;
 
 /** What a check of a stored plan found. */
 export interface PlanCheck {

@@ -260,6 +260,7 @@ const optimizeFields = z.object({
     .min(1)
     .max(4),
   constraints: optimizationConstraints.nullish(),
+  algorithm: z.enum(['SIMULATED_ANNEALING', 'GENETIC']).nullish(),
   iterations: z.number().int().min(1).max(200_000),
   maxOptimizationTimeMs: z.number().int().min(10).max(60_000),
   seed: z.number().int(),

@@ -19,6 +19,7 @@ import {
   qualityOfSchedule,
   type ScheduleMeasures,
   type SchedulingProblem,
+  type SearchAlgorithm,
   type Target,
 } from './scheduling/index.ts';
 import { type AdaptedProblem, toSchedulingProblem } from './schedulingProblem.ts';
@@ -43,6 +44,8 @@ export interface OptimizeTask {
   readonly maxSchedules: number;
   readonly maxMilliseconds: number;
   readonly seed: number;
+  /** Of the shortest schedule alone. @default annealing */
+  readonly algorithm?: SearchAlgorithm | undefined;
   /** Starts in milliseconds as they are now, by step; without one the first schedule found stands for it. */
   readonly current: Readonly<Record<string, number>> | null;
 }
@@ -102,7 +105,7 @@ function shortenPlan(task: OptimizeTask): OptimizeOutcome {
   const adapted = toSchedulingProblem(task.plan);
   const { problem, unitMs } = adapted;
   const limits = limitsOf(task);
-  const found = require(optimizeSchedule(problem, limits), task.plan, unitMs);
+  const found = require(optimizeSchedule(problem, { ...limits, algorithm: task.algorithm }), task.plan, unitMs);
   const several = task.targets.length > 1 || task.targets[0] !== 'time';
   const front = several ? findParetoFront(problem, { ...limits, targets: task.targets }) : null;
   if (front?.status === 'infeasible') throw infeasible(front, task.plan, unitMs);

@@ -2157,6 +2157,10 @@ export type PlanEscalationInput = {
   approvers?: InputMaybe<Array<Scalars['ID']['input']>>;
 };
 
+export type PlanSearchAlgorithm =
+  | 'SIMULATED_ANNEALING'
+  | 'GENETIC';
+
 export type OptimizePlanInput = {
   planId: Scalars['ID']['input'];
   /** @default as the plan says, else TIME_OPTIMAL */
@@ -2171,6 +2175,8 @@ export type OptimizePlanInput = {
   targets?: Array<PlanTarget>;
   /** Kept by the schedule that is chosen, or INFEASIBLE_CONSTRAINTS. @default as the plan says */
   constraints?: InputMaybe<PlanOptimizationConstraintsInput>;
+  /** How the shortest schedule is looked for, under TIME_OPTIMAL and RESOURCE_OPTIMAL. @default SIMULATED_ANNEALING */
+  algorithm?: InputMaybe<PlanSearchAlgorithm>;
   /** Schedules generated at most: what the result depends on. */
   iterations?: Scalars['Int']['input'];
   /** Wall time at most; what is found within it depends on the machine. */
@@ -3032,6 +3038,7 @@ export type ResolversTypes = {
   PlanDependencyInput: PlanDependencyInput;
   PlanFailureResolverInput: PlanFailureResolverInput;
   PlanEscalationInput: PlanEscalationInput;
+  PlanSearchAlgorithm: PlanSearchAlgorithm;
   OptimizePlanInput: OptimizePlanInput;
   PlanOptimizationConstraintsInput: PlanOptimizationConstraintsInput;
   PlanResourceCalendarInput: PlanResourceCalendarInput;

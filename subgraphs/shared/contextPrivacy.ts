@@ -52,11 +52,19 @@ const parametersOf = (asked: readonly Asked[]): string[] => [
 export const privateContext = (context: string) =>
   `${context}.type = 'Context' AND ${context}.detail->>'visibility' = 'PRIVATE'`;
 
+export interface ContextPrivacyOptions {
+  /**
+   * Condition on a row, never null: the viewer has a part in it, and so sees it wherever it lies.
+   * @default nobody has
+   */
+  readonly hasPart?: (row: string, viewer: string) => string;
+}
+
 /**
  * Who sees what lies in private contexts, by the replica of contexts and participants that a module keeps in its schema:
  * the same rule as the context module's, written once. Conditions are SQL; `viewer` in them is a parameter like `$3`.
  */
-export function createContextPrivacy(schema: SubgraphName) {
+export function createContextPrivacy(schema: SubgraphName, { hasPart }: ContextPrivacyOptions = {}) {
   /** Condition on a private context of the replica: neither the viewer's own nor one that it administers or takes part in. */
   const foreign = (context: string, viewer: string) =>
     `(${viewer}::text[] IS NOT NULL AND ((${viewer}::text[])[2] = 'everywhere') = (${context}.id::text = ANY ((${viewer}::text[])[3:]))
@@ -64,9 +72,11 @@ export function createContextPrivacy(schema: SubgraphName) {
      SELECT 1 FROM ${schema}.replica m WHERE m.tenant_id = ${context}.tenant_id AND m.type = 'ContextParticipant' AND m.detail->>'agentId' = (${viewer}::text[])[1]
        AND m.detail->>'contextId' = ${context}.id::text AND m.status <> 'LEFT'))`;
 
+  const without = (row: string, viewer: string) => (hasPart === undefined ? '' : ` AND NOT ${hasPart(row, viewer)}`);
   const verdictsText = (table: string) =>
     `SELECT a.ord::int AS ord, CASE WHEN c.id IS NULL THEN t.context_id END AS unheard,
-       CASE WHEN c.id IS NULL THEN v.viewer IS NOT NULL WHEN ${privateContext('c')} THEN ${foreign('c', 'v.viewer')} END AS hidden
+       CASE WHEN c.id IS NULL THEN v.viewer IS NOT NULL${without('t', 'v.viewer')}
+         WHEN ${privateContext('c')} THEN ${foreign('c', 'v.viewer')}${without('t', 'v.viewer')} END AS hidden
      FROM unnest($1::text::text[], $2::text::uuid[], $3::text::text[]) WITH ORDINALITY AS a(tenant_id, id, viewer, ord)
      CROSS JOIN LATERAL (SELECT a.viewer::text[] AS viewer) AS v
      JOIN ${schema}.${table} t ON t.tenant_id = a.tenant_id AND t.id = a.id AND t.context_id IS NOT NULL
@@ -110,11 +120,11 @@ export function createContextPrivacy(schema: SubgraphName) {
 
     /**
      * Condition on a row with a context: the viewer may see it. What lies in a context that was not heard of yet is
-     * seen by nobody: it may be private.
+     * seen by nobody without a part in it: it may be private.
      */
     visibleCondition: (row: string, viewer: string) =>
-      `EXISTS (SELECT 1 FROM ${schema}.replica heard WHERE heard.tenant_id = ${row}.tenant_id AND heard.type = 'Context' AND heard.id = ${row}.context_id
-     AND (heard.detail->>'visibility' IS DISTINCT FROM 'PRIVATE' OR NOT ${foreign('heard', viewer)}))`,
+      `(EXISTS (SELECT 1 FROM ${schema}.replica heard WHERE heard.tenant_id = ${row}.tenant_id AND heard.type = 'Context' AND heard.id = ${row}.context_id
+     AND (heard.detail->>'visibility' IS DISTINCT FROM 'PRIVATE' OR NOT ${foreign('heard', viewer)}))${hasPart === undefined ? '' : ` OR ${hasPart(row, viewer)}`})`,
 
     /**
      * Whether rows of a table are hidden from the principal; null where their context is open to all. A context that was

@@ -118,13 +118,31 @@ describe('timeouts', () => {
     ]);
   });
 
-  test('after 168 hours the whole expires, reminded at 24, 48 and 72 before', async () => {
-    const id = await rig.open(alice);
+  test('a decision without a time of its own is late after 72 hours, and with the whole where that ends sooner', async () => {
+    const dueIn = async (input: Readonly<Record<string, unknown>>) => {
+      const id = await rig.open(alice, input);
+      const { steps, requestedAt } = (
+        await rig.ask(alice, 'query ($id: ID!) { confirm(id: $id) { requestedAt steps { dueAt } } }', { id })
+      )['confirm']!;
+      return (Date.parse(String(steps!.map(({ dueAt }) => dueAt)[0])) - Date.parse(String(requestedAt))) / hour;
+    };
+    expect(await dueIn({})).toBe(72);
+    const workflow = { type: 'SINGLE_APPROVER', steps: [{ approvers: [{ subject: 'bob' }] }] };
+    expect(await dueIn({ workflow: { ...workflow, globalTimeoutMs: 720 * hour } })).toBe(72);
+    expect(await dueIn({ workflow: { ...workflow, globalTimeoutMs: 5 * hour } })).toBe(5);
+    expect(await dueIn({ timeout: timeout('AUTO_REJECT', 100) })).toBe(100);
+  });
+
+  test('after 168 hours the whole expires, reminded at 24, 48 and 72 before, and may be decided while it is late', async () => {
+    const [id, decided] = [await rig.open(alice), await rig.open(alice)];
     for (const hours of [24, 48, 72]) {
       expect((await process(hours * hour - 60_000)).reminded).not.toContain(id);
       expect((await process(hours * hour + 1_000)).reminded).toContain(id);
       expect((await process(hours * hour + 2_000)).reminded).not.toContain(id);
     }
+    // Its time is over, and nothing is due but its end.
+    expect((await process(73 * hour)).reminded).not.toContain(id);
+    expect(await rig.decide(bob, decided, 'APPROVED')).toMatchObject({ confirm: { status: 'APPROVED' } });
     expect((await process(167 * hour)).expired).not.toContain(id);
     expect((await process(168 * hour + 1_000)).expired).toContain(id);
     expect((await rig.stream(id)).filter(({ type }) => type === 'confirm.reminded')).toHaveLength(3);

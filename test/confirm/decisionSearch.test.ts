@@ -126,6 +126,8 @@ describe('searchDecisions', () => {
 
   test('counts up to ten thousand, and reads by its indexes, whether a word is rare or in all of them', async () => {
     const id = await decided('Many', 'APPROVED', 'seldom');
+    await rig.sql`INSERT INTO confirm.confirm
+      SELECT (jsonb_populate_record(c, '{"tenant_id": "many"}')).* FROM confirm.confirm c WHERE id = ${id}`;
     await rig.sql`INSERT INTO confirm.decision
       (tenant_id, confirm_id, sequence, id, approver, role, outcome, conditions, decided_at, previous_hash, hash, rationale, search)
       SELECT 'many', ${id}, n, gen_random_uuid(), 'bob', 'r', 'approved', '[]', timestamptz '2026-01-01' + n * interval '1 second', '', '',

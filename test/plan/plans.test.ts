@@ -168,6 +168,31 @@ test('optimizePlan keeps the constraints, is the same for a seed, and applies wh
   expect(applied['criticalPath']!.length).toBeGreaterThan(0);
 });
 
+test('a genetic search keeps the constraints too, and the plan says that it was one', async () => {
+  const planId = await rig.createPlan(crowded());
+  const [one, other] = await Promise.all(
+    [1, 2].map(() => rig.field(alice, optimizePlan, { input: { planId, algorithm: 'GENETIC', iterations: 500 } })),
+  );
+  expect(one!['userErrors']).toEqual([]);
+  expect(one!['after']!['violations']).toEqual([]);
+  expect(one!['schedule']).toEqual(other!['schedule']);
+  const applied = await rig.field(alice, optimizePlan, { input: { planId, algorithm: 'GENETIC', apply: true } });
+  expect(applied['userErrors']).toEqual([]);
+  const plan = await rig.field(alice, 'query ($id: ID!) { plan(planId: $id) { planningMetadata { algorithmUsed } } }', {
+    id: planId,
+  });
+  expect(plan['planningMetadata']).toEqual({ algorithmUsed: 'rcpsp_time_optimal_genetic' });
+});
+
+test('a plan shorter than a minute is made, and warned of', async () => {
+  const planId = await rig.createPlan({ steps: [{ description: 'quick', durationMs: 5_000 }] });
+  expect(
+    await rig.field(alice, 'query ($id: ID!) { validatePlan(planId: $id) { valid problems { severity code } } }', {
+      id: planId,
+    }),
+  ).toEqual({ valid: true, problems: [{ severity: 'WARNING', code: 'INFEASIBLE_CONSTRAINTS' }] });
+});
+
 test('a plan whose deadline no schedule keeps is infeasible, and says where', async () => {
   const planId = await rig.createPlan({ ...crowded(), deadlineMs: hour });
   const payload = await rig.field(alice, optimizePlan, { input: { planId } });

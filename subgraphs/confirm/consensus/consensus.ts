@@ -1,9 +1,9 @@
 import type { RequestScope } from '#shared/context.ts';
-import { PlatformError } from '#shared/errors.ts';
 import { findIdempotentResponse } from '#shared/idempotency.ts';
 import { newId } from '#shared/ids.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
+import type { ConfirmAccess } from '../access.ts';
 import { callOf, repeatOf } from '../changes.ts';
 import type { CommandResult, CommandRunner } from '../commands.ts';
 import { createDraft } from '../draft.ts';
@@ -11,6 +11,7 @@ import * as inputs from '../inputs.ts';
 import { openConfirm } from '../opening.ts';
 import type { QuorumKind } from '../quorum/index.ts';
 import type { RequestChecks } from '../requestChecks.ts';
+import { unknownConsensus } from '../unknownConfirm.ts';
 import type { ConsensusDefinition, WorkflowDefinition } from '../workflow/index.ts';
 import { toQuorum } from '../workflowInput.ts';
 import { voteStep } from './state.ts';
@@ -29,7 +30,15 @@ const defaultTimeoutHours = 72;
 /** Votes of named participants over several options. Each is a confirm, so that inbox, deadlines and seals are its own. */
 export function createConsensus(
   runtime: ModuleRuntime,
-  { commands, checks }: { readonly commands: CommandRunner; readonly checks: RequestChecks },
+  {
+    access,
+    commands,
+    checks,
+  }: {
+    readonly access: Pick<ConfirmAccess, 'requireVisible'>;
+    readonly commands: CommandRunner;
+    readonly checks: RequestChecks;
+  },
 ) {
   return {
     /** Puts a question to the vote. @throws {TARGET_NOT_FOUND} {VALIDATION_FAILED} {QUOTA_EXCEEDED} */
@@ -93,9 +102,11 @@ export function createConsensus(
      * Casts the caller's vote; the same idempotency key answers what the first call did.
      * @throws {NOT_FOUND} {NOT_AN_APPROVER} {ALREADY_DECIDED} {STEP_NOT_ACTIVE} {RATIONALE_REQUIRED} {VERSION_CONFLICT}
      */
-    castVote(scope: RequestScope, raw: unknown): Promise<CommandResult> {
+    async castVote(scope: RequestScope, raw: unknown): Promise<CommandResult> {
       const { idempotencyKey, expectedVersion, ...input } = parseInput(inputs.vote, raw);
       const { principal } = scope;
+      const unknown = unknownConsensus(['input', 'consensusId']);
+      await access.requireVisible(principal, input.consensusId, unknown);
       return commands.run({
         scope,
         principal,
@@ -104,8 +115,7 @@ export function createConsensus(
         gateKey: null,
         action: 'confirm.vote',
         decide(current) {
-          if (current === null)
-            throw new PlatformError('NOT_FOUND', 'no such consensus process', { path: ['input', 'consensusId'] });
+          if (current === null) throw unknown;
           requireVersion(expectedVersion, current.confirm.version);
           const draft = createDraft(current.confirm, current.approvers);
           castVote(draft, principal, {

@@ -38,7 +38,11 @@ export const queries: QueryResolvers = {
       args,
       selectedFields(info, 'nodes.confirm', 'edges.node.confirm'),
     ),
-  searchDecisions: (_parent, args, { service, scope }) => searchDecisions(service.sql, scope, args),
+  searchDecisions: async (_parent, args, { service, scope, loaders }) => {
+    // An answer about one confirm is stale when others may see it, or no longer.
+    if (isId(args.filter?.confirmId)) await loaders.confirm.load(args.filter.confirmId);
+    return searchDecisions(service.sql, scope, args);
+  },
   approvalWorkflow: async (_parent, { confirmId }, { loaders }) => {
     const confirm = isId(confirmId) ? await loaders.confirm.load(confirmId) : null;
     return confirm && { confirm };
@@ -49,11 +53,14 @@ export const queries: QueryResolvers = {
     return service.templates.find(scope.principal.tenantId, templateId, version ?? null);
   },
   workflowTemplates: (_parent, args, { service, scope }) => service.templates.list(scope, args),
-  verifyDecisions: (_parent, { confirmId }, { service, principal }) =>
-    isId(confirmId) ? service.verify(principal.tenantId, confirmId) : null,
-  confirmStatistics: (_parent, { filter }, { service, scope }) => {
+  verifyDecisions: async (_parent, { confirmId }, { service, loaders, principal }) =>
+    isId(confirmId) && (await loaders.confirm.load(confirmId)) !== null
+      ? service.verify(principal.tenantId, confirmId)
+      : null,
+  confirmStatistics: async (_parent, { filter }, { service, scope, loaders }) => {
     scope.readTags.add('confirms');
-    return readStatistics(service.sql, scope.principal.tenantId, readFilter(filter));
+    await loaders.listAccess.load('confirms');
+    return readStatistics(service.sql, scope.principal, readFilter(filter));
   },
   approvalMetrics: async (_parent, { approverId }, context) => {
     const subject = parseInput(subjectId, approverId ?? context.principal.subject, ['approverId']);

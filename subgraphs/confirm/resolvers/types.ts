@@ -78,22 +78,25 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
   ConfirmTarget: { __resolveType: (target) => target.__typename },
   Context: {
     __resolveReference: ({ id }) => ({ id }),
-    confirms: ({ id }, { status, ...page }, { loaders, scope }) => {
+    confirms: async ({ id }, { status, ...page }, { loaders, scope }) => {
       scope.readTags.add(`Context:${id}:confirms`);
+      await loaders.listAccess.load('confirms');
       return loaders.contextConfirms.load(id, readFilter({ status }), page);
     },
   },
   Plan: {
     __resolveReference: ({ id }) => ({ id }),
-    confirms: ({ id }, { status, ...page }, { loaders, scope }) => {
+    confirms: async ({ id }, { status, ...page }, { loaders, scope }) => {
       scope.readTags.add(`Plan:${id}:confirms`);
+      await loaders.listAccess.load('confirms');
       return loaders.planConfirms.load(id, readFilter({ status }), page);
     },
   },
   Trace: {
     __resolveReference: ({ id }) => ({ id }),
-    confirms: ({ id }, { status, ...page }, { loaders, scope }) => {
+    confirms: async ({ id }, { status, ...page }, { loaders, scope }) => {
       scope.readTags.add(`Trace:${id}:confirms`);
+      await loaders.listAccess.load('confirms');
       return loaders.traceConfirms.load(id, readFilter({ status }), page);
     },
   },

@@ -27,4 +27,5 @@ export {
   unbounded,
 } from './problem.ts';
 export { qualityOfSchedule } from './quality.ts';
+export type { SearchAlgorithm } from './shortestSearch.ts';
 export { findViolations, type Violation } from './violations.ts';

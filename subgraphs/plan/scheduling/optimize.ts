@@ -9,9 +9,11 @@ import { measureSchedule, type ScheduleMeasures } from './measures.ts';
 import type { SchedulingProblem } from './problem.ts';
 import { createRandom } from './random.ts';
 import { impossible } from './serialGeneration.ts';
-import { searchShortest } from './shortestSearch.ts';
+import { type SearchAlgorithm, searchShortest } from './shortestSearch.ts';
 
 export interface OptimizeOptions extends SearchLimits {
+  /** @default annealing */
+  readonly algorithm?: SearchAlgorithm | undefined;
   readonly seed: number;
   /** Told of each shorter schedule found. */
   readonly onProgress?: ((progress: OptimizeProgress) => void) | undefined;
@@ -64,6 +66,7 @@ export function optimizeSchedule(problem: SchedulingProblem, options: OptimizeOp
   const lowerBound = boundMakespan(instance);
   const builder = createBuilder(instance);
   const best = searchShortest({
+    algorithm: options.algorithm,
     builder,
     budget,
     lowerBound,

@@ -1,5 +1,6 @@
 import type { Budget } from './budget.ts';
 import type { Builder } from './builder.ts';
+import { searchGenetically } from './geneticSearch.ts';
 import { copyIndividual, createIndividual, evaluateList, type Individual } from './individual.ts';
 import { createListMoves } from './listMoves.ts';
 import { priorityRules, rankActivities } from './priorityRules.ts';
@@ -7,7 +8,12 @@ import type { Random } from './random.ts';
 import { createSampler } from './sampling.ts';
 import { impossible } from './serialGeneration.ts';
 
+/** What follows the priority rules. */
+export type SearchAlgorithm = 'annealing' | 'genetic';
+
 export interface ShortestSearch {
+  /** @default annealing */
+  readonly algorithm?: SearchAlgorithm | undefined;
   readonly builder: Builder;
   readonly random: Random;
   readonly budget: Budget;
@@ -28,10 +34,10 @@ const reachShare = 0.2;
 /**
  * The shortest schedule found: priority rules, then regret-biased samples, then simulated annealing over lists
  * (Bouleimen and Lecocq 2003) with every schedule justified (Valls, Ballestin and Quintanilla 2005). It cools with the
- * share of the budget used.
+ * share of the budget used. A genetic search begins with samples of its own.
  */
 export function searchShortest(search: ShortestSearch): Individual {
-  const { builder, random, budget, lowerBound, onBetter } = search;
+  const { algorithm = 'annealing', builder, random, budget, lowerBound, onBetter } = search;
   const { instance } = builder;
   const best = createIndividual(instance.size);
   const keep = (candidate: Individual): void => {
@@ -50,6 +56,13 @@ export function searchShortest(search: ShortestSearch): Individual {
     if (isOver()) return best;
   }
   const latestFinish = rankActivities(instance, 'latest_finish');
+  const moves = createListMoves(instance, random);
+  if (algorithm === 'genetic') {
+    let drawn = 0;
+    const sample = (list: Int32Array) => sampler.biased(latestFinish, 1 + (drawn++ % 3), list);
+    searchGenetically({ builder, moves, random, isOver, sample, keep }, best);
+    return best;
+  }
   for (let drawn = 0; drawn < sampledLists && budget.share(builder.evaluations) < samplingShare; drawn += 1) {
     sampler.biased(latestFinish, 1 + (drawn % 3), candidate.list);
     evaluateList(builder, candidate);
@@ -57,7 +70,6 @@ export function searchShortest(search: ShortestSearch): Individual {
     if (isOver()) return best;
   }
 
-  const moves = createListMoves(instance, random);
   const reach = Math.ceil(instance.size * reachShare);
   const annealingFrom = budget.share(builder.evaluations);
   let current = createIndividual(instance.size);
