@@ -80,8 +80,16 @@ export type Mutation = {
   addParticipant: ContextParticipantPayload;
   updateParticipant: ContextParticipantPayload;
   removeParticipant: ContextParticipantPayload;
-  /** Joins the caller, by join token where the policy asks for one. */
+  /**
+   * Joins the caller, by join token where the policy asks for one. Where it asks for approval the caller is JOINING until
+   * `decideJoinRequest` lets it in: it takes no place, and sees nothing that it did not see before.
+   */
   joinContext: ContextParticipantPayload;
+  /**
+   * Lets in who asks to join, or refuses it. Only the owner and administrators may; `participants(status: [JOINING])` lists
+   * who waits, `leaveContext` takes a request back.
+   */
+  decideJoinRequest: ContextParticipantPayload;
   leaveContext: ContextParticipantPayload;
   /**
    * Makes a join token, the first one or one in place of the former, which opens the context no longer; for contexts that
@@ -179,6 +187,16 @@ export type MutationJoinContextArgs = {
   joinToken?: InputMaybe<Scalars['String']['input']>;
   displayName?: InputMaybe<Scalars['String']['input']>;
   capabilities?: InputMaybe<Array<Scalars['String']['input']>>;
+  override?: InputMaybe<GovernanceOverrideInput>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationDecideJoinRequestArgs = {
+  contextId: Scalars['ID']['input'];
+  participantId: Scalars['ID']['input'];
+  decision: ContextJoinDecision;
+  reason?: InputMaybe<Scalars['String']['input']>;
   override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
@@ -329,6 +347,10 @@ export type ContextJoinPolicy =
   | 'INVITATION_ONLY'
   | 'APPROVAL';
 
+export type ContextJoinDecision =
+  | 'APPROVE'
+  | 'REFUSE';
+
 export type ContextPrincipalType =
   | 'USER'
   | 'AGENT'
@@ -469,7 +491,7 @@ export type Context = {
   updatedAt: Scalars['DateTime']['output'];
   updatedBy: Scalars['String']['output'];
   sharedState: ContextSharedState;
-  /** Those who have not left, unless the statuses are named. */
+  /** Those who take part, unless the statuses are named: JOINING lists who asks to join. */
   participants: ContextParticipantConnection;
   /** Open and ended ones, unless the statuses are named. */
   sessions: ContextSessionConnection;
@@ -1388,6 +1410,7 @@ export type ResolversTypes = {
   ContextIsolationLevel: ContextIsolationLevel;
   ContextVisibility: ContextVisibility;
   ContextJoinPolicy: ContextJoinPolicy;
+  ContextJoinDecision: ContextJoinDecision;
   ContextPrincipalType: ContextPrincipalType;
   ContextAccessAction: ContextAccessAction;
   ContextPolicyType: ContextPolicyType;
@@ -1745,6 +1768,7 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   updateParticipant?: Resolver<ResolversTypes['ContextParticipantPayload'], ParentType, ContextType, RequireFields<MutationUpdateParticipantArgs, 'contextId' | 'participantId' | 'patch'>>;
   removeParticipant?: Resolver<ResolversTypes['ContextParticipantPayload'], ParentType, ContextType, RequireFields<MutationRemoveParticipantArgs, 'contextId' | 'participantId'>>;
   joinContext?: Resolver<ResolversTypes['ContextParticipantPayload'], ParentType, ContextType, RequireFields<MutationJoinContextArgs, 'contextId'>>;
+  decideJoinRequest?: Resolver<ResolversTypes['ContextParticipantPayload'], ParentType, ContextType, RequireFields<MutationDecideJoinRequestArgs, 'contextId' | 'participantId' | 'decision'>>;
   leaveContext?: Resolver<ResolversTypes['ContextParticipantPayload'], ParentType, ContextType, RequireFields<MutationLeaveContextArgs, 'contextId'>>;
   rotateContextJoinToken?: Resolver<ResolversTypes['ContextJoinTokenPayload'], ParentType, ContextType, RequireFields<MutationRotateContextJoinTokenArgs, 'contextId'>>;
   revokeContextJoinToken?: Resolver<ResolversTypes['ContextPayload'], ParentType, ContextType, RequireFields<MutationRevokeContextJoinTokenArgs, 'contextId'>>;

@@ -244,7 +244,7 @@ async function requirePresent(
       tenantId: context.tenantId,
       contextId: context.id,
       id: { in: [...participantIds] },
-      status: { not: 'LEFT' },
+      status: { notIn: ['JOINING', 'LEFT'] },
     },
     select: { id: true },
   });

@@ -1,4 +1,5 @@
 import type { RequestScope } from '#shared/context.ts';
+import { participates } from '#shared/contextAudience.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EventRow } from '#shared/events.ts';
 import {
@@ -120,7 +121,7 @@ async function noteActivity(
 ): Promise<readonly NewEvent[] | null> {
   const [present] = await tx.$queryRawUnsafe<{ id: string; stale: boolean }[]>(
     `SELECT id, status = 'INACTIVE' OR (status = 'ACTIVE' AND last_activity_at < now() - interval '1 minute') AS stale
-     FROM context.participant WHERE tenant_id = $1 AND context_id = $2::uuid AND agent_id = $3 AND status <> 'LEFT'`,
+     FROM context.participant WHERE tenant_id = $1 AND context_id = $2::uuid AND agent_id = $3 AND ${participates('status')}`,
     context.tenantId,
     context.id,
     subject,
