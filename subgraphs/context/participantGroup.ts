@@ -2,6 +2,7 @@ import { PlatformError } from '#shared/errors.ts';
 import type { NewAudit, NewEvent } from '#shared/outbox.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import { isOwnerOrAdmin, isPrivate } from './access.ts';
+import { requirePolicies } from './accessRights.ts';
 import { participantEvent, sessionEvent } from './events.ts';
 import { type Citation, citeConfirm, type OverrideClaim, requireUnlocked, storeCitations } from './governance.ts';
 import type { Decision, GroupCommand } from './groupCommit.ts';
@@ -148,6 +149,9 @@ function decideOne(roster: Roster, command: ParticipantCommand) {
     byId: (participantId) => own(roster.byId(context, participantId)),
   });
 
+  // Nobody is held back from leaving.
+  const isLeaving = participant.status === 'LEFT' && participant.agentId === principal.subject;
+  if (told !== null && !isLeaving) requirePolicies(context, principal, 'participant', 'write');
   const events: NewEvent[] = [];
   if (awake && awake !== self) {
     roster.put(awake);

@@ -2,6 +2,7 @@ import { PlatformError } from '#shared/errors.ts';
 import type { Principal } from '#shared/principal.ts';
 import { isOwnerOrAdmin } from './access.ts';
 import type { AccessPermission } from './accessList.ts';
+import { isGranted } from './accessRights.ts';
 import type { ContextParticipantRow, ContextRow } from './rows.ts';
 import { requireOpen } from './transaction.ts';
 
@@ -19,12 +20,18 @@ const transitions: Readonly<Record<string, readonly string[]>> = {
   LEFT: [],
 };
 
-/**
- * Who lets others in where a context is not open to all.
- * @throws {PERMISSION_DENIED}
- */
+/** Who lets others in where a context is not open to all: owner, administrators, and whom its list grants it. */
+export function mayAdmit(context: ContextRow, principal: Principal): boolean {
+  return (
+    isOwnerOrAdmin(context, principal) ||
+    isGranted(context, principal, 'context', ['admin']) ||
+    isGranted(context, principal, 'participant', ['admin', 'write'])
+  );
+}
+
+/** @throws {PERMISSION_DENIED} */
 export function requireMayAdmit(context: ContextRow, principal: Principal): void {
-  if (isOwnerOrAdmin(context, principal)) return;
+  if (mayAdmit(context, principal)) return;
   throw new PlatformError('PERMISSION_DENIED', 'only the owner or who holds context:admin lets others in', {
     details: { permission: 'context:admin' },
   });

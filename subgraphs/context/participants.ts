@@ -4,7 +4,7 @@ import { PlatformError } from '#shared/errors.ts';
 import { requireId } from '#shared/ids.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion, text } from '#shared/validation.ts';
-import { isOwnerOrAdmin, isPrivate } from './access.ts';
+import { isPrivate } from './access.ts';
 import { findChildren, participantList } from './children.ts';
 import type { WriteOptions } from './contextChanges.ts';
 import { readOverride } from './governance.ts';
@@ -13,7 +13,7 @@ import { untilHeard } from './heard.ts';
 import { opensByToken } from './joinTokens.ts';
 import { decideParticipants, type ParticipantChange, type ParticipantCommand } from './participantGroup.ts';
 import { addInput, joinInput, patchInput } from './participantInput.ts';
-import { requireMayAdmit, requireParticipantTransition } from './participantRules.ts';
+import { mayAdmit, requireMayAdmit, requireParticipantTransition } from './participantRules.ts';
 import {
   admit,
   approve,
@@ -185,7 +185,7 @@ export function createParticipants(runtime: ModuleRuntime, hooks: BeforeHooks) {
           admits: bearsToken,
           decide(context, members) {
             const policy = context.accessControl.joinPolicy;
-            const isIn = policy === 'OPEN' || isOwnerOrAdmin(context, principal) || bearsToken(context);
+            const isIn = policy === 'OPEN' || mayAdmit(context, principal) || bearsToken(context);
             if (!isIn && policy !== 'APPROVAL')
               throw new PlatformError('PERMISSION_DENIED', 'the context is joined by invitation');
             return (isIn ? admit : requestToJoin)(acting(scope, context), members, {

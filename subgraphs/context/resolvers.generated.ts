@@ -560,6 +560,11 @@ export type ContextAccessControl = {
   policies: Array<ContextPolicy>;
 };
 
+/**
+ * An entry of a context's access list. On `context` (or `*`) ADMIN grants its principal what the owner may do there, on
+ * `participant` ADMIN and WRITE let others in; entries on other resources stand in the `permissions` of participants. A list
+ * adds to what roles and token give the operation itself, and shows a private context to nobody who takes no part in it.
+ */
 export type ContextPermission = {
   principal: Scalars['String']['output'];
   principalType: ContextPrincipalType;
@@ -568,6 +573,10 @@ export type ContextPermission = {
   conditions?: Maybe<Scalars['JSON']['output']>;
 };
 
+/**
+ * A rule over what is written in a context. STRICT: what one of its conditions holds for is denied to everybody, whatever
+ * else allows it. ADVISORY and DISABLED ones are shown alone.
+ */
 export type ContextPolicy = {
   type: ContextPolicyType;
   enforcement: ContextPolicyEnforcement;
@@ -976,7 +985,9 @@ export type ContextConfigurationInput = {
   maxParticipants?: InputMaybe<Scalars['Int']['input']>;
   maxSessions?: InputMaybe<Scalars['Int']['input']>;
   timeoutMs?: InputMaybe<Scalars['DurationMs']['input']>;
+  /** NONE is refused: whatever is answered has been stored. */
   persistenceLevel?: InputMaybe<ContextPersistenceLevel>;
+  /** SHARED alone: sessions share the state of their context. */
   isolationLevel?: InputMaybe<ContextIsolationLevel>;
   autoCleanup?: InputMaybe<Scalars['Boolean']['input']>;
   cleanupDelayMs?: InputMaybe<Scalars['DurationMs']['input']>;
@@ -984,15 +995,24 @@ export type ContextConfigurationInput = {
 
 export type ContextPermissionInput = {
   principal: Scalars['String']['input'];
+  /** USER and AGENT name a subject, ROLE a role of the token. GROUP is refused: the platform knows no groups. */
   principalType: ContextPrincipalType;
   resource: Scalars['String']['input'];
   actions: Array<ContextAccessAction>;
+  /**
+   * `{ expression }`, in the language of the roles' conditions: `subject.id`, `subject.roles`, `resource.type` and fields of the
+   * context such as `resource.status` or `resource.tags`, `environment.action`, `environment.time`. What fails grants nothing.
+   */
   conditions?: InputMaybe<Scalars['JSON']['input']>;
 };
 
 export type ContextPolicyInput = {
   type: ContextPolicyType;
   enforcement: ContextPolicyEnforcement;
+  /**
+   * `{ deny: [expression] }`, in the same language; `resource.type` is context, participant, session, metadata or sharedState,
+   * `environment.action` is write or delete. What fails denies.
+   */
   rules?: InputMaybe<Scalars['JSON']['input']>;
 };
 
@@ -1206,9 +1226,13 @@ export type CreateSessionInput = {
   type?: InputMaybe<Scalars['String']['input']>;
   participantIds?: InputMaybe<Array<Scalars['ID']['input']>>;
   maxDurationMs?: InputMaybe<Scalars['DurationMs']['input']>;
+  /** False is refused: state is stored with each change. */
   persistState?: InputMaybe<Scalars['Boolean']['input']>;
+  /** SHARED alone: sessions share the state of their context. */
   isolationLevel?: InputMaybe<ContextIsolationLevel>;
+  /** False is refused: each change is stored before it is answered. */
   autoSave?: InputMaybe<Scalars['Boolean']['input']>;
+  /** True is refused: what is said in a session is stored as it came. */
   compression?: InputMaybe<Scalars['Boolean']['input']>;
   /** False leaves it initializing. */
   activate?: InputMaybe<Scalars['Boolean']['input']>;
