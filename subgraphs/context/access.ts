@@ -1,4 +1,5 @@
 import { type RequestScope, subjectBoundTag } from '#shared/context.ts';
+import { participates } from '#shared/contextAudience.ts';
 import type { Principal } from '#shared/principal.ts';
 import { holdsIn, inPlaces, placesOf } from '#shared/rights.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
@@ -38,10 +39,10 @@ export function visibleCondition(context: string, subject: string): string {
 
 /** Condition: the subject takes part in the context. */
 export function takesPart(context: string, subject: string): string {
-  return `EXISTS (SELECT 1 FROM context.participant m WHERE m.tenant_id = ${context}.tenant_id AND m.context_id = ${context}.id AND m.agent_id = ${subject} AND m.status <> 'LEFT')`;
+  return `EXISTS (SELECT 1 FROM context.participant m WHERE m.tenant_id = ${context}.tenant_id AND m.context_id = ${context}.id AND m.agent_id = ${subject} AND ${participates('m.status')})`;
 }
 
-const memberText = `SELECT DISTINCT context_id AS id FROM context.participant WHERE tenant_id = $1 AND agent_id = $2 AND context_id = ANY($3::uuid[]) AND status <> 'LEFT'`;
+const memberText = `SELECT DISTINCT context_id AS id FROM context.participant WHERE tenant_id = $1 AND agent_id = $2 AND context_id = ANY($3::uuid[]) AND ${participates('status')}`;
 
 /** Those of the contexts in which the subject takes part. */
 export async function findMemberships(

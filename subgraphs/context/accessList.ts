@@ -16,7 +16,7 @@ export interface AccessPermission {
   readonly conditions?: Readonly<Record<string, unknown>> | null;
 }
 
-interface AccessPolicy {
+export interface AccessPolicy {
   readonly type: string;
   readonly enforcement: string;
   readonly rules?: unknown;

@@ -7,6 +7,7 @@ import {
   readPage,
 } from '#shared/connection.ts';
 import { type RequestScope, subjectBoundTag } from '#shared/context.ts';
+import { participates } from '#shared/contextAudience.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
@@ -61,7 +62,7 @@ export const participantList: ChildList<ContextParticipantRow> = {
   ],
   descending: false,
   condition: (parameters, _scope, { statuses }) =>
-    statuses ? statusCondition(parameters, statuses) : `p.status <> 'LEFT'`,
+    statuses ? statusCondition(parameters, statuses) : participates('p.status'),
   tagOf: (row) => `ContextParticipant:${row.id}`,
 };
 

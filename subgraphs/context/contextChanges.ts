@@ -5,6 +5,7 @@ import type { NewJob } from '#shared/outbox.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
 import { keepVisible } from './access.ts';
+import { requirePolicies } from './accessRights.ts';
 import { newContext, timerJobs } from './changes.ts';
 import type { CommandResult, CommandRunner, ContextCommand, Outcome } from './commands.ts';
 import { toDocument } from './document.ts';
@@ -160,7 +161,14 @@ export function createContextChanges(runtime: ModuleRuntime, commands: CommandRu
       change: (current: ContextRow) => Changed | null,
     ): Promise<{ readonly row: ContextRow; readonly response: Readonly<Record<string, unknown>> }> {
       const override = await readOverride(runtime, scope.principal, contextId, options.override);
-      const result = await commands.run(changeCommand(scope, contextId, { ...options, override }, change));
+      const allowed = (current: ContextRow) => {
+        const changed = change(current);
+        // What a policy denies can be undone: who sees to the access list is not bound by what stands in it.
+        if (changed !== null && Object.keys(changed.changes).some((key) => key !== 'accessControl'))
+          requirePolicies(current, scope.principal, 'context', 'write');
+        return changed;
+      };
+      const result = await commands.run(changeCommand(scope, contextId, { ...options, override }, allowed));
       return { row: await rowOf(scope, result), response: result.response };
     },
   };

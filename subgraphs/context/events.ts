@@ -6,6 +6,7 @@ import type { NewEvent } from '#shared/outbox.ts';
 import { isOwnerOrAdmin, takesPart } from './access.ts';
 import { showAccessControl } from './accessList.ts';
 import { toDocument } from './document.ts';
+import { isTakingPart } from './participantRules.ts';
 import type { ContextParticipantRow, ContextRow, ContextSessionRow } from './rows.ts';
 
 /**
@@ -181,9 +182,9 @@ function admitReaders(types: readonly string[]): StreamSubscription['admit'] {
           // The event holds what has just become private.
           if (!sees()) return 'end';
         }
-        const participant = event.data['participant'] as { agentId: string } | undefined;
+        const participant = event.data['participant'] as { agentId: string; status: string } | undefined;
         if (participant?.agentId === principal.subject) {
-          standing = { ...standing, member: event.type !== 'context.participant.left' };
+          standing = { ...standing, member: isTakingPart(participant) };
           if (!sees()) return last();
         }
         return 'deliver';
@@ -220,7 +221,13 @@ export const contextSubscriptions: Readonly<Record<string, StreamSubscription>> 
     }),
   },
   participantActivities: {
-    ...contextStream(['context.participant.joined', 'context.participant.updated', 'context.participant.left']),
+    ...contextStream([
+      'context.participant.requested',
+      'context.participant.joined',
+      'context.participant.updated',
+      'context.participant.refused',
+      'context.participant.left',
+    ]),
     payload: (event) => {
       const { tenantId: _tenant, ...participant } = event.data['participant'] as Record<string, unknown>;
       return {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { participates } from '#shared/contextAudience.ts';
 import type { Principal } from '#shared/principal.ts';
 import { json, parseInput, text } from '#shared/validation.ts';
 import { administeredCondition, seesEverything, takesPart, visibleCondition } from './access.ts';
@@ -102,7 +103,7 @@ export function contextConditions(
     conditions.push(`c.title ILIKE ${parameters.bind(likePattern(filter.namePattern), 'text')}`);
   if (filter.participantAgentId != null) {
     conditions.push(
-      `c.id IN (SELECT p.context_id FROM context.participant p WHERE p.tenant_id = ${parameters.bind(principal.tenantId, 'text')} AND p.agent_id = ${parameters.bind(filter.participantAgentId, 'text')} AND p.status <> 'LEFT')`,
+      `c.id IN (SELECT p.context_id FROM context.participant p WHERE p.tenant_id = ${parameters.bind(principal.tenantId, 'text')} AND p.agent_id = ${parameters.bind(filter.participantAgentId, 'text')} AND ${participates('p.status')})`,
     );
   }
   for (const { key, value } of filter.metadata ?? []) {

@@ -54,7 +54,7 @@ export function createHealth(runtime: Pick<ModuleRuntime, 'sql' | 'graph' | 'log
       const atWork = findPlansAtWork(runtime, { tenantId: row.tenantId, contextId: row.id });
       const [facts] = (await sql.unsafe(
         `SELECT p.*, s.*, e.* FROM
-           (SELECT count(*) FILTER (WHERE status = 'ACTIVE')::int AS active, count(*) FILTER (WHERE status = 'INACTIVE')::int AS idle, count(*) FILTER (WHERE status IN ('JOINING', 'LEAVING'))::int AS other
+           (SELECT count(*) FILTER (WHERE status = 'ACTIVE')::int AS active, count(*) FILTER (WHERE status = 'INACTIVE')::int AS idle, count(*) FILTER (WHERE status = 'LEAVING')::int AS other
             FROM context.participant WHERE tenant_id = $1 AND context_id = $2 AND status <> 'LEFT') p,
            (SELECT count(*) FILTER (WHERE ended_at IS NULL)::int AS "openSessions",
                    count(*) FILTER (WHERE status = 'FAILED' AND ended_at > now() - interval '1 day')::int AS "failedSessions",

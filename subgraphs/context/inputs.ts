@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { id, idempotencyKey, json, jsonObject, text } from '#shared/validation.ts';
+import { expressionProblem } from './accessRights.ts';
 
 const title = text({ min: 1, max: 255 });
 const label = text({ min: 1, max: 255 });
@@ -33,6 +34,11 @@ export const defaultAccessControl = {
   policies: [],
 };
 
+/** Sessions of a context share its state, whatever they are asked for: nothing holds what one writes from the others. */
+export const isolationLevel = z
+  .string()
+  .refine((value) => value === 'SHARED', 'expected SHARED: sessions share the state of their context');
+
 const configuration = z.object({
   maxParticipants: z.number().int().min(1).max(1_000).nullish(),
   maxSessions: z.number().int().min(1).max(100).nullish(),
@@ -42,8 +48,11 @@ const configuration = z.object({
     .min(1_000)
     .max(24 * 60 * minuteMs)
     .nullish(),
-  persistenceLevel: z.string().nullish(),
-  isolationLevel: z.string().nullish(),
+  persistenceLevel: z
+    .string()
+    .refine((value) => value !== 'NONE', 'expected SESSION or DURABLE: what is answered has been stored')
+    .nullish(),
+  isolationLevel: isolationLevel.nullish(),
   autoCleanup: z.boolean().nullish(),
   cleanupDelayMs: z
     .number()
@@ -56,6 +65,12 @@ const configuration = z.object({
 /** The graph's words, stored as the protocol writes them. */
 const lowerCased = (values: readonly [string, ...string[]]) => z.enum(values).transform((value) => value.toLowerCase());
 
+/** A condition over subject, resource and environment, in the language of the roles' conditions. */
+const expression = text({ min: 1, max: 2_048 }).superRefine((value, issues) => {
+  const problem = expressionProblem(value);
+  if (problem !== null) issues.addIssue({ code: 'custom', message: problem });
+});
+
 const accessControl = z.object({
   visibility: z.string().nullish(),
   joinPolicy: z.string().nullish(),
@@ -65,13 +80,16 @@ const accessControl = z.object({
     .array(
       z.object({
         principal: label,
-        principalType: lowerCased(['USER', 'AGENT', 'ROLE', 'GROUP']),
+        principalType: lowerCased(['USER', 'AGENT', 'ROLE', 'GROUP']).refine(
+          (value) => value !== 'group',
+          'expected USER, AGENT or ROLE: the platform knows no groups',
+        ),
         resource: label,
         actions: z
           .array(lowerCased(['READ', 'WRITE', 'EXECUTE', 'DELETE', 'ADMIN']))
           .min(1)
           .max(5),
-        conditions: jsonObject({ maxBytes: 16_384 }).nullish(),
+        conditions: z.strictObject({ expression }).nullish(),
       }),
     )
     .max(200)
@@ -81,7 +99,7 @@ const accessControl = z.object({
       z.object({
         type: lowerCased(['SECURITY', 'COMPLIANCE', 'OPERATIONAL']),
         enforcement: lowerCased(['STRICT', 'ADVISORY', 'DISABLED']),
-        rules: json({ maxBytes: 65_536 }).nullish(),
+        rules: z.strictObject({ deny: z.array(expression).max(50) }).nullish(),
       }),
     )
     .max(50)

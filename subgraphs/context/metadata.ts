@@ -84,6 +84,7 @@ export function createMetadata(runtime: ModuleRuntime) {
         {
           scope,
           contextId,
+          resource: 'metadata',
           override,
           idempotent: callOf(scope.principal, options.idempotencyKey, 'setMetadata', input),
         },
@@ -164,6 +165,7 @@ export function createMetadata(runtime: ModuleRuntime) {
         {
           scope,
           contextId,
+          resource: 'metadata',
           override,
           idempotent: callOf(scope.principal, options.idempotencyKey, 'deleteMetadata', input),
         },

@@ -2,9 +2,11 @@ import { PlatformError } from '#shared/errors.ts';
 import type { NewAudit, NewEvent } from '#shared/outbox.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import { isOwnerOrAdmin, isPrivate } from './access.ts';
+import { requirePolicies } from './accessRights.ts';
 import { participantEvent, sessionEvent } from './events.ts';
 import { type Citation, citeConfirm, type OverrideClaim, requireUnlocked, storeCitations } from './governance.ts';
 import type { Decision, GroupCommand } from './groupCommit.ts';
+import { isTakingPart } from './participantRules.ts';
 import { leaveSessions, lockParticipants, upsertParticipants, writeCounts } from './participantStore.ts';
 import type { ContextParticipantRow, ContextRow } from './rows.ts';
 import { nowText, unknownContext } from './rules.ts';
@@ -135,8 +137,9 @@ function decideOne(roster: Roster, command: ParticipantCommand) {
   const context = roster.context(principal.tenantId, command.contextId);
   if (!context || context.deletedAt !== null) throw unknownContext(command.contextId);
   const self = roster.present(context, principal.subject);
-  const maySee = (isMember: boolean) => !isPrivate(context) || isOwnerOrAdmin(context, principal) || isMember;
-  if (!maySee(self !== undefined) && !command.admits?.(context)) throw unknownContext(command.contextId);
+  const maySee = (own: ContextParticipantRow | undefined) =>
+    !isPrivate(context) || isOwnerOrAdmin(context, principal) || (own !== undefined && isTakingPart(own));
+  if (!maySee(self) && !command.admits?.(context)) throw unknownContext(command.contextId);
   if (context.status === 'archived') throw new PlatformError('INVALID_STATE', 'an archived context is read-only');
   const reference = requireUnlocked(context, command.override);
   const awake = self && noteActivity(self);
@@ -146,6 +149,9 @@ function decideOne(roster: Roster, command: ParticipantCommand) {
     byId: (participantId) => own(roster.byId(context, participantId)),
   });
 
+  // Nobody is held back from leaving.
+  const isLeaving = participant.status === 'LEFT' && participant.agentId === principal.subject;
+  if (told !== null && !isLeaving) requirePolicies(context, principal, 'participant', 'write');
   const events: NewEvent[] = [];
   if (awake && awake !== self) {
     roster.put(awake);
@@ -153,7 +159,7 @@ function decideOne(roster: Roster, command: ParticipantCommand) {
   }
   const before = roster.byId(context, participant.id);
   const delta =
-    told === null ? 0 : Number(participant.status !== 'LEFT') - Number((before?.status ?? 'LEFT') !== 'LEFT');
+    told === null ? 0 : Number(isTakingPart(participant)) - Number(before !== undefined && isTakingPart(before));
   const citation = told !== null && reference !== null ? citeConfirm(context, reference, principal) : null;
   const base = citation?.row ?? context;
   const row =
@@ -164,7 +170,7 @@ function decideOne(roster: Roster, command: ParticipantCommand) {
     roster.put(participant);
     events.push(told.event);
   }
-  const shown = maySee(roster.present(row, principal.subject) !== undefined) ? row : null;
+  const shown = maySee(roster.present(row, principal.subject)) ? row : null;
   const decision: Decision<ParticipantChange> = {
     result: { participantId: participant.id, after: { participant, context: shown } },
     response: { participantId: participant.id },

@@ -1,16 +1,41 @@
 import { PlatformError } from '#shared/errors.ts';
+import type { Principal } from '#shared/principal.ts';
+import { isOwnerOrAdmin } from './access.ts';
 import type { AccessPermission } from './accessList.ts';
+import { isGranted } from './accessRights.ts';
 import type { ContextParticipantRow, ContextRow } from './rows.ts';
 import { requireOpen } from './transaction.ts';
 
+/** True for who is in; who asks to join is not yet, and takes no place. */
+export function isTakingPart({ status }: Pick<ContextParticipantRow, 'status'>): boolean {
+  return status !== 'LEFT' && status !== 'JOINING';
+}
+
 /** joining -> active <-> inactive -> leaving -> left; left is for good, the agent may join anew. */
 const transitions: Readonly<Record<string, readonly string[]>> = {
-  JOINING: ['ACTIVE', 'LEAVING', 'LEFT'],
+  JOINING: ['ACTIVE', 'LEFT'],
   ACTIVE: ['INACTIVE', 'LEAVING', 'LEFT'],
   INACTIVE: ['ACTIVE', 'LEAVING', 'LEFT'],
   LEAVING: ['LEFT'],
   LEFT: [],
 };
+
+/** Who lets others in where a context is not open to all: owner, administrators, and whom its list grants it. */
+export function mayAdmit(context: ContextRow, principal: Principal): boolean {
+  return (
+    isOwnerOrAdmin(context, principal) ||
+    isGranted(context, principal, 'context', ['admin']) ||
+    isGranted(context, principal, 'participant', ['admin', 'write'])
+  );
+}
+
+/** @throws {PERMISSION_DENIED} */
+export function requireMayAdmit(context: ContextRow, principal: Principal): void {
+  if (mayAdmit(context, principal)) return;
+  throw new PlatformError('PERMISSION_DENIED', 'only the owner or who holds context:admin lets others in', {
+    details: { permission: 'context:admin' },
+  });
+}
 
 /** @throws {INVALID_STATE_TRANSITION} when the state machine has no such step. */
 export function requireParticipantTransition(from: string, to: string): void {
@@ -35,7 +60,7 @@ export function requireAdmissible(
   { present, limit }: { readonly present: ContextParticipantRow | undefined; readonly limit: number },
 ): void {
   requireOpen(context);
-  if (present)
+  if (present && isTakingPart(present))
     throw new PlatformError('PARTICIPANT_ALREADY_EXISTS', `the agent ${newcomer.agentId} takes part already`, {
       path: ['agentId'],
       details: { participantId: present.id },

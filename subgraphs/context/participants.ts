@@ -1,38 +1,36 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { BeforeHooks } from '#shared/beforeHooks.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
-import { newId, requireId } from '#shared/ids.ts';
+import { requireId } from '#shared/ids.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion, text } from '#shared/validation.ts';
-import { isOwnerOrAdmin, isPrivate } from './access.ts';
+import { isPrivate } from './access.ts';
 import { findChildren, participantList } from './children.ts';
 import type { WriteOptions } from './contextChanges.ts';
-import { participantEvent } from './events.ts';
 import { readOverride } from './governance.ts';
 import { createGroupCommit } from './groupCommit.ts';
 import { untilHeard } from './heard.ts';
 import { opensByToken } from './joinTokens.ts';
+import { decideParticipants, type ParticipantChange, type ParticipantCommand } from './participantGroup.ts';
+import { addInput, joinInput, patchInput } from './participantInput.ts';
+import { mayAdmit, requireMayAdmit, requireParticipantTransition } from './participantRules.ts';
 import {
-  decideParticipants,
-  type Members,
-  type ParticipantChange,
-  type ParticipantCommand,
-  type ParticipantOutcome,
-} from './participantGroup.ts';
-import { addInput, joinInput, type ParticipantPatch, patchInput } from './participantInput.ts';
-import { permissionsOf, requireAdmissible, requireParticipantTransition } from './participantRules.ts';
+  admit,
+  approve,
+  depart,
+  patchParticipant,
+  requestToJoin,
+  requireMayGrant,
+  requireParticipant,
+} from './participantSteps.ts';
 import type { ContextParticipantRow, ContextRow } from './rows.ts';
-import { callOf, nowText, requireOwnerOr } from './rules.ts';
+import { callOf } from './rules.ts';
 import { findContexts } from './store.ts';
 import { requireOpen } from './transaction.ts';
 
-type NewParticipant = Pick<
-  ContextParticipantRow,
-  'agentId' | 'type' | 'displayName' | 'roles' | 'capabilities' | 'maxConcurrentTasks' | 'timeoutMs' | 'notifications'
->;
-
 type Call = Omit<WriteOptions, 'expectedVersion'>;
+
+export type JoinDecision = 'APPROVE' | 'REFUSE';
 
 /** What an extension that is asked has no say in. */
 const notOfTheirs = { contextId: true, override: true, idempotencyKey: true } as const;
@@ -107,32 +105,10 @@ export function createParticipants(runtime: ModuleRuntime, hooks: BeforeHooks) {
     return changed ?? input;
   }
 
-  function admit(
-    scope: RequestScope,
-    context: ContextRow,
-    members: Members,
-    input: NewParticipant,
-  ): ParticipantOutcome {
-    const present = members.presentAs(input.agentId);
-    const limit = Math.min(context.configuration.maxParticipants, config.QUOTA_PARTICIPANTS_PER_CONTEXT);
-    requireAdmissible(context, input, { present, limit });
-    const at = nowText();
-    const participant: ContextParticipantRow = {
-      ...input,
-      tenantId: context.tenantId,
-      id: newId(),
-      contextId: context.id,
-      status: 'ACTIVE',
-      permissions: permissionsOf(context, input.agentId, input.roles),
-      joinedAt: at,
-      leftAt: null,
-      lastActivityAt: at,
-      version: 1,
-    };
-    const event = participantEvent('context.participant.joined', participant);
-    const detail = { agentId: input.agentId, by: scope.principal.subject };
-    return { participant, told: { event, audit: auditOf('add', participant, detail) } };
-  }
+  const acting = (scope: RequestScope, context: ContextRow) => ({
+    ...{ scope, context },
+    limit: Math.min(context.configuration.maxParticipants, config.QUOTA_PARTICIPANTS_PER_CONTEXT),
+  });
 
   return {
     /** A participant as its own mutation answers it: also one that has just lost sight of the context. */
@@ -165,9 +141,9 @@ export function createParticipants(runtime: ModuleRuntime, hooks: BeforeHooks) {
         {
           about: { agentId },
           decide(context, members) {
-            if (context.accessControl.joinPolicy !== 'OPEN') requireOwnerOr(context, scope.principal, 'context:admin');
+            if (context.accessControl.joinPolicy !== 'OPEN') requireMayAdmit(context, scope.principal);
             requireMayGrant(scope, context, agentId, input.roles ?? []);
-            return admit(scope, context, members, {
+            return admit(acting(scope, context), members, {
               agentId,
               type: input.type ?? 'AGENT',
               displayName: input.displayName ?? null,
@@ -183,7 +159,10 @@ export function createParticipants(runtime: ModuleRuntime, hooks: BeforeHooks) {
       );
     },
 
-    /** The caller joins by itself. @throws {PERMISSION_DENIED} when the join policy asks for an invitation. {HOOK_VETOED} */
+    /**
+     * The caller joins by itself; where the policy asks for approval it asks to join, and asking twice changes nothing.
+     * @throws {PERMISSION_DENIED} when the join policy asks for an invitation. {HOOK_VETOED}
+     */
     async join(scope: RequestScope, contextId: string, raw: unknown, call: Call): Promise<ParticipantChange> {
       const { joinToken, ...said } = parseInput(joinInput, raw, []);
       const { principal } = scope;
@@ -206,12 +185,10 @@ export function createParticipants(runtime: ModuleRuntime, hooks: BeforeHooks) {
           admits: bearsToken,
           decide(context, members) {
             const policy = context.accessControl.joinPolicy;
-            if (policy !== 'OPEN' && !isOwnerOrAdmin(context, principal) && !bearsToken(context))
-              throw new PlatformError(
-                'PERMISSION_DENIED',
-                `the context is joined ${policy === 'APPROVAL' ? 'after approval by its owner' : 'by invitation'}`,
-              );
-            return admit(scope, context, members, {
+            const isIn = policy === 'OPEN' || mayAdmit(context, principal) || bearsToken(context);
+            if (!isIn && policy !== 'APPROVAL')
+              throw new PlatformError('PERMISSION_DENIED', 'the context is joined by invitation');
+            return (isIn ? admit : requestToJoin)(acting(scope, context), members, {
               agentId: principal.subject,
               type:
                 principal.subjectType === 'human' ? 'HUMAN' : principal.subjectType === 'service' ? 'SERVICE' : 'AGENT',
@@ -249,7 +226,9 @@ export function createParticipants(runtime: ModuleRuntime, hooks: BeforeHooks) {
           if (moves) requireParticipantTransition(before.status, patch.status!);
           else if (before.status === 'LEFT')
             throw new PlatformError('INVALID_STATE', 'the participant has left', { path: ['participantId'] });
-          if (moves && patch.status === 'LEFT') return depart(scope, before, null);
+          if (moves && patch.status === 'LEFT') return depart(scope, context, { before, reason: null });
+          // Letting in and what else is patched are two things: the roles that were asked for are those let in.
+          if (moves && before.status === 'JOINING') return approve(acting(scope, context), before);
           if (patch.roles)
             requireMayGrant(
               scope,
@@ -279,98 +258,55 @@ export function createParticipants(runtime: ModuleRuntime, hooks: BeforeHooks) {
       const input = { participantId, reason: note };
       return run(scope, { contextId, operation: 'removeParticipant', input }, call, {
         about: { participantId },
-        decide: (_context, members) => depart(scope, requireParticipant(members, participantId), note),
+        decide: (context, members) =>
+          depart(scope, context, { before: requireParticipant(members, participantId), reason: note }),
       });
     },
 
-    /** @throws {PARTICIPANT_NOT_FOUND} when the caller takes no part. */
-    async leave(scope: RequestScope, contextId: string, call: Call): Promise<ParticipantChange> {
-      return run(scope, { contextId, operation: 'leaveContext', input: {} }, call, {
-        about: {},
-        decide(_context, members) {
-          const own = members.presentAs(scope.principal.subject);
-          if (!own) throw new PlatformError('PARTICIPANT_NOT_FOUND', 'the caller takes no part in this context');
-          return depart(scope, own, null);
+    /**
+     * Lets in, or refuses, who asks to join.
+     * @throws {PARTICIPANT_NOT_FOUND} {PERMISSION_DENIED} {CONTEXT_FULL} {INVALID_STATE} {VALIDATION_FAILED}
+     */
+    async decide(
+      scope: RequestScope,
+      contextId: string,
+      participantId: string,
+      {
+        decision,
+        reason,
+        ...call
+      }: Call & { readonly decision: JoinDecision; readonly reason?: string | null | undefined },
+    ): Promise<ParticipantChange> {
+      requireId(contextId, ['contextId']);
+      requireId(participantId, ['participantId']);
+      const note = reason == null ? null : parseInput(text({ max: 2_000 }), reason, ['reason']);
+      const input = { participantId, decision, reason: note };
+      return run(scope, { contextId, operation: 'decideJoinRequest', input }, call, {
+        about: { participantId },
+        decide(context, members) {
+          requireMayAdmit(context, scope.principal);
+          const before = requireParticipant(members, participantId);
+          if (before.status !== 'JOINING')
+            throw new PlatformError('INVALID_STATE', `the participant is ${before.status}; this needs it JOINING`, {
+              path: ['participantId'],
+            });
+          return decision === 'APPROVE'
+            ? approve(acting(scope, context), before)
+            : depart(scope, context, { before, reason: note });
         },
       });
     },
-  };
-}
 
-/**
- * Roles open what a context requires them for, so nobody hands them out but its owner and administrators; an agent
- * brings those of its own token.
- * @throws {PERMISSION_DENIED}
- */
-function requireMayGrant(
-  { principal }: RequestScope,
-  context: ContextRow,
-  agentId: string,
-  roles: readonly string[],
-): void {
-  if (agentId === principal.subject && roles.every((role) => principal.roles.includes(role))) return;
-  if (roles.length > 0) requireOwnerOr(context, principal, 'context:admin');
-}
-
-function requireParticipant(members: Members, participantId: string): ContextParticipantRow {
-  const participant = members.byId(participantId);
-  if (!participant)
-    throw new PlatformError('PARTICIPANT_NOT_FOUND', 'no such participant in this context', {
-      path: ['participantId'],
-    });
-  return participant;
-}
-
-function depart(scope: RequestScope, before: ContextParticipantRow, reason: string | null): ParticipantOutcome {
-  if (before.status === 'LEFT') return { participant: before, told: null };
-  const at = nowText();
-  const participant: ContextParticipantRow = {
-    ...before,
-    status: 'LEFT',
-    leftAt: at,
-    lastActivityAt: before.agentId === scope.principal.subject ? at : before.lastActivityAt,
-    version: before.version + 1,
-  };
-  const event = participantEvent('context.participant.left', participant, reason);
-  return { participant, told: { event, audit: auditOf('remove', participant, { reason }) } };
-}
-
-function patchParticipant(
-  scope: RequestScope,
-  context: ContextRow,
-  before: ContextParticipantRow,
-  patch: ParticipantPatch,
-): ParticipantOutcome {
-  const roles = patch.roles === undefined ? before.roles : (patch.roles ?? []);
-  const patched: ContextParticipantRow = {
-    ...before,
-    displayName: patch.displayName === undefined ? before.displayName : patch.displayName,
-    status: patch.status ?? before.status,
-    roles,
-    permissions: patch.roles === undefined ? before.permissions : permissionsOf(context, before.agentId, roles),
-    capabilities: patch.capabilities === undefined ? before.capabilities : (patch.capabilities ?? []),
-    maxConcurrentTasks: patch.maxConcurrentTasks ?? before.maxConcurrentTasks,
-    timeoutMs: patch.timeoutMs ?? before.timeoutMs,
-    notifications: patch.notifications === undefined ? before.notifications : (patch.notifications ?? {}),
-  };
-  const changed = (Object.keys(patched) as (keyof ContextParticipantRow)[]).filter(
-    (field) => !isDeepStrictEqual(patched[field], before[field]),
-  );
-  if (changed.length === 0) return { participant: before, told: null };
-  const participant: ContextParticipantRow = {
-    ...patched,
-    lastActivityAt: before.agentId === scope.principal.subject ? nowText() : before.lastActivityAt,
-    version: before.version + 1,
-  };
-  const event = participantEvent('context.participant.updated', participant);
-  return { participant, told: { event, audit: auditOf('update', participant, { changed }) } };
-}
-
-function auditOf(what: string, { id, contextId }: ContextParticipantRow, detail: Readonly<Record<string, unknown>>) {
-  return {
-    action: `context.participant.${what}`,
-    resource: 'ContextParticipant',
-    resourceId: id,
-    detail: { contextId, ...detail },
+    /** Who has only asked to join asks no longer. @throws {PARTICIPANT_NOT_FOUND} when the caller takes no part. */
+    async leave(scope: RequestScope, contextId: string, call: Call): Promise<ParticipantChange> {
+      return run(scope, { contextId, operation: 'leaveContext', input: {} }, call, {
+        about: {},
+        decide(context, members) {
+          const own = members.presentAs(scope.principal.subject);
+          if (!own) throw new PlatformError('PARTICIPANT_NOT_FOUND', 'the caller takes no part in this context');
+          return depart(scope, context, { before: own, reason: null });
+        },
+      });
+    },
   };
 }

@@ -80,8 +80,16 @@ export type Mutation = {
   addParticipant: ContextParticipantPayload;
   updateParticipant: ContextParticipantPayload;
   removeParticipant: ContextParticipantPayload;
-  /** Joins the caller, by join token where the policy asks for one. */
+  /**
+   * Joins the caller, by join token where the policy asks for one. Where it asks for approval the caller is JOINING until
+   * `decideJoinRequest` lets it in: it takes no place, and sees nothing that it did not see before.
+   */
   joinContext: ContextParticipantPayload;
+  /**
+   * Lets in who asks to join, or refuses it. Only the owner and administrators may; `participants(status: [JOINING])` lists
+   * who waits, `leaveContext` takes a request back.
+   */
+  decideJoinRequest: ContextParticipantPayload;
   leaveContext: ContextParticipantPayload;
   /**
    * Makes a join token, the first one or one in place of the former, which opens the context no longer; for contexts that
@@ -179,6 +187,16 @@ export type MutationJoinContextArgs = {
   joinToken?: InputMaybe<Scalars['String']['input']>;
   displayName?: InputMaybe<Scalars['String']['input']>;
   capabilities?: InputMaybe<Array<Scalars['String']['input']>>;
+  override?: InputMaybe<GovernanceOverrideInput>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationDecideJoinRequestArgs = {
+  contextId: Scalars['ID']['input'];
+  participantId: Scalars['ID']['input'];
+  decision: ContextJoinDecision;
+  reason?: InputMaybe<Scalars['String']['input']>;
   override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
@@ -329,6 +347,10 @@ export type ContextJoinPolicy =
   | 'INVITATION_ONLY'
   | 'APPROVAL';
 
+export type ContextJoinDecision =
+  | 'APPROVE'
+  | 'REFUSE';
+
 export type ContextPrincipalType =
   | 'USER'
   | 'AGENT'
@@ -469,7 +491,7 @@ export type Context = {
   updatedAt: Scalars['DateTime']['output'];
   updatedBy: Scalars['String']['output'];
   sharedState: ContextSharedState;
-  /** Those who have not left, unless the statuses are named. */
+  /** Those who take part, unless the statuses are named: JOINING lists who asks to join. */
   participants: ContextParticipantConnection;
   /** Open and ended ones, unless the statuses are named. */
   sessions: ContextSessionConnection;
@@ -538,6 +560,11 @@ export type ContextAccessControl = {
   policies: Array<ContextPolicy>;
 };
 
+/**
+ * An entry of a context's access list. On `context` (or `*`) ADMIN grants its principal what the owner may do there, on
+ * `participant` ADMIN and WRITE let others in; entries on other resources stand in the `permissions` of participants. A list
+ * adds to what roles and token give the operation itself, and shows a private context to nobody who takes no part in it.
+ */
 export type ContextPermission = {
   principal: Scalars['String']['output'];
   principalType: ContextPrincipalType;
@@ -546,6 +573,10 @@ export type ContextPermission = {
   conditions?: Maybe<Scalars['JSON']['output']>;
 };
 
+/**
+ * A rule over what is written in a context. STRICT: what one of its conditions holds for is denied to everybody, whatever
+ * else allows it. ADVISORY and DISABLED ones are shown alone.
+ */
 export type ContextPolicy = {
   type: ContextPolicyType;
   enforcement: ContextPolicyEnforcement;
@@ -954,7 +985,9 @@ export type ContextConfigurationInput = {
   maxParticipants?: InputMaybe<Scalars['Int']['input']>;
   maxSessions?: InputMaybe<Scalars['Int']['input']>;
   timeoutMs?: InputMaybe<Scalars['DurationMs']['input']>;
+  /** NONE is refused: whatever is answered has been stored. */
   persistenceLevel?: InputMaybe<ContextPersistenceLevel>;
+  /** SHARED alone: sessions share the state of their context. */
   isolationLevel?: InputMaybe<ContextIsolationLevel>;
   autoCleanup?: InputMaybe<Scalars['Boolean']['input']>;
   cleanupDelayMs?: InputMaybe<Scalars['DurationMs']['input']>;
@@ -962,15 +995,24 @@ export type ContextConfigurationInput = {
 
 export type ContextPermissionInput = {
   principal: Scalars['String']['input'];
+  /** USER and AGENT name a subject, ROLE a role of the token. GROUP is refused: the platform knows no groups. */
   principalType: ContextPrincipalType;
   resource: Scalars['String']['input'];
   actions: Array<ContextAccessAction>;
+  /**
+   * `{ expression }`, in the language of the roles' conditions: `subject.id`, `subject.roles`, `resource.type` and fields of the
+   * context such as `resource.status` or `resource.tags`, `environment.action`, `environment.time`. What fails grants nothing.
+   */
   conditions?: InputMaybe<Scalars['JSON']['input']>;
 };
 
 export type ContextPolicyInput = {
   type: ContextPolicyType;
   enforcement: ContextPolicyEnforcement;
+  /**
+   * `{ deny: [expression] }`, in the same language; `resource.type` is context, participant, session, metadata or sharedState,
+   * `environment.action` is write or delete. What fails denies.
+   */
   rules?: InputMaybe<Scalars['JSON']['input']>;
 };
 
@@ -1184,9 +1226,13 @@ export type CreateSessionInput = {
   type?: InputMaybe<Scalars['String']['input']>;
   participantIds?: InputMaybe<Array<Scalars['ID']['input']>>;
   maxDurationMs?: InputMaybe<Scalars['DurationMs']['input']>;
+  /** False is refused: state is stored with each change. */
   persistState?: InputMaybe<Scalars['Boolean']['input']>;
+  /** SHARED alone: sessions share the state of their context. */
   isolationLevel?: InputMaybe<ContextIsolationLevel>;
+  /** False is refused: each change is stored before it is answered. */
   autoSave?: InputMaybe<Scalars['Boolean']['input']>;
+  /** True is refused: what is said in a session is stored as it came. */
   compression?: InputMaybe<Scalars['Boolean']['input']>;
   /** False leaves it initializing. */
   activate?: InputMaybe<Scalars['Boolean']['input']>;
@@ -1388,6 +1434,7 @@ export type ResolversTypes = {
   ContextIsolationLevel: ContextIsolationLevel;
   ContextVisibility: ContextVisibility;
   ContextJoinPolicy: ContextJoinPolicy;
+  ContextJoinDecision: ContextJoinDecision;
   ContextPrincipalType: ContextPrincipalType;
   ContextAccessAction: ContextAccessAction;
   ContextPolicyType: ContextPolicyType;
@@ -1745,6 +1792,7 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   updateParticipant?: Resolver<ResolversTypes['ContextParticipantPayload'], ParentType, ContextType, RequireFields<MutationUpdateParticipantArgs, 'contextId' | 'participantId' | 'patch'>>;
   removeParticipant?: Resolver<ResolversTypes['ContextParticipantPayload'], ParentType, ContextType, RequireFields<MutationRemoveParticipantArgs, 'contextId' | 'participantId'>>;
   joinContext?: Resolver<ResolversTypes['ContextParticipantPayload'], ParentType, ContextType, RequireFields<MutationJoinContextArgs, 'contextId'>>;
+  decideJoinRequest?: Resolver<ResolversTypes['ContextParticipantPayload'], ParentType, ContextType, RequireFields<MutationDecideJoinRequestArgs, 'contextId' | 'participantId' | 'decision'>>;
   leaveContext?: Resolver<ResolversTypes['ContextParticipantPayload'], ParentType, ContextType, RequireFields<MutationLeaveContextArgs, 'contextId'>>;
   rotateContextJoinToken?: Resolver<ResolversTypes['ContextJoinTokenPayload'], ParentType, ContextType, RequireFields<MutationRotateContextJoinTokenArgs, 'contextId'>>;
   revokeContextJoinToken?: Resolver<ResolversTypes['ContextPayload'], ParentType, ContextType, RequireFields<MutationRevokeContextJoinTokenArgs, 'contextId'>>;

@@ -121,6 +121,12 @@ export const resolvers: Resolvers = {
         contextId,
         await context.service.participants.join(context.scope, contextId, input, { idempotencyKey, override }),
       ),
+    decideJoinRequest: async (_parent, { contextId, participantId, ...options }, context) =>
+      participantPayload(
+        context,
+        contextId,
+        await context.service.participants.decide(context.scope, contextId, participantId, options),
+      ),
     leaveContext: async (_parent, { contextId, ...options }, context) =>
       participantPayload(
         context,

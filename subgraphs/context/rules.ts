@@ -3,6 +3,7 @@ import type { IdempotentCall } from '#shared/idempotency.ts';
 import type { Principal } from '#shared/principal.ts';
 import { holdsIn } from '#shared/rights.ts';
 import { parseInput } from '#shared/validation.ts';
+import { isGranted } from './accessRights.ts';
 import * as inputs from './inputs.ts';
 import type { ContextRow } from './rows.ts';
 import type { Usage } from './usage.ts';
@@ -40,8 +41,15 @@ export function requireQuota(usage: Usage, perOwner: number, perTenant: number):
     );
 }
 
-export function requireOwnerOr(row: ContextRow, principal: Principal, permission: string): void {
+/** The owner, who holds the permission, and whom the context's own list grants it. @throws {PERMISSION_DENIED} */
+export function requireOwnerOr(
+  row: ContextRow,
+  principal: Principal,
+  permission: 'context:admin' | 'context:write',
+): void {
   if (row.ownerId === principal.subject || holdsIn(principal, permission, row.id)) return;
+  const action = permission === 'context:admin' ? 'admin' : 'write';
+  if (isGranted(row, principal, 'context', action === 'admin' ? ['admin'] : ['admin', 'write'])) return;
   throw new PlatformError('PERMISSION_DENIED', `only the owner or who holds ${permission} may do this`, {
     details: { permission },
   });

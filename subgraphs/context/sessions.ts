@@ -8,6 +8,7 @@ import type { ContextSession, Prisma } from '../../prisma/generated/client.ts';
 import { findChildren, sessionList } from './children.ts';
 import { sessionEvent } from './events.ts';
 import { governanceOverride, readOverride } from './governance.ts';
+import { isolationLevel } from './inputs.ts';
 import type { ContextRow, ContextSessionRow } from './rows.ts';
 import { callOf } from './rules.ts';
 import { inContext, requireActive, requireOpen } from './transaction.ts';
@@ -20,10 +21,19 @@ const createInput = z.object({
   type: label.nullish(),
   participantIds: z.array(id).max(1_000).nullish(),
   maxDurationMs: z.number().int().min(1_000).max(86_400_000).nullish(),
-  persistState: z.boolean().nullish(),
-  isolationLevel: z.string().nullish(),
-  autoSave: z.boolean().nullish(),
-  compression: z.boolean().nullish(),
+  persistState: z
+    .boolean()
+    .refine((value) => value, 'expected true: the state of a context is stored with each change')
+    .nullish(),
+  isolationLevel: isolationLevel.nullish(),
+  autoSave: z
+    .boolean()
+    .refine((value) => value, 'expected true: each change is stored before it is answered')
+    .nullish(),
+  compression: z
+    .boolean()
+    .refine((value) => !value, 'expected false: what is said in a session is stored as it came')
+    .nullish(),
   activate: z.boolean().nullish(),
   override: governanceOverride.nullish(),
   idempotencyKey: idempotencyKey.nullish(),
@@ -123,7 +133,13 @@ export function createSessions(runtime: ModuleRuntime) {
       const override = await readOverride(runtime, scope.principal, contextId, input.override);
       return inContext(
         runtime,
-        { scope, contextId, override, idempotent: callOf(scope.principal, key, 'createSession', input) },
+        {
+          scope,
+          contextId,
+          resource: 'session',
+          override,
+          idempotent: callOf(scope.principal, key, 'createSession', input),
+        },
         async (tx, context) => {
           requireActive(context);
           const limit = context.configuration.maxSessions;
@@ -197,7 +213,7 @@ export function createSessions(runtime: ModuleRuntime) {
         expectedVersion: options.expectedVersion ?? null,
         override: override?.override ?? null,
       });
-      return inContext(runtime, { scope, contextId, override, idempotent }, (tx, context) => {
+      return inContext(runtime, { scope, contextId, resource: 'session', override, idempotent }, (tx, context) => {
         requireOpen(context);
         return change(tx, context, sessionId, { to, expectedVersion: options.expectedVersion });
       });
@@ -218,7 +234,7 @@ export function createSessions(runtime: ModuleRuntime) {
         failed,
         override: override?.override ?? null,
       });
-      return inContext(runtime, { scope, contextId, override, idempotent }, (tx, context) =>
+      return inContext(runtime, { scope, contextId, resource: 'session', override, idempotent }, (tx, context) =>
         change(tx, context, sessionId, { to: failed ? 'FAILED' : 'COMPLETED' }),
       );
     },
@@ -244,7 +260,7 @@ async function requirePresent(
       tenantId: context.tenantId,
       contextId: context.id,
       id: { in: [...participantIds] },
-      status: { not: 'LEFT' },
+      status: { notIn: ['JOINING', 'LEFT'] },
     },
     select: { id: true },
   });

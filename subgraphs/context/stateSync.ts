@@ -3,6 +3,7 @@ import { PlatformError } from '#shared/errors.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { findMemberships, isOwnerOrAdmin, isPrivate } from './access.ts';
+import { requirePolicies } from './accessRights.ts';
 import { citeConfirm, type OverrideClaim, readOverride, requireUnlocked } from './governance.ts';
 import { createGroupCommit, type Decision, type GroupCommand } from './groupCommit.ts';
 import { mergeState, type StateConflict } from './mergeState.ts';
@@ -113,6 +114,7 @@ function createSight(tx: SqlTransaction) {
 /** Decides one update on the locked state and takes it over into `held`. */
 function decide(held: HeldState, { scope, input, override }: StateCommand): Decision<StateChange> {
   requireOpen(held.row);
+  requirePolicies(held.row, scope.principal, 'sharedState', 'write');
   const reference = requireUnlocked(held.row, override);
   const { row } = held;
   if (input.baseVersion > row.sharedVersion)

@@ -25,7 +25,7 @@ export function requireTransition(from: ContextStatusValue, to: ContextStatusVal
 }
 
 /** Who may take a step: the owner always; others by this permission. */
-export function permissionForTransition(to: ContextStatusValue): string {
+export function permissionForTransition(to: ContextStatusValue): 'context:admin' | 'context:write' {
   return to === 'closed' || to === 'archived' ? 'context:admin' : 'context:write';
 }
 

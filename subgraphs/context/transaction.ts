@@ -1,4 +1,5 @@
 import type { RequestScope } from '#shared/context.ts';
+import { participates } from '#shared/contextAudience.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EventRow } from '#shared/events.ts';
 import {
@@ -13,6 +14,7 @@ import { transactionRetry } from '#shared/retry.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import type { Prisma } from '../../prisma/generated/client.ts';
 import { isOwnerOrAdmin, isPrivate } from './access.ts';
+import { requirePolicies } from './accessRights.ts';
 import { participantColumns } from './children.ts';
 import { participantEvent } from './events.ts';
 import { citeConfirm, type OverrideClaim, requireUnlocked, storeCitations } from './governance.ts';
@@ -32,6 +34,8 @@ export interface TransactionResult<Response> {
 export interface ContextTransactionOptions {
   readonly scope: RequestScope;
   readonly contextId: string;
+  /** What is written, as policies of the context name it. */
+  readonly resource: 'session' | 'metadata';
   readonly idempotent: IdempotentCall | null;
   readonly override: OverrideClaim | null;
 }
@@ -41,11 +45,11 @@ export interface ContextTransactionOptions {
  * states seen inside hold until the commit.
  * @throws {NOT_FOUND} when the context is unknown, foreign, deleted or hidden from the caller.
  * @throws {GOVERNANCE_LOCKED} {INVALID_STATE} when it is locked, without an override, or archived.
- * @throws {PERMISSION_DENIED} when the override is not the caller's to use.
+ * @throws {PERMISSION_DENIED} when the override is not the caller's to use, or a policy of the context denies it.
  */
 export async function inContext<Response>(
   runtime: ModuleRuntime,
-  { scope, contextId, idempotent, override }: ContextTransactionOptions,
+  { scope, contextId, resource, idempotent, override }: ContextTransactionOptions,
   work: (tx: Prisma.TransactionClient, context: ContextRow) => Promise<TransactionResult<Response>>,
 ): Promise<Response> {
   requireId(contextId, ['contextId']);
@@ -65,6 +69,7 @@ export async function inContext<Response>(
       if (isPrivate(context) && !isOwnerOrAdmin(context, scope.principal) && active === null)
         throw unknownContext(contextId);
       if (context.status === 'archived') throw new PlatformError('INVALID_STATE', 'an archived context is read-only');
+      requirePolicies(context, scope.principal, resource, 'write');
       const reference = requireUnlocked(context, override);
       const result = await work(tx, context);
       const citation =
@@ -120,7 +125,7 @@ async function noteActivity(
 ): Promise<readonly NewEvent[] | null> {
   const [present] = await tx.$queryRawUnsafe<{ id: string; stale: boolean }[]>(
     `SELECT id, status = 'INACTIVE' OR (status = 'ACTIVE' AND last_activity_at < now() - interval '1 minute') AS stale
-     FROM context.participant WHERE tenant_id = $1 AND context_id = $2::uuid AND agent_id = $3 AND status <> 'LEFT'`,
+     FROM context.participant WHERE tenant_id = $1 AND context_id = $2::uuid AND agent_id = $3 AND ${participates('status')}`,
     context.tenantId,
     context.id,
     subject,

@@ -65,7 +65,10 @@ const workflow = z.object({
   planId: id.nullish(),
   confirmId: id.nullish(),
   approvalWorkflowId: id.nullish(),
-  traceEnabled: z.boolean().nullish(),
+  traceEnabled: z
+    .boolean()
+    .refine((value) => value, 'expected true: the trace module follows every dialog')
+    .nullish(),
 });
 
 const governance = z.object({

@@ -614,6 +614,7 @@ export type DialogWorkflowIntegration = {
   /** Null as well where the caller does not see it. */
   confirm?: Maybe<Confirm>;
   approvalWorkflowId?: Maybe<Scalars['ID']['output']>;
+  /** True: the trace module follows every dialog. */
   traceEnabled: Scalars['Boolean']['output'];
 };
 
@@ -1274,6 +1275,7 @@ export type DialogWorkflowInput = {
   planId?: InputMaybe<Scalars['ID']['input']>;
   confirmId?: InputMaybe<Scalars['ID']['input']>;
   approvalWorkflowId?: InputMaybe<Scalars['ID']['input']>;
+  /** False is refused: the trace module follows every dialog. */
   traceEnabled?: InputMaybe<Scalars['Boolean']['input']>;
 };
 

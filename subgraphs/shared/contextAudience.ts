@@ -22,6 +22,9 @@ export interface KnownContext {
   readonly ownerId: string | null;
 }
 
+/** Condition on the status of a participant of a replica: it takes part. Who asks to join (JOINING) does not yet. */
+export const participates = (status: string) => `${status} <> 'LEFT' AND ${status} <> 'JOINING'`;
+
 /** Status of a context that is no more. */
 export const deletedContext = 'deleted';
 
@@ -75,7 +78,7 @@ export async function findAccess(sql: Sql, schema: SubgraphName, { tenantId, con
   const [row] = (await sql.unsafe(
     `SELECT c.detail->>'visibility' AS visibility, c.detail->>'ownerId' AS "ownerId", ARRAY(
        SELECT DISTINCT m.detail->>'agentId' FROM ${schema}.replica m WHERE m.tenant_id = $1 AND m.type = 'ContextParticipant'
-         AND m.detail->>'contextId' = $2 AND m.status <> 'LEFT') AS members
+         AND m.detail->>'contextId' = $2 AND ${participates('m.status')}) AS members
      FROM ${schema}.replica c WHERE c.tenant_id = $1 AND c.type = 'Context' AND c.id = $2::uuid`,
     [tenantId, contextId],
     { prepare: true },

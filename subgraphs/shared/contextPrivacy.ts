@@ -1,6 +1,7 @@
 import type { SubgraphName } from '../names.ts';
 import { plainArray, textArray } from './arrayLiteral.ts';
 import { type RequestScope, subjectBoundTag } from './context.ts';
+import { participates } from './contextAudience.ts';
 import { isId } from './ids.ts';
 import { createKeyedReader, type KeyedReader } from './keyedReader.ts';
 import type { Principal } from './principal.ts';
@@ -70,7 +71,7 @@ export function createContextPrivacy(schema: SubgraphName, { hasPart }: ContextP
     `(${viewer}::text[] IS NOT NULL AND ((${viewer}::text[])[2] = 'everywhere') = (${context}.id::text = ANY ((${viewer}::text[])[3:]))
      AND ${context}.detail->>'ownerId' IS DISTINCT FROM (${viewer}::text[])[1] AND NOT EXISTS (
      SELECT 1 FROM ${schema}.replica m WHERE m.tenant_id = ${context}.tenant_id AND m.type = 'ContextParticipant' AND m.detail->>'agentId' = (${viewer}::text[])[1]
-       AND m.detail->>'contextId' = ${context}.id::text AND m.status <> 'LEFT'))`;
+       AND m.detail->>'contextId' = ${context}.id::text AND ${participates('m.status')}))`;
 
   const without = (row: string, viewer: string) => (hasPart === undefined ? '' : ` AND NOT ${hasPart(row, viewer)}`);
   const verdictsText = (table: string) =>

@@ -141,6 +141,7 @@ const mutations: readonly [string, string][] = [
   ['updateParticipant', `updateParticipant(contextId: $id, participantId: "${unknown}", patch: {})`],
   ['removeParticipant', `removeParticipant(contextId: $id, participantId: "${unknown}")`],
   ['joinContext', 'joinContext(contextId: $id)'],
+  ['decideJoinRequest', `decideJoinRequest(contextId: $id, participantId: "${unknown}", decision: APPROVE)`],
   ['leaveContext', 'leaveContext(contextId: $id)'],
   ['rotateContextJoinToken', 'rotateContextJoinToken(contextId: $id)'],
   ['revokeContextJoinToken', 'revokeContextJoinToken(contextId: $id)'],

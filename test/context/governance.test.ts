@@ -101,6 +101,8 @@ const calls: Readonly<Record<string, (override: string) => string>> = {
     `updateParticipant(contextId: $id, participantId: $participant, patch: { displayName: "x" }${override})`,
   removeParticipant: (override) => `removeParticipant(contextId: $id, participantId: $participant${override})`,
   joinContext: (override) => `joinContext(contextId: $id${override})`,
+  decideJoinRequest: (override) =>
+    `decideJoinRequest(contextId: $id, participantId: $participant, decision: APPROVE${override})`,
   leaveContext: (override) => `leaveContext(contextId: $id${override})`,
   rotateContextJoinToken: (override) => `rotateContextJoinToken(contextId: $id${override})`,
   revokeContextJoinToken: (override) => `revokeContextJoinToken(contextId: $id${override})`,
@@ -128,6 +130,8 @@ async function locked(name: string) {
     }`,
     { id },
   );
+  if (name === 'decideJoinRequest')
+    await rig.sql`UPDATE context.participant SET status = 'JOINING' WHERE context_id = ${id} AND agent_id = 'other'`;
   const standing = async () =>
     JSON.stringify(
       await rig.sql`SELECT (SELECT json_agg(e.event_id) FROM context.event e WHERE stream_id = ${id}) AS events, to_jsonb(c) - 'search' AS row, (SELECT json_agg(p) FROM context.participant p WHERE context_id = ${id}) AS participants,

@@ -43,8 +43,16 @@ const configuration = { maxParticipants: 5, maxSessions: 5, timeoutMs: 60_000, c
 const accessControl = {
   requiredCapabilities: ['code'],
   requiredRoles: ['dev'],
-  permissions: [{ principal: 'a', principalType: 'AGENT', resource: 'plan', actions: ['READ'], conditions: { a: 1 } }],
-  policies: [{ type: 'SECURITY', enforcement: 'STRICT', rules: { a: 1 } }],
+  permissions: [
+    {
+      principal: 'a',
+      principalType: 'AGENT',
+      resource: 'plan',
+      actions: ['READ'],
+      conditions: { expression: 'subject.id == "a"' },
+    },
+  ],
+  policies: [{ type: 'SECURITY', enforcement: 'STRICT', rules: { deny: ['subject.id == "b"'] } }],
 };
 const described = {
   summary: 's',
@@ -151,6 +159,14 @@ const calls: Readonly<
     joinToken: 't',
     displayName: 'N',
     capabilities: ['code'],
+    override,
+    idempotencyKey: 'k',
+  }),
+  decideJoinRequest: ({ id, participant }) => ({
+    contextId: id,
+    participantId: participant,
+    decision: 'APPROVE',
+    reason: 'r',
     override,
     idempotencyKey: 'k',
   }),

@@ -117,4 +117,32 @@ describe.each(modes)('a context that has just become private, %s', (mode) => {
       expect(await see('owner', contextId, planId)).toHaveLength(4);
     }
   }, 60_000);
+
+  test('shows neither plan nor trace to who has asked to join it, until it is let in', async () => {
+    const contextId = await create('TENANT');
+    const planId = await plan(contextId);
+    const change = (accessControl: object) =>
+      ask(
+        'owner',
+        `mutation ($id: ID!, $patch: ContextPatch!) { updateContext(contextId: $id, patch: $patch) { ${errors} } }`,
+        { id: contextId, patch: { accessControl } },
+      );
+    await change({ joinPolicy: 'APPROVAL' });
+    const { joinContext } = await ask(
+      'other',
+      `mutation ($id: ID!) { joinContext(contextId: $id) { participant { id status } ${errors} } }`,
+      { id: contextId },
+    );
+    expect(joinContext.participant.status).toBe('JOINING');
+    await expect.poll(() => see('other', contextId, planId), { timeout: 10_000, interval: 50 }).toHaveLength(4);
+    await change({ visibility: 'PRIVATE' });
+    expect(await see('other', contextId, planId)).toEqual([]);
+    const { decideJoinRequest } = await ask(
+      'owner',
+      `mutation ($id: ID!, $participant: ID!) { decideJoinRequest(contextId: $id, participantId: $participant, decision: APPROVE) { participant { status } ${errors} } }`,
+      { id: contextId, participant: joinContext.participant.id },
+    );
+    expect(decideJoinRequest).toEqual({ participant: { status: 'ACTIVE' }, userErrors: [] });
+    await expect.poll(() => see('other', contextId, planId), { timeout: 10_000, interval: 50 }).toHaveLength(4);
+  }, 60_000);
 });

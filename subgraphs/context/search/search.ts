@@ -1,5 +1,6 @@
 import { readConsistencyToken } from '#shared/cache/consistencyToken.ts';
 import { type RequestScope, subjectBoundTag } from '#shared/context.ts';
+import { participates } from '#shared/contextAudience.ts';
 import type { Principal } from '#shared/principal.ts';
 import { type Hit, type IndexSelection, supportsQuery, type ValueCount } from '#shared/searchIndex/index.ts';
 import type { Sql } from '#shared/sql.ts';
@@ -152,7 +153,7 @@ const grantedText = `
 SELECT c.id FROM context.context c WHERE c.tenant_id = $1 AND c.owner_id = $2 AND c.is_private AND c.deleted_at IS NULL
 UNION
 SELECT c.id FROM context.participant m JOIN context.context c ON c.tenant_id = m.tenant_id AND c.id = m.context_id
-WHERE m.tenant_id = $1 AND m.agent_id = $2 AND m.status <> 'LEFT' AND c.is_private AND c.deleted_at IS NULL`;
+WHERE m.tenant_id = $1 AND m.agent_id = $2 AND ${participates('m.status')} AND c.is_private AND c.deleted_at IS NULL`;
 
 /** Private contexts that the principal sees, where it does not see them all. */
 async function findGranted(sql: Sql, principal: Principal): Promise<readonly string[]> {

@@ -1,3 +1,4 @@
+import { participates } from '#shared/contextAudience.ts';
 import type { NewEvent } from '#shared/outbox.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import { derivedId } from '../ids/traceIds.ts';
@@ -22,7 +23,7 @@ export async function findAccess(
   const rows = (await tx.unsafe(
     `SELECT DISTINCT a.tenant_id || '/' || a.id AS key, c.detail->>'ownerId' AS "ownerId", ARRAY(
        SELECT m.detail->>'agentId' FROM trace.replica m WHERE m.tenant_id = c.tenant_id AND m.type = 'ContextParticipant'
-         AND m.detail->>'contextId' = c.id::text AND m.status <> 'LEFT' AND m.detail->>'agentId' IS NOT NULL) AS members
+         AND m.detail->>'contextId' = c.id::text AND ${participates('m.status')} AND m.detail->>'agentId' IS NOT NULL) AS members
      FROM unnest($1::text[], $2::uuid[]) AS a(tenant_id, id)
      LEFT JOIN trace.replica c ON c.tenant_id = a.tenant_id AND c.type = 'Context' AND c.id = a.id
      WHERE c.id IS NULL OR c.detail->>'visibility' = 'PRIVATE'`,

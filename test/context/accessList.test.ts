@@ -1,0 +1,188 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { admin, alice, bob, type ContextRig, type Json, openContextRig, principal } from './rig.ts';
+
+let rig: ContextRig;
+beforeAll(async () => {
+  rig = await openContextRig();
+});
+afterAll(() => rig[Symbol.asyncDispose]());
+
+const carol = principal('carol', { roles: ['steward'] });
+const update =
+  'mutation ($id: ID!, $patch: ContextPatch!) { answer: updateContext(contextId: $id, patch: $patch) { userErrors { code path } } }';
+const add =
+  'mutation ($id: ID!, $agent: String!) { answer: addParticipant(input: { contextId: $id, agentId: $agent }) { userErrors { code } } }';
+const close =
+  'mutation ($id: ID!) { answer: changeContextStatus(contextId: $id, status: CLOSED) { userErrors { code } } }';
+const remove = 'mutation ($id: ID!) { answer: deleteContext(contextId: $id) { userErrors { code } } }';
+
+const permission = (who: string, resource: string, actions: string[], more: object = {}) => ({
+  ...{ principal: who, principalType: 'USER', resource, actions },
+  ...more,
+});
+const listed = (permissions: object[], accessControl: object = {}) =>
+  rig.createContext(alice, { accessControl: { permissions, ...accessControl }, tags: ['calm'] });
+/** What an operation is answered with: nothing, or codes. */
+const codesOf = async (who: typeof alice, query: string, variables: Record<string, unknown>): Promise<string[]> => {
+  const { data, errors } = await rig.run(who, query, variables);
+  if (errors.length > 0) return errors.map(({ code }) => String(code));
+  return (data['answer']!['userErrors'] as readonly Json[]).map((error) => String(error['code']));
+};
+const open = { accessControl: { requiredRoles: [] } };
+
+test('ADMIN on the context grants what the owner may, to whom it names', async () => {
+  const id = await listed([
+    permission('bob', 'context', ['ADMIN']),
+    permission('steward', '*', ['ADMIN'], { principalType: 'ROLE' }),
+    permission('dave', 'context', ['READ', 'WRITE', 'EXECUTE', 'DELETE']),
+    permission('erin', 'plan', ['ADMIN']),
+  ]);
+  for (const who of [bob, carol]) expect(await codesOf(who, update, { id, patch: open })).toEqual([]);
+  for (const who of [principal('dave'), principal('erin'), principal('steward')])
+    expect(await codesOf(who, update, { id, patch: open })).toEqual(['PERMISSION_DENIED']);
+  expect(await codesOf(principal('dave'), close, { id })).toEqual(['PERMISSION_DENIED']);
+  // The operation itself is still the token's and the roles' to allow.
+  expect(await codesOf(principal('bob', { scopes: ['context:read'] }), close, { id })).toEqual(['PERMISSION_DENIED']);
+  expect(await codesOf(bob, close, { id })).toEqual([]);
+  expect(await codesOf(carol, remove, { id })).toEqual([]);
+});
+
+test('WRITE on participants lets others in, and does nothing else', async () => {
+  const id = await listed([permission('bob', 'participant', ['WRITE'])], { joinPolicy: 'APPROVAL' });
+  expect(await codesOf(bob, add, { id, agent: 'x' })).toEqual([]);
+  expect(await codesOf(carol, add, { id, agent: 'y' })).toEqual(['PERMISSION_DENIED']);
+  expect(await codesOf(bob, update, { id, patch: open })).toEqual(['PERMISSION_DENIED']);
+  const join = 'mutation ($id: ID!) { answer: joinContext(contextId: $id) { participant { id status } } }';
+  const asked = (await rig.ask(carol, join, { id }))['answer']!['participant']!;
+  const decide =
+    'mutation ($id: ID!, $participant: ID!) { answer: decideJoinRequest(contextId: $id, participantId: $participant, decision: APPROVE) { userErrors { code } } }';
+  expect(await codesOf(bob, decide, { id, participant: asked['id'] })).toEqual([]);
+});
+
+test('a list shows a private context to nobody', async () => {
+  const id = await listed([permission('bob', '*', ['ADMIN', 'READ'])], { visibility: 'PRIVATE' });
+  expect(await codesOf(bob, update, { id, patch: { title: 'x' } })).toEqual(['NOT_FOUND']);
+  expect((await rig.ask(bob, 'query ($id: ID!) { context(contextId: $id) { id } }', { id }))['context']).toBeNull();
+});
+
+test('conditions are asked each time; what cannot be evaluated grants nothing', async () => {
+  const admit = (expression: string) => permission('bob', 'context', ['ADMIN'], { conditions: { expression } });
+  for (const [expression, expected] of [
+    ['resource.status == "active" AND resource.tags CONTAINS "calm"', []],
+    ['resource.status == "suspended"', ['PERMISSION_DENIED']],
+    ['resource.status > 3', ['PERMISSION_DENIED']],
+    ['environment.action == "admin" AND subject.id == "bob"', []],
+  ] as const)
+    expect([expression, await codesOf(bob, update, { id: await listed([admit(expression)]), patch: open })]).toEqual([
+      expression,
+      expected,
+    ]);
+});
+
+test('a strict policy denies whatever else allows, to the owner too, who can take it back', async () => {
+  const policy = (enforcement: string, ...deny: string[]) => ({ type: 'COMPLIANCE', enforcement, rules: { deny } });
+  const writes: readonly [string, string, string][] = [
+    ['context', 'write', 'updateContext(contextId: $id, patch: { title: "x" })'],
+    ['context', 'write', 'changeContextStatus(contextId: $id, status: SUSPENDED)'],
+    ['context', 'delete', 'deleteContext(contextId: $id)'],
+    ['participant', 'write', 'addParticipant(input: { contextId: $id, agentId: "z" })'],
+    ['session', 'write', 'createSession(input: { contextId: $id, name: "s" })'],
+    ['metadata', 'write', 'setMetadata(contextId: $id, entries: [{ key: "a", value: 1 }])'],
+    [
+      'sharedState',
+      'write',
+      'updateSharedState(input: { contextId: $id, baseVersion: 0, changes: [{ key: "variables.a", value: 1 }] })',
+    ],
+  ];
+  for (const [resource, action, call] of writes) {
+    const deny = `resource.type == "${resource}" AND environment.action == "${action}"`;
+    const id = await rig.createContext(alice, { accessControl: { policies: [policy('STRICT', deny)] } });
+    const query = `mutation ($id: ID!) { answer: ${call} { userErrors { code } } }`;
+    const before = rig.events.length;
+    for (const who of [alice, bob, admin])
+      expect([call, await codesOf(who, query, { id })]).toEqual([call, ['PERMISSION_DENIED']]);
+    expect(rig.events.length).toBe(before);
+    for (const enforcement of ['ADVISORY', 'DISABLED'])
+      expect(
+        await codesOf(alice, update, { id, patch: { accessControl: { policies: [policy(enforcement, deny)] } } }),
+      ).toEqual([]);
+    expect([call, await codesOf(alice, query, { id })]).toEqual([call, []]);
+  }
+  const broken = await rig.createContext(alice, {
+    accessControl: { policies: [policy('STRICT', 'resource.status > 3')] },
+  });
+  expect(await codesOf(alice, close, { id: broken })).toEqual(['PERMISSION_DENIED']);
+});
+
+test('time ends a context, and participants leave it, whatever a policy denies', async () => {
+  const id = await rig.createContext(alice);
+  const leave = 'mutation ($id: ID!) { answer: leaveContext(contextId: $id) { userErrors { code } } }';
+  expect(await codesOf(alice, add, { id, agent: 'bob' })).toEqual([]);
+  const policies = [{ type: 'SECURITY', enforcement: 'STRICT', rules: { deny: ['subject.id != ""'] } }];
+  expect(await codesOf(alice, update, { id, patch: { accessControl: { policies } } })).toEqual([]);
+  expect(await codesOf(alice, add, { id, agent: 'z' })).toEqual(['PERMISSION_DENIED']);
+  expect(await codesOf(bob, leave, { id })).toEqual([]);
+  await rig.sql`UPDATE context.context SET expires_at = now() - interval '1 minute' WHERE id = ${id}`;
+  await rig.service.upkeep.expire({ tenantId: 'one', contextId: id });
+  expect((await rig.ask(alice, 'query ($id: ID!) { context(contextId: $id) { status } }', { id }))['context']).toEqual({
+    status: 'CLOSED',
+  });
+});
+
+test('lists and values that promise what is not done are refused', async () => {
+  const create =
+    'mutation ($input: CreateContextInput!) { answer: createContext(input: $input) { userErrors { code path } } }';
+  const root = { domain: 'd', environment: 'e' };
+  const entry = permission('a', 'context', ['READ']);
+  const policy = { type: 'SECURITY', enforcement: 'STRICT' };
+  for (const [input, ...path] of [
+    [
+      { accessControl: { permissions: [{ ...entry, principalType: 'GROUP' }] } },
+      'accessControl',
+      'permissions',
+      '0',
+      'principalType',
+    ],
+    [
+      { accessControl: { permissions: [{ ...entry, conditions: { expression: 'a ==' } }] } },
+      'accessControl',
+      'permissions',
+      '0',
+      'conditions',
+      'expression',
+    ],
+    [
+      { accessControl: { permissions: [{ ...entry, conditions: { a: 1 } }] } },
+      'accessControl',
+      'permissions',
+      '0',
+      'conditions',
+    ],
+    [
+      { accessControl: { policies: [{ ...policy, rules: { deny: ['other.id == 1'] } }] } },
+      'accessControl',
+      'policies',
+      '0',
+      'rules',
+      'deny',
+      '0',
+    ],
+    [{ configuration: { persistenceLevel: 'NONE' } }, 'configuration', 'persistenceLevel'],
+    [{ configuration: { isolationLevel: 'STRICT' } }, 'configuration', 'isolationLevel'],
+  ] as const) {
+    const { userErrors } = (await rig.ask(alice, create, { input: { title: 't', root, ...input } }))['answer']!;
+    expect(userErrors, JSON.stringify(input)).toEqual([{ code: 'VALIDATION_FAILED', path: ['input', ...path] }]);
+  }
+  const id = await rig.createContext(alice);
+  const session =
+    'mutation ($input: CreateSessionInput!) { answer: createSession(input: $input) { userErrors { code path } } }';
+  for (const more of [
+    { persistState: false },
+    { autoSave: false },
+    { compression: true },
+    { isolationLevel: 'RELAXED' },
+  ])
+    expect(
+      (await rig.ask(alice, session, { input: { contextId: id, name: 's', ...more } }))['answer']!['userErrors'],
+    ).toEqual([{ code: 'VALIDATION_FAILED', path: ['input', Object.keys(more)[0]] }]);
+});
