@@ -681,6 +681,8 @@ export type CoreWorkflowExecution = {
   criticalPath: Array<Scalars['String']['output']>;
   /** From the beginning, numbered without gap. */
   history: CoreHistoryConnection;
+  /** What its own steps have taken so far; `children` have their own. */
+  resourceUsage: CoreExecutionUsage;
   /** Executions that its steps have started. */
   children: CoreWorkflowExecutionConnection;
   deadlineAt?: Maybe<Scalars['DateTime']['output']>;
@@ -703,6 +705,25 @@ export type CoreWorkflowExecutionHistoryArgs = {
 export type CoreWorkflowExecutionChildrenArgs = {
   first?: InputMaybe<Scalars['Int']['input']>;
   after?: InputMaybe<Scalars['String']['input']>;
+};
+
+export type CoreExecutionUsage = {
+  /** Attempts of steps that call a module, to do them or to undo them. */
+  calls: Scalars['Int']['output'];
+  /** Sum over its steps of the time from their beginning to their end, or until now, ms. */
+  busyMs: Scalars['Float']['output'];
+  /** Sum over its steps of the time from being ready to their beginning, ms. */
+  queuedMs: Scalars['Float']['output'];
+  /** Of what its steps were called with and answered, as JSON. */
+  bytes: Scalars['Float']['output'];
+  /** By module, those it called. */
+  modules: Array<CoreModuleUsage>;
+};
+
+export type CoreModuleUsage = {
+  module: Scalars['String']['output'];
+  calls: Scalars['Int']['output'];
+  busyMs: Scalars['Float']['output'];
 };
 
 export type CoreWorkflowExecutionConnection = {
@@ -881,6 +902,17 @@ export type CoreWorkflowDefinitionInput = {
   maxConcurrentSteps?: InputMaybe<Scalars['Int']['input']>;
   errorStrategy?: InputMaybe<CoreErrorStrategy>;
   rollback?: InputMaybe<CoreRollbackStrategy>;
+  /**
+   * Of the steps that ran, the part that has to be completed, 0 to 1: where failures are borne and fewer are, the execution fails
+   * (SUCCESS_RATE_TOO_LOW). @default any
+   */
+  minSuccessRate?: InputMaybe<Scalars['Float']['input']>;
+  /**
+   * Up to 50, that happen after an execution that did not complete, what was to be undone being undone: as an execution of its own
+   * (`children`), that goes as far as it can. `${input.status}`, `.error`, `.input` and `.outputs.<step>` are those of the one that
+   * has ended.
+   */
+  cleanupSteps?: InputMaybe<Array<CoreWorkflowStepInput>>;
   /** Result, with placeholders. @default outputs of the last steps, by id */
   output?: InputMaybe<Scalars['JSON']['input']>;
   /** JSON Schema (without patterns and references) of the input. */
@@ -1337,6 +1369,8 @@ export type CoreOrchestrationRule = {
   actions: Array<CoreRuleAction>;
   rank: Scalars['Int']['output'];
   enabled: Scalars['Boolean']['output'];
+  /** Whether it is the platform's own, and no rule of the tenant. */
+  builtIn: Scalars['Boolean']['output'];
   version: Scalars['Int']['output'];
   createdAt: Scalars['DateTime']['output'];
   createdBy: Scalars['String']['output'];
@@ -1787,7 +1821,10 @@ export type Query = {
   orchestrationDecision?: Maybe<CoreOrchestrationDecision>;
   /** Decisions of `decideOrchestration` with their reasons, newest first. */
   orchestrationDecisions: CoreOrchestrationDecisionConnection;
-  /** In the order in which they are looked at. */
+  /**
+   * In the order in which they are looked at: those of the tenant, and the platform's own, which give a context that was created
+   * a plan, a role and a trace. A rule of the tenant takes the place of the one of its name; disabled, it switches it off.
+   */
   orchestrationRules: Array<CoreOrchestrationRule>;
 };
 
@@ -2060,6 +2097,8 @@ export type ResolversTypes = {
   CoreWorkflowValidation: ResolverTypeWrapper<CoreWorkflowValidation>;
   CoreWorkflowProblem: ResolverTypeWrapper<CoreWorkflowProblem>;
   CoreWorkflowExecution: ResolverTypeWrapper<CoreWorkflowExecutionRow>;
+  CoreExecutionUsage: ResolverTypeWrapper<CoreExecutionUsage>;
+  CoreModuleUsage: ResolverTypeWrapper<CoreModuleUsage>;
   CoreWorkflowExecutionConnection: ResolverTypeWrapper<CoreWorkflowExecutionConnectionRow>;
   CoreWorkflowExecutionEdge: ResolverTypeWrapper<Omit<CoreWorkflowExecutionEdge, 'node'> & { node: ResolversTypes['CoreWorkflowExecution'] }>;
   CoreStepExecution: ResolverTypeWrapper<CoreStepExecutionRow>;
@@ -2216,6 +2255,8 @@ export type ResolversParentTypes = {
   CoreWorkflowValidation: CoreWorkflowValidation;
   CoreWorkflowProblem: CoreWorkflowProblem;
   CoreWorkflowExecution: CoreWorkflowExecutionRow;
+  CoreExecutionUsage: CoreExecutionUsage;
+  CoreModuleUsage: CoreModuleUsage;
   CoreWorkflowExecutionConnection: CoreWorkflowExecutionConnectionRow;
   CoreWorkflowExecutionEdge: Omit<CoreWorkflowExecutionEdge, 'node'> & { node: ResolversParentTypes['CoreWorkflowExecution'] };
   CoreStepExecution: CoreStepExecutionRow;
@@ -2685,6 +2726,7 @@ export type CoreWorkflowExecutionResolvers<ContextType = RequestContext, ParentT
   currentSteps?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   criticalPath?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   history?: Resolver<ResolversTypes['CoreHistoryConnection'], ParentType, ContextType, Partial<CoreWorkflowExecutionHistoryArgs>>;
+  resourceUsage?: Resolver<ResolversTypes['CoreExecutionUsage'], ParentType, ContextType>;
   children?: Resolver<ResolversTypes['CoreWorkflowExecutionConnection'], ParentType, ContextType, Partial<CoreWorkflowExecutionChildrenArgs>>;
   deadlineAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   durationMs?: Resolver<Maybe<ResolversTypes['DurationMs']>, ParentType, ContextType>;
@@ -2694,6 +2736,20 @@ export type CoreWorkflowExecutionResolvers<ContextType = RequestContext, ParentT
   startedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   completedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   updatedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+};
+
+export type CoreExecutionUsageResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreExecutionUsage'] = ResolversParentTypes['CoreExecutionUsage']> = {
+  calls?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  busyMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  queuedMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  bytes?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  modules?: Resolver<Array<ResolversTypes['CoreModuleUsage']>, ParentType, ContextType>;
+};
+
+export type CoreModuleUsageResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreModuleUsage'] = ResolversParentTypes['CoreModuleUsage']> = {
+  module?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  calls?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  busyMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
 };
 
 export type CoreWorkflowExecutionConnectionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreWorkflowExecutionConnection'] = ResolversParentTypes['CoreWorkflowExecutionConnection']> = {
@@ -2952,6 +3008,7 @@ export type CoreOrchestrationRuleResolvers<ContextType = RequestContext, ParentT
   actions?: Resolver<Array<ResolversTypes['CoreRuleAction']>, ParentType, ContextType>;
   rank?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   enabled?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  builtIn?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
@@ -3233,6 +3290,8 @@ export type Resolvers<ContextType = RequestContext> = {
   CoreWorkflowValidation?: CoreWorkflowValidationResolvers<ContextType>;
   CoreWorkflowProblem?: CoreWorkflowProblemResolvers<ContextType>;
   CoreWorkflowExecution?: CoreWorkflowExecutionResolvers<ContextType>;
+  CoreExecutionUsage?: CoreExecutionUsageResolvers<ContextType>;
+  CoreModuleUsage?: CoreModuleUsageResolvers<ContextType>;
   CoreWorkflowExecutionConnection?: CoreWorkflowExecutionConnectionResolvers<ContextType>;
   CoreWorkflowExecutionEdge?: CoreWorkflowExecutionEdgeResolvers<ContextType>;
   CoreStepExecution?: CoreStepExecutionResolvers<ContextType>;

@@ -5,6 +5,7 @@ import { toAmounts, toVector } from '../allocation/vector.ts';
 import type { RequestContext } from '../context.ts';
 import { shownStatus } from '../execution/shown.ts';
 import { toDocument } from '../manifest/document.ts';
+import { isBuiltIn } from '../orchestration/builtInRules.ts';
 import { listDecisions } from '../orchestration/decisions.ts';
 import type { MutationResolvers, QueryResolvers, Resolvers } from '../resolvers.generated.ts';
 import { countByStatus } from '../status.ts';
@@ -113,6 +114,7 @@ export const systemTypes = {
     nodes: (row) => [...row.nodes],
   },
   CoreOrchestrationRule: {
+    builtIn: ({ id }) => isBuiltIn(id),
     actions: ({ actions }) =>
       actions.map(({ module, action, input, requires }) => ({
         ...{ module, action, input },
