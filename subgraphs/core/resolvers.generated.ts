@@ -104,11 +104,14 @@ export type Mutation = {
   setQuota: CoreQuotaPayload;
   /** A draft. */
   createManifest: CoreManifestPayload;
-  /** DRAFT to ACTIVE, DEPRECATED and ARCHIVED; the one that was active is deprecated. */
+  /**
+   * DRAFT to ACTIVE, DEPRECATED and ARCHIVED; the one that was active is deprecated. Where the manifest has an `approval`, or the
+   * active one whose place it takes, the change waits for a Confirm (`pendingChange`) and is made when that is approved.
+   */
   changeManifestStatus: CoreManifestPayload;
   /**
    * Modules that are required, or that others which are on need, cannot be disabled. A module that the active manifest disables
-   * answers nobody of the tenant: MODULE_DISABLED.
+   * answers nobody of the tenant: MODULE_DISABLED. With an `approval` it waits for a Confirm as changes of the status do, but in a draft.
    */
   setModuleStatus: CoreManifestPayload;
   /** Adds a rule, or changes the one of this name. */
@@ -1102,6 +1105,12 @@ export type CoreManifest = {
   protocolVersion: Scalars['String']['output'];
   status: CoreManifestStatus;
   modules: Array<CoreManifestModule>;
+  /** Who is asked before it changes; null where nobody is. */
+  approval?: Maybe<CoreManifestApproval>;
+  /** The change that waits for its Confirm. */
+  pendingChange?: Maybe<CoreManifestChange>;
+  /** Why the last change that was asked for was not made. */
+  refusal?: Maybe<Scalars['String']['output']>;
   governance?: Maybe<CoreGovernance>;
   version: Scalars['Int']['output'];
   createdAt: Scalars['DateTime']['output'];
@@ -1110,6 +1119,42 @@ export type CoreManifest = {
   updatedBy: Scalars['String']['output'];
   /** The frozen MPLP form. */
   document: Scalars['JSON']['output'];
+};
+
+export type CoreManifestApproval = {
+  approverRoles: Array<Scalars['String']['output']>;
+  approvers: Array<Scalars['ID']['output']>;
+  quorum: CoreApprovalQuorum;
+  /** Approvals that are enough, of AT_LEAST. */
+  required?: Maybe<Scalars['Int']['output']>;
+};
+
+export type CoreApprovalQuorum =
+  | 'SINGLE'
+  | 'AT_LEAST'
+  | 'MAJORITY'
+  | 'UNANIMOUS';
+
+/** Of the status, or of the status of one module. */
+export type CoreManifestChange = {
+  status?: Maybe<CoreManifestStatus>;
+  moduleId?: Maybe<CoreModuleId>;
+  moduleStatus?: Maybe<CoreModuleStatus>;
+  requestedBy: Scalars['String']['output'];
+  requestedAt: Scalars['DateTime']['output'];
+  /** Null until it is opened. */
+  confirmId?: Maybe<Scalars['ID']['output']>;
+};
+
+export type CoreManifestApprovalInput = {
+  /** Roles by id or name. */
+  approverRoles?: InputMaybe<Array<Scalars['String']['input']>>;
+  /** Subjects; with the roles at least one. */
+  approvers?: InputMaybe<Array<Scalars['ID']['input']>>;
+  /** @default SINGLE */
+  quorum?: InputMaybe<CoreApprovalQuorum>;
+  /** Approvals that are enough, for AT_LEAST. @default 1 */
+  required?: InputMaybe<Scalars['Int']['input']>;
 };
 
 export type CoreGovernance = {
@@ -1157,6 +1202,8 @@ export type CreateCoreManifestInput = {
   /** @default 1.0.0 */
   protocolVersion?: InputMaybe<Scalars['String']['input']>;
   modules: Array<CoreManifestModuleInput>;
+  /** Without it changes need the right to make them and nothing more. */
+  approval?: InputMaybe<CoreManifestApprovalInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -2134,6 +2181,10 @@ export type ResolversTypes = {
   BulkCoreWorkflowsPayload: ResolverTypeWrapper<BulkCoreWorkflowsPayload>;
   CoreBulkRefusal: ResolverTypeWrapper<CoreBulkRefusal>;
   CoreManifest: ResolverTypeWrapper<CoreManifestRow>;
+  CoreManifestApproval: ResolverTypeWrapper<CoreManifestApproval>;
+  CoreApprovalQuorum: CoreApprovalQuorum;
+  CoreManifestChange: ResolverTypeWrapper<CoreManifestChange>;
+  CoreManifestApprovalInput: CoreManifestApprovalInput;
   CoreGovernance: ResolverTypeWrapper<CoreGovernance>;
   CoreManifestStatus: CoreManifestStatus;
   CoreManifestModule: ResolverTypeWrapper<CoreManifestModule>;
@@ -2281,6 +2332,9 @@ export type ResolversParentTypes = {
   BulkCoreWorkflowsPayload: BulkCoreWorkflowsPayload;
   CoreBulkRefusal: CoreBulkRefusal;
   CoreManifest: CoreManifestRow;
+  CoreManifestApproval: CoreManifestApproval;
+  CoreManifestChange: CoreManifestChange;
+  CoreManifestApprovalInput: CoreManifestApprovalInput;
   CoreGovernance: CoreGovernance;
   CoreManifestModule: CoreManifestModule;
   CreateCoreManifestInput: CreateCoreManifestInput;
@@ -2861,6 +2915,9 @@ export type CoreManifestResolvers<ContextType = RequestContext, ParentType exten
   protocolVersion?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   status?: Resolver<ResolversTypes['CoreManifestStatus'], ParentType, ContextType>;
   modules?: Resolver<Array<ResolversTypes['CoreManifestModule']>, ParentType, ContextType>;
+  approval?: Resolver<Maybe<ResolversTypes['CoreManifestApproval']>, ParentType, ContextType>;
+  pendingChange?: Resolver<Maybe<ResolversTypes['CoreManifestChange']>, ParentType, ContextType>;
+  refusal?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   governance?: Resolver<Maybe<ResolversTypes['CoreGovernance']>, ParentType, ContextType>;
   version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
@@ -2868,6 +2925,22 @@ export type CoreManifestResolvers<ContextType = RequestContext, ParentType exten
   updatedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   updatedBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   document?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+};
+
+export type CoreManifestApprovalResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreManifestApproval'] = ResolversParentTypes['CoreManifestApproval']> = {
+  approverRoles?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  approvers?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
+  quorum?: Resolver<ResolversTypes['CoreApprovalQuorum'], ParentType, ContextType>;
+  required?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+};
+
+export type CoreManifestChangeResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreManifestChange'] = ResolversParentTypes['CoreManifestChange']> = {
+  status?: Resolver<Maybe<ResolversTypes['CoreManifestStatus']>, ParentType, ContextType>;
+  moduleId?: Resolver<Maybe<ResolversTypes['CoreModuleId']>, ParentType, ContextType>;
+  moduleStatus?: Resolver<Maybe<ResolversTypes['CoreModuleStatus']>, ParentType, ContextType>;
+  requestedBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  requestedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  confirmId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
 };
 
 export type CoreGovernanceResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreGovernance'] = ResolversParentTypes['CoreGovernance']> = {
@@ -3306,6 +3379,8 @@ export type Resolvers<ContextType = RequestContext> = {
   BulkCoreWorkflowsPayload?: BulkCoreWorkflowsPayloadResolvers<ContextType>;
   CoreBulkRefusal?: CoreBulkRefusalResolvers<ContextType>;
   CoreManifest?: CoreManifestResolvers<ContextType>;
+  CoreManifestApproval?: CoreManifestApprovalResolvers<ContextType>;
+  CoreManifestChange?: CoreManifestChangeResolvers<ContextType>;
   CoreGovernance?: CoreGovernanceResolvers<ContextType>;
   CoreManifestModule?: CoreManifestModuleResolvers<ContextType>;
   CoreManifestPayload?: CoreManifestPayloadResolvers<ContextType>;

@@ -130,6 +130,18 @@ export const systemTypes = {
         ...{ moduleId: upper(module_id), status: upper(status), version },
         ...{ required: required ?? false, description: description ?? null },
       })),
+    approval: ({ approval }) =>
+      approval && {
+        ...{ approverRoles: [...approval.approverRoles], approvers: [...approval.approvers] },
+        ...{ quorum: upper(approval.quorum.kind as 'single'), required: approval.quorum.required ?? null },
+      },
+    pendingChange: ({ pending }) =>
+      pending && {
+        ...{ requestedBy: pending.requestedBy, requestedAt: pending.requestedAt, confirmId: pending.confirmId },
+        status: pending.status && upper(pending.status),
+        moduleId: pending.moduleId === null ? null : upper(pending.moduleId as 'plan'),
+        moduleStatus: pending.moduleStatus && upper(pending.moduleStatus),
+      },
     governance: ({ protocol }) =>
       shapeGovernance((protocol?.governance ?? null) as Readonly<Record<string, unknown>> | null),
     document: (row) => toDocument(row),
