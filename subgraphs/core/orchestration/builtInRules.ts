@@ -3,7 +3,7 @@ import type { RuleRow } from './orchestration.ts';
 import type { RuleAction } from './rules.ts';
 
 // Filled in when the rule is looked at.
-const contextId = '${execution.contextId}';
+const contextId = '$'.concat('{execution.contextId}');
 
 function afterCreation(name: string, action: RuleAction): RuleRow {
   return {
