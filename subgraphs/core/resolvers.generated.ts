@@ -713,7 +713,7 @@ export type CoreWorkflowExecutionChildrenArgs = {
 export type CoreExecutionUsage = {
   /** Attempts of steps that call a module, to do them or to undo them. */
   calls: Scalars['Int']['output'];
-  /** Sum over its steps of the time from their beginning to their end, or until now, ms. */
+  /** Sum over its steps that have ended of the time from their beginning to their end, ms. */
   busyMs: Scalars['Float']['output'];
   /** Sum over its steps of the time from being ready to their beginning, ms. */
   queuedMs: Scalars['Float']['output'];

@@ -23,17 +23,17 @@ type Step = Pick<
 const since = (from: string | null, toMs: number) => (from === null ? 0 : Math.max(0, toMs - Date.parse(from)));
 const bytesOf = (value: unknown) => (value == null ? 0 : Buffer.byteLength(JSON.stringify(value)));
 
-/** What the steps of an execution have taken until `nowMs`; a step that has not begun took nothing yet. */
+/** What the steps of an execution have taken; a step that has not ended took no time yet, so that nothing depends on when it is asked. */
 export function usageOf(
   { body }: Pick<CoreExecutionRow, 'body'>,
   definition: WorkflowDefinition,
-  { steps, nowMs }: { readonly steps: readonly Step[]; readonly nowMs: number },
+  steps: readonly Step[],
 ): ExecutionUsage {
   const moduleOf = new Map(stepsAt(definition, body).map(({ id, call }) => [id, call?.module ?? null]));
   const modules = new Map<string, ModuleUsage>();
   let [busyMs, queuedMs, bytes] = [0, 0, 0];
   for (const step of steps) {
-    const own = since(step.startedAt, step.finishedAt === null ? nowMs : Date.parse(step.finishedAt));
+    const own = step.finishedAt === null ? 0 : since(step.startedAt, Date.parse(step.finishedAt));
     busyMs += own;
     // Of a step that is tried again only its first wait is known.
     if (step.startedAt !== null) queuedMs += since(step.readyAt, Date.parse(step.startedAt));

@@ -72,7 +72,7 @@ export const workflowTypes = {
         loaders.definition.load(`${row.workflowId}/${row.workflowVersion}`),
         loaders.steps.load(row.id),
       ]);
-      const { modules, ...used } = usageOf(row, definition!, { steps, nowMs: Date.now() });
+      const { modules, ...used } = usageOf(row, definition!, steps);
       return { ...used, modules: [...modules] };
     },
     history: (row, page, { loaders }) => loaders.history.load(row.id, null, page),
