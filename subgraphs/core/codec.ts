@@ -5,7 +5,7 @@ import type { CoreDocument } from '../../schema/protocol/index.ts';
 import { toDocument } from './manifest/document.ts';
 import type { ManifestRow } from './manifest/rows.ts';
 
-export const manifestColumns = `m.tenant_id AS "tenantId", m.id, m.protocol_version AS "protocolVersion", m.status, m.modules, m.protocol, m.version,
+export const manifestColumns = `m.tenant_id AS "tenantId", m.id, m.protocol_version AS "protocolVersion", m.status, m.modules, m.protocol, m.approval, m.pending, m.refusal, m.version,
   ${isoText('m.created_at')} AS "createdAt", m.created_by AS "createdBy", ${isoText('m.updated_at')} AS "updatedAt", m.updated_by AS "updatedBy"`;
 
 export async function findManifests(

@@ -104,11 +104,14 @@ export type Mutation = {
   setQuota: CoreQuotaPayload;
   /** A draft. */
   createManifest: CoreManifestPayload;
-  /** DRAFT to ACTIVE, DEPRECATED and ARCHIVED; the one that was active is deprecated. */
+  /**
+   * DRAFT to ACTIVE, DEPRECATED and ARCHIVED; the one that was active is deprecated. Where the manifest has an `approval`, or the
+   * active one whose place it takes, the change waits for a Confirm (`pendingChange`) and is made when that is approved.
+   */
   changeManifestStatus: CoreManifestPayload;
   /**
    * Modules that are required, or that others which are on need, cannot be disabled. A module that the active manifest disables
-   * answers nobody of the tenant: MODULE_DISABLED.
+   * answers nobody of the tenant: MODULE_DISABLED. With an `approval` it waits for a Confirm as changes of the status do, but in a draft.
    */
   setModuleStatus: CoreManifestPayload;
   /** Adds a rule, or changes the one of this name. */
@@ -681,6 +684,8 @@ export type CoreWorkflowExecution = {
   criticalPath: Array<Scalars['String']['output']>;
   /** From the beginning, numbered without gap. */
   history: CoreHistoryConnection;
+  /** What its own steps have taken so far; `children` have their own. */
+  resourceUsage: CoreExecutionUsage;
   /** Executions that its steps have started. */
   children: CoreWorkflowExecutionConnection;
   deadlineAt?: Maybe<Scalars['DateTime']['output']>;
@@ -703,6 +708,25 @@ export type CoreWorkflowExecutionHistoryArgs = {
 export type CoreWorkflowExecutionChildrenArgs = {
   first?: InputMaybe<Scalars['Int']['input']>;
   after?: InputMaybe<Scalars['String']['input']>;
+};
+
+export type CoreExecutionUsage = {
+  /** Attempts of steps that call a module, to do them or to undo them. */
+  calls: Scalars['Int']['output'];
+  /** Sum over its steps that have ended of the time from their beginning to their end, ms. */
+  busyMs: Scalars['Float']['output'];
+  /** Sum over its steps of the time from being ready to their beginning, ms. */
+  queuedMs: Scalars['Float']['output'];
+  /** Of what its steps were called with and answered, as JSON. */
+  bytes: Scalars['Float']['output'];
+  /** By module, those it called. */
+  modules: Array<CoreModuleUsage>;
+};
+
+export type CoreModuleUsage = {
+  module: Scalars['String']['output'];
+  calls: Scalars['Int']['output'];
+  busyMs: Scalars['Float']['output'];
 };
 
 export type CoreWorkflowExecutionConnection = {
@@ -881,6 +905,17 @@ export type CoreWorkflowDefinitionInput = {
   maxConcurrentSteps?: InputMaybe<Scalars['Int']['input']>;
   errorStrategy?: InputMaybe<CoreErrorStrategy>;
   rollback?: InputMaybe<CoreRollbackStrategy>;
+  /**
+   * Of the steps that ran, the part that has to be completed, 0 to 1: where failures are borne and fewer are, the execution fails
+   * (SUCCESS_RATE_TOO_LOW). @default any
+   */
+  minSuccessRate?: InputMaybe<Scalars['Float']['input']>;
+  /**
+   * Up to 50, that happen after an execution that did not complete, what was to be undone being undone: as an execution of its own
+   * (`children`), that goes as far as it can. `${input.status}`, `.error`, `.input` and `.outputs.<step>` are those of the one that
+   * has ended.
+   */
+  cleanupSteps?: InputMaybe<Array<CoreWorkflowStepInput>>;
   /** Result, with placeholders. @default outputs of the last steps, by id */
   output?: InputMaybe<Scalars['JSON']['input']>;
   /** JSON Schema (without patterns and references) of the input. */
@@ -1070,6 +1105,12 @@ export type CoreManifest = {
   protocolVersion: Scalars['String']['output'];
   status: CoreManifestStatus;
   modules: Array<CoreManifestModule>;
+  /** Who is asked before it changes; null where nobody is. */
+  approval?: Maybe<CoreManifestApproval>;
+  /** The change that waits for its Confirm. */
+  pendingChange?: Maybe<CoreManifestChange>;
+  /** Why the last change that was asked for was not made. */
+  refusal?: Maybe<Scalars['String']['output']>;
   governance?: Maybe<CoreGovernance>;
   version: Scalars['Int']['output'];
   createdAt: Scalars['DateTime']['output'];
@@ -1078,6 +1119,42 @@ export type CoreManifest = {
   updatedBy: Scalars['String']['output'];
   /** The frozen MPLP form. */
   document: Scalars['JSON']['output'];
+};
+
+export type CoreManifestApproval = {
+  approverRoles: Array<Scalars['String']['output']>;
+  approvers: Array<Scalars['ID']['output']>;
+  quorum: CoreApprovalQuorum;
+  /** Approvals that are enough, of AT_LEAST. */
+  required?: Maybe<Scalars['Int']['output']>;
+};
+
+export type CoreApprovalQuorum =
+  | 'SINGLE'
+  | 'AT_LEAST'
+  | 'MAJORITY'
+  | 'UNANIMOUS';
+
+/** Of the status, or of the status of one module. */
+export type CoreManifestChange = {
+  status?: Maybe<CoreManifestStatus>;
+  moduleId?: Maybe<CoreModuleId>;
+  moduleStatus?: Maybe<CoreModuleStatus>;
+  requestedBy: Scalars['String']['output'];
+  requestedAt: Scalars['DateTime']['output'];
+  /** Null until it is opened. */
+  confirmId?: Maybe<Scalars['ID']['output']>;
+};
+
+export type CoreManifestApprovalInput = {
+  /** Roles by id or name. */
+  approverRoles?: InputMaybe<Array<Scalars['String']['input']>>;
+  /** Subjects; with the roles at least one. */
+  approvers?: InputMaybe<Array<Scalars['ID']['input']>>;
+  /** @default SINGLE */
+  quorum?: InputMaybe<CoreApprovalQuorum>;
+  /** Approvals that are enough, for AT_LEAST. @default 1 */
+  required?: InputMaybe<Scalars['Int']['input']>;
 };
 
 export type CoreGovernance = {
@@ -1125,6 +1202,8 @@ export type CreateCoreManifestInput = {
   /** @default 1.0.0 */
   protocolVersion?: InputMaybe<Scalars['String']['input']>;
   modules: Array<CoreManifestModuleInput>;
+  /** Without it changes need the right to make them and nothing more. */
+  approval?: InputMaybe<CoreManifestApprovalInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -1337,6 +1416,8 @@ export type CoreOrchestrationRule = {
   actions: Array<CoreRuleAction>;
   rank: Scalars['Int']['output'];
   enabled: Scalars['Boolean']['output'];
+  /** Whether it is the platform's own, and no rule of the tenant. */
+  builtIn: Scalars['Boolean']['output'];
   version: Scalars['Int']['output'];
   createdAt: Scalars['DateTime']['output'];
   createdBy: Scalars['String']['output'];
@@ -1787,7 +1868,10 @@ export type Query = {
   orchestrationDecision?: Maybe<CoreOrchestrationDecision>;
   /** Decisions of `decideOrchestration` with their reasons, newest first. */
   orchestrationDecisions: CoreOrchestrationDecisionConnection;
-  /** In the order in which they are looked at. */
+  /**
+   * In the order in which they are looked at: those of the tenant, and the platform's own, which give a context that was created
+   * a plan, a role and a trace. A rule of the tenant takes the place of the one of its name; disabled, it switches it off.
+   */
   orchestrationRules: Array<CoreOrchestrationRule>;
 };
 
@@ -2060,6 +2144,8 @@ export type ResolversTypes = {
   CoreWorkflowValidation: ResolverTypeWrapper<CoreWorkflowValidation>;
   CoreWorkflowProblem: ResolverTypeWrapper<CoreWorkflowProblem>;
   CoreWorkflowExecution: ResolverTypeWrapper<CoreWorkflowExecutionRow>;
+  CoreExecutionUsage: ResolverTypeWrapper<CoreExecutionUsage>;
+  CoreModuleUsage: ResolverTypeWrapper<CoreModuleUsage>;
   CoreWorkflowExecutionConnection: ResolverTypeWrapper<CoreWorkflowExecutionConnectionRow>;
   CoreWorkflowExecutionEdge: ResolverTypeWrapper<Omit<CoreWorkflowExecutionEdge, 'node'> & { node: ResolversTypes['CoreWorkflowExecution'] }>;
   CoreStepExecution: ResolverTypeWrapper<CoreStepExecutionRow>;
@@ -2095,6 +2181,10 @@ export type ResolversTypes = {
   BulkCoreWorkflowsPayload: ResolverTypeWrapper<BulkCoreWorkflowsPayload>;
   CoreBulkRefusal: ResolverTypeWrapper<CoreBulkRefusal>;
   CoreManifest: ResolverTypeWrapper<CoreManifestRow>;
+  CoreManifestApproval: ResolverTypeWrapper<CoreManifestApproval>;
+  CoreApprovalQuorum: CoreApprovalQuorum;
+  CoreManifestChange: ResolverTypeWrapper<CoreManifestChange>;
+  CoreManifestApprovalInput: CoreManifestApprovalInput;
   CoreGovernance: ResolverTypeWrapper<CoreGovernance>;
   CoreManifestStatus: CoreManifestStatus;
   CoreManifestModule: ResolverTypeWrapper<CoreManifestModule>;
@@ -2216,6 +2306,8 @@ export type ResolversParentTypes = {
   CoreWorkflowValidation: CoreWorkflowValidation;
   CoreWorkflowProblem: CoreWorkflowProblem;
   CoreWorkflowExecution: CoreWorkflowExecutionRow;
+  CoreExecutionUsage: CoreExecutionUsage;
+  CoreModuleUsage: CoreModuleUsage;
   CoreWorkflowExecutionConnection: CoreWorkflowExecutionConnectionRow;
   CoreWorkflowExecutionEdge: Omit<CoreWorkflowExecutionEdge, 'node'> & { node: ResolversParentTypes['CoreWorkflowExecution'] };
   CoreStepExecution: CoreStepExecutionRow;
@@ -2240,6 +2332,9 @@ export type ResolversParentTypes = {
   BulkCoreWorkflowsPayload: BulkCoreWorkflowsPayload;
   CoreBulkRefusal: CoreBulkRefusal;
   CoreManifest: CoreManifestRow;
+  CoreManifestApproval: CoreManifestApproval;
+  CoreManifestChange: CoreManifestChange;
+  CoreManifestApprovalInput: CoreManifestApprovalInput;
   CoreGovernance: CoreGovernance;
   CoreManifestModule: CoreManifestModule;
   CreateCoreManifestInput: CreateCoreManifestInput;
@@ -2685,6 +2780,7 @@ export type CoreWorkflowExecutionResolvers<ContextType = RequestContext, ParentT
   currentSteps?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   criticalPath?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   history?: Resolver<ResolversTypes['CoreHistoryConnection'], ParentType, ContextType, Partial<CoreWorkflowExecutionHistoryArgs>>;
+  resourceUsage?: Resolver<ResolversTypes['CoreExecutionUsage'], ParentType, ContextType>;
   children?: Resolver<ResolversTypes['CoreWorkflowExecutionConnection'], ParentType, ContextType, Partial<CoreWorkflowExecutionChildrenArgs>>;
   deadlineAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   durationMs?: Resolver<Maybe<ResolversTypes['DurationMs']>, ParentType, ContextType>;
@@ -2694,6 +2790,20 @@ export type CoreWorkflowExecutionResolvers<ContextType = RequestContext, ParentT
   startedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   completedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   updatedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+};
+
+export type CoreExecutionUsageResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreExecutionUsage'] = ResolversParentTypes['CoreExecutionUsage']> = {
+  calls?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  busyMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  queuedMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  bytes?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  modules?: Resolver<Array<ResolversTypes['CoreModuleUsage']>, ParentType, ContextType>;
+};
+
+export type CoreModuleUsageResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreModuleUsage'] = ResolversParentTypes['CoreModuleUsage']> = {
+  module?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  calls?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  busyMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
 };
 
 export type CoreWorkflowExecutionConnectionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreWorkflowExecutionConnection'] = ResolversParentTypes['CoreWorkflowExecutionConnection']> = {
@@ -2805,6 +2915,9 @@ export type CoreManifestResolvers<ContextType = RequestContext, ParentType exten
   protocolVersion?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   status?: Resolver<ResolversTypes['CoreManifestStatus'], ParentType, ContextType>;
   modules?: Resolver<Array<ResolversTypes['CoreManifestModule']>, ParentType, ContextType>;
+  approval?: Resolver<Maybe<ResolversTypes['CoreManifestApproval']>, ParentType, ContextType>;
+  pendingChange?: Resolver<Maybe<ResolversTypes['CoreManifestChange']>, ParentType, ContextType>;
+  refusal?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   governance?: Resolver<Maybe<ResolversTypes['CoreGovernance']>, ParentType, ContextType>;
   version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
@@ -2812,6 +2925,22 @@ export type CoreManifestResolvers<ContextType = RequestContext, ParentType exten
   updatedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   updatedBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   document?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+};
+
+export type CoreManifestApprovalResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreManifestApproval'] = ResolversParentTypes['CoreManifestApproval']> = {
+  approverRoles?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  approvers?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
+  quorum?: Resolver<ResolversTypes['CoreApprovalQuorum'], ParentType, ContextType>;
+  required?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+};
+
+export type CoreManifestChangeResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreManifestChange'] = ResolversParentTypes['CoreManifestChange']> = {
+  status?: Resolver<Maybe<ResolversTypes['CoreManifestStatus']>, ParentType, ContextType>;
+  moduleId?: Resolver<Maybe<ResolversTypes['CoreModuleId']>, ParentType, ContextType>;
+  moduleStatus?: Resolver<Maybe<ResolversTypes['CoreModuleStatus']>, ParentType, ContextType>;
+  requestedBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  requestedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  confirmId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
 };
 
 export type CoreGovernanceResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreGovernance'] = ResolversParentTypes['CoreGovernance']> = {
@@ -2952,6 +3081,7 @@ export type CoreOrchestrationRuleResolvers<ContextType = RequestContext, ParentT
   actions?: Resolver<Array<ResolversTypes['CoreRuleAction']>, ParentType, ContextType>;
   rank?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   enabled?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  builtIn?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
@@ -3233,6 +3363,8 @@ export type Resolvers<ContextType = RequestContext> = {
   CoreWorkflowValidation?: CoreWorkflowValidationResolvers<ContextType>;
   CoreWorkflowProblem?: CoreWorkflowProblemResolvers<ContextType>;
   CoreWorkflowExecution?: CoreWorkflowExecutionResolvers<ContextType>;
+  CoreExecutionUsage?: CoreExecutionUsageResolvers<ContextType>;
+  CoreModuleUsage?: CoreModuleUsageResolvers<ContextType>;
   CoreWorkflowExecutionConnection?: CoreWorkflowExecutionConnectionResolvers<ContextType>;
   CoreWorkflowExecutionEdge?: CoreWorkflowExecutionEdgeResolvers<ContextType>;
   CoreStepExecution?: CoreStepExecutionResolvers<ContextType>;
@@ -3247,6 +3379,8 @@ export type Resolvers<ContextType = RequestContext> = {
   BulkCoreWorkflowsPayload?: BulkCoreWorkflowsPayloadResolvers<ContextType>;
   CoreBulkRefusal?: CoreBulkRefusalResolvers<ContextType>;
   CoreManifest?: CoreManifestResolvers<ContextType>;
+  CoreManifestApproval?: CoreManifestApprovalResolvers<ContextType>;
+  CoreManifestChange?: CoreManifestChangeResolvers<ContextType>;
   CoreGovernance?: CoreGovernanceResolvers<ContextType>;
   CoreManifestModule?: CoreManifestModuleResolvers<ContextType>;
   CoreManifestPayload?: CoreManifestPayloadResolvers<ContextType>;

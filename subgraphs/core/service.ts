@@ -54,7 +54,8 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
   const contexts = createContexts(runtime, commands);
   const operations = createOperations();
   const workflows = createWorkflows(runtime, { commands, operations });
-  const approvals = createApprovals(runtime);
+  const manifests = createManifests(runtime, commands);
+  const approvals = createApprovals(runtime, manifests);
   const settings = createSettings(sql, {
     slots: config.CORE_WORKER_SLOTS,
     leaseMs: config.CORE_LEASE_MS,
@@ -115,7 +116,6 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
     },
   });
   const waiter = createEndWaiter(runtime);
-  const manifests = createManifests(runtime, commands);
   const executions = createExecutions(runtime, { transitions, workflows, contexts, waiter, manifests });
   const allocations = createAllocations(runtime, { commands, contexts });
   const agents = createAgents(runtime, { commands });

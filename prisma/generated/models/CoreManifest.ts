@@ -41,6 +41,7 @@ export type CoreManifestMinAggregateOutputType = {
   id: string | null
   protocolVersion: string | null
   status: string | null
+  refusal: string | null
   version: number | null
   createdAt: Date | null
   createdBy: string | null
@@ -54,6 +55,7 @@ export type CoreManifestMaxAggregateOutputType = {
   id: string | null
   protocolVersion: string | null
   status: string | null
+  refusal: string | null
   version: number | null
   createdAt: Date | null
   createdBy: string | null
@@ -69,6 +71,9 @@ export type CoreManifestCountAggregateOutputType = {
   status: number
   modules: number
   protocol: number
+  approval: number
+  pending: number
+  refusal: number
   version: number
   createdAt: number
   createdBy: number
@@ -94,6 +99,7 @@ export type CoreManifestMinAggregateInputType = {
   id?: true
   protocolVersion?: true
   status?: true
+  refusal?: true
   version?: true
   createdAt?: true
   createdBy?: true
@@ -107,6 +113,7 @@ export type CoreManifestMaxAggregateInputType = {
   id?: true
   protocolVersion?: true
   status?: true
+  refusal?: true
   version?: true
   createdAt?: true
   createdBy?: true
@@ -122,6 +129,9 @@ export type CoreManifestCountAggregateInputType = {
   status?: true
   modules?: true
   protocol?: true
+  approval?: true
+  pending?: true
+  refusal?: true
   version?: true
   createdAt?: true
   createdBy?: true
@@ -224,6 +234,9 @@ export type CoreManifestGroupByOutputType = {
   status: string
   modules: runtime.JsonValue
   protocol: runtime.JsonValue | null
+  approval: runtime.JsonValue | null
+  pending: runtime.JsonValue | null
+  refusal: string | null
   version: number
   createdAt: Date
   createdBy: string
@@ -262,6 +275,9 @@ export type CoreManifestWhereInput = {
   status?: Prisma.StringFilter<"CoreManifest"> | string
   modules?: Prisma.JsonFilter<"CoreManifest">
   protocol?: Prisma.JsonNullableFilter<"CoreManifest">
+  approval?: Prisma.JsonNullableFilter<"CoreManifest">
+  pending?: Prisma.JsonNullableFilter<"CoreManifest">
+  refusal?: Prisma.StringNullableFilter<"CoreManifest"> | string | null
   version?: Prisma.IntFilter<"CoreManifest"> | number
   createdAt?: Prisma.DateTimeFilter<"CoreManifest"> | Date | string
   createdBy?: Prisma.StringFilter<"CoreManifest"> | string
@@ -277,6 +293,9 @@ export type CoreManifestOrderByWithRelationInput = {
   status?: Prisma.SortOrder
   modules?: Prisma.SortOrder
   protocol?: Prisma.SortOrderInput | Prisma.SortOrder
+  approval?: Prisma.SortOrderInput | Prisma.SortOrder
+  pending?: Prisma.SortOrderInput | Prisma.SortOrder
+  refusal?: Prisma.SortOrderInput | Prisma.SortOrder
   version?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
@@ -296,6 +315,9 @@ export type CoreManifestWhereUniqueInput = Prisma.AtLeast<{
   status?: Prisma.StringFilter<"CoreManifest"> | string
   modules?: Prisma.JsonFilter<"CoreManifest">
   protocol?: Prisma.JsonNullableFilter<"CoreManifest">
+  approval?: Prisma.JsonNullableFilter<"CoreManifest">
+  pending?: Prisma.JsonNullableFilter<"CoreManifest">
+  refusal?: Prisma.StringNullableFilter<"CoreManifest"> | string | null
   version?: Prisma.IntFilter<"CoreManifest"> | number
   createdAt?: Prisma.DateTimeFilter<"CoreManifest"> | Date | string
   createdBy?: Prisma.StringFilter<"CoreManifest"> | string
@@ -311,6 +333,9 @@ export type CoreManifestOrderByWithAggregationInput = {
   status?: Prisma.SortOrder
   modules?: Prisma.SortOrder
   protocol?: Prisma.SortOrderInput | Prisma.SortOrder
+  approval?: Prisma.SortOrderInput | Prisma.SortOrder
+  pending?: Prisma.SortOrderInput | Prisma.SortOrder
+  refusal?: Prisma.SortOrderInput | Prisma.SortOrder
   version?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
@@ -334,6 +359,9 @@ export type CoreManifestScalarWhereWithAggregatesInput = {
   status?: Prisma.StringWithAggregatesFilter<"CoreManifest"> | string
   modules?: Prisma.JsonWithAggregatesFilter<"CoreManifest">
   protocol?: Prisma.JsonNullableWithAggregatesFilter<"CoreManifest">
+  approval?: Prisma.JsonNullableWithAggregatesFilter<"CoreManifest">
+  pending?: Prisma.JsonNullableWithAggregatesFilter<"CoreManifest">
+  refusal?: Prisma.StringNullableWithAggregatesFilter<"CoreManifest"> | string | null
   version?: Prisma.IntWithAggregatesFilter<"CoreManifest"> | number
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"CoreManifest"> | Date | string
   createdBy?: Prisma.StringWithAggregatesFilter<"CoreManifest"> | string
@@ -349,6 +377,9 @@ export type CoreManifestCreateInput = {
   status: string
   modules: Prisma.JsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  approval?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  pending?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  refusal?: string | null
   version?: number
   createdAt?: Date | string
   createdBy: string
@@ -364,6 +395,9 @@ export type CoreManifestUncheckedCreateInput = {
   status: string
   modules: Prisma.JsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  approval?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  pending?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  refusal?: string | null
   version?: number
   createdAt?: Date | string
   createdBy: string
@@ -379,6 +413,9 @@ export type CoreManifestUpdateInput = {
   status?: Prisma.StringFieldUpdateOperationsInput | string
   modules?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  approval?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  pending?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  refusal?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
@@ -394,6 +431,9 @@ export type CoreManifestUncheckedUpdateInput = {
   status?: Prisma.StringFieldUpdateOperationsInput | string
   modules?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  approval?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  pending?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  refusal?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
@@ -409,6 +449,9 @@ export type CoreManifestCreateManyInput = {
   status: string
   modules: Prisma.JsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  approval?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  pending?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  refusal?: string | null
   version?: number
   createdAt?: Date | string
   createdBy: string
@@ -424,6 +467,9 @@ export type CoreManifestUpdateManyMutationInput = {
   status?: Prisma.StringFieldUpdateOperationsInput | string
   modules?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  approval?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  pending?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  refusal?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
@@ -439,6 +485,9 @@ export type CoreManifestUncheckedUpdateManyInput = {
   status?: Prisma.StringFieldUpdateOperationsInput | string
   modules?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  approval?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  pending?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  refusal?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
@@ -459,6 +508,9 @@ export type CoreManifestCountOrderByAggregateInput = {
   status?: Prisma.SortOrder
   modules?: Prisma.SortOrder
   protocol?: Prisma.SortOrder
+  approval?: Prisma.SortOrder
+  pending?: Prisma.SortOrder
+  refusal?: Prisma.SortOrder
   version?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
@@ -477,6 +529,7 @@ export type CoreManifestMaxOrderByAggregateInput = {
   id?: Prisma.SortOrder
   protocolVersion?: Prisma.SortOrder
   status?: Prisma.SortOrder
+  refusal?: Prisma.SortOrder
   version?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
@@ -490,6 +543,7 @@ export type CoreManifestMinOrderByAggregateInput = {
   id?: Prisma.SortOrder
   protocolVersion?: Prisma.SortOrder
   status?: Prisma.SortOrder
+  refusal?: Prisma.SortOrder
   version?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
@@ -512,6 +566,9 @@ export type CoreManifestSelect<ExtArgs extends runtime.Types.Extensions.Internal
   status?: boolean
   modules?: boolean
   protocol?: boolean
+  approval?: boolean
+  pending?: boolean
+  refusal?: boolean
   version?: boolean
   createdAt?: boolean
   createdBy?: boolean
@@ -527,6 +584,9 @@ export type CoreManifestSelectCreateManyAndReturn<ExtArgs extends runtime.Types.
   status?: boolean
   modules?: boolean
   protocol?: boolean
+  approval?: boolean
+  pending?: boolean
+  refusal?: boolean
   version?: boolean
   createdAt?: boolean
   createdBy?: boolean
@@ -542,6 +602,9 @@ export type CoreManifestSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.
   status?: boolean
   modules?: boolean
   protocol?: boolean
+  approval?: boolean
+  pending?: boolean
+  refusal?: boolean
   version?: boolean
   createdAt?: boolean
   createdBy?: boolean
@@ -557,6 +620,9 @@ export type CoreManifestSelectScalar = {
   status?: boolean
   modules?: boolean
   protocol?: boolean
+  approval?: boolean
+  pending?: boolean
+  refusal?: boolean
   version?: boolean
   createdAt?: boolean
   createdBy?: boolean
@@ -565,7 +631,7 @@ export type CoreManifestSelectScalar = {
   ordinal?: boolean
 }
 
-export type CoreManifestOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "protocolVersion" | "status" | "modules" | "protocol" | "version" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["coreManifest"]>
+export type CoreManifestOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "protocolVersion" | "status" | "modules" | "protocol" | "approval" | "pending" | "refusal" | "version" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["coreManifest"]>
 
 export type $CoreManifestPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "CoreManifest"
@@ -580,6 +646,18 @@ export type $CoreManifestPayload<ExtArgs extends runtime.Types.Extensions.Intern
      * Frozen fields the columns cannot give back to the letter.
      */
     protocol: runtime.JsonValue | null
+    /**
+     * Who is asked before it changes; null where nobody is.
+     */
+    approval: runtime.JsonValue | null
+    /**
+     * The change that waits for its Confirm.
+     */
+    pending: runtime.JsonValue | null
+    /**
+     * Why the last change that was asked for was not made.
+     */
+    refusal: string | null
     version: number
     createdAt: Date
     createdBy: string
@@ -1015,6 +1093,9 @@ export interface CoreManifestFieldRefs {
   readonly status: Prisma.FieldRef<"CoreManifest", 'String'>
   readonly modules: Prisma.FieldRef<"CoreManifest", 'Json'>
   readonly protocol: Prisma.FieldRef<"CoreManifest", 'Json'>
+  readonly approval: Prisma.FieldRef<"CoreManifest", 'Json'>
+  readonly pending: Prisma.FieldRef<"CoreManifest", 'Json'>
+  readonly refusal: Prisma.FieldRef<"CoreManifest", 'String'>
   readonly version: Prisma.FieldRef<"CoreManifest", 'Int'>
   readonly createdAt: Prisma.FieldRef<"CoreManifest", 'DateTime'>
   readonly createdBy: Prisma.FieldRef<"CoreManifest", 'String'>

@@ -14,7 +14,11 @@ const decided: ReadonlySet<string> = new Set(ends);
 export const openConfirmClause = `r.status NOT IN (${ends.map((status) => `'${status}'`).join(', ')})`;
 
 /** An approval is a signal: steps wait for what becomes of a Confirm. */
-export function createApprovals(runtime: ModuleRuntime) {
+export function createApprovals(
+  runtime: ModuleRuntime,
+  /** Hears what becomes of changes of manifests. */
+  manifests: { readonly heard: (event: EventRow) => Promise<void> },
+) {
   const { sql, logger } = runtime;
   const replica = createReplica({
     sql,
@@ -64,7 +68,7 @@ export function createApprovals(runtime: ModuleRuntime) {
       return createConsumer({
         name: 'core.confirms',
         module: 'confirm',
-        types: ['confirm.created', 'confirm.resolved'],
+        types: ['confirm.created', 'confirm.resolved', 'approval.refused'],
         sql: (runtime.consumerSqlOf ?? runtime.sqlOf)('confirm'),
         bus: runtime.bus,
         logger,
@@ -72,6 +76,7 @@ export function createApprovals(runtime: ModuleRuntime) {
           const changes = replicaChanges(events, readConfirm);
           // Stored before waits are looked for: a step that begins to wait meanwhile finds it there.
           await replica.apply(sql, changes);
+          for (const event of events) await manifests.heard(event);
           for (const { tenantId, id, status } of changes) {
             if (!decided.has(status)) continue;
             const waits = (await sql.unsafe(

@@ -17,10 +17,11 @@ function subWorkflowsOf(definition: WorkflowDefinition): readonly string[] {
       ...(kind === 'workflow' && workflowVersion === null && workflowId !== null ? [workflowId] : []),
       ...visit(body),
     ]);
-  return visit(definition.steps);
+  return [...visit(definition.steps), ...visit(definition.cleanupSteps ?? [])];
 }
 
 const hasChildren = (definition: WorkflowDefinition): boolean =>
+  (definition.cleanupSteps ?? []).length > 0 ||
   definition.steps.some(({ kind, body }) => kind === 'workflow' || kind === 'loop' || body.length > 0);
 
 /** Everything about locked executions that a transition looks at, by key. */

@@ -100,7 +100,9 @@ export function createExecutions(
       if (workflow.status === 'retired')
         throw new PlatformError('INVALID_STATE', 'the workflow is RETIRED', { path: ['input', 'workflowId'] });
       const closed = disabledIn(await manifests.current(principal.tenantId));
-      const module = modulesOf(version.definition.steps).find((one) => closed.has(one));
+      const module = modulesOf([...version.definition.steps, ...(version.definition.cleanupSteps ?? [])]).find((one) =>
+        closed.has(one),
+      );
       if (module !== undefined)
         throw new PlatformError('MODULE_DISABLED', `the manifest disables ${module}, which a step calls`, {
           path: ['input', 'workflowId'],

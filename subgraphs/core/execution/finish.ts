@@ -1,5 +1,6 @@
 import type { ExecutionStatus, StepError } from '../rows.ts';
 import { fillTemplate, UnresolvedReference } from '../workflow/references.ts';
+import { startCleanup } from './cleanup.ts';
 import { goOnCompensating, hasUndoable, isCompensated, startCompensation } from './compensation.ts';
 import { changeExecution, changeStep, type Draft, earliest, ended, later, note, scopeOf, terminal } from './draft.ts';
 import { cancelStep, endExecution, tellChild } from './failure.ts';
@@ -30,8 +31,23 @@ export function finish(draft: Draft): void {
   }
 }
 
+/** What keeps an execution from counting as completed: too few of the steps that ran were. */
+function successProblem({ steps, workflow }: Draft): string | null {
+  const { minSuccessRate } = workflow.definition;
+  if (minSuccessRate == null) return null;
+  const count = (...of: readonly string[]) => [...steps.values()].filter(({ status }) => of.includes(status)).length;
+  const [completed, failed] = [count('completed'), count('failed', 'timed_out')];
+  const isEnough = failed === 0 || completed / (completed + failed) >= minSuccessRate;
+  return isEnough ? null : `expected ${minSuccessRate} of the steps, ${completed} of ${completed + failed} completed`;
+}
+
 function complete(draft: Draft): void {
   const { output: template } = draft.workflow.definition;
+  const tooFew = successProblem(draft);
+  if (tooFew !== null) {
+    endExecution(draft, 'failed', { code: 'SUCCESS_RATE_TOO_LOW', message: tooFew });
+    return;
+  }
   try {
     const last = [...draft.steps.values()].filter(
       ({ stepId }) => (draft.workflow.topology.successors.get(stepId) ?? []).length === 0,
@@ -93,6 +109,7 @@ function close(draft: Draft, status: ExecutionStatus, error: StepError | null): 
     if (step.status === 'pending' || step.status === 'ready')
       changeStep(draft, step, { status: 'cancelled', finishedAt: draft.now });
   note(draft, eventTypes[status]!, null, { error, output: status === 'completed' ? draft.execution.output : null });
+  if (status !== 'completed') startCleanup(draft);
   const { parentId, parentStepId, tenantId, id } = draft.execution;
   if (parentId !== null)
     draft.messages.push({ tenantId, executionId: parentId, command: 'childEnded', stepId: parentStepId, childId: id });

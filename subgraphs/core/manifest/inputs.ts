@@ -22,6 +22,28 @@ const module = z
     ...(description == null ? {} : { description }),
   }));
 
+const label = text({ min: 1, max: 255 });
+const approval = z
+  .object({
+    approverRoles: z.array(label).max(100).nullish(),
+    approvers: z.array(label).max(1_000).nullish(),
+    quorum: z.enum(['SINGLE', 'AT_LEAST', 'MAJORITY', 'UNANIMOUS']).nullish(),
+    required: z.number().int().min(1).max(1_000).nullish(),
+  })
+  .refine(
+    ({ quorum, required }) => required == null || quorum === 'AT_LEAST',
+    'expected `required` with the quorum AT_LEAST alone',
+  )
+  .refine(
+    ({ approverRoles, approvers }) => (approverRoles?.length ?? 0) + (approvers?.length ?? 0) > 0,
+    'expected somebody who is asked',
+  )
+  .transform(({ approverRoles, approvers, quorum, required }) => ({
+    approverRoles: approverRoles ?? [],
+    approvers: approvers ?? [],
+    quorum: { kind: (quorum ?? 'SINGLE').toLowerCase(), ...(required == null ? {} : { required }) },
+  }));
+
 export const createManifest = z.object({
   protocolVersion: version.nullish().transform((value) => value ?? '1.0.0'),
   modules: z
@@ -32,5 +54,6 @@ export const createManifest = z.object({
       (list) => new Set(list.map(({ module_id }) => module_id)).size === list.length,
       'expected each module once',
     ),
+  approval: approval.nullish().transform((value) => value ?? null),
   idempotencyKey: idempotencyKey.nullish(),
 });

@@ -1,5 +1,6 @@
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
+import type { EventRow } from '#shared/events.ts';
 import { newId, requireId } from '#shared/ids.ts';
 import type { NewEvent } from '#shared/outbox.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
@@ -8,24 +9,14 @@ import { parseInput, requireVersion } from '#shared/validation.ts';
 import { manifestColumns } from '../codec.ts';
 import type { CallOptions, Commands } from '../commands.ts';
 import { systemEvent } from '../systemEvents.ts';
+import { manifestApproval, readOutcome } from './confirms.ts';
 import * as inputs from './inputs.ts';
-import { findLacks } from './needs.ts';
-import type { ManifestRow } from './rows.ts';
+import { type Changed, type Move, makeMove, planMove } from './moves.ts';
+import type { ManifestApproval, ManifestChange, ManifestRow } from './rows.ts';
 
 interface Options extends CallOptions {
   readonly expectedVersion?: number | null | undefined;
 }
-
-/** What a change makes of a manifest, and those that another took the place of. */
-type Changed = Partial<ManifestRow> & { readonly replaced?: readonly ManifestRow[] };
-
-/** Where a manifest may go from each status. */
-const moves: Readonly<Record<ManifestRow['status'], readonly ManifestRow['status'][]>> = {
-  draft: ['active', 'archived'],
-  active: ['deprecated'],
-  deprecated: ['archived'],
-  archived: [],
-};
 
 const event = (type: string, row: ManifestRow): NewEvent => ({
   streamId: row.id,
@@ -39,76 +30,117 @@ const changedModules = (before: ManifestRow, after: ManifestRow) =>
     before.modules.some((was) => was.module_id === one.module_id && was.status !== one.status),
   );
 
-/** @throws {INVALID_STATE} where a module is off that another needs */
-function requireWhole(modules: ManifestRow['modules']): void {
-  const [lack] = findLacks(modules);
-  if (lack)
-    throw new PlatformError('INVALID_STATE', `${lack.module} is needed by ${lack.neededBy.join(', ')}`, {
-      path: ['status'],
-      details: { ...lack },
-    });
-}
-
 export type Manifests = ReturnType<typeof createManifests>;
 
 /** Manifests of protocol instances: which modules are on, in which version. */
 export function createManifests({ sql, authorizer }: Pick<ModuleRuntime, 'sql' | 'authorizer'>, commands: Commands) {
+  async function lock(tx: SqlTransaction, tenantId: string, id: string): Promise<ManifestRow | undefined> {
+    const [row] = (await tx.unsafe(
+      `SELECT ${manifestColumns} FROM core.manifest m WHERE m.tenant_id = $1 AND m.id = $2 FOR UPDATE`,
+      [tenantId, id],
+      { prepare: true },
+    )) as unknown as ManifestRow[];
+    return row;
+  }
+
+  /** Stores what was changed, and what all who keep manifests or follow the system hear of it. */
+  async function store(
+    tx: SqlTransaction,
+    before: ManifestRow,
+    { actor, changed }: { readonly actor: string; readonly changed: Changed },
+  ): Promise<{ readonly row: ManifestRow; readonly events: readonly NewEvent[] }> {
+    const { tenantId, id } = before;
+    const { status, modules, pending, refusal, replaced = [] } = { ...before, ...changed };
+    const [row] = (await tx.unsafe(
+      `UPDATE core.manifest m SET status = $3, modules = $4::text::jsonb, pending = $6::text::jsonb, refusal = $7, version = version + 1, updated_at = now(), updated_by = $5
+       WHERE m.tenant_id = $1 AND m.id = $2 RETURNING ${manifestColumns}`,
+      [
+        tenantId,
+        id,
+        status,
+        JSON.stringify(modules),
+        actor,
+        pending === null ? null : JSON.stringify(pending),
+        refusal,
+      ],
+      { prepare: true },
+    )) as unknown as ManifestRow[];
+    return {
+      row: row!,
+      events: [
+        event('manifest.changed', row!),
+        // Whoever keeps the one before hears that it is no longer the active one.
+        ...replaced.map((other) => event('manifest.changed', other)),
+        ...replaced.map((other) =>
+          systemEvent(tenantId, 'manifest.changed', { manifestId: other.id, status: other.status }),
+        ),
+        systemEvent(tenantId, 'manifest.changed', { manifestId: id, status }),
+        ...changedModules(before, row!).map((module) =>
+          systemEvent(tenantId, `module.${module.status}`, { manifestId: id, moduleId: module.module_id }),
+        ),
+      ],
+    };
+  }
+
+  /** Who is asked before a move: as the manifest says, or the active one whose place it takes. Drafts are edited freely. */
+  async function approvalOf(tx: SqlTransaction, row: ManifestRow, { status }: Move): Promise<ManifestApproval | null> {
+    if (row.status === 'draft' && status !== 'active') return null;
+    if (status !== 'active') return row.approval;
+    const [other] = (await tx.unsafe(
+      `SELECT m.approval FROM core.manifest m WHERE m.tenant_id = $1 AND m.status = 'active' AND m.approval IS NOT NULL AND m.id <> $2 LIMIT 1`,
+      [row.tenantId, row.id],
+      { prepare: true },
+    )) as unknown as { approval: ManifestApproval }[];
+    // The one in force decides who may take its place.
+    return other?.approval ?? row.approval;
+  }
+
   async function change(
     scope: RequestScope,
     manifestId: string,
-    {
-      operation,
-      input,
-      options,
-      work,
-    }: {
-      readonly operation: string;
-      readonly input: Readonly<Record<string, unknown>>;
-      readonly options: Options;
-      readonly work: (row: ManifestRow, tx: SqlTransaction) => Promise<Changed> | Changed;
-    },
+    { operation, move, options }: { readonly operation: string; readonly move: Move; readonly options: Options },
   ): Promise<string> {
     const id = requireId(manifestId, ['manifestId']);
-    const { tenantId, subject } = scope.principal;
+    const { tenantId, subject, roles } = scope.principal;
     return commands.run(
       scope,
       {
         operation,
-        input: { id, ...input, expectedVersion: options.expectedVersion ?? null },
+        input: { id, ...move, expectedVersion: options.expectedVersion ?? null },
         idempotencyKey: options.idempotencyKey,
       },
       async (tx) => {
-        const [before] = (await tx.unsafe(
-          `SELECT ${manifestColumns} FROM core.manifest m WHERE m.tenant_id = $1 AND m.id = $2 FOR UPDATE`,
-          [tenantId, id],
-          { prepare: true },
-        )) as unknown as ManifestRow[];
+        const before = await lock(tx, tenantId, id);
         if (!before) throw new PlatformError('NOT_FOUND', 'no such manifest', { path: ['manifestId'] });
         requireVersion(options.expectedVersion, before.version);
         const isLocked = (before.protocol?.governance as { locked?: boolean } | undefined)?.locked === true;
         if (isLocked && !(await authorizer.allows(scope.principal, 'governance:override')))
           throw new PlatformError('GOVERNANCE_LOCKED', 'the manifest is locked', { path: ['manifestId'] });
-        const { status, modules, replaced = [] } = { ...before, ...(await work(before, tx)) };
-        const [row] = (await tx.unsafe(
-          `UPDATE core.manifest m SET status = $3, modules = $4::text::jsonb, version = version + 1, updated_at = now(), updated_by = $5 WHERE m.tenant_id = $1 AND m.id = $2 RETURNING ${manifestColumns}`,
-          [tenantId, id, status, JSON.stringify(modules), subject],
-          { prepare: true },
-        )) as unknown as ManifestRow[];
+        if (before.pending !== null)
+          throw new PlatformError('INVALID_STATE', 'a change of the manifest waits for its Confirm', {
+            path: ['manifestId'],
+            details: { confirmId: before.pending.confirmId },
+          });
+        const approval = await approvalOf(tx, before, move);
+        if (approval === null) {
+          const changed = await makeMove(tx, before, { ...move, actor: subject });
+          const { events } = await store(tx, before, { actor: subject, changed: { ...changed, refusal: null } });
+          return {
+            response: id,
+            events,
+            audit: [{ action: `manifest.${operation}`, resource: 'CoreManifest', resourceId: id }],
+          };
+        }
+        // What could not be made is not asked about.
+        planMove(before, move);
+        const pending: ManifestChange = {
+          ...{ id: newId(), ...move, requestedBy: subject, requestedAt: new Date().toISOString(), confirmId: null },
+        };
+        const { row, events } = await store(tx, before, { actor: subject, changed: { pending, refusal: null } });
         return {
           response: id,
-          events: [
-            event('manifest.changed', row!),
-            // Whoever keeps the one before hears that it is no longer the active one.
-            ...replaced.map((other) => event('manifest.changed', other)),
-            ...replaced.map((other) =>
-              systemEvent(tenantId, 'manifest.changed', { manifestId: other.id, status: other.status }),
-            ),
-            systemEvent(tenantId, 'manifest.changed', { manifestId: id, status }),
-            ...changedModules(before, row!).map((module) =>
-              systemEvent(tenantId, `module.${module.status}`, { manifestId: id, moduleId: module.module_id }),
-            ),
-          ],
-          audit: [{ action: `manifest.${operation}`, resource: 'CoreManifest', resourceId: id }],
+          events: [...events, manifestApproval(row, pending, { approval, role: roles[0] ?? 'agent' })],
+          audit: [{ action: `manifest.${operation}.request`, resource: 'CoreManifest', resourceId: id }],
         };
       },
     );
@@ -130,8 +162,11 @@ export function createManifests({ sql, authorizer }: Pick<ModuleRuntime, 'sql' |
       const { tenantId, subject } = scope.principal;
       return commands.run(scope, { operation: 'createManifest', input, idempotencyKey }, async (tx) => {
         const [row] = (await tx.unsafe(
-          `INSERT INTO core.manifest AS m (tenant_id, id, protocol_version, status, modules, created_by, updated_by) VALUES ($1, $2, $3, 'draft', $4::text::jsonb, $5, $5) RETURNING ${manifestColumns}`,
-          [tenantId, newId(), input.protocolVersion, JSON.stringify(input.modules), subject],
+          `INSERT INTO core.manifest AS m (tenant_id, id, protocol_version, status, modules, created_by, updated_by, approval) VALUES ($1, $2, $3, 'draft', $4::text::jsonb, $5, $5, $6::text::jsonb) RETURNING ${manifestColumns}`,
+          [
+            ...[tenantId, newId(), input.protocolVersion, JSON.stringify(input.modules), subject],
+            input.approval === null ? null : JSON.stringify(input.approval),
+          ],
           { prepare: true },
         )) as unknown as ManifestRow[];
         return {
@@ -142,54 +177,53 @@ export function createManifests({ sql, authorizer }: Pick<ModuleRuntime, 'sql' |
       });
     },
 
-    /** One manifest of a tenant is active at a time: the one before is deprecated with it. */
-    setStatus(
+    /** At once, or when the Confirm it asks for is approved. @throws {INVALID_STATE_TRANSITION} {INVALID_STATE} */
+    setStatus: (
       scope: RequestScope,
       manifestId: string,
       status: ManifestRow['status'],
       options: Options,
-    ): Promise<string> {
-      return change(scope, manifestId, {
-        ...{ operation: 'changeManifestStatus', input: { status }, options },
-        async work(row, tx) {
-          if (!moves[row.status].includes(status))
-            throw new PlatformError(
-              'INVALID_STATE_TRANSITION',
-              `expected ${moves[row.status].join(' or ') || 'no change'} after ${row.status}, got ${status}`,
-              { path: ['status'] },
-            );
-          if (status === 'active') requireWhole(row.modules);
-          if (status !== 'active') return { status };
-          const replaced = (await tx.unsafe(
-            `UPDATE core.manifest m SET status = 'deprecated', version = version + 1, updated_at = now(), updated_by = $3
-             WHERE m.tenant_id = $1 AND m.status = 'active' AND m.id <> $2 RETURNING ${manifestColumns}`,
-            [row.tenantId, row.id, scope.principal.subject],
-            { prepare: true },
-          )) as unknown as ManifestRow[];
-          return { status, replaced };
-        },
-      });
-    },
+    ): Promise<string> =>
+      change(scope, manifestId, {
+        ...{ operation: 'changeManifestStatus', move: { status, moduleId: null, moduleStatus: null }, options },
+      }),
 
-    /** @throws {INVALID_STATE} for a module that is required or that others need, {NOT_FOUND} for one it does not list */
-    setModule(
+    /** The same. @throws {INVALID_STATE} for a module that is required or that others need, {NOT_FOUND} for one it does not list */
+    setModule: (
       scope: RequestScope,
       manifestId: string,
       moduleId: string,
-      status: ManifestRow['modules'][number]['status'],
+      moduleStatus: ManifestRow['modules'][number]['status'],
       options: Options,
-    ): Promise<string> {
-      return change(scope, manifestId, {
-        ...{ operation: 'setModuleStatus', input: { moduleId, status }, options },
-        work(row) {
-          const module = row.modules.find((one) => one.module_id === moduleId);
-          if (!module) throw new PlatformError('NOT_FOUND', 'the manifest has no such module', { path: ['moduleId'] });
-          if (status === 'disabled' && module.required === true)
-            throw new PlatformError('INVALID_STATE', `${moduleId} is required`, { path: ['status'] });
-          const modules = row.modules.map((one) => (one === module ? { ...one, status } : one));
-          requireWhole(modules);
-          return { modules };
-        },
+    ): Promise<string> =>
+      change(scope, manifestId, {
+        ...{ operation: 'setModuleStatus', move: { status: null, moduleId, moduleStatus }, options },
+      }),
+
+    /** What the confirm module tells about a change that waits. Told twice it changes nothing: then nothing waits any more. */
+    async heard(confirmEvent: EventRow): Promise<void> {
+      const outcome = readOutcome(confirmEvent);
+      if (outcome === null) return;
+      const { tenantId, actor } = confirmEvent;
+      await commands.runAs(tenantId, actor, async (tx) => {
+        const row = await lock(tx, tenantId, outcome.manifestId);
+        if (!row?.pending || row.pending.id !== outcome.changeId) return { response: null };
+        let changed: Changed;
+        if (outcome.kind === 'opened') changed = { pending: { ...row.pending, confirmId: outcome.confirmId } };
+        else if (outcome.kind === 'refused') changed = { pending: null, refusal: outcome.reason };
+        else
+          try {
+            changed = { ...(await makeMove(tx, row, { ...row.pending, actor })), pending: null };
+          } catch (error) {
+            // The manifest has changed meanwhile: what was approved can no longer be made.
+            if (!(error instanceof PlatformError)) throw error;
+            changed = { pending: null, refusal: error.message };
+          }
+        const { events } = await store(tx, row, { actor, changed });
+        const audit = [
+          { action: `manifest.change.${outcome.kind}`, resource: 'CoreManifest', resourceId: outcome.manifestId },
+        ];
+        return { response: null, events, audit };
       });
     },
   };

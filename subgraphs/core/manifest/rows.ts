@@ -3,6 +3,25 @@ import type { CoreDocument, CoreModuleDocument } from '../../../schema/protocol/
 /** What an imported manifest holds beyond the columns, to the letter. */
 export type ManifestRemainder = Omit<CoreDocument, 'core_id' | 'protocol_version' | 'status' | 'modules'>;
 
+/** Who is asked, as an approval is requested of the confirm module. */
+export interface ManifestApproval {
+  readonly approverRoles: readonly string[];
+  readonly approvers: readonly string[];
+  readonly quorum: { readonly kind: string; readonly required?: number };
+}
+
+/** A change as it was asked for: of the status, or of the status of one module. */
+export interface ManifestChange {
+  readonly id: string;
+  readonly status: CoreDocument['status'] | null;
+  readonly moduleId: string | null;
+  readonly moduleStatus: CoreModuleDocument['status'] | null;
+  readonly requestedBy: string;
+  readonly requestedAt: string;
+  /** Null until the confirm module has opened it. */
+  readonly confirmId: string | null;
+}
+
 export interface ManifestRow {
   readonly tenantId: string;
   readonly id: string;
@@ -10,6 +29,9 @@ export interface ManifestRow {
   readonly status: CoreDocument['status'];
   readonly modules: readonly CoreModuleDocument[];
   readonly protocol: ManifestRemainder | null;
+  readonly approval: ManifestApproval | null;
+  readonly pending: ManifestChange | null;
+  readonly refusal: string | null;
   readonly version: number;
   readonly createdAt: string;
   readonly createdBy: string;

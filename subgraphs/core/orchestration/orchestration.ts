@@ -13,6 +13,7 @@ import type { HealthSnapshot } from '../health/health.ts';
 import type { Manifests } from '../manifest/manifests.ts';
 import { isFault, type Operations } from '../workflow/operations.ts';
 import { compileCondition, referencesIn, UnresolvedReference } from '../workflow/references.ts';
+import { builtInRules, isBuiltIn } from './builtInRules.ts';
 import * as inputs from './inputs.ts';
 import { idsIn, plansIn } from './namedIds.ts';
 import { type ChosenAction, decideActions, type NotChosen, type Rule, type Snapshot, type Verdict } from './rules.ts';
@@ -56,14 +57,19 @@ export type Orchestration = ReturnType<typeof createOrchestration>;
 export function createOrchestration({ sql, graph }: ModuleRuntime, deps: OrchestrationDeps) {
   const { commands, contexts, executions, manifests, operations, circuits, health } = deps;
 
+  /** Those of the tenant, and of the platform's own the ones that no rule of the tenant has the name of. */
   async function findRules(tenantId: string): Promise<RuleRow[]> {
-    return (await sql.unsafe(
+    const own = (await sql.unsafe(
       `SELECT ${ruleColumns} FROM core.rule r WHERE r.tenant_id = $1 ORDER BY r.rank, r.id`,
       [tenantId],
       {
         prepare: true,
       },
     )) as unknown as RuleRow[];
+    const named = new Set(own.map(({ name }) => name));
+    return [...own, ...builtInRules.filter(({ name }) => !named.has(name))].toSorted(
+      (one, other) => one.rank - other.rank || (one.id < other.id ? -1 : 1),
+    );
   }
 
   /** Modules and operations that cannot be called now, each with why. */
@@ -140,6 +146,10 @@ export function createOrchestration({ sql, graph }: ModuleRuntime, deps: Orchest
 
     removeRule(scope: RequestScope, ruleId: string, { idempotencyKey }: CallOptions): Promise<string> {
       const id = requireId(ruleId, ['ruleId']);
+      if (isBuiltIn(id))
+        throw new PlatformError('INVALID_STATE', 'the rule is the platform’s: put one of its name in its place', {
+          path: ['ruleId'],
+        });
       const { tenantId } = scope.principal;
       return commands.run(
         scope,
@@ -172,8 +182,9 @@ export function createOrchestration({ sql, graph }: ModuleRuntime, deps: Orchest
       if (input.contextId != null) await contexts.requireActive(scope.principal, input.contextId);
       const [rules, off] = await Promise.all([findRules(tenantId), unavailable(tenantId)]);
       const data = input.data ?? {};
-      const enabled = rules.filter((rule) => rule.enabled);
       const contextId = input.contextId ?? null;
+      // The platform's own rules are about a context: where none is named they have nothing to say.
+      const enabled = rules.filter((rule) => rule.enabled && (contextId !== null || !isBuiltIn(rule.id)));
       const asksResources = enabled.some(({ actions }) => actions.some(({ requires }) => requires != null));
       const [pending, left] = await Promise.all([
         findPendingConfirms(sql, tenantId, idsIn([data, contextId, enabled.map(({ actions }) => actions)])),

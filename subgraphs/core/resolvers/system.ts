@@ -5,6 +5,7 @@ import { toAmounts, toVector } from '../allocation/vector.ts';
 import type { RequestContext } from '../context.ts';
 import { shownStatus } from '../execution/shown.ts';
 import { toDocument } from '../manifest/document.ts';
+import { isBuiltIn } from '../orchestration/builtInRules.ts';
 import { listDecisions } from '../orchestration/decisions.ts';
 import type { MutationResolvers, QueryResolvers, Resolvers } from '../resolvers.generated.ts';
 import { countByStatus } from '../status.ts';
@@ -113,6 +114,7 @@ export const systemTypes = {
     nodes: (row) => [...row.nodes],
   },
   CoreOrchestrationRule: {
+    builtIn: ({ id }) => isBuiltIn(id),
     actions: ({ actions }) =>
       actions.map(({ module, action, input, requires }) => ({
         ...{ module, action, input },
@@ -128,6 +130,18 @@ export const systemTypes = {
         ...{ moduleId: upper(module_id), status: upper(status), version },
         ...{ required: required ?? false, description: description ?? null },
       })),
+    approval: ({ approval }) =>
+      approval && {
+        ...{ approverRoles: [...approval.approverRoles], approvers: [...approval.approvers] },
+        ...{ quorum: upper(approval.quorum.kind as 'single'), required: approval.quorum.required ?? null },
+      },
+    pendingChange: ({ pending }) =>
+      pending && {
+        ...{ requestedBy: pending.requestedBy, requestedAt: pending.requestedAt, confirmId: pending.confirmId },
+        status: pending.status && upper(pending.status),
+        moduleId: pending.moduleId === null ? null : upper(pending.moduleId as 'plan'),
+        moduleStatus: pending.moduleStatus && upper(pending.moduleStatus),
+      },
     governance: ({ protocol }) =>
       shapeGovernance((protocol?.governance ?? null) as Readonly<Record<string, unknown>> | null),
     document: (row) => toDocument(row),

@@ -1,6 +1,7 @@
 import { PlatformError } from '#shared/errors.ts';
 import { criticalPathOf } from '../execution/criticalPath.ts';
 import { shownStatus } from '../execution/shown.ts';
+import { usageOf } from '../execution/usage.ts';
 import * as inputs from '../inputs.ts';
 import { maxVersions } from '../loaders.ts';
 import type { Resolvers } from '../resolvers.generated.ts';
@@ -65,6 +66,14 @@ export const workflowTypes = {
         loaders.steps.load(row.id),
       ]);
       return definition === null ? [] : criticalPathOf(row, definition, steps);
+    },
+    resourceUsage: async (row, _args, { loaders }) => {
+      const [definition, steps] = await Promise.all([
+        loaders.definition.load(`${row.workflowId}/${row.workflowVersion}`),
+        loaders.steps.load(row.id),
+      ]);
+      const { modules, ...used } = usageOf(row, definition!, steps);
+      return { ...used, modules: [...modules] };
     },
     history: (row, page, { loaders }) => loaders.history.load(row.id, null, page),
     children: async (row, page, { loaders }) => {

@@ -1,7 +1,7 @@
 import { ConditionError } from '#shared/conditions/evaluationError.ts';
 import type { Predicate } from '#shared/conditions/expression/compile.ts';
 import { type ErrorCode, PlatformError } from '#shared/errors.ts';
-import { type Call, type StepDefinition, stepsAt, type WorkflowDefinition } from './definition.ts';
+import { type Call, cleanupPlace, type StepDefinition, stepsAt, type WorkflowDefinition } from './definition.ts';
 import { isFault, type Operation, type Operations } from './operations.ts';
 import {
   compileCondition,
@@ -50,7 +50,10 @@ export function findProblems(
   operations: Operations,
   path: readonly (string | number)[] = ['input', 'definition'],
 ): readonly WorkflowProblem[] {
-  const problems = levelProblems(definition.steps, operations, [...path, 'steps']);
+  const problems = [
+    ...levelProblems(definition.steps, operations, [...path, 'steps']),
+    ...levelProblems(definition.cleanupSteps ?? [], operations, [...path, 'cleanupSteps']),
+  ];
   const ids = new Set(definition.steps.map((step) => step.id));
   readAll(definition.output, [...path, 'output'], problems, (reference, at) => {
     if (reference.stepId !== null && !ids.has(reference.stepId))
@@ -178,6 +181,15 @@ export function requireRunnable(definition: WorkflowDefinition, operations: Oper
   });
 }
 
+/** What holds for a part that is run by itself. What cleans up goes as far as it can, and leaves nothing to be undone. */
+function partOf(definition: WorkflowDefinition, body: readonly string[]): WorkflowDefinition {
+  return {
+    ...definition,
+    ...{ output: null, inputSchema: null, outputSchema: null, minSuccessRate: null, cleanupSteps: [] },
+    ...(body[0] === cleanupPlace ? { errorStrategy: 'continue', rollback: 'none' } : {}),
+  };
+}
+
 /** A stored definition, whose problems were looked for before it was stored. */
 export function compileWorkflow(
   definition: WorkflowDefinition,
@@ -191,7 +203,7 @@ export function compileWorkflow(
     return operation && !isFault(operation) ? operation : null;
   };
   return {
-    definition: body.length === 0 ? definition : { ...definition, output: null, inputSchema: null, outputSchema: null },
+    definition: body.length === 0 ? definition : partOf(definition, body),
     steps: new Map(
       steps.map((step) => [
         step.id,

@@ -79,11 +79,19 @@ export interface WorkflowDefinition {
   readonly inputSchema: Readonly<Record<string, unknown>> | null;
   /** JSON Schema that the result has to fit; null for any, and not there in versions of before. */
   readonly outputSchema?: Readonly<Record<string, unknown>> | null;
+  /** Of the steps that ran, the part that has to be completed, 0 to 1; null for any, and not there in versions of before. */
+  readonly minSuccessRate?: number | null;
+  /** What happens after an execution that did not complete, as an execution of its own; not there in versions of before. */
+  readonly cleanupSteps?: readonly StepDefinition[];
 }
 
-/** Steps of the part of a definition that an execution runs: the whole, or the body of a loop. */
+/** Place of the steps that clean up, and of who starts them; no step bears such a name. */
+export const cleanupPlace = '#cleanup';
+
+/** Steps of the part of a definition that an execution runs: the whole, the body of a loop, or what cleans up. */
 export function stepsAt(definition: WorkflowDefinition, body: readonly string[]): readonly StepDefinition[] {
-  let steps = definition.steps;
-  for (const stepId of body) steps = steps.find(({ id }) => id === stepId)?.body ?? [];
+  const cleans = body[0] === cleanupPlace;
+  let steps = cleans ? (definition.cleanupSteps ?? []) : definition.steps;
+  for (const stepId of cleans ? body.slice(1) : body) steps = steps.find(({ id }) => id === stepId)?.body ?? [];
   return steps;
 }

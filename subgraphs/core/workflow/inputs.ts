@@ -4,6 +4,7 @@ import type { StepDefinition, WorkflowDefinition } from './definition.ts';
 import { stageModules, stepOfStage } from './stages.ts';
 
 export const maxSteps = 500;
+const maxCleanupSteps = 50;
 const maxBodyDepth = 3;
 
 const stepId = z
@@ -172,6 +173,12 @@ export const definition = z
       .enum(['NONE', 'COMPENSATE', 'MANUAL'])
       .nullish()
       .transform((value) => value ?? 'COMPENSATE'),
+    minSuccessRate: nullish(z.number().min(0).max(1)),
+    cleanupSteps: z
+      .array(stepAt(0))
+      .max(maxCleanupSteps)
+      .nullish()
+      .transform((steps) => steps ?? []),
     output: nullish(template),
     inputSchema: nullish(jsonObject({ maxBytes: 65_536 })),
     outputSchema: nullish(jsonObject({ maxBytes: 65_536 })),

@@ -143,6 +143,11 @@ export const groupErrors = {
     description: 'The new release did not do: the one before runs on.',
   },
   CHILD_FAILED: { status: 409, retryable: false, description: 'An execution that a step started did not complete.' },
+  SUCCESS_RATE_TOO_LOW: {
+    status: 409,
+    retryable: false,
+    description: 'Fewer of the steps of an execution completed than its workflow asks for.',
+  },
   JOIN_UNMET: { status: 409, retryable: false, description: 'Too many of the steps that a step joins have failed.' },
   LOOP_BOUND: { status: 409, retryable: false, description: 'A loop would go on beyond its bound.' },
   CONDITION_FAILED: { status: 422, retryable: false, description: 'A condition of a step cannot be decided.' },
