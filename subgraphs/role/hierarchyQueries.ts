@@ -2,7 +2,8 @@ import { createConnection, type PageInput, readPage } from '#shared/connection.t
 import { isId } from '#shared/ids.ts';
 import { parseInput } from '#shared/validation.ts';
 import { type GrantUnit, listHolders, readHierarchy, type Snapshot } from './decision/index.ts';
-import { patternOf } from './decision/permissionSets.ts';
+import { type PermissionSet, patternOf } from './decision/permissionSets.ts';
+import { settleDenials } from './decision/roleEffect.ts';
 import { findPath, type HierarchyDirection, inherits } from './hierarchy/index.ts';
 import { compareText } from './hierarchy/order.ts';
 import * as inputs from './inputs.ts';
@@ -17,10 +18,23 @@ export interface HolderPage {
 }
 
 const textOf = (unit: GrantUnit) => {
-  const { resourceType, action, resourceId } = patternOf(unit);
   const denies = unit.grant.permission.effect === 'deny' ? '!' : '';
-  return `${denies}${resourceType}:${action}${resourceId === undefined ? '' : `:${resourceId}`}`;
+  return `${denies}${patternTextOf(unit)}`;
 };
+
+const patternTextOf = (unit: GrantUnit) => {
+  const { resourceType, action, resourceId } = patternOf(unit);
+  return `${resourceType}:${action}${resourceId === undefined ? '' : `:${resourceId}`}`;
+};
+
+/** What a set allows once its denials are taken off. */
+const effectOf = (permissions: PermissionSet) =>
+  settleDenials(permissions).map(({ unit, conditional, denials }) => ({
+    permission: patternTextOf(unit),
+    fromRoleId: unit.grant.roleId,
+    conditional,
+    except: [...new Set(denials.map(patternTextOf))],
+  }));
 
 /** Questions about the hierarchy, answered from the replica. */
 export function createHierarchyQueries(replicas: RoleReplicas) {
@@ -59,6 +73,9 @@ export function createHierarchyQueries(replicas: RoleReplicas) {
                   conditional: isConditional,
                 }));
             return [...inherited(certain, false), ...inherited(conditional, true)];
+          },
+          get effectivePermissions() {
+            return effectOf(entry.permissions);
           },
           get directHolders() {
             return listHolders(snapshot, entry.roleId).direct.length;

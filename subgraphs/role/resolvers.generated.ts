@@ -1028,6 +1028,8 @@ export type RoleHierarchyNode = {
   /** Its own permissions, as `resource:action`. */
   directPermissions: Array<Scalars['String']['output']>;
   inheritedPermissions: Array<InheritedPermission>;
+  /** What it allows, its own and inherited: what an unconditional denial takes away as a whole is not among it. */
+  effectivePermissions: Array<RoleEffectivePermission>;
   directHolders: Scalars['Int']['output'];
   inheritedHolders: Scalars['Int']['output'];
 };
@@ -1036,6 +1038,17 @@ export type InheritedPermission = {
   permission: Scalars['String']['output'];
   fromRoleId: Scalars['ID']['output'];
   conditional: Scalars['Boolean']['output'];
+};
+
+export type RoleEffectivePermission = {
+  /** As `resource:action` or `resource:action:id`. */
+  permission: Scalars['String']['output'];
+  /** The role that grants it. */
+  fromRoleId: Scalars['ID']['output'];
+  /** Depends on the request: conditions, scope, constraints or an exclusion on the way. */
+  conditional: Scalars['Boolean']['output'];
+  /** Denials, in the same form, that take away part of it, or all where their conditions hold. */
+  except: Array<Scalars['String']['output']>;
 };
 
 export type RoleHierarchyEdge = {
@@ -1973,6 +1986,7 @@ export type ResolversTypes = {
   RoleHierarchy: ResolverTypeWrapper<RoleHierarchyRow>;
   RoleHierarchyNode: ResolverTypeWrapper<RoleHierarchyNodeRow>;
   InheritedPermission: ResolverTypeWrapper<InheritedPermission>;
+  RoleEffectivePermission: ResolverTypeWrapper<RoleEffectivePermission>;
   RoleHierarchyEdge: ResolverTypeWrapper<RoleHierarchyEdge>;
   SeparationConflict: ResolverTypeWrapper<SeparationConflict>;
   ExpressionResult: ResolverTypeWrapper<ExpressionResult>;
@@ -2109,6 +2123,7 @@ export type ResolversParentTypes = {
   RoleHierarchy: RoleHierarchyRow;
   RoleHierarchyNode: RoleHierarchyNodeRow;
   InheritedPermission: InheritedPermission;
+  RoleEffectivePermission: RoleEffectivePermission;
   RoleHierarchyEdge: RoleHierarchyEdge;
   SeparationConflict: SeparationConflict;
   ExpressionResult: ExpressionResult;
@@ -2787,6 +2802,7 @@ export type RoleHierarchyNodeResolvers<ContextType = RequestContext, ParentType 
   level?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   directPermissions?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   inheritedPermissions?: Resolver<Array<ResolversTypes['InheritedPermission']>, ParentType, ContextType>;
+  effectivePermissions?: Resolver<Array<ResolversTypes['RoleEffectivePermission']>, ParentType, ContextType>;
   directHolders?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   inheritedHolders?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
 };
@@ -2795,6 +2811,13 @@ export type InheritedPermissionResolvers<ContextType = RequestContext, ParentTyp
   permission?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   fromRoleId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   conditional?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+};
+
+export type RoleEffectivePermissionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RoleEffectivePermission'] = ResolversParentTypes['RoleEffectivePermission']> = {
+  permission?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  fromRoleId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  conditional?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  except?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
 };
 
 export type RoleHierarchyEdgeResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RoleHierarchyEdge'] = ResolversParentTypes['RoleHierarchyEdge']> = {
@@ -3077,6 +3100,7 @@ export type Resolvers<ContextType = RequestContext> = {
   RoleHierarchy?: RoleHierarchyResolvers<ContextType>;
   RoleHierarchyNode?: RoleHierarchyNodeResolvers<ContextType>;
   InheritedPermission?: InheritedPermissionResolvers<ContextType>;
+  RoleEffectivePermission?: RoleEffectivePermissionResolvers<ContextType>;
   RoleHierarchyEdge?: RoleHierarchyEdgeResolvers<ContextType>;
   SeparationConflict?: SeparationConflictResolvers<ContextType>;
   ExpressionResult?: ExpressionResultResolvers<ContextType>;

@@ -222,6 +222,12 @@ export interface HierarchyNode {
     readonly fromRoleId: string;
     readonly conditional: boolean;
   }[];
+  readonly effectivePermissions: readonly {
+    readonly permission: string;
+    readonly fromRoleId: string;
+    readonly conditional: boolean;
+    readonly except: readonly string[];
+  }[];
   readonly directHolders: number;
   readonly inheritedHolders: number;
 }

@@ -6,7 +6,7 @@ import { toDocument } from './document.ts';
 import { spanIdOf, traceIdHexOf } from './ids/traceIds.ts';
 import { keeper } from './keeper.ts';
 import { observeTrace } from './observability.ts';
-import type { ProtocolRemainder, TraceRow } from './rows.ts';
+import type { ProtocolRemainder, TraceRow, TraceSpanRow } from './rows.ts';
 import { saidStatusOf, segmentStatusKey } from './segments.ts';
 import { findHistory, insertHistory, type NewTraceEvent } from './store/history.ts';
 import { findSpansOf } from './store/spans.ts';
@@ -14,29 +14,41 @@ import { findTraces, tagsOf, traceColumns } from './store/traces.ts';
 
 const endStatuses: readonly string[] = ['completed', 'failed', 'cancelled'];
 
+/** Frozen forms, by id, of traces of one tenant that have one; their spans come from where they may stand already. */
+export async function readDocuments(
+  sql: Sql | SqlTransaction,
+  rows: readonly TraceRow[],
+  spansOf: (trace: TraceRow) => Promise<readonly TraceSpanRow[]>,
+): Promise<Map<string, Record<string, unknown>>> {
+  if (rows.length === 0) return new Map();
+  const ids = rows.map(({ id }) => id);
+  const { tenantId } = rows[0]!;
+  const [protocols, spans, events] = await Promise.all([
+    findProtocols(sql, tenantId, ids),
+    Promise.all(rows.map(spansOf)),
+    findHistory(sql, tenantId, ids),
+  ]);
+  const eventsByTrace = Map.groupBy(events, ({ traceId }) => traceId);
+  return new Map(
+    rows.flatMap((row, at) => {
+      const document = toDocument({
+        row,
+        protocol: protocols.get(row.id) ?? null,
+        spans: spans[at]!,
+        events: eventsByTrace.get(row.id) ?? [],
+      });
+      return document === null ? [] : [[row.id, document] as const];
+    }),
+  );
+}
+
 /** Frozen traces in and out. */
 export const traceCodec: ProtocolCodec = {
   async read(sql, tenantId, ids) {
     const rows = await findTraces(sql, tenantId, ids);
     if (rows.length === 0) return new Map();
-    const [protocols, spans, events] = await Promise.all([
-      findProtocols(sql, tenantId, ids),
-      findSpansOf(sql, tenantId, rows),
-      findHistory(sql, tenantId, ids),
-    ]);
-    const spansByTrace = Map.groupBy(spans, ({ traceRowId }) => traceRowId);
-    const eventsByTrace = Map.groupBy(events, ({ traceId }) => traceId);
-    return new Map(
-      rows.flatMap((row) => {
-        const document = toDocument({
-          row,
-          protocol: protocols.get(row.id) ?? null,
-          spans: spansByTrace.get(row.id) ?? [],
-          events: eventsByTrace.get(row.id) ?? [],
-        });
-        return document === null ? [] : [[row.id, document] as const];
-      }),
-    );
+    const spans = findSpansOf(sql, tenantId, rows).then((all) => Map.groupBy(all, ({ traceRowId }) => traceRowId));
+    return readDocuments(sql, rows, async ({ id }) => (await spans).get(id) ?? []);
   },
 
   async write(tx, principal, documents) {

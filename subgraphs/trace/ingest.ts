@@ -29,6 +29,7 @@ import { tagsOf, traceColumns } from './store/traces.ts';
 import {
   countSpans,
   findKnownSpans,
+  handOver,
   insertSpans,
   insertTraces,
   type NewTrace,
@@ -304,9 +305,6 @@ function outcomeOf(spans: readonly ReportedSpan[]): 'completed' | 'failed' | nul
   const root = spans.find(({ parentSpanId, endNs }) => parentSpanId === null && endNs !== null);
   return root === undefined ? null : root.status === 'error' ? 'failed' : 'completed';
 }
-
-/** Lets what has been written to sockets go out. */
-const handOver = () => new Promise<void>((resolve) => void setImmediate(resolve));
 
 /** Details of all spans, put together while the server looks for their traces. */
 async function writeDetails(groups: Iterable<Group>): Promise<ReadonlyMap<Placed, string>> {

@@ -5,7 +5,7 @@ import { createRowLoader } from '#shared/loaders.ts';
 import { keepVisible, noteListAccess, viewerOf } from './access.ts';
 import { findAlerts } from './alerts/alerts.ts';
 import { type AlertRow, alertTag } from './alerts/rows.ts';
-import { traceCodec } from './codec.ts';
+import { readDocuments } from './codec.ts';
 import { eventsOfTrace, metricsOfTrace, tracesBelow } from './lists.ts';
 import { findCorrelations } from './records/correlate.ts';
 import { recordTypes } from './records/kinds.ts';
@@ -83,12 +83,12 @@ export function createTraceLoaders({ sql, keyedSql, learn }: TraceService, scope
       const found = await findEventsOf(sql, tenantId, keys);
       return keys.map((key) => found.get(key) ?? null);
     }),
-    document: new DataLoader<string, Readonly<Record<string, unknown>> | null>(
-      async (ids) => {
-        const found = await traceCodec.read(sql, tenantId, ids);
-        return ids.map((id) => found.get(id) ?? null);
+    document: new DataLoader<TraceRow, Readonly<Record<string, unknown>> | null, string>(
+      async (traces) => {
+        const found = await readDocuments(sql, traces, (trace) => spans.load(trace));
+        return traces.map(({ id }) => found.get(id) ?? null);
       },
-      { maxBatchSize: 20 },
+      { cacheKeyFn: ({ id }) => id, maxBatchSize: 20 },
     ),
     stepSegments: new DataLoader<PlanStepRow, readonly Segment[], string>(
       async (steps) => {

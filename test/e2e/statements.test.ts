@@ -129,7 +129,7 @@ describe('statements do not grow with the rows', () => {
       expect(all.statements.length).toBeGreaterThan(0);
       expect(grew).toEqual([]);
       // Everything a type has is asked for at once: a trace is eleven lists, each read, checked and led on from.
-      expect(all.statements.length).toBeLessThanOrEqual(50);
+      expect(all.statements.length).toBeLessThanOrEqual(36);
     },
   );
 

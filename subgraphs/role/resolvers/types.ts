@@ -245,6 +245,8 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     role: ({ roleId }, _args, { loaders }) => loaders.role.load(roleId),
     directPermissions: ({ directPermissions }) => [...directPermissions],
     inheritedPermissions: ({ inheritedPermissions }) => [...inheritedPermissions],
+    effectivePermissions: ({ effectivePermissions }) =>
+      effectivePermissions.map(({ except, ...permission }) => ({ ...permission, except: [...except] })),
   },
   SubjectCapabilities: {
     subject: async ({ subjectId }, _args, { loaders }) => (await loaders.subject.load(subjectId))!,

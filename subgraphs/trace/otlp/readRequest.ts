@@ -24,12 +24,13 @@ type Message = Readonly<Record<string, unknown>>;
 export function readExportRequest(request: unknown): ReadRequest {
   const spans: ReportedSpan[] = [];
   const rejected: RejectedSpan[] = [];
+  const latest = latestStart();
   let index = 0;
   for (const resourceSpans of requireMessages(request, 'resourceSpans')) {
     const resource = readAttributes((resourceSpans['resource'] as Message | undefined)?.['attributes']).attributes;
     for (const scopeSpans of requireMessages(resourceSpans, 'scopeSpans')) {
       for (const span of requireMessages(scopeSpans, 'spans')) {
-        const read = readSpan(span, resource);
+        const read = readSpan(span, resource, latest);
         if (typeof read === 'string') rejected.push({ index, reason: read });
         else spans.push(read);
         index += 1;
@@ -50,7 +51,7 @@ function isMessage(value: unknown): value is Message {
 }
 
 /** The span, or what is wrong with it. */
-function readSpan(span: Message, resource: Attributes): ReportedSpan | string {
+function readSpan(span: Message, resource: Attributes, latest: string): ReportedSpan | string {
   const traceId = readId(span['traceId'], 16);
   if (!isTraceIdHex(traceId)) return 'traceId: expected 16 bytes in hex, not all zero';
   const spanId = readId(span['spanId'], 8);
@@ -61,7 +62,7 @@ function readSpan(span: Message, resource: Attributes): ReportedSpan | string {
   if (typeof span['name'] !== 'string' || span['name'] === '') return 'name: expected text';
   const startNs = readNanoseconds(span['startTimeUnixNano']);
   if (startNs === null) return 'startTimeUnixNano: expected nanoseconds since 1970';
-  if (isBefore(latestStart(), startNs)) return 'startTimeUnixNano: more than a day ahead of the clock';
+  if (isBefore(latest, startNs)) return 'startTimeUnixNano: more than a day ahead of the clock';
   const end = span['endTimeUnixNano'];
   const running = end === undefined || end === null || end === 0 || end === '0' || end === '';
   const endNs = running ? null : readNanoseconds(end);

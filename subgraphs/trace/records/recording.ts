@@ -9,9 +9,8 @@ import type { analyse } from '../analyse.ts';
 import { pageOfTimeline, stepsOf, timelineOf } from '../execution.ts';
 import type { ChangeTrace } from '../lifecycle.ts';
 import { noSuchTrace } from '../noSuchTrace.ts';
-import type { TraceRow } from '../rows.ts';
+import type { TraceRow, TraceSpanRow } from '../rows.ts';
 import { findFirstEvents } from '../store/history.ts';
-import { findSpans } from '../store/spans.ts';
 import { createCorrelating } from './correlate.ts';
 import * as inputs from './inputs.ts';
 import { toDecision, toError } from './read.ts';
@@ -106,11 +105,9 @@ export function createRecording(
       return correlate(scope, traceId, input, callOf(scope, key, 'correlateTraces', { traceId, input }));
     },
 
-    /** Null where it is unknown or foreign. */
-    async execution(scope: RequestScope, traceId: string) {
-      const trace = await find(scope, traceId);
-      if (!trace) return null;
-      const [spans, events] = await Promise.all([findSpans(sql, trace), findFirstEvents(sql, trace)]);
+    /** Of a trace that the caller may see, with its spans. */
+    async execution(trace: TraceRow, spansOfTrace: Promise<readonly TraceSpanRow[]>) {
+      const [spans, events] = await Promise.all([spansOfTrace, findFirstEvents(sql, trace)]);
       const entries = timelineOf(spans, events);
       return { trace, steps: stepsOf(spans), timeline: (page: PageInput) => pageOfTimeline(entries, page) };
     },

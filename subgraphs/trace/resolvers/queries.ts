@@ -126,6 +126,9 @@ export const queries: QueryResolvers = {
       withSimilar: asked.has('comparison') || asked.has('recommendations'),
     });
   },
-  executionTrace: (_parent, { traceId }, { service, scope }) => service.execution(scope, traceId) as never,
+  executionTrace: async (_parent, { traceId }, { service, loaders }) => {
+    const trace = await loaders.trace.load(parseInput(inputs.traceId, traceId, ['traceId']));
+    return trace && ((await service.execution(trace, loaders.spans.load(trace))) as never);
+  },
   exportTrace: (_parent, { traceId }, { service, scope }) => service.exportOtlp(scope, traceId),
 };

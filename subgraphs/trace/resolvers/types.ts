@@ -96,7 +96,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
       (await loaders.spans.load(trace)).find(({ parentSpanId }) => parentSpanId === null) ?? null,
     segments: async (trace, _args, { loaders }) =>
       (await loaders.spans.load(trace)).map((span) => segmentOf(trace.id, span)),
-    document: ({ id }, _args, { loaders }) => loaders.document.load(id),
+    document: (trace, _args, { loaders }) => loaders.document.load(trace),
   },
   TraceSegment: {
     trace: ({ traceId }, _args, { loaders }) => loaders.trace.load(traceId),

@@ -39,25 +39,37 @@ export async function findKnownSpans(
   return known;
 }
 
-/** Characters of details that one statement takes: jsonb holds 256 MB. */
-const maxDetails = 16_000_000;
+/** What one statement takes. The server writes one lot while the next is put together; jsonb holds 256 MB. */
+const perStatement = { spans: 500, characters: 16_000_000 } as const;
 
 /**
  * Columns side by side: PostgreSQL takes them apart for less than a set of JSON records. What spans of a trace have in
  * common goes along once a trace, and the details are one JSON document, so that nothing in them is quoted a second time.
  */
 export async function insertSpans(tx: SqlTransaction, spans: readonly SpanToWrite[]): Promise<void> {
+  const written: Promise<void>[] = [];
+  for (const chunk of chunksOf(spans)) {
+    if (written.length > 0) await handOver();
+    const inserted = insertChunk(tx, chunk);
+    // Heard below, with the others: until then it is nobody's.
+    inserted.catch(() => {});
+    written.push(inserted);
+  }
+  await Promise.all(written);
+}
+
+function chunksOf(spans: readonly SpanToWrite[]): readonly (readonly SpanToWrite[])[] {
   const chunks: SpanToWrite[][] = [];
-  let length = maxDetails;
+  let length: number = perStatement.characters;
   for (const span of spans) {
     length += span.detail.length;
-    if (length > maxDetails) {
-      chunks.push([]);
+    const last = chunks.at(-1);
+    if (last === undefined || length > perStatement.characters || last.length >= perStatement.spans) {
+      chunks.push([span]);
       length = span.detail.length;
-    }
-    chunks.at(-1)!.push(span);
+    } else last.push(span);
   }
-  await Promise.all(chunks.map((chunk) => insertChunk(tx, chunk)));
+  return chunks;
 }
 
 async function insertChunk(tx: SqlTransaction, spans: readonly SpanToWrite[]): Promise<void> {
@@ -106,15 +118,15 @@ export interface TraceSum {
   readonly outcome: 'completed' | 'failed' | null;
 }
 
-/** Columns of what spans add up to. */
-function columnsOfSums(sums: readonly TraceSum[]) {
+/** Columns of what spans add up to: how many there are, how many failed, first start, last end, outcome. */
+function sumsOf(sums: readonly TraceSum[]) {
   return [
     sums.map(({ spans }) => spans.length),
     sums.map(({ spans }) => spans.reduce((count, { status }) => count + (status === 'error' ? 1 : 0), 0)),
     sums.map(({ spans }) => spans.map(({ startNs }) => startNs).reduce((a, b) => (isBefore(b, a) ? b : a))),
     sums.map(({ spans }) => spans.map(lastOf).reduce((a, b) => (isBefore(a, b) ? b : a))),
     sums.map(({ outcome }) => outcome),
-  ].map(plainArray);
+  ] as const;
 }
 
 export interface NewTrace extends TraceSum {
@@ -125,28 +137,63 @@ export interface NewTrace extends TraceSum {
   readonly by: string;
 }
 
-/** Makes traces with what their spans add up to; those that stand already are left as they are and not answered. */
+/** What nobody has given of a trace that an exporter makes: the defaults of its columns. */
+const notGiven = {
+  ...{ contextId: null, planId: null, taskId: null, correlationId: null, tracestate: null, baggage: null },
+  ...{ type: 'execution', tags: [], archivedAt: null, governance: null },
+} as const satisfies Partial<TraceRow>;
+
+/**
+ * Makes traces with what their spans add up to; those that stand already are left as they are and not answered. Only
+ * what the server alone knows comes back: the rest of the rows would cost as much again as one index.
+ */
 export async function insertTraces(tx: SqlTransaction, traces: readonly NewTrace[]): Promise<readonly TraceRow[]> {
   if (traces.length === 0) return [];
-  return (await tx.unsafe(
+  const [counts, errors, starts, ends, outcomes] = sumsOf(traces);
+  const rows = (await tx.unsafe(
     `INSERT INTO trace.trace (tenant_id, id, w3c_id, name, created_by, span_count, error_count, start_ns, end_ns,
        status, finished_at, revision, service_name, sampling_rate)
      SELECT a, b, c, d, e, f, g, h, i, coalesce(j, 'running'), CASE WHEN j IS NOT NULL THEN now() END, 2, k, l
      FROM unnest($1::text::text[], $2::text::uuid[], $3::text::text[], $4::text::text[], $5::text::text[], $6::text::int[], $7::text::int[],
        $8::text::bigint[], $9::text::bigint[], $10::text::text[], $11::text::text[], $12::text::float8[]) AS t(a, b, c, d, e, f, g, h, i, j, k, l)
-     ON CONFLICT (tenant_id, id) DO NOTHING RETURNING ${traceColumns}`,
+     ON CONFLICT (tenant_id, id) DO NOTHING RETURNING tenant_id AS "tenantId", id, created_at AS "createdAt"`,
     [
       textArray(traces.map(({ trace }) => trace.tenantId)),
       plainArray(traces.map(({ trace }) => trace.id)),
       plainArray(traces.map(({ w3cId }) => w3cId)),
       textArray(traces.map(({ name }) => name)),
       textArray(traces.map(({ by }) => by)),
-      ...columnsOfSums(traces),
+      ...[counts, errors, starts, ends, outcomes].map(plainArray),
       textArray(traces.map(({ service }) => service)),
       plainArray(traces.map(({ samplingRate }) => samplingRate)),
     ],
     { prepare: true },
-  )) as unknown as TraceRow[];
+  )) as unknown as Pick<TraceRow, 'tenantId' | 'id' | 'createdAt'>[];
+  const places = new Map(traces.map(({ trace }, at) => [`${trace.tenantId}/${trace.id}`, at]));
+  return rows.map(({ tenantId, id, createdAt }): TraceRow => {
+    const at = places.get(`${tenantId}/${id}`)!;
+    const { w3cId, name, by, service, samplingRate, outcome } = traces[at]!;
+    return {
+      ...notGiven,
+      tenantId,
+      id,
+      w3cId,
+      name,
+      status: outcome ?? 'running',
+      startNs: starts[at]!,
+      endNs: ends[at]!,
+      spanCount: counts[at]!,
+      errorCount: errors[at]!,
+      revision: 2,
+      createdAt,
+      createdBy: by,
+      updatedAt: createdAt,
+      finishedAt: outcome === null ? null : createdAt,
+      severity: errors[at]! > 0 ? 'error' : 'info',
+      serviceName: service,
+      samplingRate,
+    };
+  });
 }
 
 /** Adds new spans to what their traces add up to. */
@@ -164,11 +211,14 @@ export async function countSpans(tx: SqlTransaction, sums: readonly TraceSum[]):
     [
       textArray(sums.map(({ trace }) => trace.tenantId)),
       plainArray(sums.map(({ trace }) => trace.id)),
-      ...columnsOfSums(sums),
+      ...sumsOf(sums).map(plainArray),
     ],
     { prepare: true },
   )) as unknown as TraceRow[];
 }
+
+/** Lets what has been written to sockets go out. */
+export const handOver = () => new Promise<void>((resolve) => void setImmediate(resolve));
 
 const lastOf = ({ startNs, endNs }: ReportedSpan): string => endNs ?? startNs;
 
