@@ -157,6 +157,7 @@ test('lists and values that promise what is not done are refused', async () => {
       'permissions',
       '0',
       'conditions',
+      'expression',
     ],
     [
       { accessControl: { policies: [{ ...policy, rules: { deny: ['other.id == 1'] } }] } },
