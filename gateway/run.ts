@@ -2,6 +2,7 @@ import { type Config, readConfig } from '#shared/config.ts';
 import { createLogBuffer } from '#shared/logs/buffer.ts';
 import { closeOnSignal } from '#shared/shutdown.ts';
 import { describeStartFailure } from '#shared/startFailure.ts';
+import { collectStartGarbage } from '#shared/startGarbage.ts';
 import { createLogger } from '#shared/telemetry.ts';
 import { openDatabase } from '../prisma/database.ts';
 import { createAuthenticator, developmentKeyDir } from './auth.ts';
@@ -15,6 +16,7 @@ try {
   process.stdout.write(
     `\n  graph   ${gateway.url}/graphql\n  explore ${gateway.url}/ide\n  health  ${gateway.url}/ready\n\n`,
   );
+  collectStartGarbage(2_000);
 } catch (error) {
   process.stderr.write(`${describeStartFailure(error)}\n`);
   process.exit(1);
