@@ -1,5 +1,4 @@
 import { fileURLToPath } from 'node:url';
-import { shortRunFlags } from '#shared/shortRuns.ts';
 import { createSql } from '#shared/sql.ts';
 import { allRows, type Budgets } from './budgets.ts';
 import { type Cluster, openCluster } from './cluster.ts';
@@ -14,6 +13,7 @@ import { perfProfile } from './profile.ts';
 import type { EnvironmentLoad, PerfEnvironment } from './scenario.ts';
 import { startServerProcess } from './serverProcess.ts';
 import type { ServerShelf } from './serverShelf.ts';
+import { shortRunFlags } from './shortRuns.ts';
 
 const smokeSeconds = 1;
 const smokeMaxPerSecond = 50;

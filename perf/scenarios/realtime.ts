@@ -1,5 +1,4 @@
 import type { PreparedDatabase } from '../database.ts';
-import { quantileOfDelivery, utilisation } from '../deterministicQueue.ts';
 import type { FanOutResult } from '../load/openSubscribers.ts';
 import { type MeasuredLoad, type Measurement, measurementOf } from '../measurement.ts';
 import { scrapeMetrics } from '../metricsText.ts';
@@ -172,17 +171,6 @@ function measure(
   };
 }
 
-/**
- * What no server of that speed could better: messages that come in bunches wait for those before them. The hub does
- * somewhat better, since what has gathered at a socket goes out in one write.
- */
-function queueNote({ load, fanOut, sockets }: FanOut): string {
-  const perDeliveryUs = ((load.cpu.serverUs ?? 0) * load.latency.count) / Math.max(1, fanOut.received);
-  const queue = { ratePerSecond: load.achievedPerSecond, serviceMs: (perDeliveryUs * sockets) / 1_000 };
-  const [p50, p95, p99] = [0.5, 0.95, 0.99].map((quantile) => quantileOfDelivery(queue, quantile).toFixed(1));
-  return `a queue of Poisson arrivals that are served in ${queue.serviceMs.toFixed(1)} ms each (M/D/1, the thread ${Math.round(utilisation(queue) * 100)} % busy) gives p50 ${p50}, p95 ${p95}, p99 ${p99} ms by itself`;
-}
-
 /** What the machine gives: as many messages, evenly spaced, from bare `ws` to as many sockets of one process. */
 async function measureBareSockets(sockets: number, perSecond: number): Promise<string> {
   const kinds = fanOutKinds.filter(({ name }) => name === 'bare-each');
@@ -223,8 +211,7 @@ export const scenarios: readonly Scenario[] = [
           workers: 1,
         });
         const measurement = measure(run, row, row === delivery ? run.deliveredPerSecond : undefined);
-        const notes = [...(measurement.notes ?? []), ...(gaps === 'poisson' ? [queueNote(run)] : [])];
-        measurements.push({ ...measurement, variant, notes });
+        measurements.push({ ...measurement, variant });
       }
       if (environment.smoke) return measurements;
       const ceiling = await measureBareSockets(audience.sockets, environment.design(updates).ratePerSecond!);

@@ -4,9 +4,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { compiledFolder } from '#shared/compileCache.ts';
-import { shortRunFlags } from '#shared/shortRuns.ts';
 import { mintToken, type TokenRequest } from '../../gateway/auth/mintToken.ts';
 import { developmentKeyDir, loadDevelopmentKey } from '../../gateway/auth/signingKey.ts';
+import { shortRunFlags } from '../../perf/shortRuns.ts';
 import { type SubgraphName, subgraphNames } from '../../subgraphs/names.ts';
 import { spawnWatched } from './watchedProcess.ts';
 
