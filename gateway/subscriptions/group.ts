@@ -12,6 +12,7 @@ import type { StreamFollower, StreamListener } from './follower.ts';
 import type { HubMetrics } from './metrics.ts';
 import type { BuildPayload, CreateContext, Payload } from './payload.ts';
 import type { Subscriber } from './subscriber.ts';
+import type { Deliverer, TickFlusher } from './tick.ts';
 
 export interface GroupOptions {
   readonly follower: StreamFollower;
@@ -20,6 +21,7 @@ export interface GroupOptions {
   readonly build: BuildPayload;
   readonly recentPayloads: number;
   readonly metrics: HubMetrics;
+  readonly flusher: TickFlusher;
   createContext(member: Subscriber, event: EventRow | EphemeralEvent): ReturnType<CreateContext>;
 }
 
@@ -30,11 +32,12 @@ export interface Membership {
 
 interface Entry {
   readonly event: EventRow | EphemeralEvent;
-  /** Undefined for events the subscription does not select: only gates see them. */
+  /** Undefined until it is made, and for events the subscription does not select: only gates see them. */
   payload: Payload | undefined;
-  pending: Promise<Payload> | undefined;
   readonly selected: boolean;
 }
+
+const isReady = ({ selected, payload }: Entry): boolean => !selected || payload !== undefined;
 
 /** Results computed at once for events behind each other; more wait, so that a burst does not flood the subgraphs. */
 const maxConcurrentFetches = 8;
@@ -46,9 +49,13 @@ const maxRecentBytes = 1024 * 1024;
  * on in order even where the fetches behind a later one finish first.
  */
 export function createGroup(options: GroupOptions) {
-  const { follower, source, build, metrics, fieldName } = options;
+  const { follower, source, build, metrics, flusher, fieldName } = options;
   const live = new Set<Subscriber>();
   const queue: Entry[] = [];
+  /** How many of them, from the first on, have a result or one on its way. */
+  let started = 0;
+  let fetching = 0;
+  let isDelivering = false;
   const payloads = new LRUCache<number, Payload | Promise<Payload>>({
     max: options.recentPayloads,
     maxSize: maxRecentBytes,
@@ -70,51 +77,74 @@ export function createGroup(options: GroupOptions) {
 
   function enqueue(event: EventRow | EphemeralEvent, selected: boolean): void {
     if (live.size === 0 && queue.length === 0) return;
-    queue.push({ event, payload: undefined, pending: undefined, selected });
-    flush();
-  }
-
-  function flush(): void {
+    queue.push({ event, payload: undefined, selected });
     start();
-    for (let entry = queue[0]; entry !== undefined; entry = queue[0]) {
-      if (entry.selected && entry.payload === undefined && live.size > 0) return;
-      queue.shift();
-      deliver(entry);
-      start();
-    }
+    scheduleDelivery();
   }
 
-  /** Computes what stands first in the queue; what is there at once needs no second look. */
+  /** What is ready by the end of the turn goes out in one pass over the subscribers. */
+  function scheduleDelivery(): void {
+    if (isDelivering) return;
+    isDelivering = true;
+    flusher.deliver(deliverer);
+  }
+
+  /** Computes the results of what waits, in order, as many at once as may be fetched at once. */
   function start(): void {
-    for (let index = 0; index < queue.length && index < maxConcurrentFetches; index++) {
-      const entry = queue[index];
-      if (entry === undefined || !entry.selected || entry.payload !== undefined || entry.pending !== undefined)
-        continue;
+    for (; started < queue.length && fetching < maxConcurrentFetches; started++) {
+      const entry = queue[started]!;
+      if (!entry.selected) continue;
       const result = livePayloadOf(entry.event);
-      if (result === undefined) continue;
-      if (result instanceof Promise) {
-        entry.pending = result;
-        // Builders answer failures with a payload, they do not reject.
-        void result.then((payload) => {
-          entry.payload = payload;
-          flush();
-        });
-      } else {
+      if (result === undefined) return;
+      if (!(result instanceof Promise)) {
         entry.payload = result;
+        continue;
       }
+      fetching++;
+      // Builders answer failures with a payload, they do not reject.
+      void result.then((payload) => {
+        fetching--;
+        entry.payload = payload;
+        scheduleDelivery();
+      });
     }
   }
 
-  function deliver({ event, payload, selected }: Entry): void {
-    const sequence = 'sequence' in event ? event.sequence : undefined;
-    const result = selected ? payload : undefined;
-    let delivered = 0;
+  const deliverer: Deliverer = {
+    deliver(isAlone) {
+      isDelivering = false;
+      start();
+      for (let ready = takeReady(); ready.length > 0; ready = takeReady()) {
+        deliver(ready, isAlone);
+        // Those behind them could not all be fetched at once.
+        start();
+      }
+    },
+  };
+
+  /** The first of the queue, up to one whose result is still being made; all of it while nobody is there to see. */
+  function takeReady(): readonly Entry[] {
+    let count = 0;
+    while (count < queue.length && (live.size === 0 || isReady(queue[count]!))) count++;
+    started = Math.max(0, started - count);
+    return queue.splice(0, count);
+  }
+
+  function deliver(entries: readonly Entry[], isAlone: boolean): void {
+    const delivered = new Uint32Array(entries.length);
     for (const subscriber of live) {
-      if (subscriber.offer(event, sequence, result)) delivered++;
+      for (let index = 0; index < entries.length; index++) {
+        const { event, payload, selected } = entries[index]!;
+        const sequence = 'sequence' in event ? event.sequence : undefined;
+        if (subscriber.offer(event, sequence, selected ? payload : undefined)) delivered[index]!++;
+      }
+      if (isAlone) subscriber.flush();
     }
-    if (delivered === 0) return;
-    metrics.delivered(fieldName, delivered);
-    metrics.commitToSend(fieldName, Date.now() - Date.parse(event.createdAt));
+    for (const [index, { event }] of entries.entries()) {
+      if (delivered[index] === 0) continue;
+      metrics.delivered(fieldName, delivered[index]!);
+      metrics.commitToSend(fieldName, Date.now() - Date.parse(event.createdAt));
+    }
   }
 
   /**
@@ -168,6 +198,7 @@ export function createGroup(options: GroupOptions) {
     close(): void {
       stopListening();
       queue.length = 0;
+      started = 0;
       payloads.clear();
     },
   };

@@ -8,6 +8,7 @@ import type { CompiledSubscription } from './operation.ts';
 import { createPayloadBuilder } from './payload.ts';
 import type { SubscriptionPlanner } from './planner.ts';
 import type { Variables } from './selection.ts';
+import type { TickFlusher } from './tick.ts';
 
 export interface GroupRegistryDeps {
   readonly planner: SubscriptionPlanner;
@@ -17,6 +18,7 @@ export interface GroupRegistryDeps {
   readonly recentPayloads: number;
   readonly formatError: FormatError;
   readonly metrics: HubMetrics;
+  readonly flusher: TickFlusher;
   /** Rights beside those of the token, by which answers to equal tokens differ. @default none */
   readonly rightsKey?: SubscriptionHubDeps['rightsKey'];
 }
@@ -62,6 +64,7 @@ export function createGroupRegistry(deps: GroupRegistryDeps) {
       }),
       recentPayloads: deps.recentPayloads,
       metrics,
+      flusher: deps.flusher,
       createContext: (member, event) => deps.createRequestContext(member.principal, member.connection, event),
     });
     const entry: Entry = {

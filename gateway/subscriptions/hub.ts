@@ -54,6 +54,7 @@ export function createSubscriptionHub(deps: SubscriptionHubDeps): SubscriptionHu
     recentPayloads: config.recentEvents,
     formatError,
     metrics,
+    flusher,
     rightsKey: deps.rightsKey,
   });
   const subscribers = new Set<Subscriber>();

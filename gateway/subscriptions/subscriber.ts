@@ -110,6 +110,11 @@ export class Subscriber {
     return sent;
   }
 
+  /** Sends what was offered; only whoever delivers alone in a turn asks for it. */
+  flush(): void {
+    this.#sink.flush();
+  }
+
   fail(error: unknown): void {
     if (this.#ended) return;
     this.end();

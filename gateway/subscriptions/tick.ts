@@ -3,25 +3,56 @@ export interface Flushable {
   flush(): void;
 }
 
-/** Collects what became dirty in a turn and flushes each once at its end: many messages of one socket are one write. */
+/** Something that fills outputs at the end of the turn, before they are flushed. */
+export interface Deliverer {
+  /** @param isAlone nothing else fills outputs in this turn: it flushes each as soon as it has filled it */
+  deliver(isAlone: boolean): void;
+}
+
+/**
+ * Collects what became dirty in a turn of the event loop and flushes each once at its end: many messages of one socket are one
+ * write, and who caused them has its answer first.
+ */
 export function createTickFlusher() {
+  let deliverers: Deliverer[] = [];
   let dirty: Flushable[] = [];
   let isScheduled = false;
+  let isDirect = false;
 
   const flushAll = (): void => {
     isScheduled = false;
+    const delivering = deliverers;
+    deliverers = [];
+    // The usual case of one event for many sockets: filled and written in one pass, each is looked up in memory once.
+    isDirect = delivering.length === 1 && dirty.length === 0;
+    try {
+      for (const deliverer of delivering) deliverer.deliver(isDirect);
+    } finally {
+      isDirect = false;
+    }
     const flushables = dirty;
     dirty = [];
     for (const flushable of flushables) flushable.flush();
   };
 
+  const wake = (): void => {
+    if (isScheduled) return;
+    isScheduled = true;
+    setImmediate(flushAll);
+  };
+
   return {
     /** The caller asks once per turn: it remembers whether it has. */
     schedule(flushable: Flushable): void {
+      // Whoever delivers alone flushes it.
+      if (isDirect) return;
       dirty.push(flushable);
-      if (isScheduled) return;
-      isScheduled = true;
-      setImmediate(flushAll);
+      wake();
+    },
+    /** Asked once per turn, as `schedule`. */
+    deliver(deliverer: Deliverer): void {
+      deliverers.push(deliverer);
+      wake();
     },
     flushAll,
   };

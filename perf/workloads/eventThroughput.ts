@@ -18,6 +18,7 @@ import { silentMetrics } from '../../gateway/subscriptions/metrics.ts';
 import { createOperationCatalog } from '../../gateway/subscriptions/operation.ts';
 import { createSubscriptionPlanner } from '../../gateway/subscriptions/planner.ts';
 import { Subscriber } from '../../gateway/subscriptions/subscriber.ts';
+import { createTickFlusher } from '../../gateway/subscriptions/tick.ts';
 import { dialogSubscriptions } from '../../subgraphs/dialog/subscriptions.ts';
 import { createZipf } from '../load/sampler.ts';
 import type { CreateWorkload, Verdict, Workload } from '../load/workload.ts';
@@ -144,6 +145,7 @@ const openHub: OpenEngine = async (params, streamIds, heard) => {
     recentPayloads: defaultHubConfig.recentEvents,
     formatError,
     metrics: silentMetrics,
+    flusher: createTickFlusher(),
   });
   const operation = catalog.prepare({ query: subscription });
   if (operation.kind !== 'subscription') throw new Error('expected a subscription');
@@ -156,6 +158,7 @@ const openHub: OpenEngine = async (params, streamIds, heard) => {
       gate: { decide: () => 'deliver' },
       sink: {
         next: (payload) => heard(payload.bytes.length),
+        flush: () => {},
         fail,
         cut: fail,
         complete: () => {},

@@ -141,6 +141,10 @@ class WebSocketSink implements Sink {
     this.#writer.next(this.#head, payload);
   }
 
+  flush(): void {
+    this.#writer.flush();
+  }
+
   get bufferedBytes(): number {
     return this.#writer.bufferedBytes;
   }
