@@ -3,6 +3,7 @@ import { createClient } from 'graphql-ws';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { encodeCursor } from '#shared/cursor.ts';
+import type { EventRow } from '#shared/events.ts';
 import { openSocket, until } from './rig/clients.ts';
 import { createRig, type Rig, tenantId } from './rig/index.ts';
 import { createTestEventTable, type EventTable } from './rig/testEventTable.ts';
@@ -80,6 +81,29 @@ describe('live', () => {
     expect(a.raw[1]).toBe(
       `{"id":"äé\\"","type":"next","payload":{"data":{"messageAdded":{"cursor":"${encodeCursor(dialog, 2)}","sequence":2,"message":{"text":"€"}}}}}`,
     );
+    a.close();
+  });
+
+  it('writes to a socket once for all events of a turn, of one stream or of several', async () => {
+    const other = randomUUID();
+    await rig.commit(other, 'x');
+    const a = await openSocket(rig.webSocketUrl);
+    a.subscribe('one', query, { d: dialog });
+    a.subscribe('two', query, { d: other });
+    await started(2);
+    const before = rig.writes;
+    // More than are fetched at once where something has to be fetched.
+    const texts20 = Array.from({ length: 20 }, (_, index) => `of one ${index}`);
+    const burst: EventRow[] = [];
+    for (const text of texts20) burst.push(await rig.commit(dialog, text));
+    rig.bus.publish(burst);
+    await until(() => a.results('one').length === 20, 'a burst of one stream');
+    expect(texts(a.results('one'))).toEqual(texts20);
+    expect(rig.writes).toBe(before + 1);
+
+    rig.bus.publish([await rig.commit(dialog, 'here'), await rig.commit(other, 'there')]);
+    await until(() => a.results('one').length === 21 && a.results('two').length === 1, 'both');
+    expect(rig.writes).toBe(before + 2);
     a.close();
   });
 

@@ -79,7 +79,15 @@ export async function createRig({ table, config, deps, wrapLog }: RigOptions) {
       ? hub.handleMultipart(request, response)
       : hub.handleSse(request, response));
   });
-  server.on('upgrade', hub.handleUpgrade);
+  let writes = 0;
+  server.on('upgrade', (request, socket, head) => {
+    const write = socket.write.bind(socket) as (...given: unknown[]) => boolean;
+    socket.write = (...given: unknown[]) => {
+      writes += 1;
+      return write(...given);
+    };
+    hub.handleUpgrade(request, socket, head);
+  });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
 
@@ -89,6 +97,10 @@ export async function createRig({ table, config, deps, wrapLog }: RigOptions) {
     graph,
     counts,
     logged,
+    /** Times the hub wrote to WebSockets. */
+    get writes(): number {
+      return writes;
+    },
     url: `http://127.0.0.1:${port}/graphql`,
     webSocketUrl: `ws://127.0.0.1:${port}/graphql`,
     port,
