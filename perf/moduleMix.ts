@@ -11,6 +11,8 @@ import type { RunningServer } from './serverProcess.ts';
 export const throughputMargin = 1.02;
 const closedConcurrency = 32;
 const closedSeconds = 10;
+/** What a server compiles in its first seconds is no figure of one in service: the mix runs before, at half its rate. */
+const warmingSeconds = 10;
 export const variants = ['caches on', 'caches off'] as const;
 
 export type Variant = (typeof variants)[number];
@@ -26,6 +28,9 @@ export function boundBy({ cpu, achievedPerSecond }: MeasuredLoad): string {
   return `cores in use: server ${cores(cpu.serverUs)}, PostgreSQL ${cores(cpu.databaseUs)}, clients ${cores(cpu.clientUs)}`;
 }
 
+/** The mix is run to warm the server, for its rows, and for the highest rate that the server holds. */
+export type MixPhase = 'warming' | 'window' | 'highest rate';
+
 export interface ModuleMix<Params> {
   /** Row whose load design is that of the mix. */
   readonly designRow: string;
@@ -33,9 +38,9 @@ export interface ModuleMix<Params> {
   readonly workload: URL;
   /** What the workload needs to know of a server that has just started. */
   params(server: RunningServer): Promise<Params>;
-  /** For the highest rate, measured after the row's own load on what that left. @default the same */
-  paramsAfter?(params: Params): Params;
-  /** Before the window opens: what a server that has run for a minute has behind it. */
+  /** What a phase needs to know of what the phases before it left. @default nothing */
+  paramsIn?(phase: MixPhase, params: Params): Params;
+  /** Before the mix warms the server: what one that has run for a minute has behind it besides. */
   warm?(load: MixLoad<Params>): Promise<void>;
   /** Rows that are an operation of the mix; the rest of the mix is there for what it does to them. */
   readonly rows: Readonly<Record<string, string>>;
@@ -63,15 +68,28 @@ export async function measureMix<Params>(environment: PerfEnvironment, mix: Modu
     const env = { ...profilingEnvironment(), ...(variant === 'caches off' ? cachesOff : {}) };
     const server = await environment.startServer({ database, env });
     const params = await mix.params(server);
-    const load: MixLoad<Params> = { workload: mix.workload, params, server, database };
-    await mix.warm?.(load);
+    const loadIn = (phase: MixPhase): MixLoad<Params> => ({
+      ...{ workload: mix.workload, server, database },
+      params: mix.paramsIn?.(phase, params) ?? params,
+    });
+    await mix.warm?.(loadIn('warming'));
+    if (!environment.smoke)
+      await environment.load({
+        ...loadIn('warming'),
+        arrival: { kind: 'open', ratePerSecond: design.ratePerSecond! / 2 },
+        durationSeconds: warmingSeconds,
+        warmupSeconds: 0,
+        seed: 3,
+      });
     const cache = watchCache(server);
-    const result = await environment.load({
-      ...load,
+    const measured = await environment.load({
+      ...loadIn('window'),
       arrival: { kind: 'open', ratePerSecond: design.ratePerSecond! * throughputMargin },
       durationSeconds: design.durationSeconds,
       onWindow: cache.onWindow,
     });
+    const warming = environment.smoke ? '' : `, after ${warmingSeconds} s at half of it`;
+    const result = { ...measured, load: `${measured.load}${warming}` };
     const cachedShare = await cache.share();
     const shared = { variant, boundBy: boundBy(result), ...(cachedShare === undefined ? {} : { cachedShare }) };
     const notes = mix.notes(result);
@@ -83,7 +101,7 @@ export async function measureMix<Params>(environment: PerfEnvironment, mix: Modu
           ...shared,
           row: mix.throughputRow,
           achieved: result.achievedPerSecond,
-          notes: await closedLoop(environment, { ...load, params: mix.paramsAfter?.(params) ?? params }),
+          notes: await closedLoop(environment, loadIn('highest rate')),
         }),
       );
     await server.stop();

@@ -10,7 +10,7 @@ import type { FromCommitClock, ToCommitClock } from './load/commitClock.ts';
 import { readResidentBytes } from './processCpu.ts';
 
 /** What `npm start` gives Node: the server is measured as it is started. */
-function startFlags(): readonly string[] {
+export function startFlags(): readonly string[] {
   const { scripts } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
     readonly scripts: { readonly start: string };
   };

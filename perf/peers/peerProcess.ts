@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process';
 import { endChild } from '../load/childProcess.ts';
+import { startFlags } from '../serverProcess.ts';
 import type { PeerSetup } from './peerServer.ts';
 
 export interface ToPeer {
@@ -26,7 +27,7 @@ const startTimeoutMs = 60_000;
  */
 export async function startPeerProcess(module: URL, setup: PeerSetup): Promise<PeerProcess> {
   const child = fork(new URL('./child.ts', import.meta.url), {
-    execArgv: ['--max-semi-space-size=16'],
+    execArgv: [...startFlags()],
     env: { ...process.env, NODE_ENV: 'production', APOLLO_TELEMETRY_DISABLED: 'true' },
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],

@@ -1,4 +1,4 @@
-import { agentTokens, measureBeside, measureMix, variants } from '../moduleMix.ts';
+import { agentTokens, type MixPhase, measureBeside, measureMix, variants } from '../moduleMix.ts';
 import type { PerfEnvironment, Scenario, SeedOptions } from '../scenario.ts';
 import { type ConfirmSeed, seedConfirms } from '../seeds/confirm.ts';
 import { perfTenant, seedContexts } from '../seeds/context.ts';
@@ -13,6 +13,12 @@ const rows = {
 const workload = new URL('../workloads/confirm.ts', import.meta.url);
 const subjects = 500;
 const besidePerSecond = 100;
+/** A phase decides approvals of its own: none waits twice. */
+const shares: Readonly<Record<MixPhase, ConfirmParams['share']>> = {
+  warming: [0, 0.2],
+  window: [0.2, 0.6],
+  'highest rate': [0.6, 1],
+};
 
 function seedOf(environment: PerfEnvironment): ConfirmSeed {
   const { contexts = 0, approvals = 0 } = environment.design(rows.create_approval).dataSet;
@@ -36,7 +42,7 @@ async function mixParams(environment: PerfEnvironment, server: RunningServer): P
     seed,
     tokens: await agentTokens(server, seed.subjects),
     mix: environment.design(rows.create_approval).mix,
-    share: [0, 0.5],
+    share: [0, 1],
   };
 }
 
@@ -85,7 +91,7 @@ export const scenarios: readonly Scenario[] = [
         seed: confirmSeed(seed),
         workload,
         params: (server) => mixParams(environment, server),
-        paramsAfter: (params) => ({ ...params, share: [0.5, 1] }),
+        paramsIn: (phase, params) => ({ ...params, share: shares[phase] }),
         rows,
         throughputRow: 'throughput.api_endpoints.confirm_operations',
         smokeVariants: variants.slice(0, 1),

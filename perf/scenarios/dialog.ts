@@ -46,7 +46,7 @@ export const scenarios: readonly Scenario[] = [
         seed: dialogSeed(seed),
         workload: new URL('../workloads/dialog.ts', import.meta.url),
         params: async (server) => ({ seed, tokens: await agentTokens(server, seed.subjects), mix: design.mix }),
-        paramsAfter: (params) => ({ ...params, resumed: true }),
+        paramsIn: (phase, params) => ({ ...params, resumed: phase !== (environment.smoke ? 'window' : 'warming') }),
         rows,
         throughputRow: 'throughput.api_endpoints.dialog_operations',
         smokeVariants: variants.slice(0, 1),
