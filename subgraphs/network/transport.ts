@@ -30,18 +30,20 @@ export async function reach(
   { host, port, isSecure }: ReachTarget,
   { isAllowed, timeoutMs }: { readonly isAllowed: (address: string) => boolean; readonly timeoutMs: number },
 ): Promise<Reached> {
-  const found = isIP(host) === 0 ? await lookup(host, { all: true }).catch(() => []) : [{ address: host }];
+  const givenUpAt = performance.now() + timeoutMs;
+  const found = isIP(host) === 0 ? await resolveWithin(host, timeoutMs) : [{ address: host }];
   const [first] = found;
   // Whether a name exists is told to nobody: it might be one of a network of the operator's own.
   if (first === undefined || !found.every(({ address }) => isAllowed(address))) throw new ForeignAddress();
   const started = performance.now();
   const { address } = first;
+  const leftMs = Math.max(1, givenUpAt - started);
   const error = await new Promise<string | null>((resolve) => {
     const name = isIP(host) === 0 ? { servername: host } : {};
     const socket: Socket = isSecure
-      ? connectSecurely({ host: address, port, timeout: timeoutMs, ...name })
-      : connect({ host: address, port, timeout: timeoutMs });
-    const timer = setTimeout(() => end('no answer in time'), timeoutMs);
+      ? connectSecurely({ host: address, port, timeout: leftMs, ...name })
+      : connect({ host: address, port, timeout: leftMs });
+    const timer = setTimeout(() => end('no answer in time'), leftMs);
     const end = (problem: string | null) => {
       clearTimeout(timer);
       socket.destroy();
@@ -52,4 +54,13 @@ export async function reach(
     socket.on('error', (failure: NodeJS.ErrnoException) => end(failure.code ?? 'the connection failed'));
   });
   return { reachable: error === null, address, elapsedMs: Math.round(performance.now() - started), error };
+}
+
+/** Addresses of a name; none where it has none, or where they were not told in time. */
+async function resolveWithin(host: string, timeoutMs: number): Promise<readonly { readonly address: string }[]> {
+  const late = Promise.withResolvers<[]>();
+  const timer = setTimeout(() => late.resolve([]), timeoutMs);
+  // A lookup cannot be called off; what it brings late is nobody's.
+  const found = lookup(host, { all: true }).catch(() => []);
+  return Promise.race([found, late.promise]).finally(() => clearTimeout(timer));
 }

@@ -46,8 +46,19 @@ function zip(files: Files, { stored = false, lie = 0 } = {}): Buffer {
   return Buffer.concat([...locals, ...directory, end]);
 }
 
-function tar(files: Files, type = '0'): Buffer {
-  const blocks = files.flatMap(([name, content]) => {
+/** A record of pax: its length counts itself. */
+function pax(key: string, value: string): string {
+  const rest = ` ${key}=${value}\n`;
+  const bytes = Buffer.byteLength(rest);
+  const length = bytes + String(bytes + String(bytes).length).length;
+  return `${length}${rest}`;
+}
+
+/** Files of one type; `records` stand before the first, in a header of `kind`. */
+function tar(files: Files, type = '0', records = '', kind = 'x'): Buffer {
+  const entries = files.map(([name, content]) => [name, content, type] as const);
+  if (records !== '') entries.unshift(['records', records, kind]);
+  const blocks = entries.flatMap(([name, content, type]) => {
     const data = Buffer.from(content);
     const header = Buffer.alloc(512);
     header.write(name, 0, 100);
@@ -80,6 +91,13 @@ describe('archives', () => {
         },
       ),
     );
+  });
+
+  test('records of pax name a file, whatever is in the name', () => {
+    const long = `${'folder/'.repeat(30)}main.js`;
+    const records = pax('comment', 'size=3\npath=elsewhere') + pax('path', long);
+    expect(shown(readTar(tar([['short', '1']], '0', records)))).toEqual([[long, '1']]);
+    expect(shown(readTar(tar([['short', '1']], '0', pax('comment', 'abc'), 'g')))).toEqual([['short', '1']]);
   });
 
   test('whatever is broken in it, an archive is read right or refused, and nothing else happens', () => {
@@ -123,6 +141,11 @@ describe('archives', () => {
     ['a way out', () => readZip(zip([['../a', '1']]))],
     ['a way out of a tar', () => readTar(tar([['a/../../b', '1']]))],
     ['an absolute path', () => readTar(tar([['/etc/passwd', '1']]))],
+    ['another size in a record', () => readTar(tar([['a', '1']], '0', pax('size', '512')))],
+    ['a sparse file', () => readTar(tar([['a', '1']], '0', pax('GNU.sparse.major', '1')))],
+    ['one name for all', () => readTar(tar([['a', '1']], '0', pax('path', 'b'), 'g'))],
+    ['a record without its end', () => readTar(tar([['a', '1']], '0', '90 path=b\n'))],
+    ['a record that is none', () => readTar(tar([['a', '1']], '0', 'path=b\n'))],
     ['a link', () => readTar(tar([['a', '']], '2'))],
     ['more than the directory says', () => readZip(zip([['a', 'x'.repeat(5_000)]], { lie: -4_000 }))],
     ['a bomb', () => readZip(zip([['a', 'x'.repeat(5_000_000)]]))],

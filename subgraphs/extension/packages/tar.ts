@@ -2,6 +2,7 @@ import { gunzipSync } from 'node:zlib';
 import { createCollector, limits, PackageProblem, requireName } from './limits.ts';
 
 const block = 512;
+const newline = 0x0a;
 
 /** Files of a tar archive (POSIX.1-2001: ustar, names of pax), compressed by gzip or not; no links. @throws {PackageProblem} */
 export function readTar(packed: Buffer): ReadonlyMap<string, Buffer> {
@@ -21,8 +22,12 @@ export function readTar(packed: Buffer): ReadonlyMap<string, Buffer> {
       longName = pathOf(data);
       continue;
     }
-    // Global records say nothing of which file is which; folders hold nothing.
-    if (type === 'g' || type === '5') continue;
+    // Folders hold nothing.
+    if (type === '5') continue;
+    if (type === 'g') {
+      if (pathOf(data) !== null) throw new PackageProblem('expected a name for each file, not one for all');
+      continue;
+    }
     if (type !== '0' && type !== '\0') throw new PackageProblem(`expected files and folders alone, got type "${type}"`);
     const prefix = textOf(header, 345, 155);
     const name = longName ?? (prefix === '' ? textOf(header, 0, 100) : `${prefix}/${textOf(header, 0, 100)}`);
@@ -58,12 +63,24 @@ function requireSum(header: Buffer): void {
   if (sum !== octal(header, 148, 8)) throw new PackageProblem('expected a tar archive');
 }
 
-/** `path` of pax records, each `length key=value`. */
+/**
+ * `path` of pax records, each `length key=value\n` with the length in bytes of all of it.
+ * @throws {PackageProblem} for records that are broken, or that give the data another size than the header has
+ */
 function pathOf(data: Buffer): string | null {
   let found: string | null = null;
-  for (const line of data.toString('utf8').split('\n')) {
-    const path = /^\d+ path=(.*)$/s.exec(line)?.[1];
-    if (path !== undefined) found = path;
+  for (let at = 0; at < data.length; ) {
+    const [, length, key] = /^(\d{1,9}) ([^=]+)=/.exec(data.toString('latin1', at, at + 300)) ?? [];
+    if (length === undefined || key === undefined) throw new PackageProblem('a header of the archive is broken');
+    const record = data.subarray(at, at + Number(length));
+    const valueAt = length.length + key.length + 2;
+    if (record.length < Number(length) || record.at(-1) !== newline || valueAt >= record.length)
+      throw new PackageProblem('a header of the archive is broken');
+    // Another size would move every header behind it: what others read from the archive would be something else.
+    if (key === 'size' || key.startsWith('GNU.sparse'))
+      throw new PackageProblem(`expected files as their headers have them, got "${key}" in another`);
+    if (key === 'path') found = record.toString('utf8', valueAt, record.length - 1);
+    at += record.length;
   }
   return found;
 }
