@@ -52,7 +52,7 @@ export function createGroup(options: GroupOptions) {
   const payloads = new LRUCache<number, Payload | Promise<Payload>>({
     max: options.recentPayloads,
     maxSize: maxRecentBytes,
-    sizeCalculation: (payload) => (payload instanceof Promise ? 1 : payload.bytes.length),
+    sizeCalculation: (payload) => (payload instanceof Promise ? 1 : payload.byteLength),
   });
 
   const listener: StreamListener = {

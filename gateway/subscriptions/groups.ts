@@ -7,6 +7,7 @@ import type { HubMetrics } from './metrics.ts';
 import type { CompiledSubscription } from './operation.ts';
 import { createPayloadBuilder } from './payload.ts';
 import type { SubscriptionPlanner } from './planner.ts';
+import { createResultWriters } from './resultWriters.ts';
 import type { Variables } from './selection.ts';
 
 export interface GroupRegistryDeps {
@@ -44,6 +45,7 @@ interface Entry {
 export function createGroupRegistry(deps: GroupRegistryDeps) {
   const { feed, planner, metrics } = deps;
   const entries = new Map<string, Entry>();
+  const writers = createResultWriters(planner);
 
   function createEntry(key: string, { compiled, variables, streamId, principal }: GroupRequest): Entry {
     const { source } = compiled;
@@ -57,6 +59,7 @@ export function createGroupRegistry(deps: GroupRegistryDeps) {
         subscription: compiled,
         source,
         variables,
+        writers,
         restTimeoutMs: deps.restTimeoutMs,
         formatError: deps.formatError,
       }),
