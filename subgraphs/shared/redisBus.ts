@@ -59,6 +59,8 @@ export async function createRedisBus(options: RedisBusOptions): Promise<Bus> {
   const pubsub = new RedisPubSub({
     publisher,
     subscriber,
+    // Messages are text already. Not bytes: buffers of this size, by the thousand, bring on a collection of the whole heap.
+    serializer: (text: string) => text,
     // As the bytes they come in; else each is made a string, bytes again and a string once more.
     messageEventName: 'messageBuffer',
     deserializer: (source: Buffer | string) => {
@@ -101,7 +103,7 @@ export async function createRedisBus(options: RedisBusOptions): Promise<Bus> {
     for (const [module, messages] of ready) {
       for (let from = 0; from < messages.length; from += maxMessagesPerPublish) {
         const part = JSON.stringify(messages.slice(from, from + maxMessagesPerPublish));
-        pubsub.publish(channelOf(module), Buffer.from(`${envelopeStart}${part}}`)).catch(() => {});
+        pubsub.publish(channelOf(module), `${envelopeStart}${part}}`).catch(() => {});
       }
     }
   };
