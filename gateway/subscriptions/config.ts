@@ -21,6 +21,8 @@ export interface HubConfig {
   readonly maxReplayAgeMs: number;
   /** Newest events of a followed stream kept in memory, so that reconnects need not read the log. @default 256 */
   readonly recentEvents: number;
+  /** Bytes that those of all streams may take. @default 64 MiB */
+  readonly recentBytes: number;
   /** How often stream heads are read while the bus is not connected. @default 50 */
   readonly pollIntervalMs: number;
   /** How often they are read while it is, for what it lost silently. @default 1_000 */
@@ -47,6 +49,7 @@ export const defaultHubConfig: HubConfig = Object.freeze({
   replayPageSize: 256,
   maxReplayAgeMs: 7 * 24 * 60 * 60 * 1000,
   recentEvents: 256,
+  recentBytes: 64 * 1024 * 1024,
   pollIntervalMs: 50,
   sweepIntervalMs: 1_000,
   restTimeoutMs: 10_000,

@@ -4,6 +4,7 @@ import type { EventLog, StreamKey } from './eventLog.ts';
 import { createStreamFollower, type StreamFollower } from './follower.ts';
 import type { HubLogger } from './logger.ts';
 import type { GapSource, HubMetrics } from './metrics.ts';
+import { createRecentEvents } from './recentEvents.ts';
 import { StreamEntries } from './streamEntries.ts';
 
 export interface StreamFeedDeps {
@@ -12,6 +13,7 @@ export interface StreamFeedDeps {
   readonly modules: readonly StreamKey['module'][];
   readonly pageSize: number;
   readonly recentEvents: number;
+  readonly recentBytes: number;
   readonly pollIntervalMs: number;
   readonly sweepIntervalMs: number;
   readonly logger: HubLogger;
@@ -35,6 +37,7 @@ interface Entry {
 export function createStreamFeed(deps: StreamFeedDeps) {
   const { bus, eventLog, logger, metrics } = deps;
   const entries = new StreamEntries<Entry>();
+  const recentEvents = createRecentEvents({ maxBytes: deps.recentBytes, maxEvents: deps.recentEvents });
   let checking = false;
   /** Looks in a row that failed; the first is said, not every one. */
   let failures = 0;
@@ -98,7 +101,7 @@ export function createStreamFeed(deps: StreamFeedDeps) {
     acquire(key: StreamKey): StreamLease {
       let entry = entries.get(key);
       if (entry === undefined) {
-        const { pageSize, recentEvents } = deps;
+        const { pageSize } = deps;
         entry = {
           follower: createStreamFollower({ key, eventLog, pageSize, recentEvents, logger, metrics }),
           leases: 0,

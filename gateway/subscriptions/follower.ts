@@ -3,6 +3,7 @@ import type { EphemeralEvent, EventRow } from '#shared/events.ts';
 import type { EventLog, StreamKey } from './eventLog.ts';
 import type { HubLogger } from './logger.ts';
 import type { GapSource, HubMetrics } from './metrics.ts';
+import type { RecentEvents } from './recentEvents.ts';
 
 export interface StreamListener {
   /** The next event of the stream: sequences come one after the other. */
@@ -16,15 +17,13 @@ export interface FollowerOptions {
   readonly key: StreamKey;
   readonly eventLog: EventLog;
   readonly pageSize: number;
-  readonly recentEvents: number;
+  readonly recentEvents: RecentEvents;
   readonly logger: HubLogger;
   readonly metrics: HubMetrics;
 }
 
 /** Events that came too early and wait for the ones before them; beyond this the log is read again instead. */
 const maxPending = 1_000;
-/** Newest events kept per stream, by the length of their strings. */
-const maxRecentCharacters = 1024 * 1024;
 
 /**
  * Turns what the bus brings of one stream (late, twice, out of order or not at all) into its events in order:
@@ -33,10 +32,7 @@ const maxRecentCharacters = 1024 * 1024;
 export function createStreamFollower({ key, eventLog, pageSize, recentEvents, logger, metrics }: FollowerOptions) {
   const listeners = new Set<StreamListener>();
   const pending = new Map<number, EventRow>();
-  const recent: EventRow[] = [];
-  /** What each of them holds. */
-  const recentSizes: number[] = [];
-  let recentCharacters = 0;
+  const recent = recentEvents.ofStream();
   const reads = new Map<number, Promise<readonly EventRow[]>>();
   /** Last sequence handed to listeners; undefined until the head is known. */
   let position: number | undefined;
@@ -56,14 +52,7 @@ export function createStreamFollower({ key, eventLog, pageSize, recentEvents, lo
   function dispatch(event: EventRow): void {
     position = event.sequence;
     known = Math.max(known, event.sequence);
-    const size = charactersOf(event);
-    recent.push(event);
-    recentSizes.push(size);
-    recentCharacters += size;
-    while (recent.length > recentEvents || recentCharacters > maxRecentCharacters) {
-      if (recent.shift() === undefined) break;
-      recentCharacters -= recentSizes.shift()!;
-    }
+    recent.add(event);
     for (const listener of listeners) {
       try {
         listener.onEvent(event);
@@ -163,11 +152,7 @@ export function createStreamFollower({ key, eventLog, pageSize, recentEvents, lo
     },
 
     /** Events after `afterSequence` up to the present, where memory reaches back so far. */
-    recentAfter(afterSequence: number): readonly EventRow[] | undefined {
-      const first = recent[0];
-      if (first === undefined || afterSequence + 1 < first.sequence) return undefined;
-      return recent.slice(afterSequence + 1 - first.sequence);
-    },
+    recentAfter: (afterSequence: number): readonly EventRow[] | undefined => recent.after(afterSequence),
 
     readLog,
     readHead: () => available(eventLog.head(key)),
@@ -180,26 +165,6 @@ export function createStreamFollower({ key, eventLog, pageSize, recentEvents, lo
 }
 
 export type StreamFollower = ReturnType<typeof createStreamFollower>;
-
-/** A cheap measure of what an event holds: the strings of it and of the rows in it, which are what can be large. */
-function charactersOf({ data }: EventRow): number {
-  let characters = 200;
-  for (const name in data) {
-    const value = data[name];
-    if (typeof value === 'string') characters += value.length;
-    else if (typeof value === 'object' && value !== null) characters += stringsOf(value as Record<string, unknown>);
-  }
-  return characters;
-}
-
-function stringsOf(row: Readonly<Record<string, unknown>>): number {
-  let characters = 0;
-  for (const name in row) {
-    const value = row[name];
-    if (typeof value === 'string') characters += value.length;
-  }
-  return characters;
-}
 
 /** @throws {PlatformError} UNAVAILABLE instead of what the database says. */
 async function available<T>(answer: Promise<T>): Promise<T> {

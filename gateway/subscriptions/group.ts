@@ -51,7 +51,7 @@ const maxRecentBytes = 1024 * 1024;
 export function createGroup(options: GroupOptions) {
   const { follower, source, build, metrics, flusher, fieldName } = options;
   const live = new Set<Subscriber>();
-  const queue: Entry[] = [];
+  let queue: Entry[] = [];
   /** How many of them, from the first on, have a result or one on its way. */
   let started = 0;
   let fetching = 0;
@@ -59,7 +59,7 @@ export function createGroup(options: GroupOptions) {
   const payloads = new LRUCache<number, Payload | Promise<Payload>>({
     max: options.recentPayloads,
     maxSize: maxRecentBytes,
-    sizeCalculation: (payload) => (payload instanceof Promise ? 1 : payload.bytes.length),
+    sizeCalculation: (payload) => (payload instanceof Promise ? 1 : payload.byteLength),
   });
 
   const listener: StreamListener = {
@@ -127,11 +127,14 @@ export function createGroup(options: GroupOptions) {
     let count = 0;
     while (count < queue.length && (live.size === 0 || isReady(queue[count]!))) count++;
     started = Math.max(0, started - count);
-    return queue.splice(0, count);
+    if (count < queue.length) return queue.splice(0, count);
+    const ready = queue;
+    queue = [];
+    return ready;
   }
 
   function deliver(entries: readonly Entry[], isAlone: boolean): void {
-    const delivered = new Uint32Array(entries.length);
+    const delivered = entries.map(() => 0);
     for (const subscriber of live) {
       for (let index = 0; index < entries.length; index++) {
         const { event, payload, selected } = entries[index]!;
@@ -140,10 +143,10 @@ export function createGroup(options: GroupOptions) {
       }
       if (isAlone) subscriber.flush();
     }
-    for (const [index, { event }] of entries.entries()) {
+    for (let index = 0; index < entries.length; index++) {
       if (delivered[index] === 0) continue;
       metrics.delivered(fieldName, delivered[index]!);
-      metrics.commitToSend(fieldName, Date.now() - Date.parse(event.createdAt));
+      metrics.commitToSend(fieldName, Date.now() - Date.parse(entries[index]!.event.createdAt));
     }
   }
 
@@ -197,7 +200,7 @@ export function createGroup(options: GroupOptions) {
     },
     close(): void {
       stopListening();
-      queue.length = 0;
+      queue = [];
       started = 0;
       payloads.clear();
     },

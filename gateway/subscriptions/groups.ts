@@ -7,6 +7,7 @@ import type { HubMetrics } from './metrics.ts';
 import type { CompiledSubscription } from './operation.ts';
 import { createPayloadBuilder } from './payload.ts';
 import type { SubscriptionPlanner } from './planner.ts';
+import { createResultWriters } from './resultWriters.ts';
 import type { Variables } from './selection.ts';
 import type { TickFlusher } from './tick.ts';
 
@@ -46,6 +47,7 @@ interface Entry {
 export function createGroupRegistry(deps: GroupRegistryDeps) {
   const { feed, planner, metrics } = deps;
   const entries = new Map<string, Entry>();
+  const writers = createResultWriters(planner);
 
   function createEntry(key: string, { compiled, variables, streamId, principal }: GroupRequest): Entry {
     const { source } = compiled;
@@ -59,6 +61,7 @@ export function createGroupRegistry(deps: GroupRegistryDeps) {
         subscription: compiled,
         source,
         variables,
+        writers,
         restTimeoutMs: deps.restTimeoutMs,
         formatError: deps.formatError,
       }),

@@ -40,6 +40,7 @@ export function createSubscriptionHub(deps: SubscriptionHubDeps): SubscriptionHu
     modules: [...new Set(Object.values(subscriptions).map((source) => source.module))],
     pageSize: config.replayPageSize,
     recentEvents: config.recentEvents,
+    recentBytes: config.recentBytes,
     pollIntervalMs: config.pollIntervalMs,
     sweepIntervalMs: config.sweepIntervalMs,
     logger,

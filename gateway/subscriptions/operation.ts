@@ -20,6 +20,7 @@ import type { StreamSubscription } from '#shared/events.ts';
 import type { SubscriptionPlan, SubscriptionPlanner } from './planner.ts';
 import {
   collectFields,
+  conditionVariables,
   findOperation,
   fragmentsOf,
   usedFragments,
@@ -46,6 +47,8 @@ export interface CompiledSubscription {
   /** Printed form of `document`: equal for equal subscriptions. */
   readonly text: string;
   readonly plan: SubscriptionPlan;
+  /** Variables that decide what is selected. */
+  readonly conditionVariables: readonly string[];
   /** The primary fetch of the plan, parsed. */
   readonly primary: { readonly document: DocumentNode; readonly operation: OperationDefinitionNode };
   readonly scope: OperationScope;
@@ -142,6 +145,7 @@ export function createOperationCatalog(deps: OperationCatalogDeps) {
       operation,
       text: print(document),
       plan,
+      conditionVariables: conditionVariables(document),
       primary: { document: primaryDocument, operation: primaryOperation },
       scope: deps.scopeOf(document),
       source,

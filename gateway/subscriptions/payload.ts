@@ -14,24 +14,40 @@ import type { FormatError } from './errors.ts';
 import type { CompiledSubscription } from './operation.ts';
 import type { PlanRun, SubscriptionPlanner } from './planner.ts';
 import { compileProjector, type MissingFields, type Projector } from './projector.ts';
+import type { ResultWriters } from './resultWriters.ts';
 import { fragmentsOf, usedFragments, usedVariables, type Variables } from './selection.ts';
 
-/** One result of one group: serialised once, framed for each transport at most once. */
+/** One result of one group: serialised once, encoded and framed for each transport at most once. */
 export class Payload {
-  readonly bytes: Buffer;
   /** Worth computing anew for the next who asks: what failed may work then. */
   readonly hasErrors: boolean;
-  #framed: Map<string, Buffer> | undefined;
+  /** Of its UTF-8. */
+  readonly byteLength: number;
+  readonly #text: string;
+  #bytes: Buffer | undefined;
   #latin1: string | undefined;
+  #framed: Map<string, Buffer> | undefined;
 
-  constructor(result: FormattedExecutionResult) {
-    this.bytes = Buffer.from(JSON.stringify(result));
-    this.hasErrors = result.errors !== undefined;
+  /** @param text of the result, as JSON */
+  constructor(text: string, hasErrors: boolean) {
+    this.hasErrors = hasErrors;
+    this.byteLength = Buffer.byteLength(text);
+    this.#text = text;
+  }
+
+  static of(result: FormattedExecutionResult): Payload {
+    return new Payload(JSON.stringify(result), result.errors !== undefined);
+  }
+
+  get bytes(): Buffer {
+    this.#bytes ??= Buffer.from(this.#text);
+    return this.#bytes;
   }
 
   /** The bytes as a string of one character each, for writers that put something else around them for every client. */
   get latin1(): string {
-    this.#latin1 ??= this.bytes.toString('latin1');
+    // A character a byte is ASCII, whose bytes are its characters.
+    this.#latin1 ??= this.byteLength === this.#text.length ? this.#text : this.bytes.toString('latin1');
     return this.#latin1;
   }
 
@@ -54,6 +70,7 @@ export interface PayloadBuilderOptions {
   readonly subscription: CompiledSubscription;
   readonly source: StreamSubscription;
   readonly variables: Variables;
+  readonly writers: ResultWriters;
   readonly restTimeoutMs: number;
   readonly formatError: FormatError;
 }
@@ -67,20 +84,11 @@ export function createPayloadBuilder(options: PayloadBuilderOptions) {
   const { plan } = subscription;
   const service = plan.primary.serviceName;
   const keyOf = (typeName: string, object: Readonly<Record<string, unknown>>): readonly string[] | undefined =>
-    planner
-      .keysOf(service, typeName)
-      .find((key) => key.every((field) => object[field] !== undefined && object[field] !== null));
+    planner.keyOf(service, typeName, object);
   const canFetch = (typeName: string, object: Readonly<Record<string, unknown>>): boolean =>
     keyOf(typeName, object) !== undefined;
-
-  const projectResponse = compileProjector({
-    schema: planner.apiSchema,
-    document: subscription.document,
-    operation: subscription.operation,
-    variables,
-    canFetch,
-    nulls: 'spread',
-  });
+  const writeResult = plan.rest === undefined ? options.writers.of(subscription, variables) : undefined;
+  let projectResponse: Projector | undefined;
   // The primary fetch differs from the client's selection: keys and type names that the rest needs, fields of others left out.
   const { document: primaryDocument, operation: primaryOperation } = subscription.primary;
   const primaryFragments = fragmentsOf(primaryDocument);
@@ -89,10 +97,20 @@ export function createPayloadBuilder(options: PayloadBuilderOptions) {
   return (event: EventRow | EphemeralEvent, createContext: CreateContext): Payload | Promise<Payload> => {
     try {
       const value = source.payload(event);
-      if (plan.rest === undefined) {
+      if (writeResult !== undefined) {
+        const text = writeResult(value);
+        if (text !== undefined) return new Payload(text, false);
+        projectResponse ??= compileProjector({
+          schema: planner.apiSchema,
+          document: subscription.document,
+          operation: subscription.operation,
+          variables,
+          canFetch,
+          nulls: 'spread',
+        });
         const { data, errors, missing } = projectResponse(value);
         if (missing.length === 0) {
-          return new Payload(errors.length === 0 ? { data } : { errors: errors.map(toInternalError), data });
+          return Payload.of(errors.length === 0 ? { data } : { errors: errors.map(toInternalError), data });
         }
       }
       return withDeadline(fetchRest(value, createContext), options.restTimeoutMs).catch(toFailure);
@@ -122,7 +140,7 @@ export function createPayloadBuilder(options: PayloadBuilderOptions) {
     const errors = (await Promise.all(groupMissing(projection.missing).map((group) => fillMissing(group, run)))).flat();
     const result = await planner.execute(run);
     const allErrors = [...errors, ...(result.errors ?? [])];
-    return new Payload({
+    return Payload.of({
       ...(allErrors.length === 0 ? {} : { errors: allErrors.map(formatError) }),
       data: result.data ?? null,
     });
@@ -171,7 +189,7 @@ export function createPayloadBuilder(options: PayloadBuilderOptions) {
       path: [subscription.responseName],
       originalError: toError(error),
     });
-    return new Payload({ errors: [formatError(located)], data: null });
+    return Payload.of({ errors: [formatError(located)], data: null });
   }
 }
 

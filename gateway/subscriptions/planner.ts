@@ -112,9 +112,12 @@ export function createSubscriptionPlanner(
       return source.process(request);
     },
 
-    /** Resolvable keys of an entity in one subgraph, each as its field names. */
-    keysOf: (service: string, typeName: string): readonly (readonly string[])[] =>
-      keys.get(`${service}/${typeName}`) ?? [],
+    /** A resolvable key of an entity in one subgraph, as its field names: the first of which the object has all. */
+    keyOf(service: string, typeName: string, object: Readonly<Record<string, unknown>>): readonly string[] | undefined {
+      return keys
+        .get(`${service}/${typeName}`)
+        ?.find((key) => key.every((field) => object[field] !== undefined && object[field] !== null));
+    },
   };
 }
 

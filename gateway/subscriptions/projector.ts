@@ -12,8 +12,9 @@ import {
   isObjectType,
   isSpecifiedScalarType,
   type OperationDefinitionNode,
+  type SelectionSetNode,
 } from 'graphql';
-import { collectFields, fragmentsOf, type SelectionContext, type Variables } from './selection.ts';
+import { fragmentsOf, planFields, type SelectionContext, type Variables } from './selection.ts';
 
 export type PathStep = string | number;
 type Source = Readonly<Record<string, unknown>>;
@@ -96,35 +97,26 @@ export function compileProjector(options: ProjectorOptions): Projector {
     return { data, errors: state.errors, missing: state.missing };
   };
 
-  function compileFields(
-    type: GraphQLObjectType,
-    selectionSets: Iterable<OperationDefinitionNode['selectionSet']>,
-  ): FieldPlan[] {
-    const plans: FieldPlan[] = [];
-    for (const [responseName, nodes] of collectFields(context, type, selectionSets)) {
-      const fieldName = nodes[0]?.name.value;
-      if (fieldName === undefined) continue;
-      if (fieldName === '__typename') {
-        plans.push({ responseName, fieldName, nodes, hasArguments: false, complete: () => type.name });
-        continue;
-      }
-      const definition = type.getFields()[fieldName];
-      // Validated documents name only what exists; a plan may name more than this type has behind an interface.
-      if (definition === undefined) continue;
-      plans.push({
-        responseName,
-        fieldName,
-        nodes,
-        hasArguments: nodes.some((node) => node.arguments !== undefined && node.arguments.length > 0),
-        complete: compileValue(definition.type, nodes, `${type.name}.${fieldName}`),
-      });
-    }
-    return plans;
+  function compileFields(type: GraphQLObjectType, selectionSets: readonly SelectionSetNode[]): FieldPlan[] {
+    return planFields(context, type, selectionSets).map((field) => ({
+      responseName: field.responseName,
+      fieldName: field.fieldName,
+      nodes: field.nodes,
+      hasArguments: field.hasArguments,
+      complete:
+        field.type === undefined
+          ? () => type.name
+          : compileValue(field.type, field.selectionSets, `${type.name}.${field.fieldName}`),
+    }));
   }
 
-  function compileValue(type: GraphQLOutputType, nodes: readonly FieldNode[], coordinate: string): Complete {
+  function compileValue(
+    type: GraphQLOutputType,
+    selectionSets: readonly SelectionSetNode[],
+    coordinate: string,
+  ): Complete {
     if (isNonNullType(type)) {
-      const inner = compileValue(getNullableType(type), nodes, coordinate);
+      const inner = compileValue(getNullableType(type), selectionSets, coordinate);
       if (!spread) return inner;
       return (value, state) => {
         const result = inner(value, state);
@@ -135,7 +127,7 @@ export function compileProjector(options: ProjectorOptions): Projector {
         return result === failed ? bubbling : result;
       };
     }
-    if (isListType(type)) return compileList(compileValue(type.ofType, nodes, coordinate), coordinate);
+    if (isListType(type)) return compileList(compileValue(type.ofType, selectionSets, coordinate), coordinate);
     if (isLeafType(type)) {
       if (!isSpecifiedScalarType(type)) return (value) => value ?? null;
       return (value, state) => {
@@ -148,7 +140,6 @@ export function compileProjector(options: ProjectorOptions): Projector {
         }
       };
     }
-    const selectionSets = nodes.flatMap((node) => (node.selectionSet === undefined ? [] : [node.selectionSet]));
     if (isObjectType(type)) {
       // Compiled at first use: selections of recursive types end only with the document.
       let fields: FieldPlan[] | undefined;

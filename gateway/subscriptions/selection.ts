@@ -4,6 +4,7 @@ import {
   type FragmentDefinitionNode,
   GraphQLIncludeDirective,
   type GraphQLObjectType,
+  type GraphQLOutputType,
   type GraphQLSchema,
   GraphQLSkipDirective,
   getDirectiveValues,
@@ -83,10 +84,58 @@ export function collectFields(
   }
 }
 
+/** A field of an object type as a selection asks for it. */
+export interface PlannedField {
+  readonly responseName: string;
+  readonly fieldName: string;
+  readonly nodes: readonly FieldNode[];
+  readonly selectionSets: readonly SelectionSetNode[];
+  readonly hasArguments: boolean;
+  /** Undefined of `__typename`. */
+  readonly type: GraphQLOutputType | undefined;
+}
+
+/** The fields that selections ask of an object type, in the order of the response. */
+export function planFields(
+  context: SelectionContext,
+  type: GraphQLObjectType,
+  selectionSets: Iterable<SelectionSetNode>,
+): readonly PlannedField[] {
+  const planned: PlannedField[] = [];
+  for (const [responseName, nodes] of collectFields(context, type, selectionSets)) {
+    const fieldName = nodes[0]?.name.value;
+    if (fieldName === undefined) continue;
+    const definition = type.getFields()[fieldName];
+    // Validated documents name only what exists; a plan may name more than this type has behind an interface.
+    if (definition === undefined && fieldName !== '__typename') continue;
+    planned.push({
+      responseName,
+      fieldName,
+      nodes,
+      selectionSets: nodes.flatMap((node) => (node.selectionSet === undefined ? [] : [node.selectionSet])),
+      hasArguments: nodes.some((node) => node.arguments !== undefined && node.arguments.length > 0),
+      type: definition?.type,
+    });
+  }
+  return planned;
+}
+
 function isIncluded(selection: SelectionNode, variables: Variables): boolean {
   if (selection.directives === undefined || selection.directives.length === 0) return true;
   if (getDirectiveValues(GraphQLSkipDirective, selection, variables)?.['if'] === true) return false;
   return getDirectiveValues(GraphQLIncludeDirective, selection, variables)?.['if'] !== false;
+}
+
+/** Names of the variables that decide what a document selects: those of `@skip` and `@include`. */
+export function conditionVariables(document: DocumentNode): readonly string[] {
+  const names = new Set<string>();
+  visit(document, {
+    Directive(directive) {
+      if (directive.name.value !== 'skip' && directive.name.value !== 'include') return;
+      for (const { value } of directive.arguments ?? []) if (value.kind === Kind.VARIABLE) names.add(value.name.value);
+    },
+  });
+  return [...names];
 }
 
 /** Names of the variables used below these nodes, fragments followed. */

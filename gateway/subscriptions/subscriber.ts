@@ -93,7 +93,7 @@ export class Subscriber {
     let sent = false;
     if (decision === 'deliver' && payload !== undefined) {
       const sink = this.#sink;
-      const waiting = sink.bufferedBytes + payload.bytes.length;
+      const waiting = sink.bufferedBytes + payload.byteLength;
       if (sequence === undefined) {
         // What passes by may be missed: a slow client loses it before its streams suffer.
         sent = waiting <= this.#maxBufferedBytes / 2;
@@ -210,7 +210,7 @@ export class Subscriber {
   async #replay(row: EventRow): Promise<void> {
     const { slowConsumerGraceMs, metrics } = this.#options;
     const payload = this.#group.isSelected(row) ? await this.#group.payloadOf(row, this) : undefined;
-    if (payload !== undefined && this.#sink.bufferedBytes + payload.bytes.length > this.#maxBufferedBytes / 2) {
+    if (payload !== undefined && this.#sink.bufferedBytes + payload.byteLength > this.#maxBufferedBytes / 2) {
       // Replay goes at the client's pace; only one that takes nothing at all is cut.
       const outcome = await this.#sink.drained(slowConsumerGraceMs);
       if (this.#ended || outcome === 'gone') return;

@@ -76,7 +76,7 @@ interface Engine {
   close(): Promise<void>;
 }
 
-/** Makes an engine that tells `heard` of each event that has become bytes for its subscriber. */
+/** Makes an engine that tells `heard` of each event that has become text for its subscriber, by its bytes. */
 type OpenEngine = (
   params: EventThroughputParams,
   streamIds: readonly string[],
@@ -91,7 +91,7 @@ const openBare: OpenEngine = async ({ redisUrl }, streamIds, heard) => {
       const { id, senderSubject, type, text: content } = data['message'] as Record<string, unknown>;
       const message = { id, sequence, senderSubject, type, content: { text: content }, sentAt: createdAt };
       const messageReceived = { cursor: String(sequence), kind: 'MESSAGE', timestamp: createdAt, message };
-      heard(Buffer.from(JSON.stringify({ data: { messageReceived } })).length);
+      heard(Buffer.byteLength(JSON.stringify({ data: { messageReceived } })));
     });
   }
   const dispatch = (events: readonly EventRow[]): void => {
@@ -131,6 +131,7 @@ const openHub: OpenEngine = async (params, streamIds, heard) => {
     modules: ['dialog'],
     pageSize: defaultHubConfig.replayPageSize,
     recentEvents: defaultHubConfig.recentEvents,
+    recentBytes: defaultHubConfig.recentBytes,
     pollIntervalMs: defaultHubConfig.pollIntervalMs,
     // Nothing of these streams is in the log, so a sweep finds their heads behind: it is not part of what is measured.
     sweepIntervalMs: 3_600_000,
@@ -157,7 +158,8 @@ const openHub: OpenEngine = async (params, streamIds, heard) => {
       group: hold.group,
       gate: { decide: () => 'deliver' },
       sink: {
-        next: (payload) => heard(payload.bytes.length),
+        // As the writer of a WebSocket takes it.
+        next: (payload) => heard(payload.latin1.length),
         flush: () => {},
         fail,
         cut: fail,

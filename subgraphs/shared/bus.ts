@@ -17,6 +17,17 @@ export interface Bus {
   close(): Promise<void>;
 }
 
+/** Messages by module, in their order; those of one module, as a transaction writes them, as they are. */
+export function groupByModule(
+  messages: readonly BusMessage[],
+): Iterable<readonly [BusMessage['module'], readonly BusMessage[]]> {
+  const first = messages[0];
+  if (first === undefined) return [];
+  const { module } = first;
+  if (messages.every((message) => message.module === module)) return [[module, messages]];
+  return Map.groupBy(messages, (message) => message.module);
+}
+
 /** Calls every listener; one that throws is reported and does not stop the rest. */
 export function createListenerSet(onError: (error: unknown) => void) {
   const byModule = new Map<string, Set<BusListener>>();
@@ -28,13 +39,7 @@ export function createListenerSet(onError: (error: unknown) => void) {
       return () => set.delete(listener);
     },
     dispatch(messages: readonly BusMessage[]): void {
-      const groups = new Map<string, BusMessage[]>();
-      for (const message of messages) {
-        const group = groups.get(message.module);
-        if (group) group.push(message);
-        else groups.set(message.module, [message]);
-      }
-      for (const [module, group] of groups) {
+      for (const [module, group] of groupByModule(messages)) {
         for (const key of [module, '*']) {
           for (const listener of byModule.get(key) ?? []) {
             try {

@@ -10,16 +10,52 @@ export function isStreamId(value: string): boolean {
   return uuidPattern.test(value);
 }
 
+const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+const digitCodes = Uint8Array.from(alphabet, (digit) => digit.charCodeAt(0));
+/** What the last three bytes of a sequence can tell apart. */
+const lowRange = 2 ** 24;
+
+/** Cursors of a stream begin alike as long as the first half of the sequence is the same. */
+interface CursorStart {
+  readonly high: number;
+  readonly text: string;
+}
+
+/** By stream id. All are forgotten when it is full: one is made anew as fast as a cursor was. */
+const starts = new Map<string, CursorStart>();
+const maxStarts = 10_000;
+
 /** The place right after event `sequence` of a stream (0: before the first), as 30 characters of base64url. */
 export function encodeCursor(streamId: string, sequence: number): string {
-  if (!isStreamId(streamId)) throw new TypeError(`A stream id is a UUID, got ${JSON.stringify(streamId)}.`);
   if (!Number.isInteger(sequence) || sequence < 0 || sequence > maxSequence) {
     throw new RangeError(`A sequence is an integer from 0 to ${maxSequence}, got ${sequence}.`);
   }
-  const bytes = Buffer.allocUnsafe(streamBytes + sequenceBytes);
+  const high = Math.floor(sequence / lowRange);
+  const start = starts.get(streamId);
+  const { text } = start?.high === high ? start : startOf(streamId, high);
+  // Of 19 bytes before it 152 bits: 25 digits and the last two bits of `high`. Then 24 bits, and four to fill up.
+  const low = sequence % lowRange;
+  return (
+    text +
+    String.fromCharCode(
+      digitCodes[((high & 3) << 4) | (low >> 20)]!,
+      digitCodes[(low >> 14) & 63]!,
+      digitCodes[(low >> 8) & 63]!,
+      digitCodes[(low >> 2) & 63]!,
+      digitCodes[(low & 3) << 4]!,
+    )
+  );
+}
+
+function startOf(streamId: string, high: number): CursorStart {
+  if (!isStreamId(streamId)) throw new TypeError(`A stream id is a UUID, got ${JSON.stringify(streamId)}.`);
+  const bytes = Buffer.alloc(streamBytes + sequenceBytes);
   bytes.write(streamId.replaceAll('-', ''), 0, 'hex');
-  bytes.writeUIntBE(sequence, streamBytes, sequenceBytes);
-  return bytes.toString('base64url');
+  bytes.writeUIntBE(high, streamBytes, sequenceBytes / 2);
+  const start = { high, text: bytes.toString('base64url').slice(0, 25) };
+  if (starts.size >= maxStarts) starts.clear();
+  starts.set(streamId, start);
+  return start;
 }
 
 /**

@@ -70,5 +70,8 @@ export interface StreamSubscription {
 }
 
 export function matchesType(types: readonly string[], type: string): boolean {
-  return types.some((entry) => (entry.endsWith('.*') ? type.startsWith(entry.slice(0, -1)) : entry === type));
+  for (const entry of types) {
+    if (entry === type || (entry.endsWith('.*') && type.startsWith(entry.slice(0, -1)))) return true;
+  }
+  return false;
 }

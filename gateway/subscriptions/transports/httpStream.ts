@@ -140,7 +140,7 @@ export function createHttpStream({ core, format, response }: HttpStreamDeps) {
 
     /** The one result of an operation that is no subscription, or that failed before it began. */
     finishWith(result: FormattedExecutionResult): void {
-      stream.next(new Payload(result));
+      stream.next(Payload.of(result));
       end(format.completed);
     },
     /** Ends the operation because of the connection, not of itself. */

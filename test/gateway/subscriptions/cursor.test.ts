@@ -22,6 +22,23 @@ describe('cursor', () => {
     ).toBe(2 ** 48 - 1);
   });
 
+  it('is base64url of the id and six bytes of the sequence', () => {
+    const streams = Array.from({ length: 3 }, () => randomUUID());
+    const sequences = fc.oneof(
+      fc.nat({ max: 300 }),
+      fc.maxSafeNat().map((sequence) => sequence % 2 ** 48),
+    );
+    fc.assert(
+      fc.property(fc.constantFrom(...streams), sequences, (stream, sequence) => {
+        const bytes = Buffer.alloc(22);
+        bytes.write(stream.replaceAll('-', ''), 'hex');
+        bytes.writeUIntBE(sequence, 16, 6);
+        expect(encodeCursor(stream, sequence)).toBe(bytes.toString('base64url'));
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
   it('refuses every other spelling', () => {
     const stream = randomUUID();
     const cursor = encodeCursor(stream, 7);
