@@ -80,7 +80,10 @@ function followReplica(sql: Sql, marks: ReturnType<typeof createMarks>, indexOf:
  */
 export const createWorkload: CreateWorkload<EventProcessingParams> = async (params) => {
   const { url, contexts, subscribers, token } = params;
-  const { ask, close: closeClient } = await openGraphqlClient({ url, token, connections, timeoutMs: giveUpMs });
+  // Reads have connections of their own: none waits here for a mutation to be answered.
+  const [writer, reader] = await Promise.all(
+    [0, 1].map(() => openGraphqlClient({ url, token, connections, timeoutMs: giveUpMs })),
+  );
   const zipf = createZipf(contexts);
   const indexOf = new Map(Array.from({ length: contexts }, (_, index) => [contextId(index), index]));
   const told = createMarks(contexts);
@@ -114,7 +117,7 @@ export const createWorkload: CreateWorkload<EventProcessingParams> = async (para
           const index = zipf.sample(random);
           const id = contextId(index);
           const summary = sentence(random, seededContext(index).domain, 20);
-          const answer = await ask(updateContext, { id, patch: { summary } });
+          const answer = await writer!.ask(updateContext, { id, patch: { summary } });
           const answeredMs = performance.now();
           const version = readPath(answer.data, 'updateContext', 'context', 'version');
           if (typeof version !== 'number') return `no version was answered: ${JSON.stringify(answer).slice(0, 300)}`;
@@ -130,7 +133,7 @@ export const createWorkload: CreateWorkload<EventProcessingParams> = async (para
           const seen = await Promise.race([
             timeout,
             Promise.all([
-              timed('read', ask(readVersion, { id })),
+              timed('read', reader!.ask(readVersion, { id })),
               index < subscribers ? timed('told', told.until(index, version)) : undefined,
               timed('replica', replicated.until(index, version)),
             ]),
@@ -152,7 +155,7 @@ export const createWorkload: CreateWorkload<EventProcessingParams> = async (para
       };
     },
     async close() {
-      closeClient();
+      for (const client of [writer, reader]) client!.close();
       for (const socket of sockets) socket.terminate();
       await stopFollowing();
       await sql.end();
