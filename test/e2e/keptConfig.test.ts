@@ -42,7 +42,9 @@ describe.each(modes)('values that are kept by the response cache, %s', (mode) =>
         null,
       ]);
     }
-    await ask(own, 'mutation ($key: String!) { rollbackConfig(key: $key, version: 1) { userErrors { code } } }', { key });
+    await ask(own, 'mutation ($key: String!) { rollbackConfig(key: $key, version: 1) { userErrors { code } } }', {
+      key,
+    });
     expect([await read(own), await read(other)]).toEqual([
       [10, 4],
       [10, 4],
