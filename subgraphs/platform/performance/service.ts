@@ -44,10 +44,9 @@ export function createPerformance(
 
   /** Operations and figures of a range, and of another one its operations alone. */
   async function look(tenantId: string, range: Range, queries: readonly FigureQuery[], baseline?: Range) {
-    const [[operations = [], before = []], figures] = await Promise.all([
-      findOperations(sql, tenantId, baseline === undefined ? [range] : [range, baseline]),
-      findFigures(sql, tenantId, range, queries),
-    ]);
+    const ranges = baseline === undefined ? [range] : [range, baseline];
+    const [operations = [], before = []] = await findOperations(sql, tenantId, ranges);
+    const figures = await findFigures(sql, tenantId, range, queries);
     return { range, operations, budgets: stateOfBudgets(operations), before, figures };
   }
 
