@@ -95,6 +95,7 @@ export async function runWorkload(options: RunOptions): Promise<WorkerReport> {
   let cpuMs = 0;
   setTimeout(() => {
     cpuAtStart = process.cpuUsage();
+    workload.windowOpens?.();
     options.onWindow('start');
   }, options.warmupMs);
   const windowEnd = new Promise<void>((resolve) => {

@@ -49,6 +49,8 @@ export type Operation = RequestOperation | ServiceOperation;
 
 export interface Workload {
   readonly operations: readonly Operation[];
+  /** Called as the window opens, after the warm-up: what a workload times by itself begins here, as all other times do. */
+  windowOpens?(): void;
   /** Read once the answers are in: what only this process knows, a cache's hit ratio. That of worker 0 is reported. */
   facts?(): Readonly<Record<string, number>>;
   close?(): Promise<void> | void;

@@ -4,6 +4,7 @@ import { type Logger, type LoggerOptions, pino } from 'pino';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { createComputeMetrics } from './compute/metrics.ts';
 import type { LogBuffer } from './logs/buffer.ts';
+import { readSparingly } from './metrics/readSparingly.ts';
 
 export type { Logger } from 'pino';
 
@@ -48,6 +49,7 @@ export type Metrics = ReturnType<typeof createMetrics>;
 export function createMetrics(instance: string) {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
+  const ofProcess = registry.getMetricsAsArray().map(({ name }) => name);
   const apiResponseTime = new Histogram({
     name: 'api_response_time',
     help: 'Time to answer, ms',
@@ -179,6 +181,7 @@ export function createMetrics(instance: string) {
       for (const [type, bytes] of Object.entries(process.memoryUsage())) this.set({ instance, type }, bytes);
     },
   });
+  readSparingly(registry, [...ofProcess, 'cpu_usage_percent', 'memory_usage_bytes']);
   return {
     registry,
     apiResponseTime,

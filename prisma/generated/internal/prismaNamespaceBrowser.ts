@@ -3393,7 +3393,8 @@ export const PlatformMetricSeriesScalarFieldEnum = {
   bounds: 'bounds',
   unit: 'unit',
   help: 'help',
-  lastAt: 'lastAt'
+  lastAt: 'lastAt',
+  fellAt: 'fellAt'
 } as const
 
 export type PlatformMetricSeriesScalarFieldEnum = (typeof PlatformMetricSeriesScalarFieldEnum)[keyof typeof PlatformMetricSeriesScalarFieldEnum]

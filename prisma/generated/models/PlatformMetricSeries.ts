@@ -44,6 +44,7 @@ export type PlatformMetricSeriesMinAggregateOutputType = {
   unit: string | null
   help: string | null
   lastAt: Date | null
+  fellAt: Date | null
 }
 
 export type PlatformMetricSeriesMaxAggregateOutputType = {
@@ -56,6 +57,7 @@ export type PlatformMetricSeriesMaxAggregateOutputType = {
   unit: string | null
   help: string | null
   lastAt: Date | null
+  fellAt: Date | null
 }
 
 export type PlatformMetricSeriesCountAggregateOutputType = {
@@ -70,6 +72,7 @@ export type PlatformMetricSeriesCountAggregateOutputType = {
   unit: number
   help: number
   lastAt: number
+  fellAt: number
   _all: number
 }
 
@@ -92,6 +95,7 @@ export type PlatformMetricSeriesMinAggregateInputType = {
   unit?: true
   help?: true
   lastAt?: true
+  fellAt?: true
 }
 
 export type PlatformMetricSeriesMaxAggregateInputType = {
@@ -104,6 +108,7 @@ export type PlatformMetricSeriesMaxAggregateInputType = {
   unit?: true
   help?: true
   lastAt?: true
+  fellAt?: true
 }
 
 export type PlatformMetricSeriesCountAggregateInputType = {
@@ -118,6 +123,7 @@ export type PlatformMetricSeriesCountAggregateInputType = {
   unit?: true
   help?: true
   lastAt?: true
+  fellAt?: true
   _all?: true
 }
 
@@ -219,6 +225,7 @@ export type PlatformMetricSeriesGroupByOutputType = {
   unit: string | null
   help: string | null
   lastAt: Date
+  fellAt: Date | null
   _count: PlatformMetricSeriesCountAggregateOutputType | null
   _avg: PlatformMetricSeriesAvgAggregateOutputType | null
   _sum: PlatformMetricSeriesSumAggregateOutputType | null
@@ -256,6 +263,7 @@ export type PlatformMetricSeriesWhereInput = {
   unit?: Prisma.StringNullableFilter<"PlatformMetricSeries"> | string | null
   help?: Prisma.StringNullableFilter<"PlatformMetricSeries"> | string | null
   lastAt?: Prisma.DateTimeFilter<"PlatformMetricSeries"> | Date | string
+  fellAt?: Prisma.DateTimeNullableFilter<"PlatformMetricSeries"> | Date | string | null
 }
 
 export type PlatformMetricSeriesOrderByWithRelationInput = {
@@ -270,6 +278,7 @@ export type PlatformMetricSeriesOrderByWithRelationInput = {
   unit?: Prisma.SortOrderInput | Prisma.SortOrder
   help?: Prisma.SortOrderInput | Prisma.SortOrder
   lastAt?: Prisma.SortOrder
+  fellAt?: Prisma.SortOrderInput | Prisma.SortOrder
 }
 
 export type PlatformMetricSeriesWhereUniqueInput = Prisma.AtLeast<{
@@ -288,6 +297,7 @@ export type PlatformMetricSeriesWhereUniqueInput = Prisma.AtLeast<{
   unit?: Prisma.StringNullableFilter<"PlatformMetricSeries"> | string | null
   help?: Prisma.StringNullableFilter<"PlatformMetricSeries"> | string | null
   lastAt?: Prisma.DateTimeFilter<"PlatformMetricSeries"> | Date | string
+  fellAt?: Prisma.DateTimeNullableFilter<"PlatformMetricSeries"> | Date | string | null
 }, "tenantId_id">
 
 export type PlatformMetricSeriesOrderByWithAggregationInput = {
@@ -302,6 +312,7 @@ export type PlatformMetricSeriesOrderByWithAggregationInput = {
   unit?: Prisma.SortOrderInput | Prisma.SortOrder
   help?: Prisma.SortOrderInput | Prisma.SortOrder
   lastAt?: Prisma.SortOrder
+  fellAt?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.PlatformMetricSeriesCountOrderByAggregateInput
   _avg?: Prisma.PlatformMetricSeriesAvgOrderByAggregateInput
   _max?: Prisma.PlatformMetricSeriesMaxOrderByAggregateInput
@@ -324,6 +335,7 @@ export type PlatformMetricSeriesScalarWhereWithAggregatesInput = {
   unit?: Prisma.StringNullableWithAggregatesFilter<"PlatformMetricSeries"> | string | null
   help?: Prisma.StringNullableWithAggregatesFilter<"PlatformMetricSeries"> | string | null
   lastAt?: Prisma.DateTimeWithAggregatesFilter<"PlatformMetricSeries"> | Date | string
+  fellAt?: Prisma.DateTimeNullableWithAggregatesFilter<"PlatformMetricSeries"> | Date | string | null
 }
 
 export type PlatformMetricSeriesCreateInput = {
@@ -338,6 +350,7 @@ export type PlatformMetricSeriesCreateInput = {
   unit?: string | null
   help?: string | null
   lastAt: Date | string
+  fellAt?: Date | string | null
 }
 
 export type PlatformMetricSeriesUncheckedCreateInput = {
@@ -352,6 +365,7 @@ export type PlatformMetricSeriesUncheckedCreateInput = {
   unit?: string | null
   help?: string | null
   lastAt: Date | string
+  fellAt?: Date | string | null
 }
 
 export type PlatformMetricSeriesUpdateInput = {
@@ -366,6 +380,7 @@ export type PlatformMetricSeriesUpdateInput = {
   unit?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   help?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   lastAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  fellAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type PlatformMetricSeriesUncheckedUpdateInput = {
@@ -380,6 +395,7 @@ export type PlatformMetricSeriesUncheckedUpdateInput = {
   unit?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   help?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   lastAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  fellAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type PlatformMetricSeriesCreateManyInput = {
@@ -394,6 +410,7 @@ export type PlatformMetricSeriesCreateManyInput = {
   unit?: string | null
   help?: string | null
   lastAt: Date | string
+  fellAt?: Date | string | null
 }
 
 export type PlatformMetricSeriesUpdateManyMutationInput = {
@@ -408,6 +425,7 @@ export type PlatformMetricSeriesUpdateManyMutationInput = {
   unit?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   help?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   lastAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  fellAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type PlatformMetricSeriesUncheckedUpdateManyInput = {
@@ -422,6 +440,7 @@ export type PlatformMetricSeriesUncheckedUpdateManyInput = {
   unit?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   help?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   lastAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  fellAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type PlatformMetricSeriesTenantIdIdCompoundUniqueInput = {
@@ -441,6 +460,7 @@ export type PlatformMetricSeriesCountOrderByAggregateInput = {
   unit?: Prisma.SortOrder
   help?: Prisma.SortOrder
   lastAt?: Prisma.SortOrder
+  fellAt?: Prisma.SortOrder
 }
 
 export type PlatformMetricSeriesAvgOrderByAggregateInput = {
@@ -457,6 +477,7 @@ export type PlatformMetricSeriesMaxOrderByAggregateInput = {
   unit?: Prisma.SortOrder
   help?: Prisma.SortOrder
   lastAt?: Prisma.SortOrder
+  fellAt?: Prisma.SortOrder
 }
 
 export type PlatformMetricSeriesMinOrderByAggregateInput = {
@@ -469,6 +490,7 @@ export type PlatformMetricSeriesMinOrderByAggregateInput = {
   unit?: Prisma.SortOrder
   help?: Prisma.SortOrder
   lastAt?: Prisma.SortOrder
+  fellAt?: Prisma.SortOrder
 }
 
 export type PlatformMetricSeriesSumOrderByAggregateInput = {
@@ -498,6 +520,7 @@ export type PlatformMetricSeriesSelect<ExtArgs extends runtime.Types.Extensions.
   unit?: boolean
   help?: boolean
   lastAt?: boolean
+  fellAt?: boolean
 }, ExtArgs["result"]["platformMetricSeries"]>
 
 export type PlatformMetricSeriesSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -512,6 +535,7 @@ export type PlatformMetricSeriesSelectCreateManyAndReturn<ExtArgs extends runtim
   unit?: boolean
   help?: boolean
   lastAt?: boolean
+  fellAt?: boolean
 }, ExtArgs["result"]["platformMetricSeries"]>
 
 export type PlatformMetricSeriesSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -526,6 +550,7 @@ export type PlatformMetricSeriesSelectUpdateManyAndReturn<ExtArgs extends runtim
   unit?: boolean
   help?: boolean
   lastAt?: boolean
+  fellAt?: boolean
 }, ExtArgs["result"]["platformMetricSeries"]>
 
 export type PlatformMetricSeriesSelectScalar = {
@@ -540,9 +565,10 @@ export type PlatformMetricSeriesSelectScalar = {
   unit?: boolean
   help?: boolean
   lastAt?: boolean
+  fellAt?: boolean
 }
 
-export type PlatformMetricSeriesOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "name" | "kind" | "labels" | "instance" | "isDelta" | "bounds" | "unit" | "help" | "lastAt", ExtArgs["result"]["platformMetricSeries"]>
+export type PlatformMetricSeriesOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "name" | "kind" | "labels" | "instance" | "isDelta" | "bounds" | "unit" | "help" | "lastAt" | "fellAt", ExtArgs["result"]["platformMetricSeries"]>
 
 export type $PlatformMetricSeriesPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "PlatformMetricSeries"
@@ -565,6 +591,10 @@ export type $PlatformMetricSeriesPayload<ExtArgs extends runtime.Types.Extension
     unit: string | null
     help: string | null
     lastAt: Date
+    /**
+     * When its running totals last began anew; null where they never did.
+     */
+    fellAt: Date | null
   }, ExtArgs["result"]["platformMetricSeries"]>
   composites: {}
 }
@@ -999,6 +1029,7 @@ export interface PlatformMetricSeriesFieldRefs {
   readonly unit: Prisma.FieldRef<"PlatformMetricSeries", 'String'>
   readonly help: Prisma.FieldRef<"PlatformMetricSeries", 'String'>
   readonly lastAt: Prisma.FieldRef<"PlatformMetricSeries", 'DateTime'>
+  readonly fellAt: Prisma.FieldRef<"PlatformMetricSeries", 'DateTime'>
 }
     
 

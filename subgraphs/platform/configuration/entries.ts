@@ -16,6 +16,9 @@ import { type ConfigRow, configColumns } from './rows.ts';
 /** Changes of a tenant's configuration are one stream; those for all tenants are the operator's. */
 export const configStream = (tenantId: string) => derivedId(`config ${tenantId}`);
 
+/** What the values of a key are kept under, in the tenant whose they are. */
+export const configTag = (key: string) => `Config:${key}`;
+
 export interface ConfigChange {
   readonly expectedVersion: number | null;
   readonly call: IdempotentCall | null;
@@ -114,7 +117,7 @@ export function createConfigEntries({ sql, config }: ModuleRuntime, once: Once, 
                   streamId: configStream(tenantId),
                   type: `config.${verb}`,
                   data: { entry, everywhere: isForAll(place) },
-                  tags: [],
+                  tags: [configTag(place.key)],
                 },
               ],
               audit: [{ action: `config.${verb}`, resource: 'ConfigEntry', resourceId: place.key, detail }],

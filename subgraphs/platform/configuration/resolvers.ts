@@ -1,6 +1,9 @@
+import { isLiveVariable } from '#shared/config.ts';
 import type { Connection } from '#shared/connection.ts';
+import { subjectBoundTag } from '#shared/context.ts';
 import { callOf } from '../call.ts';
 import type { MutationResolvers, QueryResolvers } from '../resolvers.generated.ts';
+import { configTag } from './entries.ts';
 import { findProblems, readPlace, requireValue } from './inputs.ts';
 import { type ConfigRow, shownConfig } from './rows.ts';
 import type { EffectiveConfig } from './service.ts';
@@ -16,6 +19,10 @@ export const configQueries = {
   config: async (_parent, { key, module, environment }, { service, scope }) => {
     const place = { module: module ?? null, environment: environment ?? null };
     const found = await service.configuration.effective(scope, key, place);
+    // Its own value hides all others, and only the tenant's events change it: what holds for all, what is not there, and
+    // what the process itself follows may change without one.
+    const isOwn = found?.row?.tenantId === scope.principal.tenantId && !isLiveVariable(key);
+    scope.readTags.add(isOwn ? configTag(key) : subjectBoundTag);
     return found && shownEffective(found);
   },
   platformVariables: async (_parent, _args, { service, scope }) =>

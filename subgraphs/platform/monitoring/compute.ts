@@ -66,10 +66,29 @@ export function computeSteps(group: readonly SampledSeries[], options: ComputeOp
       return values.reduce((sum, value) => sum + value, 0) / values.length;
     });
   }
-  const grown: (Grown | null)[] = new Array(steps).fill(null);
-  for (const series of group) addIncreases(grown, series, options);
   const bounds = group[0]?.bounds ?? [];
-  return grown.map((increase) => (increase === null ? null : figureOf(increase, bounds, options)));
+  return growthOf(group, options).map((grown) => (grown === null ? null : figureOf(grown, bounds, options)));
+}
+
+/** Several figures of what a group of totals grew by over one step, summed up once; all null where there is nothing. */
+export function computeFigures<Fn extends MetricFunction>(
+  group: readonly SampledSeries[],
+  { fromMs, stepMs }: Pick<ComputeOptions, 'fromMs' | 'stepMs'>,
+  functions: readonly Fn[],
+): Readonly<Record<Fn, number | null>> {
+  const [grown = null] = growthOf(group, { fromMs, stepMs, steps: 1 });
+  const bounds = group[0]?.bounds ?? [];
+  const figures = functions.map((fn) => [fn, grown === null ? null : figureOf(grown, bounds, { fn, stepMs })]);
+  return Object.fromEntries(figures) as Record<Fn, number | null>;
+}
+
+function growthOf(
+  group: readonly SampledSeries[],
+  range: Pick<ComputeOptions, 'fromMs' | 'stepMs' | 'steps'>,
+): readonly (Grown | null)[] {
+  const grown: (Grown | null)[] = new Array(range.steps).fill(null);
+  for (const series of group) addIncreases(grown, series, range);
+  return grown;
 }
 
 function gaugeSteps({ samples }: SampledSeries, { fn, fromMs, stepMs, steps }: ComputeOptions): (number | null)[] {
@@ -100,7 +119,11 @@ function slopeOf(samples: readonly MetricSample[]): number | null {
   return squares === 0 ? null : (products / squares) * hourMs;
 }
 
-function addIncreases(grown: (Grown | null)[], series: SampledSeries, { fromMs, stepMs }: ComputeOptions): void {
+function addIncreases(
+  grown: (Grown | null)[],
+  series: SampledSeries,
+  { fromMs, stepMs }: Pick<ComputeOptions, 'fromMs' | 'stepMs'>,
+): void {
   let before: MetricSample | null = null;
   for (const sample of series.samples) {
     const step = Math.floor((sample.atMs - fromMs) / stepMs);
@@ -127,7 +150,7 @@ function beganAnew(before: MetricSample, sample: MetricSample, kind: SampledSeri
 function figureOf(
   { value, count, buckets }: Grown,
   bounds: readonly number[],
-  { fn, stepMs }: ComputeOptions,
+  { fn, stepMs }: Pick<ComputeOptions, 'fn' | 'stepMs'>,
 ): number | null {
   if (fn === 'INCREASE') return buckets.length > 0 ? count : value;
   if (fn === 'RATE') return (buckets.length > 0 ? count : value) / (stepMs / 1_000);

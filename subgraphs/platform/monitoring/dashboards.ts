@@ -6,7 +6,8 @@ import { callOf, type Once } from '#shared/once.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import { id, parseInput, requireVersion } from '#shared/validation.ts';
 import { dashboardInput, type MetricQuery, variablesInput } from './inputs.ts';
-import { queryMetric, type Range } from './reading.ts';
+import type { Range } from './range.ts';
+import { queryMetric } from './reading.ts';
 
 const maxDashboards = 200;
 const columns = `id, title, description, panels, revision AS version, created_by AS "createdBy", created_at AS "createdAt", updated_at AS "updatedAt"`;

@@ -1,130 +1,48 @@
 import { PlatformError } from '#shared/errors.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import { parseInput } from '#shared/validation.ts';
-import { computeSteps, type MetricFunction, type MetricSample, type SampledSeries } from './compute.ts';
+import { computeSteps, type SampledSeries } from './compute.ts';
 import { type MetricQuery, metricQuery } from './inputs.ts';
+import type { Range } from './range.ts';
+import { readSamples, type SeriesRow } from './samples.ts';
 
-const hourMs = 3_600_000;
-const rollupMs = 300_000;
-const maxSteps = 1_500;
 const maxSeries = 500;
-/** A total just before the range tells what grew in its first step. */
-const lookBackMs = 120_000;
-/** Steps so long hold several samples. */
-const thinFromMs = 60_000;
-/** Functions of what totals grew by. */
-const increases: ReadonlySet<MetricFunction> = new Set(['INCREASE', 'RATE', 'MEAN', 'P50', 'P90', 'P95', 'P99']);
-
-export interface Range {
-  readonly fromMs: number;
-  readonly stepMs: number;
-  readonly steps: number;
-}
-
-/** @throws {VALIDATION_FAILED} where it has no end after its begin, or more than 1,500 steps. */
-export function readRange(
-  { from, to, stepMs }: { from?: unknown; to?: unknown; stepMs?: number | null | undefined },
-  nowMs = Date.now(),
-): Range {
-  const toMs = (to as Date | null | undefined)?.getTime() ?? nowMs;
-  const fromMs = (from as Date | null | undefined)?.getTime() ?? toMs - hourMs;
-  if (!(fromMs < toMs))
-    throw new PlatformError('VALIDATION_FAILED', 'from: expected a time before `to`', { path: ['from'] });
-  const step = stepMs ?? Math.max(1_000, Math.ceil((toMs - fromMs) / 60));
-  const steps = Math.ceil((toMs - fromMs) / step);
-  if (!(step >= 1_000) || steps > maxSteps)
-    throw new PlatformError('VALIDATION_FAILED', `stepMs: expected at least 1,000 and at most ${maxSteps} steps`, {
-      path: ['stepMs'],
-    });
-  return { fromMs, stepMs: step, steps };
-}
-
-interface SeriesRow extends Omit<SampledSeries, 'samples'> {
-  readonly id: string;
-  readonly name: string;
-}
 
 export interface SeriesPoints {
   readonly labels: readonly { readonly name: string; readonly value: string }[];
   readonly points: readonly { readonly at: Date; readonly value: number }[];
 }
 
-/** Of the series of a tenant, those of the metrics with at least these labels; `instance` is one of them. */
-async function findSeries(
+/** Series of a metric with at least these labels; `instance` is one of them. */
+export interface SeriesSelection {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** The series of a tenant that are meant, each with the place of its selection. @throws {LIMIT_EXCEEDED} */
+export async function findSeries(
   sql: Sql | SqlTransaction,
   tenantId: string,
-  names: readonly string[],
-  { instance, ...labels }: Readonly<Record<string, string>>,
-): Promise<readonly SeriesRow[]> {
+  selections: readonly SeriesSelection[],
+): Promise<readonly (SeriesRow & { readonly selection: number })[]> {
+  const instances = selections.map(({ labels }) => labels['instance'] ?? null);
+  const labels = selections.map(({ labels: { instance: _instance, ...own } }) => JSON.stringify(own));
   const rows = (await sql.unsafe(
-    `SELECT id, name, kind, labels, instance, is_delta AS "isDelta", bounds FROM platform.metric_series
-     WHERE tenant_id = $1 AND name = ANY($2::text[]) AND labels @> $3::text::jsonb AND ($4::text IS NULL OR instance = $4)
-     ORDER BY id LIMIT ${maxSeries + 1}`,
-    [tenantId, names as string[], JSON.stringify(labels), instance ?? null],
+    `SELECT q.n::int - 1 AS selection, s.* FROM unnest($2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS q(name, labels, instance, n)
+     CROSS JOIN LATERAL (
+       SELECT id, name, kind, labels, instance, is_delta AS "isDelta", bounds, extract(epoch FROM fell_at)::float8 * 1000 AS "fellAtMs"
+       FROM platform.metric_series m
+       WHERE m.tenant_id = $1 AND m.name = q.name AND m.labels @> q.labels::jsonb AND (q.instance IS NULL OR m.instance = q.instance)
+       ORDER BY id LIMIT ${maxSeries + 1}
+     ) s ORDER BY q.n, s.id`,
+    [tenantId, selections.map(({ name }) => name), labels, instances as string[]],
     { prepare: true },
-  )) as unknown as SeriesRow[];
-  if (rows.length > maxSeries)
+  )) as unknown as (SeriesRow & { selection: number })[];
+  if (rows.some(({ selection }, at) => rows[at + maxSeries]?.selection === selection))
     throw new PlatformError('LIMIT_EXCEEDED', `expected at most ${maxSeries} series: name more labels`, {
       path: ['query'],
     });
   return rows;
-}
-
-/**
- * Of running totals: the first sample, the last of each step, and both sides of every new beginning. What lies between
- * them adds up to the difference of two of these, so that it need not leave the database.
- */
-const thinned = (source: string) => `
-  SELECT series_id, at, value, count, buckets FROM (
-    SELECT s.*, coalesce(s.count::float8, s.value) AS total, lag(s.at) OVER w AS before_at, lead(s.at) OVER w AS after_at,
-      lag(coalesce(s.count::float8, s.value)) OVER w AS total_before, lead(coalesce(s.count::float8, s.value)) OVER w AS total_after
-    FROM (${source}) s WINDOW w AS (PARTITION BY s.series_id ORDER BY s.at)
-  ) t WHERE before_at IS NULL OR after_at IS NULL OR total < total_before OR total_after < total
-    OR date_bin($6::float8 * interval '1 ms', at, $5::text::timestamptz) <> date_bin($6::float8 * interval '1 ms', after_at, $5::text::timestamptz)`;
-
-async function readSamples(
-  sql: Sql | SqlTransaction,
-  tenantId: string,
-  series: readonly SeriesRow[],
-  fn: MetricFunction,
-  { fromMs, stepMs, steps }: Range,
-): Promise<ReadonlyMap<string, MetricSample[]>> {
-  // By five minutes where the steps are no finer and the range is long.
-  const isCoarse = stepMs >= rollupMs && steps * stepMs > 6 * hourMs;
-  const backMs = isCoarse ? 2 * rollupMs : lookBackMs;
-  // What is younger may not be summed up yet.
-  const rolledUp = `date_bin('5 minutes', now() - interval '15 minutes', 'epoch')`;
-  const select = (table: string) =>
-    `SELECT series_id, at, value, count, buckets FROM platform.${table}
-     WHERE tenant_id = $1 AND series_id = ANY($2::uuid[]) AND at >= $3::text::timestamptz AND at < $4::text::timestamptz`;
-  const source = isCoarse
-    ? `${select('metric_rollup')} AND at < ${rolledUp} UNION ALL ${select('metric_sample')} AND at >= ${rolledUp}`
-    : select('metric_sample');
-  const isThin = stepMs >= thinFromMs && increases.has(fn) && !series.some(({ isDelta }) => isDelta);
-  const rows = (await sql.unsafe(
-    `SELECT series_id AS id, array_agg(extract(epoch FROM at) * 1000 ORDER BY at)::float8[] AS at, array_agg(value ORDER BY at) AS value,
-       array_agg(count ORDER BY at)::float8[] AS count, json_agg(buckets ORDER BY at) AS buckets
-     FROM (${isThin ? thinned(source) : source}) s GROUP BY 1`,
-    [
-      tenantId,
-      series.map(({ id }) => id),
-      new Date(fromMs - backMs).toISOString(),
-      new Date(fromMs + steps * stepMs).toISOString(),
-      ...(isThin ? [new Date(fromMs).toISOString(), stepMs] : []),
-    ],
-    { prepare: true },
-  )) as unknown as { id: string; at: number[]; value: number[]; count: (number | null)[]; buckets: number[][] }[];
-  return new Map(
-    rows.map(({ id, at, value, count, buckets }) => [
-      id,
-      at.map((atMs, n) => ({
-        atMs: Number(atMs),
-        value: value[n]!,
-        count: count[n] ?? null,
-        buckets: buckets[n]!.length > 0 ? buckets[n]! : null,
-      })),
-    ]),
-  );
 }
 
 export interface SeriesGroup {
@@ -141,25 +59,25 @@ export async function readGroups(
   range: Range,
 ): Promise<{ readonly groups: readonly SeriesGroup[]; readonly divisors: readonly SampledSeries[] }> {
   const { metric, dividedBy, by } = query;
-  const names = [metric, ...(dividedBy === null ? [] : [dividedBy])];
-  const found = await findSeries(sql, tenantId, names, dividedBy === null ? query.labels : {});
+  const found = await findSeries(sql, tenantId, [
+    { name: metric, labels: query.labels },
+    ...(dividedBy === null ? [] : [{ name: dividedBy, labels: {} }]),
+  ]);
   if (found.length === 0) return { groups: [], divisors: [] };
   const samples = await readSamples(sql, tenantId, found, query.fn, range);
   const sampled = found.map((row) => ({ ...row, samples: samples.get(row.id) ?? [] }));
-  const isAsked = ({ labels, instance }: SampledSeries) =>
-    Object.entries(query.labels).every(([label, value]) => (label === 'instance' ? instance : labels[label]) === value);
   const labelsOf = ({ labels, instance }: SampledSeries): [string, string][] => {
     const all = Object.entries(instance === '' ? labels : { ...labels, instance });
     return (by === null ? all : all.filter(([name]) => by.includes(name))).toSorted(([one], [two]) =>
       one < two ? -1 : 1,
     );
   };
-  const asked = sampled.filter((one) => one.name === metric && isAsked(one));
+  const asked = sampled.filter(({ selection }) => selection === 0);
   return {
     groups: [...Map.groupBy(asked, (one) => JSON.stringify(labelsOf(one)))]
       .toSorted(([one], [two]) => (one < two ? -1 : 1))
       .map(([key, series]) => ({ labels: JSON.parse(key) as [string, string][], series })),
-    divisors: sampled.filter(({ name }) => name === dividedBy),
+    divisors: sampled.filter(({ selection }) => selection === 1),
   };
 }
 

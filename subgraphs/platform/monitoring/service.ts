@@ -9,7 +9,8 @@ import { createAlerts } from './alerts.ts';
 import { createDashboards } from './dashboards.ts';
 import { createEvaluation } from './evaluation.ts';
 import { ensureGuideRules } from './guideRules.ts';
-import { createMetricReading, readRange } from './reading.ts';
+import { readRange } from './range.ts';
+import { createMetricReading } from './reading.ts';
 import { createRecording } from './recording.ts';
 import { rollUp, sweepMetrics } from './rollups.ts';
 

@@ -1,7 +1,5 @@
-import type { Sql } from '#shared/sql.ts';
-import type { Range } from '../monitoring/reading.ts';
 import type { BudgetState } from './budgets.ts';
-import { findFigure } from './figures.ts';
+import type { FigureQuery, Figures } from './figures.ts';
 
 export interface Bottleneck {
   readonly kind: string;
@@ -39,21 +37,18 @@ const rules: readonly ResourceRule[] = [
 
 const weight = { CRITICAL: 3, HIGH: 2, MEDIUM: 1 } as const;
 
-/** What holds the platform up in the range, the gravest first. */
-export async function findBottlenecks(
-  sql: Sql,
-  tenantId: string,
-  range: Range,
-  budgets: readonly BudgetState[],
-): Promise<readonly Bottleneck[]> {
-  const resources = await Promise.all(
-    rules.map(async ({ kind, metric, fn, threshold, severity, unit }): Promise<readonly Bottleneck[]> => {
-      const value = await findFigure(sql, tenantId, range, { metric, fn });
-      if (value === null || value <= threshold) return [];
-      const description = `${metric} is ${Number(value.toPrecision(4))}${unit}, over ${threshold}${unit}`;
-      return [{ kind, subject: metric, severity, value, threshold, description }];
-    }),
-  );
+/** Figures that bottlenecks are found by. */
+export const bottleneckFigures: readonly FigureQuery[] = rules;
+
+/** What holds the platform up in a range, the gravest first. */
+export function findBottlenecks(figures: Figures, budgets: readonly BudgetState[]): readonly Bottleneck[] {
+  const resources = rules.flatMap((rule): readonly Bottleneck[] => {
+    const { kind, metric, threshold, severity, unit } = rule;
+    const value = figures.of(rule);
+    if (value === null || value <= threshold) return [];
+    const description = `${metric} is ${Number(value.toPrecision(4))}${unit}, over ${threshold}${unit}`;
+    return [{ kind, subject: metric, severity, value, threshold, description }];
+  });
   const operations = budgets
     .filter(({ status }) => status === 'VIOLATED')
     .map(
@@ -66,7 +61,7 @@ export async function findBottlenecks(
         description: `${id}: p95 of ${operation} is ${Math.round(p95Ms!)} ms, its bound ${maxMs} ms`,
       }),
     );
-  return [...resources.flat(), ...operations].toSorted(
+  return [...resources, ...operations].toSorted(
     (one, two) => weight[two.severity] - weight[one.severity] || two.value / two.threshold - one.value / one.threshold,
   );
 }

@@ -1,6 +1,6 @@
 import type { Sql } from '#shared/sql.ts';
-import type { Range } from '../monitoring/reading.ts';
-import { findFigure } from './figures.ts';
+import type { Range } from '../monitoring/range.ts';
+import type { FigureQuery, Figures } from './figures.ts';
 
 export interface Objective {
   readonly name: string;
@@ -14,8 +14,8 @@ interface Indicator {
   readonly name: string;
   readonly target: number;
   readonly formula: string;
-  readonly bad: { readonly metric: string; readonly labels?: Record<string, string> };
-  readonly all: string;
+  readonly bad: FigureQuery;
+  readonly all: FigureQuery;
 }
 
 /** The guide's objectives, each as one less the share of what failed. */
@@ -24,22 +24,22 @@ const indicators: readonly Indicator[] = [
     name: 'api_availability',
     target: 0.9995,
     formula: '1 - increase(error_rate{severity="critical"}) / increase(mplp_requests_total)',
-    bad: { metric: 'error_rate', labels: { severity: 'critical' } },
-    all: 'mplp_requests_total',
+    bad: { metric: 'error_rate', fn: 'INCREASE', labels: { severity: 'critical' } },
+    all: { metric: 'mplp_requests_total', fn: 'INCREASE' },
   },
   {
     name: 'real_time_services',
     target: 0.999,
     formula: '1 - increase(mplp_slow_consumers_total) / increase(mplp_subscription_messages_total)',
-    bad: { metric: 'mplp_slow_consumers_total' },
-    all: 'mplp_subscription_messages_total',
+    bad: { metric: 'mplp_slow_consumers_total', fn: 'INCREASE' },
+    all: { metric: 'mplp_subscription_messages_total', fn: 'INCREASE' },
   },
   {
     name: 'batch_processing',
     target: 0.995,
     formula: '1 - increase(mplp_jobs_total{status="failed"}) / increase(mplp_jobs_total)',
-    bad: { metric: 'mplp_jobs_total', labels: { status: 'failed' } },
-    all: 'mplp_jobs_total',
+    bad: { metric: 'mplp_jobs_total', fn: 'INCREASE', labels: { status: 'failed' } },
+    all: { metric: 'mplp_jobs_total', fn: 'INCREASE' },
   },
 ];
 
@@ -57,8 +57,16 @@ async function shareOfMinutes(sql: Sql, tenantId: string, { fromMs, stepMs, step
   return Math.min(1, row.seen / (minute(endMs) - minute(row.first.getTime()) + 1));
 }
 
+/** Figures that objectives are held by. */
+export const objectiveFigures: readonly FigureQuery[] = indicators.flatMap(({ bad, all }) => [bad, all]);
+
 /** How the objectives stand in the range. */
-export async function findObjectives(sql: Sql, tenantId: string, range: Range): Promise<readonly Objective[]> {
+export async function findObjectives(
+  sql: Sql,
+  tenantId: string,
+  range: Range,
+  figures: Figures,
+): Promise<readonly Objective[]> {
   const withVerdict = (name: string, target: number, formula: string, actual: number | null): Objective => ({
     name,
     target,
@@ -66,15 +74,15 @@ export async function findObjectives(sql: Sql, tenantId: string, range: Range): 
     actual,
     held: actual === null ? null : actual >= target,
   });
-  const shares = await Promise.all(
-    indicators.map(async ({ name, target, formula, bad, all }) => {
-      const [failed, total] = await Promise.all([
-        findFigure(sql, tenantId, range, { ...bad, fn: 'INCREASE' }),
-        findFigure(sql, tenantId, range, { metric: all, fn: 'INCREASE' }),
-      ]);
-      return withVerdict(name, target, formula, total === null || total === 0 ? null : 1 - (failed ?? 0) / total);
-    }),
-  );
+  const shares = indicators.map(({ name, target, formula, bad, all }) => {
+    const total = figures.of(all);
+    return withVerdict(
+      name,
+      target,
+      formula,
+      total === null || total === 0 ? null : 1 - (figures.of(bad) ?? 0) / total,
+    );
+  });
   const watched = await shareOfMinutes(sql, tenantId, range);
   return [
     ...shares,

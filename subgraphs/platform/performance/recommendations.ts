@@ -1,9 +1,9 @@
 import { derivedId } from '#shared/derivedId.ts';
 import { logLevels } from '#shared/logs/record.ts';
 import type { Sql } from '#shared/sql.ts';
-import type { Range } from '../monitoring/reading.ts';
+import type { Range } from '../monitoring/range.ts';
 import type { BudgetState } from './budgets.ts';
-import { findFigure, type OperationFigures } from './figures.ts';
+import type { FigureQuery, Figures, OperationFigures } from './figures.ts';
 
 export interface Recommendation {
   readonly id: string;
@@ -28,6 +28,7 @@ interface Evidence {
   readonly range: Range;
   readonly budgets: readonly BudgetState[];
   readonly operations: readonly OperationFigures[];
+  readonly figures: Figures;
 }
 
 const idOf = (tenantId: string, kind: string, target: string) =>
@@ -85,16 +86,28 @@ function slowOperations(tenantId: string, { budgets, operations }: Evidence): re
     });
 }
 
-async function ofResources(sql: Sql, tenantId: string, { range }: Evidence): Promise<readonly Recommendation[]> {
-  const increase = (metric: string, labels: Record<string, string> = {}) =>
-    findFigure(sql, tenantId, range, { metric, fn: 'INCREASE', labels });
-  const [misses, lookUps, cpu, refused, asked] = await Promise.all([
-    increase('mplp_cache_requests_total', { grain: 'response', result: 'miss' }),
-    increase('mplp_cache_requests_total', { grain: 'response' }),
-    findFigure(sql, tenantId, range, { metric: 'mplp_cpu_percent', fn: 'AVG' }),
-    increase('error_rate', { severity: 'warning' }),
-    increase('mplp_requests_total'),
-  ]);
+const increase = (metric: string, labels: Record<string, string> = {}): FigureQuery => ({
+  metric,
+  fn: 'INCREASE',
+  labels,
+});
+const resources = {
+  misses: increase('mplp_cache_requests_total', { grain: 'response', result: 'miss' }),
+  lookUps: increase('mplp_cache_requests_total', { grain: 'response' }),
+  cpu: { metric: 'mplp_cpu_percent', fn: 'AVG' },
+  refused: increase('error_rate', { severity: 'warning' }),
+  asked: increase('mplp_requests_total'),
+} as const satisfies Record<string, FigureQuery>;
+
+/** Figures that recommendations are made by. */
+export const recommendationFigures: readonly FigureQuery[] = Object.values(resources);
+
+function ofResources(tenantId: string, { figures }: Evidence): readonly Recommendation[] {
+  const misses = figures.of(resources.misses);
+  const lookUps = figures.of(resources.lookUps);
+  const cpu = figures.of(resources.cpu);
+  const refused = figures.of(resources.refused);
+  const asked = figures.of(resources.asked);
   const found: Recommendation[] = [];
   const hitRatio = misses === null || !lookUps ? null : 1 - misses / lookUps;
   if (hitRatio !== null && lookUps! >= 1_000 && hitRatio < goalHitRatio)
@@ -141,11 +154,8 @@ async function ofResources(sql: Sql, tenantId: string, { range }: Evidence): Pro
 
 /** What the evidence of a range recommends, the largest gain first. */
 export async function recommend(sql: Sql, tenantId: string, evidence: Evidence): Promise<readonly Recommendation[]> {
-  const [quiet, resources] = await Promise.all([
-    quietModules(sql, tenantId, evidence.range),
-    ofResources(sql, tenantId, evidence),
-  ]);
-  return [...quiet, ...slowOperations(tenantId, evidence), ...resources].toSorted(
+  const quiet = await quietModules(sql, tenantId, evidence.range);
+  return [...quiet, ...slowOperations(tenantId, evidence), ...ofResources(tenantId, evidence)].toSorted(
     (one, two) => two.expectedGain - one.expectedGain,
   );
 }

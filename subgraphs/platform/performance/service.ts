@@ -5,12 +5,12 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { id, parseInput } from '#shared/validation.ts';
 import type { Logging } from '../logging/service.ts';
 import { resourceLines } from '../monitoring/guideRules.ts';
-import { type Range, readRange } from '../monitoring/reading.ts';
-import { findBottlenecks } from './bottlenecks.ts';
+import { type Range, readRange } from '../monitoring/range.ts';
+import { bottleneckFigures, findBottlenecks } from './bottlenecks.ts';
 import { layerWeights, scoreOf, stateOfBudgets } from './budgets.ts';
-import { findFigure, findOperations } from './figures.ts';
-import { findObjectives } from './objectives.ts';
-import { type Recommendation, recommend } from './recommendations.ts';
+import { type FigureQuery, findFigures, findOperations } from './figures.ts';
+import { findObjectives, objectiveFigures } from './objectives.ts';
+import { type Recommendation, recommend, recommendationFigures } from './recommendations.ts';
 
 interface GivenRange {
   readonly from?: unknown;
@@ -19,6 +19,12 @@ interface GivenRange {
 
 const dayMs = 86_400_000;
 const top = 10;
+const requested: FigureQuery = { metric: 'mplp_requests_total', fn: 'INCREASE' };
+const failed: FigureQuery = { metric: 'error_rate', fn: 'INCREASE' };
+/** The guide's lines of resources; what grows by the hour says nothing of a range. */
+const lines = resourceLines.flatMap(({ name, says, metric, fn }) =>
+  fn === 'SLOPE' ? [] : { name, says, query: { metric, fn } satisfies FigureQuery },
+);
 
 /** Measured figures against the guide's bounds, and what follows from them. */
 export function createPerformance(
@@ -31,25 +37,33 @@ export function createPerformance(
     to: new Date(fromMs + stepMs * steps),
   });
 
-  async function look(tenantId: string, range: Range) {
-    const operations = await findOperations(sql, tenantId, range);
-    const budgets = stateOfBudgets(operations);
-    return { range, operations, budgets };
+  const budgetsIn = async (tenantId: string, range: Range) => {
+    const [operations = []] = await findOperations(sql, tenantId, [range]);
+    return stateOfBudgets(operations);
+  };
+
+  /** Operations and figures of a range, and of another one its operations alone. */
+  async function look(tenantId: string, range: Range, queries: readonly FigureQuery[], baseline?: Range) {
+    const ranges = baseline === undefined ? [range] : [range, baseline];
+    const [operations = [], before = []] = await findOperations(sql, tenantId, ranges);
+    const figures = await findFigures(sql, tenantId, range, queries);
+    return { range, operations, budgets: stateOfBudgets(operations), before, figures };
   }
+
+  const recommendIn = async (tenantId: string, range: Range) =>
+    recommend(sql, tenantId, await look(tenantId, range, recommendationFigures));
 
   return {
     async metric({ principal }: RequestScope, operation: string, given: GivenRange) {
-      const [figures] = await findOperations(sql, principal.tenantId, rangeOf(given), operation);
-      return figures ?? null;
+      const [figures] = await findOperations(sql, principal.tenantId, [rangeOf(given)], operation);
+      return figures?.[0] ?? null;
     },
 
-    async budgets({ principal }: RequestScope, given: GivenRange) {
-      return (await look(principal.tenantId, rangeOf(given))).budgets;
-    },
+    budgets: ({ principal }: RequestScope, given: GivenRange) => budgetsIn(principal.tenantId, rangeOf(given)),
 
     async bottlenecks({ principal }: RequestScope, given: GivenRange) {
-      const { range, budgets } = await look(principal.tenantId, rangeOf(given));
-      return findBottlenecks(sql, principal.tenantId, range, budgets);
+      const { figures, budgets } = await look(principal.tenantId, rangeOf(given), bottleneckFigures);
+      return findBottlenecks(figures, budgets);
     },
 
     async recommendations(
@@ -57,32 +71,26 @@ export function createPerformance(
       target: string | null,
       given: GivenRange,
     ): Promise<readonly Recommendation[]> {
-      const evidence = await look(principal.tenantId, rangeOf(given));
-      const found = await recommend(sql, principal.tenantId, evidence);
+      const found = await recommendIn(principal.tenantId, rangeOf(given));
       return target === null ? found : found.filter((one) => one.target === target);
     },
 
     async report({ principal }: RequestScope, given: GivenRange) {
       const { tenantId } = principal;
-      const evidence = await look(tenantId, rangeOf(given));
-      const { range, budgets, operations } = evidence;
-      const [requests, failures, objectives, resources, bottlenecks, recommendations] = await Promise.all([
-        findFigure(sql, tenantId, range, { metric: 'mplp_requests_total', fn: 'INCREASE' }),
-        findFigure(sql, tenantId, range, { metric: 'error_rate', fn: 'INCREASE' }),
-        findObjectives(sql, tenantId, range),
-        Promise.all(
-          resourceLines
-            .filter(({ fn }) => fn !== 'SLOPE')
-            .map(async ({ name, metric, says, fn }) => ({
-              name,
-              metric,
-              bound: says,
-              value: await findFigure(sql, tenantId, range, { metric, fn: fn as 'AVG' }),
-            })),
-        ),
-        findBottlenecks(sql, tenantId, range, budgets),
+      const evidence = await look(tenantId, rangeOf(given), [
+        requested,
+        failed,
+        ...lines.map(({ query }) => query),
+        ...objectiveFigures,
+        ...bottleneckFigures,
+        ...recommendationFigures,
+      ]);
+      const { range, budgets, operations, figures } = evidence;
+      const [objectives, recommendations] = await Promise.all([
+        findObjectives(sql, tenantId, range, figures),
         recommend(sql, tenantId, evidence),
       ]);
+      const requests = figures.of(requested);
       const countOf = (status: string) => budgets.filter((one) => one.status === status).length;
       return {
         ...endsOf(range),
@@ -96,12 +104,17 @@ export function createPerformance(
         budgetsViolated: countOf('VIOLATED'),
         budgetsUnmeasured: countOf('UNMEASURED'),
         requests: requests ?? 0,
-        errorRate: requests ? (failures ?? 0) / requests : null,
+        errorRate: requests ? (figures.of(failed) ?? 0) / requests : null,
         topOperations: operations.toSorted((one, two) => two.count - one.count).slice(0, top),
         slowestOperations: operations.toSorted((one, two) => two.p95Ms - one.p95Ms).slice(0, top),
         objectives,
-        resources,
-        bottlenecks,
+        resources: lines.map(({ name, says, query }) => ({
+          name,
+          metric: query.metric,
+          bound: says,
+          value: figures.of(query),
+        })),
+        bottlenecks: findBottlenecks(figures, budgets),
         recommendations,
       };
     },
@@ -117,14 +130,12 @@ export function createPerformance(
       const lengthMs = range.stepMs * range.steps;
       const baselineToMs = (given.baselineTo as Date | null | undefined)?.getTime() ?? range.fromMs;
       const baseline = { ...range, fromMs: baselineToMs - lengthMs };
-      const [now, before] = await Promise.all([look(tenantId, range), look(tenantId, baseline)]);
-      const [bottlenecks, recommendations] = await Promise.all([
-        findBottlenecks(sql, tenantId, range, now.budgets),
-        recommend(sql, tenantId, now),
-      ]);
+      const now = await look(tenantId, range, [...bottleneckFigures, ...recommendationFigures], baseline);
+      const bottlenecks = findBottlenecks(now.figures, now.budgets);
+      const recommendations = await recommend(sql, tenantId, now);
       const isMeant = (subject: string) => operation === null || subject === operation;
       const trends = now.operations.flatMap(({ operation: name, p95Ms, count }) => {
-        const known = before.operations.find((one) => one.operation === name);
+        const known = now.before.find((one) => one.operation === name);
         if (!known || known.p95Ms === 0 || !isMeant(name)) return [];
         return [{ operation: name, p95Ms, baselineP95Ms: known.p95Ms, change: p95Ms / known.p95Ms - 1, count }];
       });
@@ -136,7 +147,7 @@ export function createPerformance(
         baselineFrom: ends.from,
         baselineTo: ends.to,
         score: scored(now.budgets),
-        baselineScore: scored(before.budgets),
+        baselineScore: scored(stateOfBudgets(now.before)),
         trends: trends.toSorted((one, two) => Math.abs(two.change) - Math.abs(one.change)),
         bottlenecks: bottlenecks.filter(({ kind, subject }) => kind !== 'OPERATION' || isMeant(subject)),
         recommendations: recommendations.filter(({ target }) => isMeant(target)),
@@ -151,8 +162,7 @@ export function createPerformance(
         call: callOf(scope, key, 'applyRecommendation', { recommendationId }),
         repeat: async (response) => response as Recommendation,
         async write(tx) {
-          const evidence = await look(tenantId, readRange({}));
-          const found = (await recommend(sql, tenantId, evidence)).find((one) => one.id === recommendationId);
+          const found = (await recommendIn(tenantId, readRange({}))).find((one) => one.id === recommendationId);
           if (!found)
             throw new PlatformError('NOT_FOUND', 'nothing recommends this any more', { path: ['recommendationId'] });
           if (found.kind !== 'RAISE_LOG_LEVEL')

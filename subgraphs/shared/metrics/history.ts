@@ -35,6 +35,25 @@ ON CONFLICT (tenant_id, series_id, at) DO UPDATE SET value = s.value + EXCLUDED.
   buckets = ARRAY(SELECT coalesce(a, 0) + coalesce(b, 0) FROM unnest(s.buckets, EXCLUDED.buckets) WITH ORDINALITY AS t(a, b, n) ORDER BY n)
   WHERE (SELECT is_delta FROM platform.metric_series m WHERE m.tenant_id = s.tenant_id AND m.id = s.series_id)`;
 
+/**
+ * Notes running totals that are less than one before them, in the table or among those given: they began anew. Written
+ * before the samples, so that no reader meets them without it.
+ */
+const noteFalls = `
+UPDATE platform.metric_series m SET fell_at = f.at FROM (
+  SELECT g.tenant_id, g.series_id, max(greatest(
+      CASE WHEN g.total < g.total_before OR g.total < before.total THEN g.at END, CASE WHEN after.total < g.total THEN after.at END)) AS at
+  FROM (
+    SELECT r.*, lag(total) OVER (PARTITION BY tenant_id, series_id ORDER BY at) AS total_before
+    FROM json_to_recordset($1::text::json) AS r(tenant_id text, series_id uuid, at timestamptz, total float8)
+  ) g
+  LEFT JOIN LATERAL (SELECT coalesce(count::float8, value) AS total FROM platform.metric_sample s
+    WHERE s.tenant_id = g.tenant_id AND s.series_id = g.series_id AND s.at < g.at ORDER BY s.at DESC LIMIT 1) before ON true
+  LEFT JOIN LATERAL (SELECT coalesce(count::float8, value) AS total, s.at FROM platform.metric_sample s
+    WHERE s.tenant_id = g.tenant_id AND s.series_id = g.series_id AND s.at > g.at ORDER BY s.at LIMIT 1) after ON true
+  GROUP BY 1, 2
+) f WHERE f.at IS NOT NULL AND m.tenant_id = f.tenant_id AND m.id = f.series_id AND (m.fell_at IS NULL OR m.fell_at < f.at)`;
+
 /** Canonical text of labels: their order says nothing. */
 export function labelText(labels: Readonly<Record<string, string>>): string {
   return JSON.stringify(Object.entries(labels).toSorted(([one], [two]) => (one < two ? -1 : 1)));
@@ -81,11 +100,28 @@ export async function appendSamples(sql: Sql | SqlTransaction, samples: readonly
     [text],
     { prepare: true },
   );
+  const instants = merged(samples);
+  const totals = instants.filter(({ series: { isDelta, kind } }) => !isDelta && kind !== 'GAUGE');
+  if (totals.length > 0)
+    await sql.unsafe(
+      noteFalls,
+      [
+        JSON.stringify(
+          totals.map(({ series: one, atMs, value, count }) => ({
+            tenant_id: one.tenantId,
+            series_id: seriesId(one),
+            at: new Date(atMs).toISOString(),
+            total: count ?? value,
+          })),
+        ),
+      ],
+      { prepare: true },
+    );
   await sql.unsafe(
     writeSamples,
     [
       JSON.stringify(
-        merged(samples).map(({ series: one, atMs, value, count, buckets }) => ({
+        instants.map(({ series: one, atMs, value, count, buckets }) => ({
           tenant_id: one.tenantId,
           series_id: seriesId(one),
           at: new Date(atMs).toISOString(),

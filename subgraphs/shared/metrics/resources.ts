@@ -3,6 +3,7 @@ import { cpus, freemem, totalmem } from 'node:os';
 import { PerformanceObserver } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
 import { Gauge, type Registry } from 'prom-client';
+import { readSparingly } from './readSparingly.ts';
 
 export interface ResourceOptions {
   readonly registry: Registry;
@@ -163,6 +164,21 @@ export function collectResources(options: ResourceOptions): { close(): void } {
     segments = now;
     return share;
   });
+  readSparingly(
+    registry,
+    [
+      'cpu',
+      'heap',
+      'off_heap',
+      'system_memory',
+      'disk',
+      'inode',
+      'io_wait',
+      'bandwidth',
+      'connection',
+      'packet_loss',
+    ].map((share) => `mplp_${share}_percent`),
+  );
   gauge('mplp_sample_age_seconds', 'Time since the look before this one', () => {
     const nowMs = performance.now();
     const seconds = (nowMs - lookedAtMs) / 1_000;

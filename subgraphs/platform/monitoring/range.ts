@@ -1,0 +1,28 @@
+import { PlatformError } from '#shared/errors.ts';
+
+const hourMs = 3_600_000;
+const maxSteps = 1_500;
+
+export interface Range {
+  readonly fromMs: number;
+  readonly stepMs: number;
+  readonly steps: number;
+}
+
+/** @throws {VALIDATION_FAILED} where it has no end after its begin, or more than 1,500 steps. */
+export function readRange(
+  { from, to, stepMs }: { from?: unknown; to?: unknown; stepMs?: number | null | undefined },
+  nowMs = Date.now(),
+): Range {
+  const toMs = (to as Date | null | undefined)?.getTime() ?? nowMs;
+  const fromMs = (from as Date | null | undefined)?.getTime() ?? toMs - hourMs;
+  if (!(fromMs < toMs))
+    throw new PlatformError('VALIDATION_FAILED', 'from: expected a time before `to`', { path: ['from'] });
+  const step = stepMs ?? Math.max(1_000, Math.ceil((toMs - fromMs) / 60));
+  const steps = Math.ceil((toMs - fromMs) / step);
+  if (!(step >= 1_000) || steps > maxSteps)
+    throw new PlatformError('VALIDATION_FAILED', `stepMs: expected at least 1,000 and at most ${maxSteps} steps`, {
+      path: ['stepMs'],
+    });
+  return { fromMs, stepMs: step, steps };
+}
