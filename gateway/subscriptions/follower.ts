@@ -33,6 +33,9 @@ export function createStreamFollower({ key, eventLog, pageSize, recentEvents, lo
   const listeners = new Set<StreamListener>();
   const pending = new Map<number, EventRow>();
   const recent = recentEvents.ofStream();
+  /** Sequence of the last event that memory keeps. */
+  let keptTo = 0;
+  let watchers = 0;
   const reads = new Map<number, Promise<readonly EventRow[]>>();
   /** Last sequence handed to listeners; undefined until the head is known. */
   let position: number | undefined;
@@ -52,7 +55,11 @@ export function createStreamFollower({ key, eventLog, pageSize, recentEvents, lo
   function dispatch(event: EventRow): void {
     position = event.sequence;
     known = Math.max(known, event.sequence);
-    recent.add(event);
+    // A single one who goes takes the follower with it: nobody would ever ask for what is kept.
+    if (watchers > 1) {
+      recent.add(event);
+      keptTo = event.sequence;
+    }
     for (const listener of listeners) {
       try {
         listener.onEvent(event);
@@ -151,8 +158,17 @@ export function createStreamFollower({ key, eventLog, pageSize, recentEvents, lo
       advance(source);
     },
 
-    /** Events after `afterSequence` up to the present, where memory reaches back so far. */
-    recentAfter: (afterSequence: number): readonly EventRow[] | undefined => recent.after(afterSequence),
+    /** Events after `afterSequence` up to the present, where memory reaches back so far and up to it. */
+    recentAfter: (afterSequence: number): readonly EventRow[] | undefined =>
+      keptTo === position ? recent.after(afterSequence) : undefined,
+
+    /** One more subscriber follows the stream, until the answer is called. Events are kept in memory for two and more. */
+    watch(): () => void {
+      watchers += 1;
+      return () => {
+        watchers -= 1;
+      };
+    },
 
     readLog,
     readHead: () => available(eventLog.head(key)),

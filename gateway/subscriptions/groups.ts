@@ -93,12 +93,14 @@ export function createGroupRegistry(deps: GroupRegistryDeps) {
       if (known !== undefined && isBroken) feed.forget(known.group.follower);
       const entry = known === undefined || isBroken ? createEntry(key, request) : known;
       entry.holders++;
+      const unwatch = entry.group.follower.watch();
       let released = false;
       return {
         group: entry.group,
         release() {
           if (released) return;
           released = true;
+          unwatch();
           entry.holders--;
           if (entry.holders === 0) entry.close();
         },

@@ -305,6 +305,29 @@ describe('resuming', () => {
     a.close();
   });
 
+  it('replays what came while a single one followed, which memory does not keep', async () => {
+    const a = await openSocket(rig.webSocketUrl);
+    const b = await openSocket(rig.webSocketUrl);
+    a.subscribe('1', query, { d: dialog });
+    b.subscribe('1', query, { d: dialog });
+    await started(2);
+    await rig.say(dialog, 'for two');
+    await until(() => b.results('1').length === 1, 'the first');
+    b.close();
+    await started(1);
+    await rig.say(dialog, 'for one');
+    await rig.say(dialog, 'for one again');
+    await until(() => a.results('1').length === 3, 'all of one');
+    const c = await openSocket(rig.webSocketUrl);
+    c.subscribe('1', query, { d: dialog, after: encodeCursor(dialog, 1) });
+    await until(() => c.results('1').length === 3, 'what was missed');
+    await rig.say(dialog, 'for two again');
+    await until(() => c.results('1').length === 4, 'what follows');
+    expect(texts(c.results('1'))).toEqual(['for two', 'for one', 'for one again', 'for two again']);
+    a.close();
+    c.close();
+  });
+
   it('does not replay beyond the age it is set to', async () => {
     const old = randomUUID();
     await table.append({
