@@ -1,7 +1,7 @@
 import postgres from 'postgres';
 import { expect, it } from 'vitest';
 import { createTestDatabase } from '../../support/database.ts';
-import { startPlatform } from '../../support/platform.ts';
+import { hostPlatform, startPlatform } from '../../support/platform.ts';
 import { subscribe } from '../../support/subscribe.ts';
 
 /** For machines on which a start takes ten times as long. */
@@ -49,7 +49,7 @@ it(
 it(
   'whoever follows the log sees what is asked for, of the own tenant',
   async () => {
-    await using platform = await startPlatform();
+    await using platform = await hostPlatform();
     const [one, two] = [
       await platform.token({ tenant: 'one', subject: 'ann' }),
       await platform.token({ tenant: 'two', subject: 'ann' }),
