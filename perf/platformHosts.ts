@@ -107,8 +107,9 @@ function createHost(script: Script, onEnd: (host: Host) => void): Host {
     ask(request) {
       if (ended !== null) return Promise.reject(ended);
       asked = Promise.withResolvers();
+      child.channel!.ref();
       child.send(request);
-      return asked.promise;
+      return asked.promise.finally(() => child.channel?.unref());
     },
   };
   const fail = (error: Error): void => {
@@ -124,9 +125,8 @@ function createHost(script: Script, onEnd: (host: Host) => void): Host {
     stream.setEncoding('utf8').on('data', (text: string) => host.onOutput(text));
   child.once('error', fail);
   child.once('exit', (code, signal) => fail(new Error(`a process of a platform ended with ${code ?? signal}`)));
-  // Whoever has nothing else to do may end, and this ends with it.
+  // Whoever waits for nothing may end, and this ends with it.
   child.unref();
-  child.channel!.unref();
   for (const stream of [child.stdin, child.stdout, child.stderr]) (stream as Socket).unref();
   return host;
 }
