@@ -51,7 +51,7 @@ describe.runIf(frozenPresent)('check.mjs of the frozen data, as a process of its
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'mplp-check-'));
     script = await openFrozenCheck(folder);
-    database = await createTestDatabase();
+    database = await createTestDatabase('partitioned');
     const options = { databaseUrl: database.url, dataDir: join(folder, 'data') };
     await mkdir(join(folder, 'data'));
     platform = await hostPlatform(options);

@@ -73,7 +73,7 @@ describe.each(modes)(`the protocol door, ${frozenPresent ? 'frozen data' : 'BUND
     env: { TRACE_HISTORY: 'off' },
   });
   beforeAll(async () => {
-    database = await createTestDatabase();
+    database = await createTestDatabase('partitioned');
     dataDir = await mkdtemp(join(tmpdir(), 'mplp-door-'));
     sql = postgres(database.url, { max: 1, onnotice: () => {} });
     platform = await hostPlatform(options());

@@ -47,7 +47,7 @@ describe('statements do not grow with the rows', () => {
   const principal = createPrincipal({ tenantId: 'counted', subject: 'ann', scopes: ['*'] });
 
   beforeAll(async () => {
-    database = await createTestDatabase();
+    database = await createTestDatabase('partitioned');
     proxy = await startCountingProxy(database.url);
     // Without the cache: every answer comes from the database.
     platform = await hostPlatform({

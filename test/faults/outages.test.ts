@@ -114,7 +114,7 @@ describe('Redis', () => {
     own.defer(() => redis.stop());
     const proxy = await createFaultProxy({ target: { host: '127.0.0.1', port: redis.port } });
     own.defer(() => proxy.close());
-    const database = own.use(await createTestDatabase());
+    const database = own.use(await createTestDatabase('partitioned'));
     const dataDir = await mkdtemp(join(tmpdir(), 'mplp-slow-redis-'));
     own.defer(() => rm(dataDir, { recursive: true, force: true }));
     const start = () => hostPlatform({ databaseUrl: database.url, dataDir, env: { REDIS_URL: proxy.url('redis') } });
@@ -154,7 +154,7 @@ describe('a subgraph', () => {
     await using own = new AsyncDisposableStack();
     const dataDir = await mkdtemp(join(tmpdir(), 'mplp-nonsense-'));
     own.defer(() => rm(dataDir, { recursive: true, force: true }));
-    const database = own.use(await createTestDatabase());
+    const database = own.use(await createTestDatabase('partitioned'));
     let manner: 'reset' | 'text' | 'empty' | 'list' | 'huge' = 'reset';
     let sentBytes = 0;
     const broken: Server = createServer((request, response) => {

@@ -23,7 +23,7 @@ describe('two instances', () => {
 
   beforeAll(async () => {
     redis = own.use(await startRedis());
-    const database = own.use(await createTestDatabase());
+    const database = own.use(await createTestDatabase('partitioned'));
     const folder = await mkdtemp(join(tmpdir(), 'mplp-caching-'));
     own.defer(() => rm(folder, { recursive: true, force: true }));
     const file = join(folder, 'documents.json');

@@ -25,7 +25,7 @@ const options = (): PlatformOptions => ({
   env: { WEBHOOK_NETWORKS: '127.0.0.0/8,::1', EVENT_LEASE_MS: '2000' },
 });
 beforeAll(async () => {
-  database = await createTestDatabase();
+  database = await createTestDatabase('partitioned');
   dataDir = await mkdtemp(join(tmpdir(), 'mplp-killed-'));
   killed = await startPlatform(options());
   platform = killed;

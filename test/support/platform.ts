@@ -112,7 +112,7 @@ async function openPlatform(options: PlatformOptions, run: PlatformHosts['start'
     let databaseUrl = options.databaseUrl;
     if (databaseUrl === undefined) {
       const { createTestDatabase } = await import('./database.ts');
-      const database = await createTestDatabase();
+      const database = await createTestDatabase('partitioned');
       own.defer(() => database.drop());
       databaseUrl = database.url;
     }

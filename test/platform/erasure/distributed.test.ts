@@ -14,7 +14,7 @@ const clients: postgres.Sql[] = [];
 beforeAll(async () => {
   const env: Record<string, string> = { METRIC_HISTORY: 'off', LOG_STORE: 'off', TRACE_HISTORY: 'off' };
   for (const module of apart) {
-    const database = await createTestDatabase();
+    const database = await createTestDatabase('partitioned');
     databases.push(database);
     env[`DATABASE_URL_${module.toUpperCase()}`] = database.url;
   }

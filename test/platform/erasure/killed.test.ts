@@ -22,7 +22,7 @@ describe.each(modes)('an erasure, %s', (mode) => {
   let sql: postgres.Sql;
   const env = { METRIC_HISTORY: 'off', LOG_STORE: 'off', TRACE_HISTORY: 'off' };
   beforeAll(async () => {
-    database = await createTestDatabase();
+    database = await createTestDatabase('partitioned');
     dataDir = await mkdtemp(join(tmpdir(), 'mplp-erasure-'));
     options = { mode, databaseUrl: database.url, dataDir, env };
     if (mode === 'one process') {

@@ -14,7 +14,7 @@ const inputs = (count: number) =>
 it(
   'a process that is told to end stores what it took before, and its own records with it',
   async () => {
-    await using database = await createTestDatabase();
+    await using database = await createTestDatabase('partitioned');
     await using platform = await startPlatform({
       databaseUrl: database.url,
       env: { LOG_LEVEL: 'info', OPERATOR_TENANT: 'ops' },
