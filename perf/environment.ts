@@ -8,6 +8,7 @@ import type { Progress } from './load/progress.ts';
 import { runLoad } from './load/runLoad.ts';
 import type { Arrival } from './load/runWorkload.ts';
 import { type Durability, requireDurability } from './machine.ts';
+import { createPlatformHosts } from './platformHosts.ts';
 import { createCpuWatch } from './processCpu.ts';
 import { perfProfile } from './profile.ts';
 import type { EnvironmentLoad, PerfEnvironment } from './scenario.ts';
@@ -62,6 +63,7 @@ export function createPerfRun(options: PerfRunOptions): PerfRun {
   let preparing: Promise<unknown> = Promise.resolve();
   let cluster: Cluster | null = null;
   let durability: Durability | null = null;
+  const hosts = options.smoke ? createPlatformHosts() : null;
   let servers = 0;
   let smokeLoads = 0;
 
@@ -81,6 +83,7 @@ export function createPerfRun(options: PerfRunOptions): PerfRun {
           databaseUrl: url,
           dataDir: options.dataDir,
           logFile: `${options.dataDir}/logs/migrate.log`,
+          ...(hosts === null ? {} : { hosts }),
         });
         await server.stop();
       },
@@ -164,6 +167,8 @@ export function createPerfRun(options: PerfRunOptions): PerfRun {
               ...(start.commitClock === undefined ? {} : { commitClock: start.commitClock }),
               ...(start.database === undefined ? {} : { databaseUrl: start.database.url }),
               ...(options.smoke ? { flags: shortRunFlags } : {}),
+              // Answers do not hang on a new process; other entries and the clock of commits need one.
+              ...(hosts && start.entry === undefined && start.commitClock !== true ? { hosts } : {}),
               env: { ...perfProfile, ...start.env },
               dataDir: options.dataDir,
               logFile: `${options.dataDir}/logs/server-${process.pid}-${servers}.log`,
@@ -198,6 +203,7 @@ export function createPerfRun(options: PerfRunOptions): PerfRun {
       };
     },
     async close() {
+      hosts?.close();
       await cluster?.close();
     },
   };

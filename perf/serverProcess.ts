@@ -1,12 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream, mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import type { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { compiledFolder } from '#shared/compileCache.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import { runTokenCommand } from '../gateway/tokenCommand.ts';
 import { findFreePort } from './freePort.ts';
 import type { FromCommitClock, ToCommitClock } from './load/commitClock.ts';
+import type { PlatformHosts } from './platformHosts.ts';
 import { readResidentBytes } from './processCpu.ts';
 
 /** What `npm start` gives Node: the server is measured as it is started. */
@@ -42,6 +44,8 @@ export interface ServerOptions {
   readonly readyTimeoutMs?: number;
   /** Keeps when each COMMIT returned. @default false */
   readonly commitClock?: boolean;
+  /** Runs the gateway in one of these instead of in a process of its own. */
+  readonly hosts?: PlatformHosts;
 }
 
 export interface RunningServer {
@@ -101,8 +105,41 @@ async function isReady(url: string): Promise<boolean> {
   }
 }
 
+/** In a process of its own. */
+function spawnServer(
+  options: ServerOptions,
+  env: NodeJS.ProcessEnv,
+  log: Writable,
+): { readonly child: ChildProcess; stop(): Promise<void> } {
+  const entry = fileURLToPath(options.entry ?? new URL('../gateway/main.ts', import.meta.url));
+  const clock =
+    options.commitClock === true ? ['--import', new URL('./load/commitClock.ts', import.meta.url).href] : [];
+  const child: ChildProcess = spawn(process.execPath, [...(options.flags ?? startFlags()), ...clock, entry], {
+    cwd: projectFolder,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe', ...(options.commitClock === true ? ['ipc' as const] : [])],
+    serialization: 'advanced',
+  });
+  child.stdout?.pipe(log, { end: false });
+  child.stderr?.pipe(log, { end: false });
+  const ended = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve());
+    child.once('error', () => resolve());
+  });
+  return {
+    child,
+    async stop() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), 20_000);
+      await ended;
+      clearTimeout(timer);
+    },
+  };
+}
+
 /**
- * Starts the server in a process of its own and waits until it is ready.
+ * Starts the server and waits until it is ready.
  * @throws {Error} when it ends or is not ready in time; the message names its log
  */
 export async function startServerProcess(options: ServerOptions): Promise<RunningServer> {
@@ -120,33 +157,12 @@ export async function startServerProcess(options: ServerOptions): Promise<Runnin
     DATA_DIR: options.dataDir,
     ...(options.databaseUrl === undefined ? {} : { DATABASE_URL: options.databaseUrl }),
   };
-  const entry = fileURLToPath(options.entry ?? new URL('../gateway/main.ts', import.meta.url));
   const startedMs = performance.now();
-  const clock =
-    options.commitClock === true ? ['--import', new URL('./load/commitClock.ts', import.meta.url).href] : [];
-  const child: ChildProcess = spawn(process.execPath, [...(options.flags ?? startFlags()), ...clock, entry], {
-    cwd: projectFolder,
-    env: environment,
-    stdio: ['ignore', 'pipe', 'pipe', ...(options.commitClock === true ? ['ipc' as const] : [])],
-    serialization: 'advanced',
-  });
-  child.stdout?.pipe(log, { end: false });
-  child.stderr?.pipe(log, { end: false });
+  const { child, stop: end } = options.hosts
+    ? options.hosts.start('gateway/main.ts', environment, (text) => void log.write(text))
+    : spawnServer(options, environment, log);
   const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null;
-  const ended = new Promise<void>((resolve) => {
-    child.once('exit', () => resolve());
-    child.once('error', () => resolve());
-  });
-
-  async function stop(): Promise<void> {
-    if (!hasEnded()) {
-      child.kill('SIGTERM');
-      const timer = setTimeout(() => child.kill('SIGKILL'), 20_000);
-      await ended;
-      clearTimeout(timer);
-    }
-    log.end();
-  }
+  const stop = () => end().finally(() => log.end());
 
   const readyTimeoutMs = options.readyTimeoutMs ?? 60_000;
   while (!(await isReady(`${origin}${options.readyPath ?? '/ready'}`))) {

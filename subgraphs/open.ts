@@ -12,7 +12,7 @@ import { createJobRunner, type JobHandler, type JobRunner } from '#shared/jobs.t
 import { followConfig } from '#shared/liveConfig.ts';
 import type { LogBuffer } from '#shared/logs/buffer.ts';
 import { type Logs, openLogs } from '#shared/logs/openLogs.ts';
-import { maintainPartitions, sharedPartitions } from '#shared/partitions.ts';
+import { maintainPartitions, type PartitionedTable, sharedPartitions } from '#shared/partitions.ts';
 import { createPublisher, type Invalidator, type Publisher } from '#shared/publisher.ts';
 import { createSql, type Sql } from '#shared/sql.ts';
 import type { OpenSubgraph, StartedModule } from '#shared/subgraph.ts';
@@ -192,11 +192,6 @@ export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubg
   const started: StartedModule[] = [];
   const runners: JobRunner[] = [];
 
-  const partitionsOf = (names: readonly SubgraphName[]) => [
-    ...sharedPartitions(config.EVENT_RETENTION_DAYS).filter(({ schema }) => names.some((name) => name === schema)),
-    ...names.flatMap((name) => registry[name].partitions(config)),
-  ];
-
   async function startJobs(): Promise<void> {
     const byUrl = new Map<string, SubgraphName[]>();
     for (const name of options.names) {
@@ -207,7 +202,7 @@ export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubg
       const sql = connections.sqlOf(names[0]!);
       const tasks: Record<string, JobHandler> = {
         partitions: async () => {
-          await maintainPartitions(sql, partitionsOf(names));
+          await maintainPartitions(sql, partitionsOf(config, names));
         },
         forgetIdempotency: async () => {
           for (const name of names)
@@ -223,7 +218,7 @@ export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubg
         });
         crontab.push(...registry[name].crontab);
       }
-      await maintainPartitions(sql, partitionsOf(names));
+      await maintainPartitions(sql, partitionsOf(config, names));
       runners.push(await createJobRunner({ url, tasks, crontab, logger }));
     }
   }
@@ -245,6 +240,14 @@ export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubg
       await Promise.all([...prismas.values()].map((prisma) => prisma.$disconnect()));
     },
   };
+}
+
+/** All tables in partitions of these modules. */
+export function partitionsOf(config: Config, names: readonly SubgraphName[]): readonly PartitionedTable[] {
+  return [
+    ...sharedPartitions(config.EVENT_RETENTION_DAYS).filter(({ schema }) => names.some((name) => name === schema)),
+    ...names.flatMap((name) => registry[name].partitions(config)),
+  ];
 }
 
 /** graphile-worker keeps its own tables and migrates them itself. */

@@ -6,7 +6,7 @@ import { idOf, type ProtocolModule, protocolModules } from '../../schema/protoco
 import { isSubgraphName } from '../../subgraphs/names.ts';
 import { registry } from '../../subgraphs/registry.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { type Platform, startPlatform } from '../support/platform.ts';
+import { hostPlatform, type Platform, startPlatform } from '../support/platform.ts';
 import { frozenExamples, frozenFlows, frozenPresent, type NamedObject } from './frozen.ts';
 import { type FrozenCheck, openFrozenCheck } from './frozenCheck.ts';
 
@@ -51,10 +51,10 @@ describe.runIf(frozenPresent)('check.mjs of the frozen data, as a process of its
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'mplp-check-'));
     script = await openFrozenCheck(folder);
-    database = await createTestDatabase();
-    const start = () => startPlatform({ databaseUrl: database.url, dataDir: join(folder, 'data') });
+    database = await createTestDatabase('partitioned');
+    const options = { databaseUrl: database.url, dataDir: join(folder, 'data') };
     await mkdir(join(folder, 'data'));
-    platform = await start();
+    platform = await hostPlatform(options);
     for (const [index, one] of [...flows, ...examples].entries()) {
       const token = await platform.token({ tenant: `check-${index}`, subject: 'importer', roles: ['admin'] });
       const objects = one.objects.toReversed().map(({ module, object }) => ({ module: module.toUpperCase(), object }));
@@ -63,7 +63,8 @@ describe.runIf(frozenPresent)('check.mjs of the frozen data, as a process of its
       tokens.set(one, token);
     }
     await platform.close();
-    platform = await start();
+    // New processes: nothing of the first may be left in memory.
+    platform = await startPlatform(options);
   });
   afterAll(async () => {
     await platform?.close();

@@ -8,7 +8,7 @@ import { isSubgraphName } from '../../subgraphs/names.ts';
 import { registry } from '../../subgraphs/registry.ts';
 import { countRows, waitForConsumers } from '../contract/walk/rows.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { modes, type Platform, startPlatform } from '../support/platform.ts';
+import { hostPlatform, modes, type Platform, type PlatformOptions, startPlatform } from '../support/platform.ts';
 import {
   faultOf,
   frozenExamples,
@@ -65,19 +65,18 @@ describe.each(modes)(`the protocol door, ${frozenPresent ? 'frozen data' : 'BUND
   let sql: postgres.Sql;
   let tenants = 0;
 
-  const start = () =>
-    startPlatform({
-      mode,
-      databaseUrl: database.url,
-      dataDir,
-      // Rows are counted here: what follows from events in the background would come in between.
-      env: { TRACE_HISTORY: 'off' },
-    });
+  const options = (): PlatformOptions => ({
+    mode,
+    databaseUrl: database.url,
+    dataDir,
+    // Rows are counted here: what follows from events in the background would come in between.
+    env: { TRACE_HISTORY: 'off' },
+  });
   beforeAll(async () => {
-    database = await createTestDatabase();
+    database = await createTestDatabase('partitioned');
     dataDir = await mkdtemp(join(tmpdir(), 'mplp-door-'));
     sql = postgres(database.url, { max: 1, onnotice: () => {} });
-    platform = await start();
+    platform = await hostPlatform(options());
   });
   afterAll(async () => {
     await platform?.close();
@@ -384,7 +383,8 @@ describe.each(modes)(`the protocol door, ${frozenPresent ? 'frozen data' : 'BUND
     const contextId = sampleObjects.context.context_id;
     const bundleBefore = await getAll(owner, contextId);
     await platform.close();
-    platform = await start();
+    // New processes: nothing of the first may be left in memory.
+    platform = await startPlatform(options());
     for (const { token, module, object } of kept)
       expect(await get(token, module, idOf(module, object)!)).toStrictEqual(object);
     const after = await getAll(owner, contextId);

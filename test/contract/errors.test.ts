@@ -1,7 +1,7 @@
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { errorTable, isErrorCode } from '#shared/errors.ts';
-import { type GraphQLAnswer, modes, type OwnPlatform, startPlatform } from '../support/platform.ts';
+import { type GraphQLAnswer, type HostedPlatform, hostPlatform, modes } from '../support/platform.ts';
 
 const createContext =
   'mutation ($title: String!) { createContext(input: { title: $title, root: { domain: "d", environment: "e" } }) { context { id } userErrors { code message path retryable } } }';
@@ -50,12 +50,12 @@ it('the table is one of typed rows', () => {
 });
 
 describe.each(modes)('failures of ours, %s', (mode) => {
-  let platform: OwnPlatform;
+  let platform: HostedPlatform;
   let sql: postgres.Sql;
   let id: string;
   beforeAll(async () => {
     // Without the cache, so that what the database cannot answer is not answered from memory.
-    platform = await startPlatform({ mode, env: { CACHE: 'off' } });
+    platform = await hostPlatform({ mode, env: { CACHE: 'off' } });
     sql = postgres(platform.databaseUrl, { max: 1, onnotice: () => {} });
     const created = await platform.query<{ createContext: { context: { id: string } } }>(createContext, {
       title: 'Whole',

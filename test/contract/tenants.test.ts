@@ -4,7 +4,7 @@ import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isErrorCode } from '#shared/errors.ts';
 import { createPrincipal, type Principal } from '#shared/principal.ts';
-import { type GraphQLAnswer, modes, type Platform, startPlatform } from '../support/platform.ts';
+import { type GraphQLAnswer, hostPlatform, modes, type Platform } from '../support/platform.ts';
 import { crossing, firstOfEach } from './walk/crossing.ts';
 import { type DirectSubgraphs, openDirect, readEntities, readSubgraphSchemas } from './walk/direct.ts';
 import {
@@ -74,7 +74,7 @@ describe.each(modes)('two tenants, %s', (mode) => {
   const codes = new Set<string>();
 
   beforeAll(async () => {
-    platform = await startPlatform({
+    platform = await hostPlatform({
       mode,
       env: {
         TRACE_HISTORY: 'off',

@@ -1,16 +1,16 @@
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { modes, type OwnPlatform, startPlatform } from '../support/platform.ts';
+import { type HostedPlatform, hostPlatform, modes } from '../support/platform.ts';
 
 const timeoutMs = 700;
 
 describe.each(modes)('a query that the database holds up (%s)', (mode) => {
-  let platform: OwnPlatform;
+  let platform: HostedPlatform;
   let sql: postgres.Sql;
   let token: string;
   beforeAll(async () => {
     // Without caches no statement is shared with others who wait for it.
-    platform = await startPlatform({ mode, env: { QUERY_TIMEOUT_MS: String(timeoutMs), CACHE: 'false' } });
+    platform = await hostPlatform({ mode, env: { QUERY_TIMEOUT_MS: String(timeoutMs), CACHE: 'false' } });
     sql = postgres(platform.databaseUrl, { max: 2, onnotice: () => {} });
     token = await platform.token({ subject: 'reader', tenant: 'deadlines' });
   }, 240_000);
@@ -35,6 +35,7 @@ describe.each(modes)('a query that the database holds up (%s)', (mode) => {
     }
   };
   const lists = '{ contexts(first: 5) { nodes { id title } } }';
+  const ofOthers = '{ me { subject } dialogs(first: 1) { nodes { id } } }';
   const twoFetches = '{ contexts(first: 5) { nodes { id dialogs(first: 1) { nodes { id } } } } me { subject } }';
 
   /** What the work answers while nobody can read contexts. */
@@ -61,11 +62,13 @@ describe.each(modes)('a query that the database holds up (%s)', (mode) => {
     ['over several subgraphs', twoFetches],
   ])('%s ends with DEADLINE_EXCEEDED, its statement with it, and nobody else is hindered', async (_, query) => {
     expect((await platform.query(lists, {}, { token })).errors).toEqual([]);
+    // Planned before: on a busy machine that alone may take as long.
+    await platform.query(ofOthers, {}, { token });
     const { answer, other } = await whileLocked(async () => {
       const asked = platform.query(query, {}, { token });
       const giveUpMs = performance.now() + 5_000;
       while ((await waiting()) === 0 && performance.now() < giveUpMs) await new Promise((r) => setTimeout(r, 5));
-      const undisturbed = await platform.query('{ me { subject } dialogs(first: 1) { nodes { id } } }', {}, { token });
+      const undisturbed = await platform.query(ofOthers, {}, { token });
       const settled = await asked;
       await untilNobodyWaits();
       return { answer: settled, other: undisturbed };

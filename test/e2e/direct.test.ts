@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type Platform, startPlatform } from '../support/platform.ts';
+import { hostPlatform, type Platform } from '../support/platform.ts';
 
 let platform: Platform;
 let viewer = '';
 beforeAll(async () => {
-  platform = await startPlatform({ env: { CACHE: 'off' } });
+  platform = await hostPlatform({ env: { CACHE: 'off' } });
   viewer = await platform.token({ tenant: 'demo', subject: 'eve', roles: ['viewer'] });
 });
 afterAll(async () => {

@@ -1,7 +1,7 @@
 import { createClient } from 'graphql-ws';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import WebSocket from 'ws';
-import { type GraphQLAnswer, type Platform, startPlatform } from '../support/platform.ts';
+import { type GraphQLAnswer, hostPlatform, type Platform } from '../support/platform.ts';
 
 const codesOf = (answer: GraphQLAnswer) => answer.errors.map((error) => error.extensions.code);
 const repeated = (count: number, part: (index: number) => string) =>
@@ -32,7 +32,7 @@ async function codeOverSocket(url: string, token: string, query: string): Promis
 describe('limits', () => {
   let platform: Platform;
   beforeAll(async () => {
-    platform = await startPlatform({
+    platform = await hostPlatform({
       env: { RATE_LIMIT_SUBJECT: '3000', RATE_LIMIT_ADDRESS: '1000000', RATE_LIMIT_WINDOW_MS: '600000' },
     });
   });
@@ -116,7 +116,7 @@ describe('limits', () => {
 
 describe('an address', () => {
   it('that tries tokens which are none is not heard for the rest of the window', async () => {
-    await using platform = await startPlatform({
+    await using platform = await hostPlatform({
       env: { RATE_LIMIT_SUBJECT: '1000000', RATE_LIMIT_ADDRESS: '1000', RATE_LIMIT_WINDOW_MS: '600000' },
     });
     const statuses = [];

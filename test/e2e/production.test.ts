@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { everyModuleItsProcess, modes, type Platform, startPlatform } from '../support/platform.ts';
+import { everyModuleItsProcess, hostPlatform, modes, type Platform, startPlatform } from '../support/platform.ts';
 
 const run = promisify(execFile);
 const issuer = { AUTH_ISSUER: 'https://issuer.example', AUTH_AUDIENCE: 'mplp-production' };
@@ -164,7 +164,7 @@ describe('starting in production', () => {
 describe('npm run -s token', () => {
   it('mints for the development platform as the README says', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'mplp-token-'));
-    await using platform = await startPlatform({ dataDir: folder });
+    await using platform = await hostPlatform({ dataDir: folder });
     const { stdout, stderr } = await npmToken(['--tenant', 'acme', '--subject', 'planner-1', '--roles', 'member'], {
       DATA_DIR: folder,
     });

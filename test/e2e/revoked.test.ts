@@ -1,7 +1,7 @@
 import { createClient } from 'graphql-ws';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { modes, type Platform, startPlatform } from '../support/platform.ts';
+import { hostPlatform, modes, type Platform } from '../support/platform.ts';
 
 type Json = Record<string, unknown>;
 const tenant = 'revoked';
@@ -44,9 +44,9 @@ describe.each(modes)('a subscription whose right is revoked, %s', (mode) => {
   let other: Platform;
   const tokens = new Map<string, string>();
   beforeAll(async () => {
-    platform = await startPlatform({ mode });
+    platform = await hostPlatform({ mode });
     // Another instance over the same database; Redis is away, so that it hears of changes by the event tables.
-    other = await startPlatform({ databaseUrl: platform.databaseUrl });
+    other = await hostPlatform({ databaseUrl: platform.databaseUrl });
     tokens.set('boss', await platform.token({ tenant, subject: 'boss', roles: ['admin'] }));
   }, 120_000);
   afterAll(async () => {

@@ -40,7 +40,7 @@ async function connectionsTo(databaseUrl: string): Promise<number> {
 
 describe('signals', () => {
   it('to npm end the server behind it', async () => {
-    await using database = await createTestDatabase();
+    await using database = await createTestDatabase('partitioned');
     const dataDir = await mkdtemp(join(tmpdir(), 'mplp-signals-'));
     const npm = await npmStart({ DATA_DIR: dataDir, DATABASE_URL: database.url }, /graph\s+http/);
     expect(await connectionsTo(database.url)).toBeGreaterThan(0);
@@ -119,7 +119,7 @@ describe('a start that cannot succeed', () => {
   });
 
   it('says why: a database that is not there, a port that is taken', async () => {
-    await using database = await createTestDatabase();
+    await using database = await createTestDatabase('partitioned');
     const absent = new URL(database.url);
     absent.pathname = '/absent';
     expect(await start({ DATABASE_URL: absent.href })).toMatchObject({

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { readApi } from '../contract/walk/schema.ts';
 import { seedWorld } from '../contract/walk/seed.ts';
-import { type Platform, startPlatform } from '../support/platform.ts';
+import { hostPlatform, type Platform } from '../support/platform.ts';
 
 const api = readApi();
 let platform: Platform;
@@ -9,7 +9,7 @@ let platform: Platform;
 // Whatever takes a second connection of a pool while it holds one waits for itself here.
 beforeAll(async () => {
   const one = ['DATABASE_POOL', 'DATABASE_KEYED_POOL', 'DATABASE_CONSUMER_POOL', 'DATABASE_PRISMA_POOL'];
-  platform = await startPlatform({ env: Object.fromEntries(one.map((name) => [name, '1'])) });
+  platform = await hostPlatform({ env: Object.fromEntries(one.map((name) => [name, '1'])) });
 });
 afterAll(() => platform?.close());
 

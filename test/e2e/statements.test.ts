@@ -5,7 +5,7 @@ import { type DirectSubgraphs, openDirect, readEntities, readSubgraphSchemas } f
 import { edgesOf, readApi, selectionOf } from '../contract/walk/schema.ts';
 import { entityIdOf, representationOf, seedWorld, type World } from '../contract/walk/seed.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { type Platform, startPlatform } from '../support/platform.ts';
+import { hostPlatform, type Platform } from '../support/platform.ts';
 import { type CountingProxy, startCountingProxy } from './statements/countingProxy.ts';
 
 const api = readApi();
@@ -47,10 +47,10 @@ describe('statements do not grow with the rows', () => {
   const principal = createPrincipal({ tenantId: 'counted', subject: 'ann', scopes: ['*'] });
 
   beforeAll(async () => {
-    database = await createTestDatabase();
+    database = await createTestDatabase('partitioned');
     proxy = await startCountingProxy(database.url);
     // Without the cache: every answer comes from the database.
-    platform = await startPlatform({
+    platform = await hostPlatform({
       databaseUrl: proxy.url,
       env: { CACHE: 'off', METRIC_SAMPLE_MS: '1000', METRIC_HISTORY: 'off' },
     });

@@ -1,7 +1,7 @@
 import { createClient } from 'graphql-ws';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { modes, type OwnPlatform, type Platform, startPlatform } from '../support/platform.ts';
+import { type HostedPlatform, hostPlatform, modes, type Platform } from '../support/platform.ts';
 
 type Json = Record<string, unknown>;
 const tenant = 'tokens';
@@ -33,13 +33,13 @@ function openSocket(url: string, token: string, contextId: string) {
 }
 
 describe.each(modes)('tokens that end before their time, %s', (mode) => {
-  let platform: OwnPlatform;
+  let platform: HostedPlatform;
   let other: Platform;
   let boss: string;
   beforeAll(async () => {
-    platform = await startPlatform({ mode });
+    platform = await hostPlatform({ mode });
     // Another instance over the same database; Redis is away, so that it hears of revocations by the event tables.
-    other = await startPlatform({ databaseUrl: platform.databaseUrl, dataDir: platform.dataDir });
+    other = await hostPlatform({ databaseUrl: platform.databaseUrl, dataDir: platform.dataDir });
     boss = await platform.token({ tenant, subject: 'boss', roles: ['admin'] });
   }, 120_000);
   afterAll(async () => {
@@ -159,7 +159,7 @@ describe.each(modes)('tokens that end before their time, %s', (mode) => {
       expect((await me(where, bystander)).status).toBe(200);
     }
     // A platform that starts later knows of it too.
-    await using late = await startPlatform({ databaseUrl: platform.databaseUrl, dataDir: platform.dataDir });
+    await using late = await hostPlatform({ databaseUrl: platform.databaseUrl, dataDir: platform.dataDir });
     const same = await late.token({ tenant, subject: 'eve', roles: ['member'] });
     expect((await me(late, same)).status).toBe(200);
     const [row] = await revokedKeys(boss);

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type GraphQLAnswer, type Platform, startPlatform } from '../support/platform.ts';
+import { type GraphQLAnswer, hostPlatform, type Platform } from '../support/platform.ts';
 import { subscribe } from '../support/subscribe.ts';
 
 const deep = (levels: number): string =>
@@ -22,7 +22,7 @@ describe('a platform that runs trusted documents alone', () => {
     folder = await mkdtemp(join(tmpdir(), 'mplp-trusted-'));
     const file = join(folder, 'documents.json');
     await writeFile(file, JSON.stringify(documents));
-    platform = await startPlatform({ env: { TRUSTED_DOCUMENTS_FILE: file, TRUSTED_DOCUMENTS_ONLY: 'true' } });
+    platform = await hostPlatform({ env: { TRUSTED_DOCUMENTS_FILE: file, TRUSTED_DOCUMENTS_ONLY: 'true' } });
     token = await platform.token({ tenant: 'trusted' });
   });
   afterAll(async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { type EmbeddedPostgres, startTemporaryPostgres } from '../../prisma/embedded.ts';
-import { type OwnPlatform, startPlatform } from '../support/platform.ts';
+import { hostPlatform, type OwnPlatform, type PlatformOptions, startPlatform } from '../support/platform.ts';
 import { startRedis } from '../support/redis.ts';
 import { subscribe } from '../support/subscribe.ts';
 
@@ -48,9 +48,9 @@ describe('kill -9', () => {
 
   it('during 200 mutations loses nothing acknowledged and repeats nothing', async () => {
     const redisUrl = inject('redisUrl');
-    const start = () => startPlatform({ databaseUrl: server.url, dataDir: folder, env: { REDIS_URL: redisUrl } });
-    const first = await start();
-    const watcher = await start();
+    const options: PlatformOptions = { databaseUrl: server.url, dataDir: folder, env: { REDIS_URL: redisUrl } };
+    const first = await startPlatform(options);
+    const watcher = await hostPlatform(options);
     const shared = (await first.query<Created>(create, { title: 'watched', key: 'watched' })).data!.createContext
       .context!.id;
     const watched = subscribe<Update>({ url: watcher.url, query: updates, variables: { id: shared } });
@@ -87,7 +87,7 @@ describe('kill -9', () => {
     await killed;
     expect(acknowledged.size + acknowledgedUpdates.length).toBeGreaterThanOrEqual(60);
 
-    const second = await start();
+    const second = await hostPlatform(options);
     // The same calls again: those that had been committed answer what they did, the others do it now, once.
     for (let index = 0; index < 200; index += 2) {
       const answer = await second.query<Created>(create, { title: `c${index}`, key: `k${index}` });
@@ -129,7 +129,7 @@ describe('kill -9', () => {
 
   it('of Redis mid-stream leaves no gap', async () => {
     const redis = await startRedis();
-    const start = () => startPlatform({ databaseUrl: server.url, dataDir: folder, env: { REDIS_URL: redis.url } });
+    const start = () => hostPlatform({ databaseUrl: server.url, dataDir: folder, env: { REDIS_URL: redis.url } });
     const [writer, reader] = [await start(), await start()];
     const id = (await writer.query<Created>(create, { title: 'stream', key: 'stream' })).data!.createContext.context!
       .id;

@@ -9,7 +9,7 @@ import { startEmbeddedPostgres } from '../../prisma/embedded.ts';
 import { subgraphNames } from '../../subgraphs/names.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createFaultProxy } from '../support/faultProxy.ts';
-import { launchProcess, type Platform, startPlatform } from '../support/platform.ts';
+import { hostPlatform, launchProcess, type Platform } from '../support/platform.ts';
 import { startRedis } from '../support/redis.ts';
 import { subscribe } from '../support/subscribe.ts';
 
@@ -47,7 +47,7 @@ describe('PostgreSQL', () => {
     own.defer(() => rm(dataDir, { recursive: true, force: true }));
     let server = await startEmbeddedPostgres({ dataDir: join(dataDir, 'pg') });
     own.defer(() => server.remove());
-    const platform = own.use(await startPlatform({ databaseUrl: server.url, dataDir }));
+    const platform = own.use(await hostPlatform({ databaseUrl: server.url, dataDir }));
     const watchedId = idOf((await platform.query(create, { title: 'watched' })).data);
     const followed = await follow(platform, watchedId);
     own.defer(() => followed.close());
@@ -114,10 +114,10 @@ describe('Redis', () => {
     own.defer(() => redis.stop());
     const proxy = await createFaultProxy({ target: { host: '127.0.0.1', port: redis.port } });
     own.defer(() => proxy.close());
-    const database = own.use(await createTestDatabase());
+    const database = own.use(await createTestDatabase('partitioned'));
     const dataDir = await mkdtemp(join(tmpdir(), 'mplp-slow-redis-'));
     own.defer(() => rm(dataDir, { recursive: true, force: true }));
-    const start = () => startPlatform({ databaseUrl: database.url, dataDir, env: { REDIS_URL: proxy.url('redis') } });
+    const start = () => hostPlatform({ databaseUrl: database.url, dataDir, env: { REDIS_URL: proxy.url('redis') } });
     const [writer, reader] = [own.use(await start()), own.use(await start())];
     const id = idOf((await writer.query(create, { title: 'slow' })).data);
     const followed = await follow(reader, id);
@@ -154,7 +154,7 @@ describe('a subgraph', () => {
     await using own = new AsyncDisposableStack();
     const dataDir = await mkdtemp(join(tmpdir(), 'mplp-nonsense-'));
     own.defer(() => rm(dataDir, { recursive: true, force: true }));
-    const database = own.use(await createTestDatabase());
+    const database = own.use(await createTestDatabase('partitioned'));
     let manner: 'reset' | 'text' | 'empty' | 'list' | 'huge' = 'reset';
     let sentBytes = 0;
     const broken: Server = createServer((request, response) => {

@@ -23,7 +23,7 @@ const rename =
 
 it('a subgraph dies and comes back: typed errors meanwhile, the rest serves on, subscriptions lose nothing', async () => {
   await using own = new AsyncDisposableStack();
-  const database = own.use(await createTestDatabase());
+  const database = own.use(await createTestDatabase('partitioned'));
   const dataDir = await mkdtemp(join(tmpdir(), 'mplp-outage-'));
   own.defer(() => rm(dataDir, { recursive: true, force: true }));
   const [contextPort, gatewayPort] = [await freePort(), await freePort()];

@@ -4,7 +4,13 @@ import { join } from 'node:path';
 import postgres from 'postgres';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { type EmbeddedPostgres, startTemporaryPostgres } from '../../prisma/embedded.ts';
-import { type OwnPlatform, startPlatform } from '../support/platform.ts';
+import {
+  hostPlatform,
+  type OwnPlatform,
+  type Platform,
+  type PlatformOptions,
+  startPlatform,
+} from '../support/platform.ts';
 
 const total = 500;
 const errors = 'userErrors { code message }';
@@ -68,13 +74,13 @@ it('500 workflows end, each effect once, while workers are killed and connection
   timeout: 900_000,
 }, async () => {
   const redisUrl = inject('redisUrl');
-  const start = () =>
-    startPlatform({
-      databaseUrl: server.url,
-      dataDir: folder,
-      env: { REDIS_URL: redisUrl, CORE_LEASE_MS: '3000', CORE_WORKER_SLOTS: '16', TRACE_HISTORY: 'off' },
-    });
-  const platforms = [await start(), await start()];
+  const options: PlatformOptions = {
+    databaseUrl: server.url,
+    dataDir: folder,
+    env: { REDIS_URL: redisUrl, CORE_LEASE_MS: '3000', CORE_WORKER_SLOTS: '16', TRACE_HISTORY: 'off' },
+  };
+  const killed = [await startPlatform(options), await startPlatform(options)] as const;
+  const platforms: Platform[] = [...killed];
   const ask = async (query: string, input: object): Promise<string> => {
     for (let attempt = 0; ; attempt += 1) {
       try {
@@ -119,13 +125,13 @@ it('500 workflows end, each effect once, while workers are killed and connection
   });
   const faults = (async () => {
     await reach(60);
-    await kill(platforms[0]!);
-    platforms[0] = await start();
+    await kill(killed[0]);
+    platforms[0] = await hostPlatform(options);
     await reach(200);
     await sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'mplp%'`;
     await reach(320);
-    await kill(platforms[1]!);
-    platforms[1] = await start();
+    await kill(killed[1]);
+    platforms[1] = await hostPlatform(options);
     await reach(400);
     await sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'mplp%'`;
   })();

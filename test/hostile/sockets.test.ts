@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { type OwnPlatform, startPlatform } from '../support/platform.ts';
+import { type HostedPlatform, hostPlatform } from '../support/platform.ts';
 
-let platform: OwnPlatform;
+let platform: HostedPlatform;
 let token: string;
 let contextId: string;
 beforeAll(async () => {
-  platform = await startPlatform({ env: { RATE_LIMIT_SUBJECT: '100000000', RATE_LIMIT_ADDRESS: '100000000' } });
+  platform = await hostPlatform({ env: { RATE_LIMIT_SUBJECT: '100000000', RATE_LIMIT_ADDRESS: '100000000' } });
   token = await platform.token({ subject: 'mallory', tenant: 'hostile' });
   const made = await platform.query<{ createContext: { context: { id: string } } }>(
     `mutation { createContext(input: { title: "t", root: { domain: "d", environment: "e" } }) { context { id } userErrors { code } } }`,

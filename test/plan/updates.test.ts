@@ -5,7 +5,13 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { encodeCursor } from '#shared/cursor.ts';
 import { newId } from '#shared/ids.ts';
 import { type EmbeddedPostgres, startTemporaryPostgres } from '../../prisma/embedded.ts';
-import { type OwnPlatform, startPlatform } from '../support/platform.ts';
+import {
+  hostPlatform,
+  type OwnPlatform,
+  type Platform,
+  type PlatformOptions,
+  startPlatform,
+} from '../support/platform.ts';
 import { subscribe } from '../support/subscribe.ts';
 import type { Json } from './rig.ts';
 
@@ -22,12 +28,14 @@ interface Update {
 /** Processes end without warning here, so the server syncs every commit to disk. */
 let server: EmbeddedPostgres;
 let folder: string;
-let platform: OwnPlatform;
-const start = () => startPlatform({ databaseUrl: server.url, dataDir: folder });
+let killed: OwnPlatform;
+let platform: Platform;
+const options = (): PlatformOptions => ({ databaseUrl: server.url, dataDir: folder });
 beforeAll(async () => {
   server = await startTemporaryPostgres();
   folder = await mkdtemp(join(tmpdir(), 'mplp-plan-'));
-  platform = await start();
+  killed = await startPlatform(options());
+  platform = killed;
 });
 afterAll(async () => {
   await platform?.close();
@@ -165,10 +173,10 @@ test('kill -9 in the middle of a run: after the restart three agents complete ev
   const agents = ['agent-1', 'agent-2', 'agent-3'].map(work);
   await expect.poll(() => completed, { timeout: 30_000, interval: 5 }).toBeGreaterThanOrEqual(8);
   down = true;
-  const gone = new Promise((resolve) => platform.gateway.once('exit', resolve));
-  platform.gateway.kill('SIGKILL');
+  const gone = new Promise((resolve) => killed.gateway.once('exit', resolve));
+  killed.gateway.kill('SIGKILL');
   await gone;
-  platform = await start();
+  platform = await hostPlatform(options());
   down = false;
   await Promise.all(agents);
   const plan = await field('query ($id: ID!) { plan(planId: $id) { status steps { id status } } }', { id: planId });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createSql, type Sql } from '#shared/sql.ts';
 import { createTestDatabase } from '../support/database.ts';
-import { type OwnPlatform, startPlatform } from '../support/platform.ts';
+import { type HostedPlatform, hostPlatform } from '../support/platform.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { type Json, until } from './rig.ts';
 
@@ -12,8 +12,8 @@ import { type Json, until } from './rig.ts';
 describe('two instances', () => {
   const own = new AsyncDisposableStack();
   let redis: TestRedis;
-  let one: OwnPlatform;
-  let two: OwnPlatform;
+  let one: HostedPlatform;
+  let two: HostedPlatform;
   let sql: Sql;
   const tokens: Record<string, string> = {};
   const documents = {
@@ -23,13 +23,13 @@ describe('two instances', () => {
 
   beforeAll(async () => {
     redis = own.use(await startRedis());
-    const database = own.use(await createTestDatabase());
+    const database = own.use(await createTestDatabase('partitioned'));
     const folder = await mkdtemp(join(tmpdir(), 'mplp-caching-'));
     own.defer(() => rm(folder, { recursive: true, force: true }));
     const file = join(folder, 'documents.json');
     await writeFile(file, JSON.stringify(documents));
     const start = () =>
-      startPlatform({
+      hostPlatform({
         databaseUrl: database.url,
         dataDir: folder,
         env: { REDIS_URL: redis.url, TRUSTED_DOCUMENTS_FILE: file, TRACE_HISTORY: 'off', METRIC_HISTORY: 'off' },
@@ -44,13 +44,19 @@ describe('two instances', () => {
   });
   afterAll(() => own.disposeAsync());
 
-  async function ask(platform: OwnPlatform, tenant: string, document: string, variables: Json = {}, consistency = '') {
+  async function ask(
+    platform: HostedPlatform,
+    tenant: string,
+    document: string,
+    variables: Json = {},
+    consistency = '',
+  ) {
     const headers: Record<string, string> = consistency === '' ? {} : { 'x-mplp-consistency': consistency };
     const answer = await platform.query<Json>(document, variables, { token: tokens[tenant]!, headers });
     expect(answer.errors).toEqual([]);
     return answer;
   }
-  const set = async (platform: OwnPlatform, tenant: string, key: string, value: Json): Promise<string> => {
+  const set = async (platform: HostedPlatform, tenant: string, key: string, value: Json): Promise<string> => {
     const { data, extensions } = await ask(
       platform,
       tenant,
@@ -60,7 +66,7 @@ describe('two instances', () => {
     expect(data.setCacheEntry.userErrors).toEqual([]);
     return extensions['consistencyToken'] as string;
   };
-  const find = async (platform: OwnPlatform, tenant: string, key: string, consistency = ''): Promise<Json> =>
+  const find = async (platform: HostedPlatform, tenant: string, key: string, consistency = ''): Promise<Json> =>
     (
       await ask(
         platform,
@@ -70,7 +76,7 @@ describe('two instances', () => {
         consistency,
       )
     ).data.cacheEntry;
-  const invalidate = async (platform: OwnPlatform, tenant: string, input: Json): Promise<string> => {
+  const invalidate = async (platform: HostedPlatform, tenant: string, input: Json): Promise<string> => {
     const { data, extensions } = await ask(
       platform,
       tenant,
@@ -130,7 +136,7 @@ describe('two instances', () => {
         )
       ).data.createContext.context.id;
     const ids: Record<string, string> = { red: await create('red'), blue: await create('blue') };
-    const title = async (platform: OwnPlatform, tenant: string, consistency = ''): Promise<string> =>
+    const title = async (platform: HostedPlatform, tenant: string, consistency = ''): Promise<string> =>
       (await ask(platform, tenant, documents.title, { id: ids[tenant] }, consistency)).data.context.title;
     for (const platform of both()) for (const tenant of ['red', 'blue']) await title(platform, tenant);
     // Past the platform, which therefore cannot know of it.

@@ -4,24 +4,31 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { listen } from '../contract/walk/listen.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { type OwnPlatform, startPlatform } from '../support/platform.ts';
+import {
+  hostPlatform,
+  type OwnPlatform,
+  type Platform,
+  type PlatformOptions,
+  startPlatform,
+} from '../support/platform.ts';
 import { type ReceivedDelivery, startReceiver } from './receiver.ts';
 import { type Json, until } from './rig.ts';
 
 let database: TestDatabase;
 let dataDir: string;
-let platform: OwnPlatform;
+let killed: OwnPlatform;
+let platform: Platform;
 let token: string;
-const start = () =>
-  startPlatform({
-    databaseUrl: database.url,
-    dataDir,
-    env: { WEBHOOK_NETWORKS: '127.0.0.0/8,::1', EVENT_LEASE_MS: '2000' },
-  });
+const options = (): PlatformOptions => ({
+  databaseUrl: database.url,
+  dataDir,
+  env: { WEBHOOK_NETWORKS: '127.0.0.0/8,::1', EVENT_LEASE_MS: '2000' },
+});
 beforeAll(async () => {
-  database = await createTestDatabase();
+  database = await createTestDatabase('partitioned');
   dataDir = await mkdtemp(join(tmpdir(), 'mplp-killed-'));
-  platform = await start();
+  killed = await startPlatform(options());
+  platform = killed;
   token = await platform.token({ tenant: 'killed', subject: 'ann', roles: ['admin'] });
 });
 afterAll(async () => {
@@ -129,10 +136,10 @@ describe('a platform', () => {
     );
     const restarted = Promise.withResolvers<void>();
     running = restarted.promise;
-    const gone = new Promise((resolve) => platform.gateway.once('exit', resolve));
-    platform.gateway.kill('SIGKILL');
+    const gone = new Promise((resolve) => killed.gateway.once('exit', resolve));
+    killed.gateway.kill('SIGKILL');
     await gone;
-    platform = await start();
+    platform = await hostPlatform(options());
     restarted.resolve();
     await Promise.all(publishers);
     expect(new Set(acknowledged).size).toBe(150);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type Platform, startPlatform } from '../support/platform.ts';
+import { hostPlatform, type Platform } from '../support/platform.ts';
 import { type Json, until } from './rig.ts';
 
 let platform: Platform;
@@ -7,7 +7,7 @@ let operator: string;
 let user: string;
 beforeAll(async () => {
   // Gateway, contexts and the platform's subgraph are processes of their own, and no Redis connects them.
-  platform = await startPlatform({ mode: 'distributed', env: { OPERATOR_TENANT: 'ops' } });
+  platform = await hostPlatform({ mode: 'distributed', env: { OPERATOR_TENANT: 'ops' } });
   operator = await platform.token({ tenant: 'ops', subject: 'olga', roles: ['admin'] });
   user = await platform.token({ tenant: 'users', subject: 'ann', roles: ['member'] });
 }, 300_000);

@@ -1,12 +1,13 @@
 import { inject } from 'vitest';
 import { createScratchDatabase } from '../../prisma/scratch.ts';
+import type { Templates } from './template.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
     /** Server of this run, as a role that may create databases. */
     databaseUrl: string;
     redisUrl: string;
-    templateDatabase: string;
+    templates: Templates;
     /** Marks what this run makes on servers it shares. */
     runId: string;
     /** Where the run's shared platforms are asked for; see `sharePlatform`. */
@@ -20,10 +21,13 @@ export interface TestDatabase extends AsyncDisposable {
   drop(): Promise<void>;
 }
 
-/** A database of the test's own with all migrations applied: a copy of the run's template, made in 20 to 60 ms on an idle machine. */
-export async function createTestDatabase(): Promise<TestDatabase> {
+/**
+ * A database of the test's own with all migrations applied: a copy of one of the run's templates, made in 20 to 60 ms on an
+ * idle machine.
+ */
+export async function createTestDatabase(template: keyof Templates = 'migrated'): Promise<TestDatabase> {
   return createScratchDatabase(inject('databaseUrl'), {
-    template: inject('templateDatabase'),
+    template: inject('templates')[template],
     prefix: testPrefix(inject('runId')),
   });
 }

@@ -5,7 +5,7 @@ import { startTemporaryPostgres } from '../../prisma/embedded.ts';
 import { runAdmin } from '../../prisma/scratch.ts';
 import { requireRedis, startRedis } from './redis.ts';
 import { offerSharedPlatforms } from './sharedPlatforms.ts';
-import { buildTemplate } from './template.ts';
+import { buildTemplates } from './template.ts';
 
 /**
  * Starts PostgreSQL and Redis once for the run, or uses DATABASE_URL and REDIS_URL, and answers with what ends them.
@@ -22,15 +22,15 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const server = givenDatabase ? null : started.use(await startTemporaryPostgres({ volatile: true }));
   const databaseUrl = server?.url ?? givenDatabase!;
   const redisUrl = givenRedis || started.use(await startRedis()).url;
-  const templateDatabase = await buildTemplate(databaseUrl, log);
+  const templates = await buildTemplates(databaseUrl, log);
   if (server === null) started.defer(() => dropTestDatabases(databaseUrl, runId));
   const shared = started.use(
-    await offerSharedPlatforms(databaseUrl, { template: templateDatabase, prefix: `mplp_test_${runId}` }),
+    await offerSharedPlatforms(databaseUrl, { template: templates.partitioned, prefix: `mplp_test_${runId}` }),
   );
 
   project.provide('databaseUrl', databaseUrl);
   project.provide('redisUrl', redisUrl);
-  project.provide('templateDatabase', templateDatabase);
+  project.provide('templates', templates);
   project.provide('runId', runId);
   project.provide('sharedPlatforms', shared.url);
   const running = started.move();

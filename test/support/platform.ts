@@ -6,9 +6,10 @@ import { join } from 'node:path';
 import { compiledFolder } from '#shared/compileCache.ts';
 import { mintToken, type TokenRequest } from '../../gateway/auth/mintToken.ts';
 import { developmentKeyDir, loadDevelopmentKey } from '../../gateway/auth/signingKey.ts';
+import { createPlatformHosts, type PlatformHosts, type Script } from '../../perf/platformHosts.ts';
 import { shortRunFlags } from '../../perf/shortRuns.ts';
+import { spawnWatched } from '../../perf/watchedProcess.ts';
 import { type SubgraphName, subgraphNames } from '../../subgraphs/names.ts';
-import { spawnWatched } from './watchedProcess.ts';
 
 export type Mode = 'one process' | 'distributed';
 export const modes: readonly Mode[] = ['one process', 'distributed'];
@@ -44,13 +45,17 @@ export interface Platform extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** A platform of the test's own: it may end its processes and read what they print. */
-export interface OwnPlatform extends Platform {
-  /** Process of the gateway; in one-process mode of everything. */
-  readonly gateway: ChildProcess;
+/** A platform with settings and a database of the test's own. */
+export interface HostedPlatform extends Platform {
   readonly dataDir: string;
   /** Output of all processes so far. */
   readonly output: () => string;
+}
+
+/** A platform of processes of the test's own: it may do to them what it likes. */
+export interface OwnPlatform extends HostedPlatform {
+  /** Process of the gateway; in one-process mode of everything. */
+  readonly gateway: ChildProcess;
 }
 
 export interface PlatformOptions {
@@ -72,8 +77,34 @@ const threeProcesses: readonly (readonly SubgraphName[])[] = [
 
 export const everyModuleItsProcess: readonly (readonly SubgraphName[])[] = subgraphNames.map((name) => [name]);
 
-/** Starts the platform as real processes, as a user would, on free ports. */
+/** Starts the platform as a user would, in processes that end with it, on free ports. */
 export async function startPlatform(options: PlatformOptions = {}): Promise<OwnPlatform> {
+  let gateway: ChildProcess | undefined;
+  const platform = await openPlatform(options, (script, env, onOutput) => {
+    const launched = launchProcess(script, env, readyPatterns[script], onOutput);
+    if (script === 'gateway/main.ts') gateway = launched.child;
+    return { ...launched, stop: () => stop(launched.child) };
+  });
+  return { ...platform, gateway: gateway! };
+}
+
+/**
+ * The same, where a test wants the settings, the database or a second instance for itself but not the processes: each of
+ * these has run others before and is kept for the next, which is most of what a start costs.
+ */
+export function hostPlatform(options: PlatformOptions = {}): Promise<HostedPlatform> {
+  return openPlatform(options, hosts.start);
+}
+
+/** Of this worker, from file to file. */
+const hosts = createPlatformHosts();
+
+const readyPatterns: Readonly<Record<Script, RegExp>> = {
+  'gateway/main.ts': /graph\s+(http\S+)\/graphql/,
+  'subgraphs/main.ts': /^(\w+=http\S+)$/m,
+};
+
+async function openPlatform(options: PlatformOptions, run: PlatformHosts['start']): Promise<HostedPlatform> {
   const own = new AsyncDisposableStack();
   try {
     const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'mplp-platform-')));
@@ -81,7 +112,7 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<OwnP
     let databaseUrl = options.databaseUrl;
     if (databaseUrl === undefined) {
       const { createTestDatabase } = await import('./database.ts');
-      const database = await createTestDatabase();
+      const database = await createTestDatabase('partitioned');
       own.defer(() => database.drop());
       databaseUrl = database.url;
     }
@@ -98,9 +129,9 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<OwnP
       ...options.env,
     };
     const outputs: string[] = [];
-    const launch = (script: string, env: Readonly<Record<string, string>>, ready: RegExp) => {
-      const process_ = launchProcess(script, { ...common, ...env }, ready, (text) => outputs.push(text));
-      own.defer(() => stop(process_.child));
+    const launch = (script: Script, env: Readonly<Record<string, string>>) => {
+      const process_ = run(script, { ...common, ...env }, (text) => outputs.push(text));
+      own.defer(() => process_.stop());
       return process_;
     };
     let subgraphUrls: Record<string, string> = {};
@@ -108,22 +139,20 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<OwnP
       // The gateway's port has to be known to the subgraphs before the gateway is there.
       const port = String(await freePort());
       const groups = (options.processes ?? threeProcesses).map((names) =>
-        launch(
-          'subgraphs/main.ts',
-          { SUBGRAPHS: names.join(','), SUBGRAPH_PORT: '0', GATEWAY_URL: `http://127.0.0.1:${port}/graphql` },
-          /^(\w+=http\S+)$/m,
-        ),
+        launch('subgraphs/main.ts', {
+          SUBGRAPHS: names.join(','),
+          SUBGRAPH_PORT: '0',
+          GATEWAY_URL: `http://127.0.0.1:${port}/graphql`,
+        }),
       );
       const urls = (await Promise.all(groups.map((group) => group.ready))).join(',');
       subgraphUrls = { SUBGRAPH_URLS: urls, PORT: port };
     }
-    const gateway = launch('gateway/main.ts', subgraphUrls, /graph\s+(http\S+)\/graphql/);
-    const url = await gateway.ready;
+    const url = await launch('gateway/main.ts', subgraphUrls).ready;
     const running = own.move();
     return {
       ...clientOf({ url, databaseUrl, dataDir }, (tenant) => tenant),
       dataDir,
-      gateway: gateway.child,
       output: () => outputs.join(''),
       close: () => running.disposeAsync(),
       [Symbol.asyncDispose]: () => running.disposeAsync(),
@@ -208,7 +237,7 @@ interface Launched {
 
 export function launchProcess(
   script: string,
-  env: Readonly<Record<string, string>>,
+  env: Readonly<Record<string, string | undefined>>,
   pattern: RegExp,
   onOutput: (text: string) => void,
 ): Launched {

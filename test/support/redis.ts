@@ -2,7 +2,7 @@ import { type ChildProcess, execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { promisify } from 'node:util';
-import { spawnWatched } from './watchedProcess.ts';
+import { spawnWatched } from '../../perf/watchedProcess.ts';
 
 /** A Redis server that belongs to one test, which may kill it. */
 export interface TestRedis extends AsyncDisposable {

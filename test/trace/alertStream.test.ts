@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { modes, type Platform, startPlatform } from '../support/platform.ts';
+import { hostPlatform, modes, type Platform } from '../support/platform.ts';
 import { subscribe } from '../support/subscribe.ts';
 import type { Json } from './rig.ts';
 
@@ -21,7 +21,7 @@ describe.each(modes)('anomalyAlerts, %s', (mode) => {
   let platform: Platform;
   const tokens: Record<string, string> = {};
   beforeAll(async () => {
-    platform = await startPlatform({ mode, env: { TRACE_HISTORY: 'false' } });
+    platform = await hostPlatform({ mode, env: { TRACE_HISTORY: 'false' } });
     for (const subject of ['owner', 'other']) tokens[subject] = await platform.token({ tenant: 'one', subject });
     tokens['elsewhere'] = await platform.token({ tenant: 'two', subject: 'owner' });
   }, 60_000);

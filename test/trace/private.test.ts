@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { modes, type Platform, startPlatform } from '../support/platform.ts';
+import { hostPlatform, modes, type Platform } from '../support/platform.ts';
 import { subscribe } from '../support/subscribe.ts';
 import type { Json } from './rig.ts';
 
@@ -11,7 +11,7 @@ describe.each(modes)('traces of private contexts, %s', (mode) => {
   let platform: Platform;
   const tokens = {} as Record<Person, string>;
   beforeAll(async () => {
-    platform = await startPlatform({ mode, env: { TRACE_HISTORY: 'false' } });
+    platform = await hostPlatform({ mode, env: { TRACE_HISTORY: 'false' } });
     for (const subject of people) tokens[subject] = await platform.token({ tenant: 'shared', subject });
   });
   afterAll(() => platform.close());

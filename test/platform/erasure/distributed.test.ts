@@ -1,24 +1,24 @@
 import postgres from 'postgres';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
-import { type OwnPlatform, startPlatform } from '../../support/platform.ts';
+import { type HostedPlatform, hostPlatform } from '../../support/platform.ts';
 import { type Json, until } from '../rig.ts';
 import { ask, erase, placesOf } from './rig.ts';
 
 const subject = 'ann-x7@example.org';
 const apart = ['dialog', 'plan', 'trace'] as const;
-let platform: OwnPlatform;
+let platform: HostedPlatform;
 const databases: TestDatabase[] = [];
 const clients: postgres.Sql[] = [];
 
 beforeAll(async () => {
   const env: Record<string, string> = { METRIC_HISTORY: 'off', LOG_STORE: 'off', TRACE_HISTORY: 'off' };
   for (const module of apart) {
-    const database = await createTestDatabase();
+    const database = await createTestDatabase('partitioned');
     databases.push(database);
     env[`DATABASE_URL_${module.toUpperCase()}`] = database.url;
   }
-  platform = await startPlatform({ mode: 'distributed', env });
+  platform = await hostPlatform({ mode: 'distributed', env });
   for (const url of [platform.databaseUrl, ...databases.map((database) => database.url)])
     clients.push(postgres(url, { max: 1, onnotice: () => {} }));
 }, 120_000);

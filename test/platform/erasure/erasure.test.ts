@@ -3,13 +3,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readTenantRows, waitUntilQuiet } from '../../contract/walk/rows.ts';
 import { readApi } from '../../contract/walk/schema.ts';
 import { seedWorld, type World } from '../../contract/walk/seed.ts';
-import { type OwnPlatform, startPlatform } from '../../support/platform.ts';
+import { type HostedPlatform, hostPlatform } from '../../support/platform.ts';
 import { type Subscription, subscribe } from '../../support/subscribe.ts';
 import { type Json, until } from '../rig.ts';
 import { ask, codeOf, erase, erasing, placesOf } from './rig.ts';
 
 const subject = 'ann-x7@example.org';
-let platform: OwnPlatform;
+let platform: HostedPlatform;
 let sql: postgres.Sql;
 let boss: string;
 let ann: string;
@@ -43,7 +43,7 @@ const settled = async (tenant: string) => {
 };
 
 beforeAll(async () => {
-  platform = await startPlatform({ env: { METRIC_HISTORY: 'off', LOG_STORE: 'off', TRACE_HISTORY: 'off' } });
+  platform = await hostPlatform({ env: { METRIC_HISTORY: 'off', LOG_STORE: 'off', TRACE_HISTORY: 'off' } });
   sql = postgres(platform.databaseUrl, { max: 1, onnotice: () => {} });
   boss = await platform.token({ tenant: 'here', subject: 'boss', roles: ['admin'] });
   ann = await platform.token({ tenant: 'here', subject, roles: ['admin'] });

@@ -6,7 +6,7 @@ import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { waitUntilQuiet } from '../../contract/walk/rows.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
-import { modes, type OwnPlatform, startPlatform } from '../../support/platform.ts';
+import { hostPlatform, modes, type Platform, type PlatformOptions, startPlatform } from '../../support/platform.ts';
 import { until } from '../rig.ts';
 import { ask, ended, erase, erasing } from './rig.ts';
 
@@ -16,13 +16,23 @@ const records = 12_000;
 describe.each(modes)('an erasure, %s', (mode) => {
   let database: TestDatabase;
   let dataDir: string;
-  let platform: OwnPlatform;
+  let platform: Platform;
+  let kill: () => Promise<void>;
+  let options: PlatformOptions;
   let sql: postgres.Sql;
   const env = { METRIC_HISTORY: 'off', LOG_STORE: 'off', TRACE_HISTORY: 'off' };
   beforeAll(async () => {
-    database = await createTestDatabase();
+    database = await createTestDatabase('partitioned');
     dataDir = await mkdtemp(join(tmpdir(), 'mplp-erasure-'));
-    platform = await startPlatform({ mode, databaseUrl: database.url, dataDir, env });
+    options = { mode, databaseUrl: database.url, dataDir, env };
+    if (mode === 'one process') {
+      const killed = await startPlatform(options);
+      kill = async () => {
+        killed.gateway.kill('SIGKILL');
+        await once(killed.gateway, 'exit');
+      };
+      platform = killed;
+    } else platform = await hostPlatform(options);
     sql = postgres(database.url, { max: 1, onnotice: () => {} });
   }, 120_000);
   afterAll(async () => {
@@ -57,13 +67,12 @@ describe.each(modes)('an erasure, %s', (mode) => {
       )[0];
     if (mode === 'one process') {
       await until(pagesOf, (row) => (row?.rows ?? 0) > 1_000);
-      platform.gateway.kill('SIGKILL');
-      await once(platform.gateway, 'exit');
+      await kill();
       const left = await pagesOf();
       expect(left).toMatchObject({ done: false });
       expect(left!.rows).toBeLessThan(records);
       await platform.close();
-      platform = await startPlatform({ mode, databaseUrl: database.url, dataDir, env });
+      platform = await hostPlatform(options);
     }
     const erased = await ended(platform, boss, id);
     expect(erased.counts).toEqual(expect.arrayContaining([{ module: 'platform', table: 'log', rows: records }]));

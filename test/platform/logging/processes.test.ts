@@ -1,7 +1,7 @@
 import postgres from 'postgres';
 import { expect, it } from 'vitest';
 import { createTestDatabase } from '../../support/database.ts';
-import { startPlatform } from '../../support/platform.ts';
+import { hostPlatform, startPlatform } from '../../support/platform.ts';
 import { subscribe } from '../../support/subscribe.ts';
 
 /** For machines on which a start takes ten times as long. */
@@ -14,7 +14,7 @@ const inputs = (count: number) =>
 it(
   'a process that is told to end stores what it took before, and its own records with it',
   async () => {
-    await using database = await createTestDatabase();
+    await using database = await createTestDatabase('partitioned');
     await using platform = await startPlatform({
       databaseUrl: database.url,
       env: { LOG_LEVEL: 'info', OPERATOR_TENANT: 'ops' },
@@ -49,7 +49,7 @@ it(
 it(
   'whoever follows the log sees what is asked for, of the own tenant',
   async () => {
-    await using platform = await startPlatform();
+    await using platform = await hostPlatform();
     const [one, two] = [
       await platform.token({ tenant: 'one', subject: 'ann' }),
       await platform.token({ tenant: 'two', subject: 'ann' }),
