@@ -73,14 +73,7 @@ export async function measureMix<Params>(environment: PerfEnvironment, mix: Modu
       params: mix.paramsIn?.(phase, params) ?? params,
     });
     await mix.warm?.(loadIn('warming'));
-    if (!environment.smoke)
-      await environment.load({
-        ...loadIn('warming'),
-        arrival: { kind: 'open', ratePerSecond: design.ratePerSecond! / 2 },
-        durationSeconds: warmingSeconds,
-        warmupSeconds: 0,
-        seed: 3,
-      });
+    await warmMix(environment, loadIn('warming'), design.ratePerSecond!);
     const cache = watchCache(server);
     const measured = await environment.load({
       ...loadIn('window'),
@@ -107,6 +100,22 @@ export async function measureMix<Params>(environment: PerfEnvironment, mix: Modu
     await server.stop();
   }
   return measurements;
+}
+
+/** Runs a mix before the window opens; a smoke run has none. */
+export async function warmMix<Params>(
+  environment: PerfEnvironment,
+  load: MixLoad<Params>,
+  ratePerSecond: number,
+): Promise<void> {
+  if (environment.smoke) return;
+  await environment.load({
+    ...load,
+    arrival: { kind: 'open', ratePerSecond: ratePerSecond / 2 },
+    durationSeconds: warmingSeconds,
+    warmupSeconds: 0,
+    seed: 3,
+  });
 }
 
 export interface HeavyRow<Params> {

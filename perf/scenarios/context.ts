@@ -1,6 +1,6 @@
 import { type LoadDesign, openLoad } from '../budgets.ts';
 import { type Measurement, measurementOf } from '../measurement.ts';
-import { agentTokens, boundBy, type MixLoad, measureMix, variants } from '../moduleMix.ts';
+import { agentTokens, boundBy, type MixLoad, measureMix, variants, warmMix } from '../moduleMix.ts';
 import { cachesOff } from '../profile.ts';
 import type { PerfEnvironment, Scenario, SeedOptions } from '../scenario.ts';
 import { perfTenant, seedContexts } from '../seeds/context.ts';
@@ -81,7 +81,10 @@ export const scenarios: readonly Scenario[] = [
           mix: design.mix,
           deleting: { token: admin, url: server.url },
         };
-        await warmSearch(environment, { workload, params: { ...params, deleting: undefined }, server, database });
+        const load: MixLoad<ContextParams> = { workload, params: { ...params, deleting: undefined }, server, database };
+        await warmSearch(environment, load);
+        const { delete_context: _deletes, ...mix } = params.mix;
+        await warmMix(environment, { ...load, params: { ...load.params, mix } }, design.ratePerSecond!);
         const result = await environment.load({
           workload,
           params,
