@@ -136,12 +136,17 @@ export function createGroup(options: GroupOptions) {
   function deliver(entries: readonly Entry[], isAlone: boolean): void {
     const delivered = entries.map(() => 0);
     for (const subscriber of live) {
-      for (let index = 0; index < entries.length; index++) {
-        const { event, payload, selected } = entries[index]!;
-        const sequence = 'sequence' in event ? event.sequence : undefined;
-        if (subscriber.offer(event, sequence, selected ? payload : undefined)) delivered[index]!++;
+      try {
+        for (let index = 0; index < entries.length; index++) {
+          const { event, payload, selected } = entries[index]!;
+          const sequence = 'sequence' in event ? event.sequence : undefined;
+          if (subscriber.offer(event, sequence, selected ? payload : undefined)) delivered[index]!++;
+        }
+        if (isAlone) subscriber.flush();
+      } catch (error) {
+        // It would go on with a gap; told so, it resumes. The others are served.
+        subscriber.fail(error);
       }
-      if (isAlone) subscriber.flush();
     }
     for (let index = 0; index < entries.length; index++) {
       if (delivered[index] === 0) continue;

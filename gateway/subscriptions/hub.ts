@@ -46,7 +46,7 @@ export function createSubscriptionHub(deps: SubscriptionHubDeps): SubscriptionHu
     logger,
     metrics,
   });
-  const flusher = createTickFlusher();
+  const flusher = createTickFlusher((err) => logger.error({ err }, 'results of a turn could not be delivered'));
   const groups = createGroupRegistry({
     planner,
     feed,

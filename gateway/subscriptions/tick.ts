@@ -13,7 +13,7 @@ export interface Deliverer {
  * Collects what became dirty in a turn of the event loop and flushes each once at its end: many messages of one socket are one
  * write, and who caused them has its answer first.
  */
-export function createTickFlusher() {
+export function createTickFlusher(onError: (error: unknown) => void) {
   let deliverers: Deliverer[] = [];
   let dirty: Flushable[] = [];
   let isScheduled = false;
@@ -25,15 +25,21 @@ export function createTickFlusher() {
     deliverers = [];
     // The usual case of one event for many sockets: filled and written in one pass, each is looked up in memory once.
     isDirect = delivering.length === 1 && dirty.length === 0;
-    try {
-      for (const deliverer of delivering) deliverer.deliver(isDirect);
-    } finally {
-      isDirect = false;
-    }
+    for (const deliverer of delivering) attempt(() => deliverer.deliver(isDirect));
+    isDirect = false;
     const flushables = dirty;
     dirty = [];
-    for (const flushable of flushables) flushable.flush();
+    for (const flushable of flushables) attempt(() => flushable.flush());
   };
+
+  /** One that throws is reported and does not stop the rest, nor the process. */
+  function attempt(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      onError(error);
+    }
+  }
 
   const wake = (): void => {
     if (isScheduled) return;

@@ -146,7 +146,7 @@ const openHub: OpenEngine = async (params, streamIds, heard) => {
     recentPayloads: defaultHubConfig.recentEvents,
     formatError,
     metrics: silentMetrics,
-    flusher: createTickFlusher(),
+    flusher: createTickFlusher(fail),
   });
   const operation = catalog.prepare({ query: subscription });
   if (operation.kind !== 'subscription') throw new Error('expected a subscription');
