@@ -124,7 +124,12 @@ function createHost(script: Script, onEnd: (host: Host) => void): Host {
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (text: string) => host.onOutput(text));
   child.once('error', fail);
-  child.once('exit', (code, signal) => fail(new Error(`a process of a platform ended with ${code ?? signal}`)));
+  child.once('exit', (code, signal) => {
+    const error = new Error(`a process of a platform ended with ${code ?? signal}`);
+    // Who asks for nothing just then sees it in the output.
+    host.onOutput(`${error.message}\n`);
+    fail(error);
+  });
   // Whoever waits for nothing may end, and this ends with it.
   child.unref();
   for (const stream of [child.stdin, child.stdout, child.stderr]) (stream as Socket).unref();

@@ -5,6 +5,8 @@ export interface JobLivenessOptions {
   readonly pool: pg.Pool;
   /** What the jobs of this process are locked by. */
   readonly holder: string;
+  /** Whether this process works on the job now. */
+  readonly isHandled: (jobId: string) => boolean;
   readonly logger: Pick<Logger, 'warn'>;
   /** Between two looks for holders that are gone. */
   readonly everyMs: number;
@@ -19,14 +21,21 @@ const holders = `
   SELECT locked_by AS id FROM graphile_worker._private_jobs WHERE locked_by <> $1
   UNION SELECT locked_by FROM graphile_worker._private_job_queues WHERE locked_by <> $1`;
 
+const heldJobs = 'SELECT id::text FROM graphile_worker._private_jobs WHERE locked_by = $1';
+const giveBackJobs = `
+  UPDATE graphile_worker._private_jobs SET locked_by = NULL, locked_at = NULL
+  WHERE id = ANY ($1::text[]::bigint[]) AND locked_by = $2`;
+
 /**
  * Gives back the jobs of processes that are gone: graphile-worker itself takes them over after four hours. Who takes
  * jobs holds an advisory lock on a session, which ends with the process. One whose lock is free at two looks in a row is
- * gone: between them a process whose session broke has its lock again.
+ * gone: between them a process whose session broke has its lock again. In the same way jobs are given back that this
+ * process holds and never heard of, because the connection broke between their being taken and the answer.
  */
-export function createJobLiveness({ pool, holder, logger, everyMs }: JobLivenessOptions): JobLiveness {
+export function createJobLiveness({ pool, holder, isHandled, logger, everyMs }: JobLivenessOptions): JobLiveness {
   let session: pg.PoolClient | null = null;
   let missing: ReadonlySet<string> = new Set();
+  let unheard: ReadonlySet<string> = new Set();
   let isClosed = false;
   let working: Promise<unknown> = Promise.resolve();
 
@@ -67,6 +76,21 @@ export function createJobLiveness({ pool, holder, logger, everyMs }: JobLiveness
 
   async function look(): Promise<void> {
     const client = await open();
+    await giveBackUnheard(client);
+    await giveBackOfGone(client);
+  }
+
+  async function giveBackUnheard(client: pg.PoolClient): Promise<void> {
+    const { rows } = await client.query<{ id: string }>(heldJobs, [holder]);
+    const now = new Set(rows.map(({ id }) => id).filter((id) => !isHandled(id)));
+    const twice = [...now].filter((id) => unheard.has(id));
+    unheard = now;
+    if (twice.length === 0) return;
+    await client.query(giveBackJobs, [twice, holder]);
+    logger.warn({ jobs: twice }, 'jobs that a broken connection has held back are given back');
+  }
+
+  async function giveBackOfGone(client: pg.PoolClient): Promise<void> {
     const { rows } = await client.query<{ id: string }>(holders, [holder]);
     const free = new Set<string>();
     for (const { id } of rows) {

@@ -5,9 +5,9 @@ import postgres from 'postgres';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { type EmbeddedPostgres, startTemporaryPostgres } from '../../prisma/embedded.ts';
 import {
+  type HostedPlatform,
   hostPlatform,
   type OwnPlatform,
-  type Platform,
   type PlatformOptions,
   startPlatform,
 } from '../support/platform.ts';
@@ -46,6 +46,7 @@ const bad = {
     },
   ],
 };
+const lastOutput = (platform: HostedPlatform) => platform.output().slice(-2_000);
 const isBad = (n: number) => n % 5 === 0;
 
 /** Processes end without warning, so the server syncs every commit to disk. */
@@ -80,7 +81,7 @@ it('500 workflows end, each effect once, while workers are killed and connection
     env: { REDIS_URL: redisUrl, CORE_LEASE_MS: '3000', CORE_WORKER_SLOTS: '16', TRACE_HISTORY: 'off' },
   };
   const killed = [await startPlatform(options), await startPlatform(options)] as const;
-  const platforms: Platform[] = [...killed];
+  const platforms: HostedPlatform[] = [...killed];
   const ask = async (query: string, input: object): Promise<string> => {
     for (let attempt = 0; ; attempt += 1) {
       try {
@@ -110,8 +111,11 @@ it('500 workflows end, each effect once, while workers are killed and connection
     return row!.ended;
   };
   const reach = async (ended: number) => {
-    for (const until = Date.now() + 800_000; (await open()) < ended; ) {
-      if (Date.now() > until) throw new Error(`${ended} did not end: ${JSON.stringify(await stuck())}`);
+    for (const until = Date.now() + 400_000; (await open()) < ended; ) {
+      if (Date.now() > until)
+        throw new Error(
+          `${ended} did not end: ${JSON.stringify(await stuck())}\n${platforms.map(lastOutput).join('\n')}`,
+        );
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   };
