@@ -10,7 +10,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/globalSetup.ts'],
     pool: 'forks',
-    maxWorkers: 2,
+    // Files wait for half a minute in sum, for timers and for each other: a third keeps two cores at work.
+    maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
     // A worker a file would spend a second of a core on each of two hundred files. What a module remembers between
     // files is therefore shared: a test that counts from nothing loads its module anew.

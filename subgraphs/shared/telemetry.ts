@@ -48,7 +48,8 @@ export type Metrics = ReturnType<typeof createMetrics>;
 /** The requirements guide's metric names, and the platform's own under `mplp_`. */
 export function createMetrics(instance: string) {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
+  // Each look at the loop's delay wakes an idle process: 50 a second instead of 100.
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 20 });
   const ofProcess = registry.getMetricsAsArray().map(({ name }) => name);
   const apiResponseTime = new Histogram({
     name: 'api_response_time',

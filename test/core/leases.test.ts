@@ -134,7 +134,7 @@ test('a claim takes tenants by turns in proportion to their shares, however much
     return new Promise(() => {});
   });
   const worker = createCoreService(rig.runtime, { worker: { slots: 16, leaseMs: 60_000 } });
-  worker.worker.start(worker.transitions, async () => null);
+  worker.worker.start(worker.transitions, async () => 0);
   await pause(1_500);
   worker.worker.abandon();
   const counts = Object.fromEntries(tenants.map((tenant) => [tenant, claimed.filter((one) => one === tenant).length]));

@@ -129,15 +129,21 @@ export function createWorker({ owner, settings, onCalled, graph, circuits, logge
 
   async function look(findNextDueMs: () => Promise<number | null>): Promise<void> {
     let failures = 0;
+    /** True after a claim that found something: then the next is tried without asking. */
+    let more = false;
     while (!closed) {
       try {
         const room = free();
         starved = room <= 0;
-        const claimed = room > 0 ? await transitions!.claim(Math.min(room, maxClaim)) : 0;
+        const dueMs = room > 0 && !more ? await findNextDueMs() : null;
+        // Of an idle worker's looks most find nothing: asking is one statement, a claim is a transaction.
+        const isDue: boolean = more || (dueMs !== null && dueMs <= 0);
+        const claimed: number = room > 0 && isDue ? await transitions!.claim(Math.min(room, maxClaim)) : 0;
         failures = 0;
-        if (claimed > 0 && free() > 0) continue;
+        const had = more;
+        more = claimed > 0 && free() > 0;
+        if (more || (had && claimed === 0)) continue;
         starved ||= claimed > 0;
-        const dueMs = room > 0 ? await findNextDueMs() : null;
         const { pollMs } = settings();
         await rest(Math.max(1, Math.min(pollMs, dueMs ?? pollMs)));
       } catch (error) {

@@ -140,8 +140,12 @@ export function createSealer({ sql, sqlOf, consumerSqlOf, logger }: ModuleRuntim
   }
 
   async function seal(): Promise<void> {
-    const goal = new Map<SubgraphName, number>();
-    for (const [module, positions] of settled) goal.set(module, await positions.reach(settleMs));
+    // At one moment: modules of a database then share its looks.
+    const goal = new Map(
+      await Promise.all(
+        [...settled].map(async ([module, positions]) => [module, await positions.reach(settleMs)] as const),
+      ),
+    );
     if ([...goal].every(([module, upTo]) => known.get(module) === upTo)) return;
     while (await page(goal));
   }
