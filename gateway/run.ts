@@ -1,3 +1,4 @@
+import { yieldToEventLoop } from '#shared/backgroundThreads.ts';
 import { readConfig } from '#shared/config.ts';
 import { closeOnSignal } from '#shared/shutdown.ts';
 import { describeStartFailure } from '#shared/startFailure.ts';
@@ -12,6 +13,8 @@ try {
   process.stdout.write(
     `\n  graph   ${gateway.url}/graphql\n  explore ${gateway.url}/ide\n  health  ${gateway.url}/ready\n\n`,
   );
+  // What a start compiles is not to wait.
+  yieldToEventLoop();
   collectStartGarbage(2_000);
 } catch (error) {
   process.stderr.write(`${describeStartFailure(error)}\n`);
