@@ -781,6 +781,16 @@ export type NetworkRun = Prisma.NetworkRunModel
  */
 export type NetworkSample = Prisma.NetworkSampleModel
 /**
+ * Model NetworkBandwidth
+ * What open connections of a network hold together, of networks whose total is bounded; kept with each connection.
+ */
+export type NetworkBandwidth = Prisma.NetworkBandwidthModel
+/**
+ * Model NetworkCircuit
+ * Circuit breaker of a node, of nodes that have failed; without audit unless it opens or closes.
+ */
+export type NetworkCircuit = Prisma.NetworkCircuitModel
+/**
  * Model Plan
  * A plan: the frozen core and the columns lists filter by; the alpha extension stands in `definition`.
  */

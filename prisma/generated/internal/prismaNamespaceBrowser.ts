@@ -198,6 +198,8 @@ export const ModelName = {
   NetworkMessage: 'NetworkMessage',
   NetworkRun: 'NetworkRun',
   NetworkSample: 'NetworkSample',
+  NetworkBandwidth: 'NetworkBandwidth',
+  NetworkCircuit: 'NetworkCircuit',
   Plan: 'Plan',
   PlanStep: 'PlanStep',
   PlanDependency: 'PlanDependency',
@@ -306,6 +308,7 @@ export const CollaborationScalarFieldEnum = {
   experience: 'experience',
   governance: 'governance',
   protocol: 'protocol',
+  maxDurationMs: 'maxDurationMs',
   nextDeadlineAt: 'nextDeadlineAt',
   startedAt: 'startedAt',
   endedAt: 'endedAt',
@@ -359,6 +362,7 @@ export const CollabTaskScalarFieldEnum = {
   deliverables: 'deliverables',
   risks: 'risks',
   assignedTo: 'assignedTo',
+  helpers: 'helpers',
   status: 'status',
   progress: 'progress',
   note: 'note',
@@ -2830,6 +2834,36 @@ export const NetworkSampleScalarFieldEnum = {
 } as const
 
 export type NetworkSampleScalarFieldEnum = (typeof NetworkSampleScalarFieldEnum)[keyof typeof NetworkSampleScalarFieldEnum]
+
+
+export const NetworkBandwidthScalarFieldEnum = {
+  tenantId: 'tenantId',
+  networkId: 'networkId',
+  totalKbps: 'totalKbps',
+  usableKbps: 'usableKbps',
+  classLimits: 'classLimits',
+  reservedRealTime: 'reservedRealTime',
+  reservedInteractive: 'reservedInteractive',
+  reservedBulk: 'reservedBulk',
+  reservedManagement: 'reservedManagement'
+} as const
+
+export type NetworkBandwidthScalarFieldEnum = (typeof NetworkBandwidthScalarFieldEnum)[keyof typeof NetworkBandwidthScalarFieldEnum]
+
+
+export const NetworkCircuitScalarFieldEnum = {
+  tenantId: 'tenantId',
+  networkId: 'networkId',
+  nodeId: 'nodeId',
+  failedAt: 'failedAt',
+  openedAt: 'openedAt',
+  retryAt: 'retryAt',
+  trialUntil: 'trialUntil',
+  openings: 'openings',
+  reason: 'reason'
+} as const
+
+export type NetworkCircuitScalarFieldEnum = (typeof NetworkCircuitScalarFieldEnum)[keyof typeof NetworkCircuitScalarFieldEnum]
 
 
 export const PlanScalarFieldEnum = {
