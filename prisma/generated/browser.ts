@@ -225,6 +225,11 @@ export type CoreOptimization = Prisma.CoreOptimizationModel
  */
 export type CoreAgent = Prisma.CoreAgentModel
 /**
+ * Model CoreCallRate
+ * Calls of a minute that instances have taken for a client, of each kind that is limited.
+ */
+export type CoreCallRate = Prisma.CoreCallRateModel
+/**
  * Model Dialog
  * A dialog: the frozen core in columns, the alpha extension beside it. What every message changes stands in
  * `dialog_state`, so that this row is written only when the dialog itself changes.

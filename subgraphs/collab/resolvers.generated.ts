@@ -2253,10 +2253,9 @@ export type CompleteTaskInput = {
 
 export type ReassignCollabTaskInput = {
   taskId: Scalars['ID']['input'];
-  /** One of the two. */
-  toParticipantId?: InputMaybe<Scalars['String']['input']>;
-  /** 1 to 20; the first leads. Together they need the skills it requires. */
-  toParticipantIds?: InputMaybe<Array<Scalars['String']['input']>>;
+  toParticipantId: Scalars['String']['input'];
+  /** Who do it together with that one, up to 19; together they need the skills it requires. */
+  helpers?: InputMaybe<Array<Scalars['String']['input']>>;
   reason?: InputMaybe<Scalars['String']['input']>;
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;

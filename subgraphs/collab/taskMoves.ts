@@ -110,11 +110,7 @@ export function changeHelpers(draft: Draft, task: TaskRow, helpers: readonly str
 }
 
 /** What those who do it can do together has to suffice. @throws {INSUFFICIENT_CAPABILITIES} */
-export function requireSkills(
-  task: TaskRow,
-  to: readonly ParticipantRow[],
-  path: readonly (string | number)[],
-): void {
+export function requireSkills(task: TaskRow, to: readonly ParticipantRow[], path: readonly (string | number)[]): void {
   const missing = task.requiredSkills.filter(
     (skill) => (task.skillWeights[skill] ?? 1) >= 1 && !to.some(({ capabilities }) => capabilities.includes(skill)),
   );

@@ -232,9 +232,13 @@ export function createTasks({ calls }: { readonly calls: Calls }) {
           requireCoordinator(draft, scope.principal, 'assign_tasks');
           requireStatus(draft, 'draft', 'active', 'suspended');
           const task = requireTask(draft, input.taskId);
-          const { toParticipantId, toParticipantIds } = input;
-          if (toParticipantIds != null) give(draft, task, toParticipantIds, ['input', 'toParticipantIds']);
-          else give(draft, task, [toParticipantId!], ['input', 'toParticipantId']);
+          const { toParticipantId, helpers = null } = input;
+          if (helpers?.includes(toParticipantId) === true)
+            throw new PlatformError('VALIDATION_FAILED', `${toParticipantId} leads the task`, {
+              path: ['input', 'helpers'],
+            });
+          const path = ['input', helpers === null ? 'toParticipantId' : 'helpers'];
+          give(draft, task, [toParticipantId, ...(helpers ?? [])], path);
           return { collabId, taskId: task.id };
         },
       );

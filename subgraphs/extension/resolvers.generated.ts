@@ -362,6 +362,9 @@ export type ExtensionExecutionFilter = {
 export type RegisterPublisherKeyInput = {
   publisherId: Scalars['String']['input'];
   name: Scalars['String']['input'];
+  /** Where the publisher is reached. */
+  email?: InputMaybe<Scalars['String']['input']>;
+  website?: InputMaybe<Scalars['String']['input']>;
   /** Ed25519, or RSA of 2,048 bits at least, as PEM (SubjectPublicKeyInfo). */
   publicKey: Scalars['String']['input'];
   trustLevel: ExtensionTrustLevel;
@@ -448,8 +451,20 @@ export type LoadExtensionInput = {
   config?: InputMaybe<Scalars['JSON']['input']>;
   /** Permissions to grant, of those the release asks for; all that may be granted without it. */
   grants?: InputMaybe<Array<Scalars['String']['input']>>;
+  /**
+   * Modules that it is to work into, of those its release names by its hooks; with an empty list none. At points of others it is not
+   * heard. What stands without it, at first all.
+   */
+  integrationTargets?: InputMaybe<Array<ExtensionIntegrationTargetInput>>;
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+export type ExtensionIntegrationTargetInput = {
+  /** context, plan, dialog, ...; core where it offers capabilities. */
+  module: Scalars['String']['input'];
+  /** What its hooks at the module's points are told beside; never a secret. */
+  configuration?: InputMaybe<Scalars['JSON']['input']>;
 };
 
 export type UpdateExtensionConfigInput = {
@@ -582,7 +597,10 @@ export type ExtensionGovernance = {
 export type ExtensionPublisher = {
   publisherId: Scalars['String']['output'];
   name: Scalars['String']['output'];
+  email?: Maybe<Scalars['String']['output']>;
+  website?: Maybe<Scalars['String']['output']>;
   verified: Scalars['Boolean']['output'];
+  trustLevel: ExtensionTrustLevel;
 };
 
 export type ExtensionSettings = {
@@ -761,6 +779,8 @@ export type ExtensionIntegration = {
   points: Array<Scalars['String']['output']>;
   /** Events after which it is heard. */
   subscribedEvents: Array<Scalars['String']['output']>;
+  /** What its hooks there are told beside. */
+  configuration?: Maybe<Scalars['JSON']['output']>;
 };
 
 export type ExtensionIntegrationType =
@@ -769,7 +789,11 @@ export type ExtensionIntegrationType =
   /** It is heard after events. */
   | 'EVENT_SUBSCRIBER'
   /** It is asked before a module does something, and may change or veto it. */
-  | 'WORKFLOW_ENHANCER';
+  | 'WORKFLOW_ENHANCER'
+  /** The same, of a TRANSFORMATION: it is there to change what passes. */
+  | 'DATA_PROCESSOR'
+  /** It hears figures. */
+  | 'MONITORING_INTEGRATION';
 
 export type ExtensionHookPoint = {
   point: Scalars['String']['output'];
@@ -811,6 +835,8 @@ export type ExtensionPublisherKey = {
   id: Scalars['ID']['output'];
   publisherId: Scalars['String']['output'];
   name: Scalars['String']['output'];
+  email?: Maybe<Scalars['String']['output']>;
+  website?: Maybe<Scalars['String']['output']>;
   fingerprint: Scalars['String']['output'];
   trustLevel: ExtensionTrustLevel;
   revokedAt?: Maybe<Scalars['DateTime']['output']>;
@@ -1284,6 +1310,7 @@ export type ResolversTypes = {
   InstallExtensionInput: InstallExtensionInput;
   ExtensionSettingsInput: ExtensionSettingsInput;
   LoadExtensionInput: LoadExtensionInput;
+  ExtensionIntegrationTargetInput: ExtensionIntegrationTargetInput;
   UpdateExtensionConfigInput: UpdateExtensionConfigInput;
   ExecuteExtensionInput: ExecuteExtensionInput;
   ExtensionCallContextInput: ExtensionCallContextInput;
@@ -1375,6 +1402,7 @@ export type ResolversParentTypes = {
   InstallExtensionInput: InstallExtensionInput;
   ExtensionSettingsInput: ExtensionSettingsInput;
   LoadExtensionInput: LoadExtensionInput;
+  ExtensionIntegrationTargetInput: ExtensionIntegrationTargetInput;
   UpdateExtensionConfigInput: UpdateExtensionConfigInput;
   ExecuteExtensionInput: ExecuteExtensionInput;
   ExtensionCallContextInput: ExtensionCallContextInput;
@@ -1663,7 +1691,10 @@ export type ExtensionGovernanceResolvers<ContextType = RequestContext, ParentTyp
 export type ExtensionPublisherResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ExtensionPublisher'] = ResolversParentTypes['ExtensionPublisher']> = {
   publisherId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  email?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  website?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   verified?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  trustLevel?: Resolver<ResolversTypes['ExtensionTrustLevel'], ParentType, ContextType>;
 };
 
 export type ExtensionSettingsResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ExtensionSettings'] = ResolversParentTypes['ExtensionSettings']> = {
@@ -1815,6 +1846,7 @@ export type ExtensionIntegrationResolvers<ContextType = RequestContext, ParentTy
   providedCapabilities?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   points?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   subscribedEvents?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  configuration?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
 };
 
 export type ExtensionHookPointResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ExtensionHookPoint'] = ResolversParentTypes['ExtensionHookPoint']> = {
@@ -1856,6 +1888,8 @@ export type ExtensionPublisherKeyResolvers<ContextType = RequestContext, ParentT
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   publisherId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  email?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  website?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   fingerprint?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   trustLevel?: Resolver<ResolversTypes['ExtensionTrustLevel'], ParentType, ContextType>;
   revokedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;

@@ -21,6 +21,7 @@ import { createLoading } from './registry/loading.ts';
 import { createPublisherKeys } from './registry/publisherKeys.ts';
 import { createRegistration } from './registry/registration.ts';
 import { createReload } from './registry/reload.ts';
+import { createStopping } from './registry/stopping.ts';
 import type { ExtensionRow, ExtensionSandboxRow } from './rows.ts';
 import { createUpkeep } from './upkeep.ts';
 
@@ -38,7 +39,8 @@ export function createExtensionService(runtime: ModuleRuntime) {
   const registration = createRegistration(runtime, { commands, contexts, keys });
   const loading = createLoading(runtime, { commands, contexts, checks, dependencies, engine });
   const shared = { commands, contexts, checks, dependencies, engine, loading, registration };
-  const lifecycle = createLifecycle(shared);
+  const stopping = createStopping(runtime, shared);
+  const lifecycle = createLifecycle({ ...shared, stopping });
   const reload = createReload(runtime, shared);
   const breakers = createBreakers();
   const recorder = createRecorder(runtime);
@@ -52,7 +54,7 @@ export function createExtensionService(runtime: ModuleRuntime) {
   const hooks = createHooks(runtime, { contexts, execute });
   const discovery = createDiscovery(runtime);
   const confirms = createConfirms(runtime, commands);
-  const upkeep = createUpkeep(runtime, { commands, engine, checks });
+  const upkeep = createUpkeep(runtime, { commands, engine, checks, stopping });
   let followed: readonly { catchUp(): Promise<void>; close(): Promise<void> }[] = [];
 
   /** What other instances have changed: their sandboxes of it are not ours to keep. */

@@ -277,8 +277,8 @@ export type MutationProbeNetworkNodeArgs = {
 export type MutationReportNetworkNodeCallsArgs = {
   networkId: Scalars['ID']['input'];
   nodeId: Scalars['ID']['input'];
-  succeeded?: Scalars['Int']['input'];
-  failed?: Scalars['Int']['input'];
+  succeeded: Scalars['Int']['input'];
+  failed: Scalars['Int']['input'];
   reason?: InputMaybe<Scalars['String']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };

@@ -438,6 +438,7 @@ export const ModelName = {
   CoreSetting: 'CoreSetting',
   CoreOptimization: 'CoreOptimization',
   CoreAgent: 'CoreAgent',
+  CoreCallRate: 'CoreCallRate',
   Dialog: 'Dialog',
   DialogState: 'DialogState',
   DialogParticipant: 'DialogParticipant',
@@ -622,7 +623,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "collaboration" | "collabParticipant" | "collabTask" | "collabDecision" | "collabBallot" | "collabCouncil" | "collabTurn" | "collabBroadcast" | "collabConflict" | "collabResource" | "collabRecommendation" | "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "coreWorkflow" | "coreWorkflowVersion" | "coreExecution" | "coreStepExecution" | "coreHistory" | "coreSignal" | "coreTenantShare" | "coreResourceNode" | "coreQuota" | "coreAllocation" | "coreManifest" | "coreOrchestrationRule" | "coreOrchestrationDecision" | "coreMetricSample" | "coreSetting" | "coreOptimization" | "coreAgent" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "extension" | "extensionRelease" | "extensionCapability" | "extensionSandbox" | "extensionHook" | "extensionExecution" | "extensionUsage" | "extensionState" | "extensionPublisherKey" | "collabEvent" | "collabStreamHead" | "collabAudit" | "collabIdempotency" | "collabConsumerOffset" | "collabReplica" | "collabErasureProgress" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "confirmErasureProgress" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "contextErasureProgress" | "coreEvent" | "coreStreamHead" | "coreAudit" | "coreIdempotency" | "coreConsumerOffset" | "coreReplica" | "coreErasureProgress" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "dialogErasureProgress" | "extensionEvent" | "extensionStreamHead" | "extensionAudit" | "extensionIdempotency" | "extensionConsumerOffset" | "extensionReplica" | "extensionErasureProgress" | "networkEvent" | "networkStreamHead" | "networkAudit" | "networkIdempotency" | "networkConsumerOffset" | "networkReplica" | "networkErasureProgress" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "planErasureProgress" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "platformErasureProgress" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "roleErasureProgress" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "traceErasureProgress" | "network" | "networkNode" | "networkHeartbeat" | "networkLink" | "networkConnection" | "networkService" | "networkMessage" | "networkRun" | "networkSample" | "networkBandwidth" | "networkCircuit" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "platformAuditBlock" | "platformAuditChain" | "platformAuditCursor" | "platformFile" | "platformFilePart" | "platformEventSubscription" | "platformEventPartition" | "platformDelivery" | "platformEventInbox" | "platformConfigEntry" | "platformConfigVersion" | "platformCacheEntry" | "platformCacheUsage" | "platformCacheReport" | "platformSchema" | "platformBusinessRule" | "platformLog" | "platformLogRollup" | "platformLogLevel" | "platformMetricSeries" | "platformMetricSample" | "platformMetricRollup" | "platformDashboard" | "platformAlertRule" | "platformAlert" | "platformChannel" | "platformNotification" | "platformError" | "platformErrorGroup" | "platformErrorRule" | "platformApiToken" | "platformRevocation" | "platformDataKey" | "platformSubjectErasure" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
+    modelProps: "collaboration" | "collabParticipant" | "collabTask" | "collabDecision" | "collabBallot" | "collabCouncil" | "collabTurn" | "collabBroadcast" | "collabConflict" | "collabResource" | "collabRecommendation" | "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "coreWorkflow" | "coreWorkflowVersion" | "coreExecution" | "coreStepExecution" | "coreHistory" | "coreSignal" | "coreTenantShare" | "coreResourceNode" | "coreQuota" | "coreAllocation" | "coreManifest" | "coreOrchestrationRule" | "coreOrchestrationDecision" | "coreMetricSample" | "coreSetting" | "coreOptimization" | "coreAgent" | "coreCallRate" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "extension" | "extensionRelease" | "extensionCapability" | "extensionSandbox" | "extensionHook" | "extensionExecution" | "extensionUsage" | "extensionState" | "extensionPublisherKey" | "collabEvent" | "collabStreamHead" | "collabAudit" | "collabIdempotency" | "collabConsumerOffset" | "collabReplica" | "collabErasureProgress" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "confirmErasureProgress" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "contextErasureProgress" | "coreEvent" | "coreStreamHead" | "coreAudit" | "coreIdempotency" | "coreConsumerOffset" | "coreReplica" | "coreErasureProgress" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "dialogErasureProgress" | "extensionEvent" | "extensionStreamHead" | "extensionAudit" | "extensionIdempotency" | "extensionConsumerOffset" | "extensionReplica" | "extensionErasureProgress" | "networkEvent" | "networkStreamHead" | "networkAudit" | "networkIdempotency" | "networkConsumerOffset" | "networkReplica" | "networkErasureProgress" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "planErasureProgress" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "platformErasureProgress" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "roleErasureProgress" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "traceErasureProgress" | "network" | "networkNode" | "networkHeartbeat" | "networkLink" | "networkConnection" | "networkService" | "networkMessage" | "networkRun" | "networkSample" | "networkBandwidth" | "networkCircuit" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "platformAuditBlock" | "platformAuditChain" | "platformAuditCursor" | "platformFile" | "platformFilePart" | "platformEventSubscription" | "platformEventPartition" | "platformDelivery" | "platformEventInbox" | "platformConfigEntry" | "platformConfigVersion" | "platformCacheEntry" | "platformCacheUsage" | "platformCacheReport" | "platformSchema" | "platformBusinessRule" | "platformLog" | "platformLogRollup" | "platformLogLevel" | "platformMetricSeries" | "platformMetricSample" | "platformMetricRollup" | "platformDashboard" | "platformAlertRule" | "platformAlert" | "platformChannel" | "platformNotification" | "platformError" | "platformErrorGroup" | "platformErrorRule" | "platformApiToken" | "platformRevocation" | "platformDataKey" | "platformSubjectErasure" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -3625,6 +3626,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.CoreAgentCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.CoreAgentCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreCallRate: {
+      payload: Prisma.$CoreCallRatePayload<ExtArgs>
+      fields: Prisma.CoreCallRateFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreCallRateFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreCallRatePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreCallRateFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreCallRatePayload>
+        }
+        findFirst: {
+          args: Prisma.CoreCallRateFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreCallRatePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreCallRateFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreCallRatePayload>
+        }
+        findMany: {
+          args: Prisma.CoreCallRateFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreCallRatePayload>[]
+        }
+        create: {
+          args: Prisma.CoreCallRateCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreCallRatePayload>
+        }
+        createMany: {
+          args: Prisma.CoreCallRateCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreCallRateCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreCallRatePayload>[]
+        }
+        delete: {
+          args: Prisma.CoreCallRateDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreCallRatePayload>
+        }
+        update: {
+          args: Prisma.CoreCallRateUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreCallRatePayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreCallRateDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreCallRateUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreCallRateUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreCallRatePayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreCallRateUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreCallRatePayload>
+        }
+        aggregate: {
+          args: Prisma.CoreCallRateAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreCallRate>
+        }
+        groupBy: {
+          args: Prisma.CoreCallRateGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreCallRateGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreCallRateCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreCallRateCountAggregateOutputType> | number
         }
       }
     }
@@ -17053,6 +17128,18 @@ export const CoreAgentScalarFieldEnum = {
 export type CoreAgentScalarFieldEnum = (typeof CoreAgentScalarFieldEnum)[keyof typeof CoreAgentScalarFieldEnum]
 
 
+export const CoreCallRateScalarFieldEnum = {
+  tenantId: 'tenantId',
+  client: 'client',
+  kind: 'kind',
+  windowAt: 'windowAt',
+  taken: 'taken',
+  granted: 'granted'
+} as const
+
+export type CoreCallRateScalarFieldEnum = (typeof CoreCallRateScalarFieldEnum)[keyof typeof CoreCallRateScalarFieldEnum]
+
+
 export const DialogScalarFieldEnum = {
   tenantId: 'tenantId',
   id: 'id',
@@ -17310,6 +17397,7 @@ export const ExtensionScalarFieldEnum = {
   trustLevel: 'trustLevel',
   config: 'config',
   settings: 'settings',
+  integrationTargets: 'integrationTargets',
   grants: 'grants',
   currentReleaseId: 'currentReleaseId',
   previousReleaseId: 'previousReleaseId',
@@ -17467,6 +17555,8 @@ export const ExtensionPublisherKeyScalarFieldEnum = {
   id: 'id',
   publisherId: 'publisherId',
   name: 'name',
+  email: 'email',
+  website: 'website',
   publicKey: 'publicKey',
   fingerprint: 'fingerprint',
   trustLevel: 'trustLevel',
@@ -20239,6 +20329,7 @@ export type GlobalOmitConfig = {
   coreSetting?: Prisma.CoreSettingOmit
   coreOptimization?: Prisma.CoreOptimizationOmit
   coreAgent?: Prisma.CoreAgentOmit
+  coreCallRate?: Prisma.CoreCallRateOmit
   dialog?: Prisma.DialogOmit
   dialogState?: Prisma.DialogStateOmit
   dialogParticipant?: Prisma.DialogParticipantOmit

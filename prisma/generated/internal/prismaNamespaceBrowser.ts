@@ -92,6 +92,7 @@ export const ModelName = {
   CoreSetting: 'CoreSetting',
   CoreOptimization: 'CoreOptimization',
   CoreAgent: 'CoreAgent',
+  CoreCallRate: 'CoreCallRate',
   Dialog: 'Dialog',
   DialogState: 'DialogState',
   DialogParticipant: 'DialogParticipant',
@@ -1175,6 +1176,18 @@ export const CoreAgentScalarFieldEnum = {
 export type CoreAgentScalarFieldEnum = (typeof CoreAgentScalarFieldEnum)[keyof typeof CoreAgentScalarFieldEnum]
 
 
+export const CoreCallRateScalarFieldEnum = {
+  tenantId: 'tenantId',
+  client: 'client',
+  kind: 'kind',
+  windowAt: 'windowAt',
+  taken: 'taken',
+  granted: 'granted'
+} as const
+
+export type CoreCallRateScalarFieldEnum = (typeof CoreCallRateScalarFieldEnum)[keyof typeof CoreCallRateScalarFieldEnum]
+
+
 export const DialogScalarFieldEnum = {
   tenantId: 'tenantId',
   id: 'id',
@@ -1432,6 +1445,7 @@ export const ExtensionScalarFieldEnum = {
   trustLevel: 'trustLevel',
   config: 'config',
   settings: 'settings',
+  integrationTargets: 'integrationTargets',
   grants: 'grants',
   currentReleaseId: 'currentReleaseId',
   previousReleaseId: 'previousReleaseId',
@@ -1589,6 +1603,8 @@ export const ExtensionPublisherKeyScalarFieldEnum = {
   id: 'id',
   publisherId: 'publisherId',
   name: 'name',
+  email: 'email',
+  website: 'website',
   publicKey: 'publicKey',
   fingerprint: 'fingerprint',
   trustLevel: 'trustLevel',

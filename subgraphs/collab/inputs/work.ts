@@ -27,6 +27,7 @@ export const broadcast = z.object({ collabId: id, message: payload, timeoutMs: t
 export const receipt = z.object({ broadcastId: id, response: payload.nullish(), ...options });
 /** Who leads stands first. */
 const assignees = z.array(label).min(1).max(20).refine(unique, 'an entry stands twice');
+const helpers = z.array(label).max(19).refine(unique, 'an entry stands twice');
 const task = z.object({
   id: id.nullish(),
   name: label,
@@ -73,17 +74,18 @@ export const updateTask = z.object({
   status: lower(['in_progress', 'blocked', 'failed', 'cancelled']).nullish(),
   progress: part.nullish(),
   note: note.nullish(),
-  helpers: z.array(label).max(19).refine(unique, 'an entry stands twice').nullish(),
+  helpers: helpers.nullish(),
   ...options,
 });
 
 export const completeTask = z.object({ taskId: id, note: note.nullish(), ...options });
-export const reassignTask = z
-  .object({ taskId: id, toParticipantId: label.nullish(), toParticipantIds: assignees.nullish(), reason, ...options })
-  .refine(
-    ({ toParticipantId, toParticipantIds }) => (toParticipantId == null) !== (toParticipantIds == null),
-    'expected toParticipantId or toParticipantIds',
-  );
+export const reassignTask = z.object({
+  taskId: id,
+  toParticipantId: label,
+  helpers: helpers.nullish(),
+  reason,
+  ...options,
+});
 export const recommend = z.object({
   collabId: id,
   types: z.array(lower(recommendationTypes)).nullish(),
