@@ -17,6 +17,10 @@ import { read } from './store.ts';
  */
 const held = 'b.reserved_real_time + b.reserved_interactive + b.reserved_bulk + b.reserved_management';
 
+/** Whether a network has a total at all. Whether it does is only sure under its lock. */
+export const isBounded = ({ totalBandwidthMbps = 0 }: Pick<NetworkConfigValue, 'totalBandwidthMbps'>): boolean =>
+  totalBandwidthMbps > 0;
+
 interface Taken {
   readonly isTaken: boolean;
   /** What the class had left, kbps. */

@@ -6,7 +6,7 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion, text } from '#shared/validation.ts';
 import { requireVisible, unknownNetwork } from './access.ts';
 import { type Admission, findWay, type Way } from './admission.ts';
-import { giveBackToTotal, takeOfTotal } from './bandwidth.ts';
+import { giveBackToTotal, isBounded, takeOfTotal } from './bandwidth.ts';
 import { claimTrials } from './circuits.ts';
 import type { Commands } from './commands.ts';
 import { defaultCircuit } from './detection/circuit.ts';
@@ -120,7 +120,7 @@ export function createConnections({ sql }: ModuleRuntime, { commands, topologies
         countAtEnds(tx, topology, row, 1),
         insertConnections(tx, [row]),
         claimTrials(tx, row, trials, circuit.openMs),
-        takeOfTotal(tx, row),
+        ...(isBounded(config) ? [takeOfTotal(tx, row)] : []),
       ]);
       return {
         response: { connectionId: row.id },
@@ -199,7 +199,7 @@ export function createConnections({ sql }: ModuleRuntime, { commands, topologies
           ...{ version: row.version + 1, updatedAt: now, closedAt: now },
         };
         await saveConnections(tx, [after]);
-        await giveBackToTotal(tx, row, [row]);
+        if (isBounded(network.config)) await giveBackToTotal(tx, row, [row]);
         return {
           response: { connectionId: row.id, networkId: row.networkId },
           events: [connectionEvent('connection.closed', network, after)],
@@ -298,12 +298,14 @@ export function refusal(
 
 /** The structure stays as it was until the end of the transaction. @throws {Outrun} when it no longer is. */
 async function requireUnchanged(tx: SqlTransaction, snapshot: NetworkSnapshot, tenantId: string): Promise<void> {
-  const [row] = await read<{ structure: number; status: NetworkRow['status'] }>(
+  const [row] = await read<Pick<NetworkRow, 'structure' | 'status' | 'config'>>(
     tx,
-    'SELECT structure, status FROM network.network WHERE tenant_id = $1 AND id = $2 FOR SHARE',
+    'SELECT structure, status, config FROM network.network WHERE tenant_id = $1 AND id = $2 FOR SHARE',
     [tenantId, snapshot.networkId],
   );
   if (row?.structure !== snapshot.structure || row.status !== snapshot.status) throw new Outrun();
+  // Shares, the reserve and the total are those that hold now: the limits of what is reserved follow from them.
+  if (JSON.stringify(row.config) !== JSON.stringify(snapshot.config)) throw new Outrun();
 }
 
 /** A connection with its network, neither of which changes until the end of the transaction. @throws {NOT_FOUND} */

@@ -4,7 +4,7 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
 import { requireVisible, unknownNetwork } from './access.ts';
 import { findWay } from './admission.ts';
-import { leftOfTotal } from './bandwidth.ts';
+import { isBounded, leftOfTotal } from './bandwidth.ts';
 import { ownRouting } from './connections.ts';
 import { unknownNode } from './events.ts';
 import { byArc } from './graph/digraph.ts';
@@ -84,7 +84,9 @@ export function createRoutes({ sql }: ModuleRuntime, topologies: Topologies) {
       });
       if (admission.kind !== 'way') return null;
       const { tenantId } = scope.principal;
-      const left = await leftOfTotal(sql, { tenantId, networkId: args.networkId }, trafficClass);
+      const left = !isBounded(snapshot.config)
+        ? null
+        : await leftOfTotal(sql, { tenantId, networkId: args.networkId }, trafficClass);
       if (left !== null && left < toKbps(requirements.bandwidthMbps)) return null;
       const { arcs, metrics, backup } = admission.way;
       const residual = Math.min(

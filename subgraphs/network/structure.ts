@@ -1,6 +1,6 @@
 import type { NewEvent } from '#shared/outbox.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
-import { giveBackToTotal } from './bandwidth.ts';
+import { giveBackToTotal, isBounded } from './bandwidth.ts';
 import { connectionEvent } from './events.ts';
 import { type RepairReport, repairConnections } from './repair.ts';
 import { createReservations, type Reservations, reservedOf } from './reservations.ts';
@@ -90,11 +90,12 @@ export async function settleStructure(
     );
   }
   await saveConnections(tx, connections);
-  await giveBackToTotal(
-    tx,
-    { tenantId, networkId },
-    connections.filter(({ closedAt }) => closedAt !== null),
-  );
+  if (isBounded(network.config))
+    await giveBackToTotal(
+      tx,
+      { tenantId, networkId },
+      connections.filter(({ closedAt }) => closedAt !== null),
+    );
   const state = openStatuses.includes(network.status)
     ? computedStatus(after.nodes, topology)
     : { status: network.status, reason: network.statusReason };
