@@ -735,9 +735,32 @@ export type ExtensionSandbox = {
   allowedOperations: Array<Scalars['String']['output']>;
   blockedOperations: Array<Scalars['String']['output']>;
   errors: Array<ExtensionFailure>;
+  /** Of the last hours, whole hours of the clock; 1 to 744. */
+  usage: ExtensionSandboxUsage;
   recoveryAttempts: Scalars['Int']['output'];
   healthCheckedAt?: Maybe<Scalars['DateTime']['output']>;
   startedAt?: Maybe<Scalars['DateTime']['output']>;
+};
+
+
+export type ExtensionSandboxUsageArgs = {
+  hours?: Scalars['Int']['input'];
+};
+
+export type ExtensionSandboxUsage = {
+  hours: Scalars['Int']['output'];
+  invocations: Scalars['Float']['output'];
+  /** Calls at which it had to be stopped. */
+  crashes: Scalars['Float']['output'];
+  cpuTimeMs: Scalars['Float']['output'];
+  /** Most that one call took. */
+  memoryPeakBytes: Scalars['Float']['output'];
+  /** That by the limit, 0 to 1; what is near 1 will be stopped soon. */
+  memoryPeakShare: Scalars['Float']['output'];
+  /** What it asked of the platform. */
+  hostCalls: Scalars['Float']['output'];
+  /** What it keeps now. */
+  storedBytes: Scalars['Float']['output'];
 };
 
 export type ExtensionSandboxLimits = {
@@ -1335,6 +1358,7 @@ export type ResolversTypes = {
   ExtensionInterface: ResolverTypeWrapper<ExtensionInterface>;
   ExtensionMethod: ResolverTypeWrapper<ExtensionMethod>;
   ExtensionSandbox: ResolverTypeWrapper<ExtensionSandboxRow>;
+  ExtensionSandboxUsage: ResolverTypeWrapper<ExtensionSandboxUsage>;
   ExtensionSandboxLimits: ResolverTypeWrapper<ExtensionSandboxLimits>;
   ExtensionHook: ResolverTypeWrapper<ExtensionHookRow>;
   ExtensionPermission: ResolverTypeWrapper<ExtensionPermission>;
@@ -1426,6 +1450,7 @@ export type ResolversParentTypes = {
   ExtensionInterface: ExtensionInterface;
   ExtensionMethod: ExtensionMethod;
   ExtensionSandbox: ExtensionSandboxRow;
+  ExtensionSandboxUsage: ExtensionSandboxUsage;
   ExtensionSandboxLimits: ExtensionSandboxLimits;
   ExtensionHook: ExtensionHookRow;
   ExtensionPermission: ExtensionPermission;
@@ -1813,9 +1838,21 @@ export type ExtensionSandboxResolvers<ContextType = RequestContext, ParentType e
   allowedOperations?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   blockedOperations?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   errors?: Resolver<Array<ResolversTypes['ExtensionFailure']>, ParentType, ContextType>;
+  usage?: Resolver<ResolversTypes['ExtensionSandboxUsage'], ParentType, ContextType, RequireFields<ExtensionSandboxUsageArgs, 'hours'>>;
   recoveryAttempts?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   healthCheckedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   startedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+};
+
+export type ExtensionSandboxUsageResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ExtensionSandboxUsage'] = ResolversParentTypes['ExtensionSandboxUsage']> = {
+  hours?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  invocations?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  crashes?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  cpuTimeMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  memoryPeakBytes?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  memoryPeakShare?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  hostCalls?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  storedBytes?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
 };
 
 export type ExtensionSandboxLimitsResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ExtensionSandboxLimits'] = ResolversParentTypes['ExtensionSandboxLimits']> = {
@@ -2161,6 +2198,7 @@ export type Resolvers<ContextType = RequestContext> = {
   ExtensionInterface?: ExtensionInterfaceResolvers<ContextType>;
   ExtensionMethod?: ExtensionMethodResolvers<ContextType>;
   ExtensionSandbox?: ExtensionSandboxResolvers<ContextType>;
+  ExtensionSandboxUsage?: ExtensionSandboxUsageResolvers<ContextType>;
   ExtensionSandboxLimits?: ExtensionSandboxLimitsResolvers<ContextType>;
   ExtensionHook?: ExtensionHookResolvers<ContextType>;
   ExtensionPermission?: ExtensionPermissionResolvers<ContextType>;

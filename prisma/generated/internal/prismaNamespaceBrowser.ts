@@ -1580,7 +1580,10 @@ export const ExtensionUsageScalarFieldEnum = {
   crashes: 'crashes',
   cacheHits: 'cacheHits',
   totalMs: 'totalMs',
-  maxMs: 'maxMs'
+  maxMs: 'maxMs',
+  cpuMs: 'cpuMs',
+  memoryPeak: 'memoryPeak',
+  hostCalls: 'hostCalls'
 } as const
 
 export type ExtensionUsageScalarFieldEnum = (typeof ExtensionUsageScalarFieldEnum)[keyof typeof ExtensionUsageScalarFieldEnum]
