@@ -126,6 +126,7 @@ export async function seedExtensions(sql: Sql, seed: ExtensionSeed, log: (text: 
         config: null,
         settings: defaultSettings,
         grants: [],
+        integrationTargets: null,
         currentReleaseId: releaseId(index),
         previousReleaseId: null,
         reloadedAt: null,

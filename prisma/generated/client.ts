@@ -249,6 +249,11 @@ export type CoreOptimization = Prisma.CoreOptimizationModel
  */
 export type CoreAgent = Prisma.CoreAgentModel
 /**
+ * Model CoreCallRate
+ * Calls of a minute that instances have taken for a client, of each kind that is limited.
+ */
+export type CoreCallRate = Prisma.CoreCallRateModel
+/**
  * Model Dialog
  * A dialog: the frozen core in columns, the alpha extension beside it. What every message changes stands in
  * `dialog_state`, so that this row is written only when the dialog itself changes.
@@ -780,6 +785,16 @@ export type NetworkRun = Prisma.NetworkRunModel
  * Figures of a network at a minute; partitioned by day.
  */
 export type NetworkSample = Prisma.NetworkSampleModel
+/**
+ * Model NetworkBandwidth
+ * What open connections of a network hold together, of networks whose total is bounded; kept with each connection.
+ */
+export type NetworkBandwidth = Prisma.NetworkBandwidthModel
+/**
+ * Model NetworkCircuit
+ * Circuit breaker of a node, of nodes that have failed; without audit unless it opens or closes.
+ */
+export type NetworkCircuit = Prisma.NetworkCircuitModel
 /**
  * Model Plan
  * A plan: the frozen core and the columns lists filter by; the alpha extension stands in `definition`.

@@ -147,6 +147,7 @@ function toRows(document: CollabDocument, { tenantId, subject }: Principal) {
       ...(document.trace === undefined ? {} : { trace: document.trace }),
       ...(document.events === undefined ? {} : { events: document.events }),
     },
+    maxDurationMs: null,
     nextDeadlineAt: null,
     startedAt: document.status === 'draft' ? null : createdAt,
     endedAt: isOver ? (instantOf(document.updated_at ?? document.created_at) ?? at) : null,

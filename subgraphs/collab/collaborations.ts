@@ -4,9 +4,9 @@ import { parseInput } from '#shared/validation.ts';
 import type { Calls } from './calls.ts';
 import type { Answer } from './commands.ts';
 import { toObjectives, toTargets } from './creation.ts';
-import { change, list, setDeadline, tell } from './draft.ts';
+import { change, list, tell } from './draft.ts';
 import * as inputs from './inputs.ts';
-import { begin, end, resume, suspend } from './moves.ts';
+import { begin, end, endOf, resume, setEnd, suspend } from './moves.ts';
 import { coordinates, partOf, requireCoordinator, requireStatus } from './rights.ts';
 import { toRules } from './rules.ts';
 
@@ -52,11 +52,21 @@ export function createCollaborations({ calls }: { readonly calls: Calls }) {
               patch.performanceTargets == null ? collab.performanceTargets : toTargets(patch.performanceTargets),
             decisionConfig,
             maxParticipants: patch.maxParticipants ?? collab.maxParticipants,
+            maxDurationMs: patch.maxDurationMs ?? collab.maxDurationMs,
             turnTaking: {
               timeoutMs: patch.turnTaking?.timeoutMs ?? collab.turnTaking.timeoutMs,
               autoAdvance: patch.turnTaking?.autoAdvance ?? collab.turnTaking.autoAdvance,
             },
           });
+          if (patch.maxDurationMs != null) {
+            const endsAt = endOf(draft.collab);
+            if (endsAt !== null && Date.parse(endsAt) <= draft.atMs)
+              throw new PlatformError('VALIDATION_FAILED', 'maxDurationMs: the session has lasted longer already', {
+                path: ['patch', 'maxDurationMs'],
+                details: { startedAt: collab.startedAt },
+              });
+            setEnd(draft);
+          }
           tell(draft, 'collab.updated');
           return { collabId };
         },
@@ -170,7 +180,6 @@ export function createCollaborations({ calls }: { readonly calls: Calls }) {
           requireCoordinator(draft, scope.principal);
           requireStatus(draft, 'draft', 'active', 'suspended');
           end(draft, 'cancelled', { reason: options.reason ?? null, isFailed: options.failed ?? false });
-          setDeadline(draft, 'session', null);
           return { collabId };
         },
       );

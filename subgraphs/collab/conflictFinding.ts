@@ -4,6 +4,7 @@ import type { ConflictClaim, ConflictRow, ResourceRow } from './conflictRows.ts'
 import { count, type Draft, find, list, put, setDeadline, tell } from './draft.ts';
 import { findOverloads } from './resourceRoom.ts';
 import { active } from './rights.ts';
+import { assigneesOf } from './workRows.ts';
 
 /** Time of each level, ms: mediation, an expert, people. */
 export const levelMs = [15 * 60_000, 30 * 60_000, 60 * 60_000] as const;
@@ -84,7 +85,8 @@ function onTasks(draft: Draft): readonly FoundConflict[] {
       status !== 'completed' &&
       status !== 'cancelled',
   );
-  return [...Map.groupBy(planned, ({ assignedTo }) => assignedTo!)].flatMap(([participantId, tasks]) =>
+  const held = planned.flatMap((task) => assigneesOf(task).map((participantId) => ({ ...task, participantId })));
+  return [...Map.groupBy(held, ({ participantId }) => participantId)].flatMap(([participantId, tasks]) =>
     overloads(
       tasks.map(({ id, plannedStart, plannedFinish }) => ({
         id,

@@ -15,7 +15,7 @@ import { requireActive, requireCoordinator, requireStatus } from './rights.ts';
 import type { ParticipantRow } from './rows.ts';
 import { findCollabs } from './store.ts';
 import { assignTask, toAssignable } from './taskMoves.ts';
-import type { TaskRow } from './workRows.ts';
+import { assigneesOf, type TaskRow } from './workRows.ts';
 
 const thread = new URL('./coordinateThread.ts', import.meta.url);
 const hourMs = 3_600_000;
@@ -26,8 +26,10 @@ export const slotsPerAgent = 10;
 /** Those who take part as the assignment sees them; what they have already takes room. */
 export function toAgents(participants: readonly ParticipantRow[], tasks: readonly TaskRow[]): readonly Agent[] {
   const held = Map.groupBy(
-    tasks.filter(({ status }) => status === 'assigned' || status === 'in_progress' || status === 'blocked'),
-    ({ assignedTo }) => assignedTo,
+    tasks
+      .filter(({ status }) => status === 'assigned' || status === 'in_progress' || status === 'blocked')
+      .flatMap((task) => assigneesOf(task)),
+    (participantId) => participantId,
   );
   return participants
     .filter(({ status }) => status === 'active')

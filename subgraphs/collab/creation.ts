@@ -24,6 +24,9 @@ import { requireReachable, toRules } from './rules.ts';
 
 const defaultTurnTimeoutMs = 60_000;
 
+/** Of sessions that name no other, as the guide's: 480 minutes. */
+const defaultDurationMs = 28_800_000;
+
 export interface CreationDeps {
   readonly commands: CommandRunner;
   readonly contexts: Contexts;
@@ -128,6 +131,7 @@ export function createCreation(runtime: ModuleRuntime, { commands, contexts, ref
         experience: {},
         governance: input.governance == null ? null : withoutNulls(input.governance),
         protocol: null,
+        maxDurationMs: input.maxDurationMs ?? defaultDurationMs,
         nextDeadlineAt: null,
         startedAt: null,
         endedAt: null,

@@ -8,7 +8,8 @@ import { isSitting } from './council/sittings.ts';
 import { closeSitting } from './councils.ts';
 import type { DecisionRow } from './decisionRows.ts';
 import type { Decisions } from './decisions.ts';
-import { type Draft, list, put, setDeadline, tell } from './draft.ts';
+import { change, type Draft, list, put, setDeadline, tell } from './draft.ts';
+import { expire as expireSession } from './moves.ts';
 import { readPart } from './parts.ts';
 import { missTurn } from './turnMoves.ts';
 
@@ -95,7 +96,15 @@ export function createDeadlines(
       },
       (draft) => {
         const { collab, atMs } = draft;
-        if (collab.status !== 'active' || !isDue(collab.nextDeadlineAt, atMs)) return null;
+        if (collab.status !== 'active' && collab.status !== 'suspended') return null;
+        if (!isDue(collab.nextDeadlineAt, atMs)) return null;
+        const isOver = isDue(collab.deadlines['session'] ?? null, atMs);
+        if (collab.status === 'suspended') {
+          if (isOver) expireSession(draft);
+          // Of rows of before, which told what is not looked at while it is suspended.
+          else change(draft, {});
+          return { collabId };
+        }
         for (const broadcast of list(draft, 'broadcast'))
           if (broadcast.status === 'open' && isDue(broadcast.dueAt, atMs)) expire(draft, broadcast);
         for (const decision of list(draft, 'decision'))
@@ -109,6 +118,8 @@ export function createDeadlines(
         // Last: a round that nobody took suspends the session.
         for (const turn of list(draft, 'turn'))
           if (turn.status === 'dispatched' && isDue(turn.dueAt, atMs)) missTurn(draft, turn);
+        // What fell due with it has been met: votings are counted, then it ends.
+        if (isOver && draft.collab.status !== 'cancelled') expireSession(draft);
         // What is over and was not found (imported, or of another time) is not looked at for ever.
         for (const [key, at] of Object.entries(draft.collab.deadlines))
           if (isDue(at, atMs) && draft.collab.deadlines[key] === at) setDeadline(draft, key, null);
@@ -141,7 +152,7 @@ async function findDue(
 ): Promise<readonly { tenantId: string; collabId: string; at: Date }[]> {
   return (await sql.unsafe(
     `SELECT tenant_id AS "tenantId", id AS "collabId", next_deadline_at AS at FROM collab.collaboration
-     WHERE next_deadline_at <= $1::text::timestamptz AND status = 'active' ORDER BY next_deadline_at LIMIT ${maxSweep}`,
+     WHERE next_deadline_at <= $1::text::timestamptz AND status IN ('active', 'suspended') ORDER BY next_deadline_at LIMIT ${maxSweep}`,
     [new Date(untilMs).toISOString()],
     { prepare: true },
   )) as unknown as { tenantId: string; collabId: string; at: Date }[];

@@ -105,7 +105,8 @@ export function finish(draft: Draft, actor: string): void {
   draft.collab = {
     ...collab,
     version: before === null ? 1 : before.version + 1,
-    nextDeadlineAt: isOver ? null : (first ?? null),
+    // While it is suspended nothing falls due but its own end.
+    nextDeadlineAt: isOver ? null : ((collab.status === 'suspended' ? collab.deadlines['session'] : first) ?? null),
     updatedAt: draft.at,
     updatedBy: actor,
   };

@@ -8,7 +8,7 @@ import { type PlannedTask, type WorkPlan, workPlan } from './recommend/workPlan.
 import type { CollabRow, ParticipantRow } from './rows.ts';
 import { toAssignable } from './taskMoves.ts';
 import { countVoices, quorumOf } from './voting/index.ts';
-import type { TaskRow, TurnRow } from './workRows.ts';
+import { assigneesOf, type TaskRow, type TurnRow } from './workRows.ts';
 
 export interface LiveRows extends VotingRows {
   readonly collab: CollabRow;
@@ -72,13 +72,21 @@ function toVotings({ decisions, ballots, turnouts }: VotingRows, nowMs: number):
 
 const toPlanned = (tasks: readonly TaskRow[], nowMs: number): readonly PlannedTask[] => {
   const open = tasks.filter(({ status }) => !['completed', 'cancelled', 'failed'].includes(status));
-  const ids = new Set(open.map(({ id }) => id));
-  return open.map((task) => ({
-    ...toAssignable(task, nowMs),
-    dependsOn: task.dependsOn.filter((id) => ids.has(id)),
-    assignedTo: task.assignedTo,
-    isBegun: task.status === 'in_progress' || task.status === 'blocked',
-  }));
+  // Who do a task together do equal parts of it at the same time: what waits for it waits for each of them.
+  const partsOf = new Map(open.map((task) => [task.id, [task.id, ...task.helpers.map((id) => `${task.id}/${id}`)]]));
+  return open.flatMap((task) => {
+    const parts = partsOf.get(task.id)!;
+    const whole = toAssignable(task, nowMs);
+    const part = {
+      ...whole,
+      effortHours: whole.effortHours / parts.length,
+      dependsOn: task.dependsOn.flatMap((id) => partsOf.get(id) ?? []),
+      // What several have agreed on is not moved piece by piece.
+      isBegun: parts.length > 1 || task.status === 'in_progress' || task.status === 'blocked',
+    };
+    const holders = task.assignedTo === null ? [null] : assigneesOf(task);
+    return holders.map((assignedTo, at) => ({ ...part, id: parts[at]!, assignedTo }));
+  });
 };
 
 const toAgents = (participants: readonly ParticipantRow[]) =>

@@ -13,11 +13,28 @@ export function begin(draft: Draft): void {
   const participants = active(draft);
   requireSession(draft.collab.mode, participants);
   change(draft, { status: 'active', startedAt: draft.at, statusReason: null });
+  setEnd(draft);
   tell(draft, 'collab.activated', { targetRoles: rolesOf(draft) });
   tell(draft, 'collab.roles.assigned', {
     targetRoles: rolesOf(draft),
     assignments: participants.map(({ participantId, roleId }) => ({ participantId, roleId })),
   });
+}
+
+/** When it is over, whatever is under way; null where it may last for ever or has not begun. */
+export const endOf = ({ startedAt, maxDurationMs }: Pick<CollabRow, 'startedAt' | 'maxDurationMs'>): string | null =>
+  startedAt === null || maxDurationMs === null ? null : new Date(Date.parse(startedAt) + maxDurationMs).toISOString();
+
+/** The timer of its end, by when it began and how long it may last. */
+export function setEnd(draft: Draft): void {
+  setDeadline(draft, 'session', endOf(draft.collab));
+}
+
+/** Its time is over: it is cancelled as failed, with all that is under way. */
+export function expire(draft: Draft): void {
+  const reason = `its time of ${Math.round((draft.collab.maxDurationMs ?? 0) / 1_000)} s is over`;
+  tell(draft, 'collab.expired', { endsAt: endOf(draft.collab), reason });
+  end(draft, 'cancelled', { reason, isFailed: true });
 }
 
 /** Takes back what is under way: councils rise, turns and broadcasts end with an answer that says why, so that none stays open. */

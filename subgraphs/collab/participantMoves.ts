@@ -3,6 +3,7 @@ import { change, type Draft, find, list, put, tell } from './draft.ts';
 import { normalised } from './participantRows.ts';
 import { active } from './rights.ts';
 import type { ParticipantRow } from './rows.ts';
+import { changeHelpers } from './taskMoves.ts';
 import { timeOut } from './turnMoves.ts';
 
 /** Weights of those who take part now: open decisions keep the electorate they opened with. */
@@ -18,8 +19,23 @@ export function letGo(draft: Draft, row: ParticipantRow, reason: string): void {
     if (turn.participantId === row.participantId && turn.status === 'dispatched')
       timeOut(draft, turn, { status: 'cancelled', error: reason });
   for (const task of list(draft, 'task')) {
-    if (task.assignedTo !== row.participantId || !['assigned', 'in_progress', 'blocked'].includes(task.status))
+    if (!['assigned', 'in_progress', 'blocked'].includes(task.status)) continue;
+    if (task.helpers.includes(row.participantId)) {
+      changeHelpers(
+        draft,
+        task,
+        task.helpers.filter((id) => id !== row.participantId),
+      );
       continue;
+    }
+    if (task.assignedTo !== row.participantId) continue;
+    const [next, ...others] = task.helpers;
+    if (next !== undefined) {
+      // Who helped goes on with it.
+      const led = put(draft, 'task', { ...task, assignedTo: next, helpers: others, version: task.version + 1 });
+      tell(draft, 'collab.task.assigned', { task: led, from: row.participantId });
+      continue;
+    }
     const freed = put(draft, 'task', {
       ...task,
       assignedTo: null,

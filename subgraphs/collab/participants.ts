@@ -11,6 +11,7 @@ import type { References } from './references.ts';
 import { active, coordinates, partOf, requireCoordinator, requireStatus } from './rights.ts';
 import type { ParticipantRow } from './rows.ts';
 import { timeOut } from './turnMoves.ts';
+import { assigneesOf } from './workRows.ts';
 
 /** @throws {NOT_JOINABLE} {COLLAB_FULL} {ALREADY_JOINED} {LIMIT_EXCEEDED} {ROLE_MISSING} */
 function addPart(draft: Draft, given: inputs.ParticipantInput): ParticipantRow {
@@ -138,8 +139,15 @@ export function createParticipants({ calls, references }: { readonly calls: Call
             if (turn.participantId === out.participantId && turn.status === 'dispatched')
               timeOut(draft, turn, { status: 'cancelled', error: 'its participant was replaced' });
           for (const task of list(draft, 'task'))
-            if (task.assignedTo === out.participantId)
-              put(draft, 'task', { ...task, assignedTo: taken.participantId, version: task.version + 1 });
+            if (assigneesOf(task).includes(out.participantId)) {
+              const inPlace = (id: string) => (id === out.participantId ? taken.participantId : id);
+              put(draft, 'task', {
+                ...task,
+                assignedTo: inPlace(task.assignedTo!),
+                helpers: task.helpers.map(inPlace),
+                version: task.version + 1,
+              });
+            }
           const { coordination } = draft.collab;
           if (coordination.coordinatorId === out.participantId)
             change(draft, { coordination: { ...coordination, coordinatorId: taken.participantId } });

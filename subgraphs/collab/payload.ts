@@ -2,8 +2,9 @@ import type { ConflictRow, ResourceRow } from './conflictRows.ts';
 import type { CouncilRow } from './councilRows.ts';
 import type { DecisionRow } from './decisionRows.ts';
 import { countedMetrics, withTargets } from './metrics.ts';
+import { endOf } from './moves.ts';
 import type { CollabRow, ParticipantRow } from './rows.ts';
-import type { BroadcastRow, RecommendationRow, TaskRow, TurnRow } from './workRows.ts';
+import { assigneesOf, type BroadcastRow, type RecommendationRow, type TaskRow, type TurnRow } from './workRows.ts';
 
 const upper = (text: string | null) => (text === null ? null : text.toUpperCase());
 
@@ -32,6 +33,8 @@ export function collabPayload(row: CollabRow) {
     turnTaking: row.turnTaking,
     maxParticipants: row.maxParticipants,
     participantCount: row.participantCount,
+    maxDurationMs: row.maxDurationMs,
+    endsAt: endOf(row),
     nextDeadlineAt: row.nextDeadlineAt,
     startedAt: row.startedAt,
     endedAt: row.endedAt,
@@ -99,6 +102,7 @@ export const taskPayload = (row: TaskRow) => ({
   __typename: 'CollabTask' as const,
   ...row,
   taskId: row.id,
+  assignees: [...assigneesOf(row)],
   priority: upper(row.priority),
   status: upper(row.status),
   estimatedEffortHours: row.effortHours,

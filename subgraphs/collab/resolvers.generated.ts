@@ -111,9 +111,9 @@ export type Mutation = {
    * net), scheduled along the critical path and improved by annealing. Says what was really evaluated.
    */
   coordinateTaskAssignment: TaskCoordinationPayload;
-  /** The assignee begins, blocks or gives up; the coordinator may too, and cancels. */
+  /** Any of its assignees begins, blocks or gives up; the coordinator may too, and cancels. */
   updateCollabTask: CollabTaskPayload;
-  /** The assignee, or the coordinator. */
+  /** Any of its assignees, or the coordinator. */
   completeTask: CollabTaskPayload;
   /** Gives a task to somebody else who has the skills. */
   reassignCollabTask: CollabTaskPayload;
@@ -784,6 +784,10 @@ export type Collaboration = {
   turnTaking: CollabTurnTaking;
   governance?: Maybe<CollabGovernance>;
   maxParticipants: Scalars['Int']['output'];
+  /** How long it may last from its start on; null for ever. */
+  maxDurationMs?: Maybe<Scalars['DurationMs']['output']>;
+  /** When it ends whatever is under way; null before it begins. */
+  endsAt?: Maybe<Scalars['DateTime']['output']>;
   participantCount: Scalars['Int']['output'];
   /** In the order of turns. */
   participants: CollabParticipantConnection;
@@ -1095,7 +1099,10 @@ export type CollabTask = {
   dependencies: Array<Scalars['ID']['output']>;
   deliverables: Array<Scalars['String']['output']>;
   riskAssessment: Array<CollabRisk>;
+  /** Who leads it. */
   assignedTo?: Maybe<Scalars['String']['output']>;
+  /** Participants that do it together, in equal parts; who leads it stands first. */
+  assignees: Array<Scalars['String']['output']>;
   status: CollabTaskStatus;
   progress: Scalars['Float']['output'];
   note?: Maybe<Scalars['String']['output']>;
@@ -2054,6 +2061,8 @@ export type CreateCollaborationInput = {
   decisionConfig?: InputMaybe<CollabVotingRulesInput>;
   turnTaking?: InputMaybe<CollabTurnTakingInput>;
   maxParticipants?: InputMaybe<Scalars['Int']['input']>;
+  /** From its start on, 60,000 to 2,592,000,000: whatever is under way then, it ends, as failed. @default 28,800,000 */
+  maxDurationMs?: InputMaybe<Scalars['DurationMs']['input']>;
   planId?: InputMaybe<Scalars['ID']['input']>;
   dialogId?: InputMaybe<Scalars['ID']['input']>;
   networkId?: InputMaybe<Scalars['ID']['input']>;
@@ -2072,6 +2081,8 @@ export type CollaborationPatch = {
   decisionConfig?: InputMaybe<CollabVotingRulesInput>;
   turnTaking?: InputMaybe<CollabTurnTakingInput>;
   maxParticipants?: InputMaybe<Scalars['Int']['input']>;
+  /** From its start on, 60,000 to 2,592,000,000. */
+  maxDurationMs?: InputMaybe<Scalars['DurationMs']['input']>;
 };
 
 export type JoinCollaborationInput = {
@@ -2195,6 +2206,8 @@ export type CollabTaskInput = {
   skillWeights?: InputMaybe<Array<CollabSkillWeightInput>>;
   dependencies?: InputMaybe<Array<Scalars['ID']['input']>>;
   deadline?: InputMaybe<Scalars['DateTime']['input']>;
+  /** Who do it from the beginning, 1 to 20; the first leads. Together they need the skills it requires. */
+  assignees?: InputMaybe<Array<Scalars['String']['input']>>;
   deliverables?: InputMaybe<Array<Scalars['String']['input']>>;
   riskAssessment?: InputMaybe<Array<CollabRiskInput>>;
 };
@@ -2225,6 +2238,8 @@ export type UpdateCollabTaskInput = {
   status?: InputMaybe<CollabTaskMove>;
   progress?: InputMaybe<Scalars['Float']['input']>;
   note?: InputMaybe<Scalars['String']['input']>;
+  /** Who do it together with the one who leads it, up to 19, in place of those who did; the coordinator's. */
+  helpers?: InputMaybe<Array<Scalars['String']['input']>>;
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
@@ -2239,6 +2254,8 @@ export type CompleteTaskInput = {
 export type ReassignCollabTaskInput = {
   taskId: Scalars['ID']['input'];
   toParticipantId: Scalars['String']['input'];
+  /** Who do it together with that one, up to 19; together they need the skills it requires. */
+  helpers?: InputMaybe<Array<Scalars['String']['input']>>;
   reason?: InputMaybe<Scalars['String']['input']>;
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
@@ -3410,6 +3427,8 @@ export type CollaborationResolvers<ContextType = RequestContext, ParentType exte
   turnTaking?: Resolver<ResolversTypes['CollabTurnTaking'], ParentType, ContextType>;
   governance?: Resolver<Maybe<ResolversTypes['CollabGovernance']>, ParentType, ContextType>;
   maxParticipants?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  maxDurationMs?: Resolver<Maybe<ResolversTypes['DurationMs']>, ParentType, ContextType>;
+  endsAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   participantCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   participants?: Resolver<ResolversTypes['CollabParticipantConnection'], ParentType, ContextType, Partial<CollaborationParticipantsArgs>>;
   tasks?: Resolver<ResolversTypes['CollabTaskConnection'], ParentType, ContextType, Partial<CollaborationTasksArgs>>;
@@ -3584,6 +3603,7 @@ export type CollabTaskResolvers<ContextType = RequestContext, ParentType extends
   deliverables?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   riskAssessment?: Resolver<Array<ResolversTypes['CollabRisk']>, ParentType, ContextType>;
   assignedTo?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  assignees?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   status?: Resolver<ResolversTypes['CollabTaskStatus'], ParentType, ContextType>;
   progress?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   note?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;

@@ -56,7 +56,7 @@ export function requireUnlocked({ collab }: Draft, principal: Principal): void {
 }
 
 /** @throws {PARTICIPANT_NOT_FOUND} unless it takes an active part. */
-export function requireActive(draft: Draft, participantId: string, path: readonly string[]): ParticipantRow {
+export function requireActive(draft: Draft, participantId: string, path: readonly (string | number)[]): ParticipantRow {
   const found = find(draft, 'participant', participantId);
   if (found?.status !== 'active')
     throw new PlatformError('PARTICIPANT_NOT_FOUND', `no active participant ${participantId}`, { path });

@@ -115,6 +115,8 @@ export interface CollabRow {
   readonly experience: Readonly<Record<string, { readonly succeeded: number; readonly failed: number }>>;
   readonly governance: GovernanceValue | null;
   readonly protocol: Json | null;
+  /** From its start on; null for ever. */
+  readonly maxDurationMs: number | null;
   readonly nextDeadlineAt: string | null;
   readonly startedAt: string | null;
   readonly endedAt: string | null;

@@ -84,21 +84,39 @@ export function moveTask(
   return moved;
 }
 
-/** Gives the task to somebody else, or to somebody at all. */
-export function assignTask(draft: Draft, task: TaskRow, to: string, plan: Partial<TaskRow> = {}): TaskRow {
+/** Gives the task to somebody else, or to somebody at all; to several of whom the first leads. */
+export function assignTask(
+  draft: Draft,
+  task: TaskRow,
+  to: string | readonly [lead: string, ...helpers: string[]],
+  plan: Partial<TaskRow> = {},
+): TaskRow {
   requireMove(task, 'assigned');
-  const assigned = put(draft, 'task', kept(task, { status: 'assigned', assignedTo: to, finishedAt: null, ...plan }));
+  const [assignedTo, ...helpers] = typeof to === 'string' ? [to] : to;
+  const assigned = put(
+    draft,
+    'task',
+    kept(task, { status: 'assigned', assignedTo, helpers, finishedAt: null, ...plan }),
+  );
   tell(draft, 'collab.task.assigned', { task: assigned, from: task.assignedTo });
   return assigned;
 }
 
-/** @throws {INSUFFICIENT_CAPABILITIES} */
-export function requireSkills(task: TaskRow, to: ParticipantRow, path: readonly string[]): void {
+/** Others than before do the task together with who leads it. */
+export function changeHelpers(draft: Draft, task: TaskRow, helpers: readonly string[]): TaskRow {
+  const changed = put(draft, 'task', kept(task, { helpers }));
+  tell(draft, 'collab.task.helpers.changed', { task: changed, from: task.helpers });
+  return changed;
+}
+
+/** What those who do it can do together has to suffice. @throws {INSUFFICIENT_CAPABILITIES} */
+export function requireSkills(task: TaskRow, to: readonly ParticipantRow[], path: readonly (string | number)[]): void {
   const missing = task.requiredSkills.filter(
-    (skill) => (task.skillWeights[skill] ?? 1) >= 1 && !to.capabilities.includes(skill),
+    (skill) => (task.skillWeights[skill] ?? 1) >= 1 && !to.some(({ capabilities }) => capabilities.includes(skill)),
   );
+  const names = to.map(({ participantId }) => participantId).join(', ');
   if (missing.length > 0)
-    throw new PlatformError('INSUFFICIENT_CAPABILITIES', `${to.participantId} lacks what the task needs`, {
+    throw new PlatformError('INSUFFICIENT_CAPABILITIES', `${names} lacks what the task needs`, {
       path,
       details: { missing },
     });

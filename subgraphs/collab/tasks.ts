@@ -8,8 +8,17 @@ import type { Answer } from './commands.ts';
 import { count, type Draft, find, list, put, tell } from './draft.ts';
 import * as inputs from './inputs.ts';
 import { coordinates, requireActive, requireCoordinator, requireStatus } from './rights.ts';
-import { assignTask, completeTask, isReady, moveTask, requireMove, requireSkills, startTask } from './taskMoves.ts';
-import type { TaskRow } from './workRows.ts';
+import {
+  assignTask,
+  changeHelpers,
+  completeTask,
+  isReady,
+  moveTask,
+  requireMove,
+  requireSkills,
+  startTask,
+} from './taskMoves.ts';
+import { assigneesOf, type TaskRow } from './workRows.ts';
 
 /** Tasks of one collaboration at most. */
 const maxTasks = 1_000;
@@ -23,9 +32,29 @@ function requireTask(draft: Draft, taskId: string): TaskRow {
 
 /** @throws {PERMISSION_DENIED} unless it is the assignee's own, or the caller coordinates. */
 function requireAssignee(draft: Draft, task: TaskRow, principal: RequestScope['principal']): void {
-  const assignee = task.assignedTo === null ? undefined : find(draft, 'participant', task.assignedTo);
-  if (assignee?.agentId === principal.subject || coordinates(draft, principal)) return;
+  const agents = assigneesOf(task).map((id) => find(draft, 'participant', id)?.agentId);
+  if (agents.includes(principal.subject) || coordinates(draft, principal)) return;
   throw new PlatformError('PERMISSION_DENIED', 'only who has the task, or the coordinator, may do this');
+}
+
+/** @throws {PARTICIPANT_NOT_FOUND} {INSUFFICIENT_CAPABILITIES} {INVALID_STATE_TRANSITION} */
+function give(draft: Draft, task: TaskRow, to: readonly string[], path: readonly (string | number)[]): void {
+  const [lead, ...helpers] = to.map((id) => requireActive(draft, id, path));
+  requireSkills(task, [lead!, ...helpers], path);
+  assignTask(draft, task, [lead!.participantId, ...helpers.map(({ participantId }) => participantId)], {
+    ...{ plannedStart: null, plannedFinish: null },
+  });
+}
+
+/** @throws {INVALID_STATE} where nobody leads it or it is over {PARTICIPANT_NOT_FOUND} {INSUFFICIENT_CAPABILITIES} */
+function help(draft: Draft, task: TaskRow, helpers: readonly string[], path: readonly string[]): TaskRow {
+  const { assignedTo: lead, status } = task;
+  if (lead === null || !['assigned', 'in_progress', 'blocked'].includes(status))
+    throw new PlatformError('INVALID_STATE', 'expected a task that somebody leads', { path });
+  if (helpers.includes(lead)) throw new PlatformError('VALIDATION_FAILED', `${lead} leads the task`, { path });
+  const rows = [lead, ...helpers].map((id) => requireActive(draft, id, path));
+  requireSkills(task, rows, path);
+  return changeHelpers(draft, task, helpers);
 }
 
 /** What is to be done, and how far it is. */
@@ -69,6 +98,7 @@ export function createTasks({ calls }: { readonly calls: Calls }) {
               deliverables: given.deliverables ?? [],
               risks: given.riskAssessment ?? [],
               assignedTo: null,
+              helpers: [],
               status: 'pending',
               progress: 0,
               note: null,
@@ -104,6 +134,8 @@ export function createTasks({ calls }: { readonly calls: Calls }) {
           for (const row of rows) put(draft, 'task', row);
           count(draft, { tasksCreated: rows.length });
           tell(draft, 'collab.tasks.created', { tasks: rows });
+          for (const [at, { assignees }] of input.tasks.entries())
+            if (assignees != null) give(draft, rows[at]!, assignees, ['input', 'tasks', at, 'assignees']);
           return { collabId, taskIds: rows.map(({ id }) => id) };
         },
       );
@@ -126,6 +158,12 @@ export function createTasks({ calls }: { readonly calls: Calls }) {
         (draft) => {
           requireStatus(draft, 'active');
           let task = requireTask(draft, input.taskId);
+          if (input.helpers != null) {
+            requireCoordinator(draft, scope.principal, 'assign_tasks');
+            task = help(draft, task, input.helpers, ['input', 'helpers']);
+            if (input.status == null && input.progress == null && input.note == null)
+              return { collabId, taskId: input.taskId };
+          }
           if (input.status === 'cancelled') requireCoordinator(draft, scope.principal, 'assign_tasks');
           else requireAssignee(draft, task, scope.principal);
           if (input.status === 'in_progress') {
@@ -194,9 +232,13 @@ export function createTasks({ calls }: { readonly calls: Calls }) {
           requireCoordinator(draft, scope.principal, 'assign_tasks');
           requireStatus(draft, 'draft', 'active', 'suspended');
           const task = requireTask(draft, input.taskId);
-          const to = requireActive(draft, input.toParticipantId, ['input', 'toParticipantId']);
-          requireSkills(task, to, ['input', 'toParticipantId']);
-          assignTask(draft, task, to.participantId, { plannedStart: null, plannedFinish: null });
+          const { toParticipantId, helpers = null } = input;
+          if (helpers?.includes(toParticipantId) === true)
+            throw new PlatformError('VALIDATION_FAILED', `${toParticipantId} leads the task`, {
+              path: ['input', 'helpers'],
+            });
+          const path = ['input', helpers === null ? 'toParticipantId' : 'helpers'];
+          give(draft, task, [toParticipantId, ...(helpers ?? [])], path);
           return { collabId, taskId: task.id };
         },
       );

@@ -10,7 +10,7 @@ import { coordinates, requireActive, requireCoordinator, requirePart, requireSta
 import type { ParticipantRow } from './rows.ts';
 import { isReady, startTask, toAssignable } from './taskMoves.ts';
 import { complete, dispatch, nextInOrder, passOn, timeOut } from './turnMoves.ts';
-import type { TaskRow, TurnRow } from './workRows.ts';
+import { assigneesOf, type TaskRow, type TurnRow } from './workRows.ts';
 
 /** Who gets the turn by the rule of the mode. @throws {MODE_FORBIDS} {PARTICIPANT_NOT_FOUND} {NOT_YOUR_TURN} */
 function chooseNext(draft: Draft, asked: string | null): ParticipantRow {
@@ -48,7 +48,8 @@ export function bestWork(draft: Draft, participant: ParticipantRow): TaskRow | n
   };
   const open = list(draft, 'task').filter(
     (task) =>
-      (task.status === 'pending' || (task.status === 'assigned' && task.assignedTo === participant.participantId)) &&
+      (task.status === 'pending' ||
+        (task.status === 'assigned' && assigneesOf(task).includes(participant.participantId))) &&
       isReady(draft, task) &&
       task.requiredSkills.every(
         (skill) => (task.skillWeights[skill] ?? 1) < 1 || participant.capabilities.includes(skill),
@@ -189,7 +190,10 @@ export function createTurns({ calls }: { readonly calls: Calls }) {
             timeoutMs: input.timeoutMs ?? null,
             dispatchedBy: scope.principal.subject,
           });
-          const claimed = put(draft, 'task', { ...task, assignedTo: part.participantId });
+          const claimed = put(draft, 'task', {
+            ...task,
+            assignedTo: task.assignedTo ?? part.participantId,
+          });
           tell(draft, 'collab.task.assigned', { task: claimed });
           startTask(draft, claimed);
           return { collabId: input.collabId, turnId: turn.id, taskId: task.id };

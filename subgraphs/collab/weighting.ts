@@ -44,10 +44,11 @@ export function createPerformanceFor({ sql }: Pick<ModuleRuntime, 'sql'>): Perfo
 async function readPerformance(sql: Sql, tenantId: string, collabId: string): Promise<Performance> {
   const rows = (await sql.unsafe(
     `SELECT id, sum(kept)::int AS kept, sum(missed)::int AS missed FROM (
-       SELECT t.assigned_to AS id,
+       SELECT a.id,
          count(*) FILTER (WHERE t.status = 'completed' AND (t.deadline IS NULL OR t.finished_at <= t.deadline)) AS kept,
          count(*) FILTER (WHERE t.status = 'failed' OR (t.status = 'completed' AND t.finished_at > t.deadline)) AS missed
-       FROM collab.task t WHERE t.tenant_id = $1 AND t.collab_id = $2 AND t.assigned_to IS NOT NULL GROUP BY 1
+       FROM collab.task t, LATERAL (SELECT t.assigned_to AS id UNION SELECT jsonb_array_elements_text(t.helpers)) a
+       WHERE t.tenant_id = $1 AND t.collab_id = $2 AND t.assigned_to IS NOT NULL GROUP BY 1
        UNION ALL
        SELECT u.participant_id, count(*) FILTER (WHERE u.status = 'completed'), count(*) FILTER (WHERE u.status = 'timed_out')
        FROM collab.turn u WHERE u.tenant_id = $1 AND u.collab_id = $2 GROUP BY 1

@@ -33,7 +33,10 @@ export interface TaskRow {
   readonly dependsOn: readonly string[];
   readonly deliverables: readonly string[];
   readonly risks: readonly TaskRisk[];
+  /** Who leads it. */
   readonly assignedTo: string | null;
+  /** Who does it together with them; none without a lead. */
+  readonly helpers: readonly string[];
   readonly status: TaskStatusValue;
   readonly progress: number;
   readonly note: string | null;
@@ -47,6 +50,10 @@ export interface TaskRow {
   readonly createdAt: string;
   readonly createdBy: string;
 }
+
+/** Everybody who has a task, who leads it first. */
+export const assigneesOf = ({ assignedTo, helpers }: Pick<TaskRow, 'assignedTo' | 'helpers'>): readonly string[] =>
+  assignedTo === null ? [] : [assignedTo, ...helpers];
 
 export interface TurnRow {
   readonly tenantId: string;

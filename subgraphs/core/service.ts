@@ -4,6 +4,7 @@ import { newId } from '#shared/ids.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { createAgents } from './agents/agents.ts';
 import { createAllocations } from './allocation/allocations.ts';
+import { type CallKind, createCallRates } from './callRates.ts';
 import { createCommands } from './commands.ts';
 import { createContexts } from './contexts.ts';
 import { createApprovals } from './execution/approvals.ts';
@@ -132,7 +133,19 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
   const orchestration = createOrchestration(runtime, {
     ...{ commands, contexts, executions, manifests, operations, circuits, health: health.snapshot },
   });
+  const callRates = createCallRates(runtime);
   let followers: readonly Consumer[] = [];
+
+  /** What somebody asks for counts; what the module does by itself, or for a call that counts already, does not. */
+  const counted =
+    <Rest extends readonly unknown[], Result>(
+      kind: CallKind,
+      work: (scope: RequestScope, ...rest: Rest) => Promise<Result>,
+    ) =>
+    async (scope: RequestScope, ...rest: Rest): Promise<Result> => {
+      await callRates.take(scope, kind);
+      return work(scope, ...rest);
+    };
 
   /** What a crash left unsaid: ends of children that their parents have not heard of. Then leases that are over. */
   async function sweep(): Promise<void> {
@@ -140,6 +153,7 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
       await transitions.send({ tenantId, executionId }, { kind: 'childEnded', stepId, childId });
     await allocations.sweep();
     await agents.sweep();
+    await callRates.sweep();
     await settings.refresh();
     await optimizations.sweep();
   }
@@ -147,18 +161,28 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
   return {
     sql,
     learn: contexts.learn,
-    workflows,
-    executions,
+    callRates,
+    workflows: { ...workflows, create: counted('workflow', (scope, input: unknown) => workflows.create(scope, input)) },
+    executions: {
+      ...executions,
+      start: counted('workflow', (scope, input: unknown) => executions.start(scope, input)),
+    },
     transitions,
     worker,
     circuits,
-    allocations,
+    allocations: {
+      ...allocations,
+      allocate: counted('allocation', (scope, input: unknown) => allocations.allocate(scope, input)),
+      allocateGang: counted('allocation', (scope, input: unknown) => allocations.allocateGang(scope, input)),
+    },
     agents,
     manifests,
     health,
     orchestration,
     coordinate: (scope: RequestScope, input: unknown) => coordinate(scope, input, { executions, operations }),
-    publishSystemEvent: (scope: RequestScope, input: unknown) => publishSystemEvent(commands, scope, input),
+    publishSystemEvent: counted('event', (scope: RequestScope, input: unknown) =>
+      publishSystemEvent(commands, scope, input),
+    ),
     optimizations,
     tunings: createWorkflowTunings(runtime, { commands, operations, workflows }),
     settings,

@@ -81,6 +81,7 @@ function toRow(document: ExtensionDocument, { tenantId, subject }: Principal): E
     homepage: null,
     repository: null,
     publisher: null,
+    integrationTargets: null,
     trustLevel: 0,
     config: document.config ?? null,
     settings: defaultSettings,

@@ -31,10 +31,14 @@ async function readMethods(sql: Sql, { tenantId, id }: ExtensionRow, hours: numb
   )) as unknown as readonly MethodFigures[];
 }
 
-/** Calls of the last hours, whole hours of the clock. @throws {VALIDATION_FAILED} */
-export async function readExtensionMetrics(sql: Sql, extension: ExtensionRow, hours: number) {
+function requireHours(hours: number): void {
   if (hours < 1 || hours > maxHours)
     throw new PlatformError('VALIDATION_FAILED', `hours: expected 1 to ${maxHours}, got ${hours}`, { path: ['hours'] });
+}
+
+/** Calls of the last hours, whole hours of the clock. @throws {VALIDATION_FAILED} */
+export async function readExtensionMetrics(sql: Sql, extension: ExtensionRow, hours: number) {
+  requireHours(hours);
   const [methods, [clock]] = await Promise.all([
     readMethods(sql, extension, hours),
     sql.unsafe(
@@ -60,6 +64,31 @@ export async function readExtensionMetrics(sql: Sql, extension: ExtensionRow, ho
     successLowerBound: wilsonLowerBound(invocations - failures, invocations),
     methods: methods.map(({ totalMs, ...row }) => ({ ...row, avgResponseTimeMs: totalMs / row.invocations })),
   };
+}
+
+/** What the calls of a sandbox's extension took in the last hours, whole hours of the clock. @throws {VALIDATION_FAILED} */
+export async function readSandboxUsage(
+  sql: Sql,
+  { tenantId, extensionId, limits }: Pick<ExtensionSandboxRow, 'tenantId' | 'extensionId' | 'limits'>,
+  hours: number,
+) {
+  requireHours(hours);
+  const [row] = (await sql.unsafe(
+    `SELECT coalesce(sum(u.invocations), 0)::float8 AS invocations, coalesce(sum(u.crashes), 0)::float8 AS crashes, coalesce(sum(u.cpu_ms), 0)::float8 AS "cpuTimeMs",
+       coalesce(max(u.memory_peak), 0)::float8 AS "memoryPeakBytes", coalesce(sum(u.host_calls), 0)::float8 AS "hostCalls",
+       (SELECT coalesce(sum(s.size_bytes), 0)::float8 FROM extension.state s WHERE s.tenant_id = $1 AND s.extension_id = $2) AS "storedBytes"
+     FROM extension.usage u WHERE u.tenant_id = $1 AND u.extension_id = $2 AND u.hour >= date_trunc('hour', now(), 'UTC') - make_interval(hours => $3::int - 1)`,
+    [tenantId, extensionId, hours],
+    { prepare: true },
+  )) as unknown as {
+    readonly invocations: number;
+    readonly crashes: number;
+    readonly cpuTimeMs: number;
+    readonly memoryPeakBytes: number;
+    readonly hostCalls: number;
+    readonly storedBytes: number;
+  }[];
+  return { hours, ...row!, memoryPeakShare: row!.memoryPeakBytes / limits.memoryBytes };
 }
 
 export interface CapabilityFigures {

@@ -10,6 +10,7 @@ import type { Contexts } from './contexts.ts';
 import type { Execute } from './execution/execute.ts';
 import { hookPoints } from './hookPoints.ts';
 import * as inputs from './inputs.ts';
+import { configurationAt } from './integrations.ts';
 import { flatten } from './manifest/permissions.ts';
 import type { ExtensionRow } from './rows.ts';
 import { findExtensions, findHooksAt } from './store.ts';
@@ -74,7 +75,7 @@ export function createHooks(runtime: ModuleRuntime, { contexts, execute }: Hooks
         const { outcome } = await execute.callHook(extension, {
           method: hook.method,
           parameters: {
-            point,
+            ...{ point, configuration: configurationAt(extension.integrationTargets, point) },
             event: {
               id: event.eventId,
               type: event.type,
@@ -116,7 +117,10 @@ export function createHooks(runtime: ModuleRuntime, { contexts, execute }: Hooks
         asked.push(extension.id);
         const { release, outcome } = await execute.callHook(extension, {
           method: hook.method,
-          parameters: { point: input.point, payload },
+          parameters: {
+            ...{ point: input.point, payload },
+            configuration: configurationAt(extension.integrationTargets, input.point),
+          },
           principal,
           timeoutMs: Math.min(input.timeoutMs ?? beforeTimeoutMs, extension.settings.operationTimeoutMs),
           traceparent: scope.traceparent,

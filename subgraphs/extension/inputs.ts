@@ -113,6 +113,11 @@ export const loadExtension = z.object({
     .array(text({ min: 1, max: 200 }))
     .max(100)
     .nullish(),
+  integrationTargets: z
+    .array(z.object({ module: text({ min: 1, max: 50 }), configuration: config.nullish() }))
+    .max(10)
+    .refine((list) => new Set(list.map(({ module }) => module)).size === list.length, 'expected each module once')
+    .nullish(),
   expectedVersion,
   idempotencyKey: idempotencyKey.nullish(),
 });
@@ -173,6 +178,8 @@ export const requestApproval = z.object({
 export const registerKey = z.object({
   publisherId: label,
   name: label,
+  email: z.email().max(254).nullish(),
+  website: url.nullish(),
   publicKey: text({ min: 1, max: 2_000 }),
   trustLevel: z.enum(['UNTRUSTED', 'LOW', 'MEDIUM', 'HIGH', 'VERIFIED']),
   idempotencyKey: idempotencyKey.nullish(),

@@ -1,18 +1,29 @@
 import { hookPoints } from './hookPoints.ts';
-import type { ExtensionCapabilityRow, ExtensionHookRow, ExtensionRow } from './rows.ts';
+import type { ExtensionCapabilityRow, ExtensionHookRow, ExtensionRow, Json } from './rows.ts';
 
 export interface IntegrationValue {
   readonly targetModule: string;
-  readonly type: 'CAPABILITY_PROVIDER' | 'EVENT_SUBSCRIBER' | 'WORKFLOW_ENHANCER';
+  readonly type:
+    | 'CAPABILITY_PROVIDER'
+    | 'EVENT_SUBSCRIBER'
+    | 'DATA_PROCESSOR'
+    | 'WORKFLOW_ENHANCER'
+    | 'MONITORING_INTEGRATION';
   readonly isActive: boolean;
   readonly providedCapabilities: string[];
   readonly points: string[];
   readonly subscribedEvents: string[];
+  /** What its hooks there are told beside. */
+  readonly configuration: Json | null;
 }
 
 /** What an extension is to other modules: what steps of workflows may call, and at which points of whose work it is heard. */
 export function integrationsOf(
-  { runtimeState }: Pick<ExtensionRow, 'runtimeState'>,
+  {
+    runtimeState,
+    extensionType,
+    integrationTargets,
+  }: Pick<ExtensionRow, 'runtimeState' | 'extensionType' | 'integrationTargets'>,
   {
     capabilities,
     hooks,
@@ -22,7 +33,7 @@ export function integrationsOf(
   },
 ): IntegrationValue[] {
   const isActive = runtimeState === 'active' || runtimeState === 'reloading';
-  const nothing = { providedCapabilities: [], points: [], subscribedEvents: [] };
+  const nothing = { providedCapabilities: [], points: [], subscribedEvents: [], configuration: null };
   const provided = capabilities.map(({ name }) => name).sort();
   const heard = [...Map.groupBy(hooks, ({ point, phase }) => `${moduleOf(point)} ${phase}`).values()].map(
     (group): IntegrationValue => {
@@ -30,7 +41,14 @@ export function integrationsOf(
       const isAfter = group[0]!.phase === 'after';
       return {
         ...{ ...nothing, targetModule: moduleOf(points[0]!), isActive, points },
-        type: isAfter ? 'EVENT_SUBSCRIBER' : 'WORKFLOW_ENHANCER',
+        type: isAfter
+          ? points.every((point) => monitoringPoints.includes(point))
+            ? 'MONITORING_INTEGRATION'
+            : 'EVENT_SUBSCRIBER'
+          : extensionType === 'transformation'
+            ? 'DATA_PROCESSOR'
+            : 'WORKFLOW_ENHANCER',
+        configuration: configurationAt(integrationTargets, points[0]!),
         subscribedEvents: isAfter
           ? hookPoints.filter(({ point }) => points.includes(point)).flatMap(({ events }) => [...events])
           : [],
@@ -50,5 +68,13 @@ export function integrationsOf(
   ];
 }
 
+/** Points at which figures are heard, nothing else. */
+const monitoringPoints: readonly string[] = ['trace.metrics_collected'];
+
+/** What the hooks of an extension at a point are told beside what happens there. */
+export function configurationAt(targets: ExtensionRow['integrationTargets'], point: string): Json | null {
+  return targets?.find(({ module }) => module === moduleOf(point))?.configuration ?? null;
+}
+
 /** Points are named after the module whose work they are in. */
-const moduleOf = (point: string) => point.slice(0, point.indexOf('.'));
+export const moduleOf = (point: string) => point.slice(0, point.indexOf('.'));

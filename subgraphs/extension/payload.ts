@@ -1,4 +1,5 @@
 import { flatten, trustLevels } from './manifest/permissions.ts';
+import type { ExtensionTrustLevel } from './resolvers.generated.ts';
 import type { ExtensionExecutionRow, ExtensionRow } from './rows.ts';
 
 /** Rows as subscribers get them: GraphQL's names, enums in SCREAMING_SNAKE. */
@@ -8,6 +9,7 @@ export function extensionPayload(row: ExtensionRow): Readonly<Record<string, unk
     currentReleaseId,
     previousReleaseId,
     protocol,
+    integrationTargets,
     governance,
     grants,
     publisher,
@@ -30,7 +32,13 @@ export function extensionPayload(row: ExtensionRow): Readonly<Record<string, unk
 }
 
 export function publisherPayload({ publisher, trustLevel }: ExtensionRow) {
-  return publisher && { ...publisher, verified: trustLevels[trustLevel] === 'verified' };
+  return (
+    publisher && {
+      ...{ email: null, website: null, ...publisher },
+      verified: trustLevels[trustLevel] === 'verified',
+      trustLevel: trustLevels[trustLevel]!.toUpperCase() as ExtensionTrustLevel,
+    }
+  );
 }
 
 export function lifecyclePayload(row: ExtensionRow) {

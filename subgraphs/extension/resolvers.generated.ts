@@ -362,6 +362,9 @@ export type ExtensionExecutionFilter = {
 export type RegisterPublisherKeyInput = {
   publisherId: Scalars['String']['input'];
   name: Scalars['String']['input'];
+  /** Where the publisher is reached. */
+  email?: InputMaybe<Scalars['String']['input']>;
+  website?: InputMaybe<Scalars['String']['input']>;
   /** Ed25519, or RSA of 2,048 bits at least, as PEM (SubjectPublicKeyInfo). */
   publicKey: Scalars['String']['input'];
   trustLevel: ExtensionTrustLevel;
@@ -448,8 +451,20 @@ export type LoadExtensionInput = {
   config?: InputMaybe<Scalars['JSON']['input']>;
   /** Permissions to grant, of those the release asks for; all that may be granted without it. */
   grants?: InputMaybe<Array<Scalars['String']['input']>>;
+  /**
+   * Modules that it is to work into, of those its release names by its hooks; with an empty list none. At points of others it is not
+   * heard. What stands without it, at first all.
+   */
+  integrationTargets?: InputMaybe<Array<ExtensionIntegrationTargetInput>>;
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+export type ExtensionIntegrationTargetInput = {
+  /** context, plan, dialog, ...; core where it offers capabilities. */
+  module: Scalars['String']['input'];
+  /** What its hooks at the module's points are told beside; never a secret. */
+  configuration?: InputMaybe<Scalars['JSON']['input']>;
 };
 
 export type UpdateExtensionConfigInput = {
@@ -582,7 +597,10 @@ export type ExtensionGovernance = {
 export type ExtensionPublisher = {
   publisherId: Scalars['String']['output'];
   name: Scalars['String']['output'];
+  email?: Maybe<Scalars['String']['output']>;
+  website?: Maybe<Scalars['String']['output']>;
   verified: Scalars['Boolean']['output'];
+  trustLevel: ExtensionTrustLevel;
 };
 
 export type ExtensionSettings = {
@@ -717,9 +735,32 @@ export type ExtensionSandbox = {
   allowedOperations: Array<Scalars['String']['output']>;
   blockedOperations: Array<Scalars['String']['output']>;
   errors: Array<ExtensionFailure>;
+  /** Of the last hours, whole hours of the clock; 1 to 744. */
+  usage: ExtensionSandboxUsage;
   recoveryAttempts: Scalars['Int']['output'];
   healthCheckedAt?: Maybe<Scalars['DateTime']['output']>;
   startedAt?: Maybe<Scalars['DateTime']['output']>;
+};
+
+
+export type ExtensionSandboxUsageArgs = {
+  hours?: Scalars['Int']['input'];
+};
+
+export type ExtensionSandboxUsage = {
+  hours: Scalars['Int']['output'];
+  invocations: Scalars['Float']['output'];
+  /** Calls at which it had to be stopped. */
+  crashes: Scalars['Float']['output'];
+  cpuTimeMs: Scalars['Float']['output'];
+  /** Most that one call took. */
+  memoryPeakBytes: Scalars['Float']['output'];
+  /** That by the limit, 0 to 1; what is near 1 will be stopped soon. */
+  memoryPeakShare: Scalars['Float']['output'];
+  /** What it asked of the platform. */
+  hostCalls: Scalars['Float']['output'];
+  /** What it keeps now. */
+  storedBytes: Scalars['Float']['output'];
 };
 
 export type ExtensionSandboxLimits = {
@@ -761,6 +802,8 @@ export type ExtensionIntegration = {
   points: Array<Scalars['String']['output']>;
   /** Events after which it is heard. */
   subscribedEvents: Array<Scalars['String']['output']>;
+  /** What its hooks there are told beside. */
+  configuration?: Maybe<Scalars['JSON']['output']>;
 };
 
 export type ExtensionIntegrationType =
@@ -769,7 +812,11 @@ export type ExtensionIntegrationType =
   /** It is heard after events. */
   | 'EVENT_SUBSCRIBER'
   /** It is asked before a module does something, and may change or veto it. */
-  | 'WORKFLOW_ENHANCER';
+  | 'WORKFLOW_ENHANCER'
+  /** The same, of a TRANSFORMATION: it is there to change what passes. */
+  | 'DATA_PROCESSOR'
+  /** It hears figures. */
+  | 'MONITORING_INTEGRATION';
 
 export type ExtensionHookPoint = {
   point: Scalars['String']['output'];
@@ -811,6 +858,8 @@ export type ExtensionPublisherKey = {
   id: Scalars['ID']['output'];
   publisherId: Scalars['String']['output'];
   name: Scalars['String']['output'];
+  email?: Maybe<Scalars['String']['output']>;
+  website?: Maybe<Scalars['String']['output']>;
   fingerprint: Scalars['String']['output'];
   trustLevel: ExtensionTrustLevel;
   revokedAt?: Maybe<Scalars['DateTime']['output']>;
@@ -1284,6 +1333,7 @@ export type ResolversTypes = {
   InstallExtensionInput: InstallExtensionInput;
   ExtensionSettingsInput: ExtensionSettingsInput;
   LoadExtensionInput: LoadExtensionInput;
+  ExtensionIntegrationTargetInput: ExtensionIntegrationTargetInput;
   UpdateExtensionConfigInput: UpdateExtensionConfigInput;
   ExecuteExtensionInput: ExecuteExtensionInput;
   ExtensionCallContextInput: ExtensionCallContextInput;
@@ -1308,6 +1358,7 @@ export type ResolversTypes = {
   ExtensionInterface: ResolverTypeWrapper<ExtensionInterface>;
   ExtensionMethod: ResolverTypeWrapper<ExtensionMethod>;
   ExtensionSandbox: ResolverTypeWrapper<ExtensionSandboxRow>;
+  ExtensionSandboxUsage: ResolverTypeWrapper<ExtensionSandboxUsage>;
   ExtensionSandboxLimits: ResolverTypeWrapper<ExtensionSandboxLimits>;
   ExtensionHook: ResolverTypeWrapper<ExtensionHookRow>;
   ExtensionPermission: ResolverTypeWrapper<ExtensionPermission>;
@@ -1375,6 +1426,7 @@ export type ResolversParentTypes = {
   InstallExtensionInput: InstallExtensionInput;
   ExtensionSettingsInput: ExtensionSettingsInput;
   LoadExtensionInput: LoadExtensionInput;
+  ExtensionIntegrationTargetInput: ExtensionIntegrationTargetInput;
   UpdateExtensionConfigInput: UpdateExtensionConfigInput;
   ExecuteExtensionInput: ExecuteExtensionInput;
   ExtensionCallContextInput: ExtensionCallContextInput;
@@ -1398,6 +1450,7 @@ export type ResolversParentTypes = {
   ExtensionInterface: ExtensionInterface;
   ExtensionMethod: ExtensionMethod;
   ExtensionSandbox: ExtensionSandboxRow;
+  ExtensionSandboxUsage: ExtensionSandboxUsage;
   ExtensionSandboxLimits: ExtensionSandboxLimits;
   ExtensionHook: ExtensionHookRow;
   ExtensionPermission: ExtensionPermission;
@@ -1663,7 +1716,10 @@ export type ExtensionGovernanceResolvers<ContextType = RequestContext, ParentTyp
 export type ExtensionPublisherResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ExtensionPublisher'] = ResolversParentTypes['ExtensionPublisher']> = {
   publisherId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  email?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  website?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   verified?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  trustLevel?: Resolver<ResolversTypes['ExtensionTrustLevel'], ParentType, ContextType>;
 };
 
 export type ExtensionSettingsResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ExtensionSettings'] = ResolversParentTypes['ExtensionSettings']> = {
@@ -1782,9 +1838,21 @@ export type ExtensionSandboxResolvers<ContextType = RequestContext, ParentType e
   allowedOperations?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   blockedOperations?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   errors?: Resolver<Array<ResolversTypes['ExtensionFailure']>, ParentType, ContextType>;
+  usage?: Resolver<ResolversTypes['ExtensionSandboxUsage'], ParentType, ContextType, RequireFields<ExtensionSandboxUsageArgs, 'hours'>>;
   recoveryAttempts?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   healthCheckedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   startedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+};
+
+export type ExtensionSandboxUsageResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ExtensionSandboxUsage'] = ResolversParentTypes['ExtensionSandboxUsage']> = {
+  hours?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  invocations?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  crashes?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  cpuTimeMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  memoryPeakBytes?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  memoryPeakShare?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  hostCalls?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  storedBytes?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
 };
 
 export type ExtensionSandboxLimitsResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ExtensionSandboxLimits'] = ResolversParentTypes['ExtensionSandboxLimits']> = {
@@ -1815,6 +1883,7 @@ export type ExtensionIntegrationResolvers<ContextType = RequestContext, ParentTy
   providedCapabilities?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   points?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   subscribedEvents?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  configuration?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
 };
 
 export type ExtensionHookPointResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ExtensionHookPoint'] = ResolversParentTypes['ExtensionHookPoint']> = {
@@ -1856,6 +1925,8 @@ export type ExtensionPublisherKeyResolvers<ContextType = RequestContext, ParentT
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   publisherId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  email?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  website?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   fingerprint?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   trustLevel?: Resolver<ResolversTypes['ExtensionTrustLevel'], ParentType, ContextType>;
   revokedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
@@ -2127,6 +2198,7 @@ export type Resolvers<ContextType = RequestContext> = {
   ExtensionInterface?: ExtensionInterfaceResolvers<ContextType>;
   ExtensionMethod?: ExtensionMethodResolvers<ContextType>;
   ExtensionSandbox?: ExtensionSandboxResolvers<ContextType>;
+  ExtensionSandboxUsage?: ExtensionSandboxUsageResolvers<ContextType>;
   ExtensionSandboxLimits?: ExtensionSandboxLimitsResolvers<ContextType>;
   ExtensionHook?: ExtensionHookResolvers<ContextType>;
   ExtensionPermission?: ExtensionPermissionResolvers<ContextType>;

@@ -42,6 +42,20 @@ export interface GovernanceValue {
   readonly lastConfirmRef?: { readonly id: string; readonly module: string; readonly description?: string };
 }
 
+/** Who published a release; releases of before know the first two alone. */
+export interface PublisherValue {
+  readonly publisherId: string;
+  readonly name: string;
+  readonly email?: string | null;
+  readonly website?: string | null;
+}
+
+export interface IntegrationTargetValue {
+  readonly module: string;
+  /** What hooks at the module's points are told beside. */
+  readonly configuration: Json | null;
+}
+
 export interface ExtensionProtocolValue {
   readonly meta?: unknown;
   readonly trace?: unknown;
@@ -64,10 +78,12 @@ export interface ExtensionRow {
   readonly license: string | null;
   readonly homepage: string | null;
   readonly repository: string | null;
-  readonly publisher: { readonly publisherId: string; readonly name: string } | null;
+  readonly publisher: PublisherValue | null;
   readonly trustLevel: number;
   readonly config: Json | null;
   readonly settings: SettingsValue;
+  /** Modules that it works into; null for all that its release names. */
+  readonly integrationTargets: readonly IntegrationTargetValue[] | null;
   readonly grants: readonly Permission[];
   readonly currentReleaseId: string | null;
   readonly previousReleaseId: string | null;
@@ -208,6 +224,8 @@ export interface ExtensionPublisherKeyRow {
   readonly id: string;
   readonly publisherId: string;
   readonly name: string;
+  readonly email: string | null;
+  readonly website: string | null;
   readonly publicKey: string;
   readonly fingerprint: string;
   readonly trustLevel: number;

@@ -9,7 +9,7 @@ import { createBreakers } from './execution/breakers.ts';
 import { createCrashes } from './execution/crashes.ts';
 import { createExecute } from './execution/execute.ts';
 import { createRecorder } from './execution/recorder.ts';
-import { readExtensionHealth, readExtensionMetrics } from './figures.ts';
+import { readExtensionHealth, readExtensionMetrics, readSandboxUsage } from './figures.ts';
 import { readDependencyGraph } from './graph.ts';
 import { createHooks } from './hooks.ts';
 import { createBroker } from './host/broker.ts';
@@ -21,6 +21,7 @@ import { createLoading } from './registry/loading.ts';
 import { createPublisherKeys } from './registry/publisherKeys.ts';
 import { createRegistration } from './registry/registration.ts';
 import { createReload } from './registry/reload.ts';
+import { createStopping } from './registry/stopping.ts';
 import type { ExtensionRow, ExtensionSandboxRow } from './rows.ts';
 import { createUpkeep } from './upkeep.ts';
 
@@ -38,7 +39,8 @@ export function createExtensionService(runtime: ModuleRuntime) {
   const registration = createRegistration(runtime, { commands, contexts, keys });
   const loading = createLoading(runtime, { commands, contexts, checks, dependencies, engine });
   const shared = { commands, contexts, checks, dependencies, engine, loading, registration };
-  const lifecycle = createLifecycle(shared);
+  const stopping = createStopping(runtime, shared);
+  const lifecycle = createLifecycle({ ...shared, stopping });
   const reload = createReload(runtime, shared);
   const breakers = createBreakers();
   const recorder = createRecorder(runtime);
@@ -52,7 +54,7 @@ export function createExtensionService(runtime: ModuleRuntime) {
   const hooks = createHooks(runtime, { contexts, execute });
   const discovery = createDiscovery(runtime);
   const confirms = createConfirms(runtime, commands);
-  const upkeep = createUpkeep(runtime, { commands, engine, checks });
+  const upkeep = createUpkeep(runtime, { commands, engine, checks, stopping });
   let followed: readonly { catchUp(): Promise<void>; close(): Promise<void> }[] = [];
 
   /** What other instances have changed: their sandboxes of it are not ours to keep. */
@@ -82,6 +84,7 @@ export function createExtensionService(runtime: ModuleRuntime) {
 
     dependencyGraph: (extension: ExtensionRow) => readDependencyGraph({ engine, dependencies }, extension),
     metrics: (extension: ExtensionRow, hours: number) => readExtensionMetrics(sql, extension, hours),
+    sandboxUsage: (sandbox: ExtensionSandboxRow, hours: number) => readSandboxUsage(sql, sandbox, hours),
     health: (extension: ExtensionRow, sandbox: ExtensionSandboxRow | null) =>
       readExtensionHealth(sql, extension, { sandbox, breakers }),
 

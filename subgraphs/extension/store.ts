@@ -32,6 +32,7 @@ export const extensionRecord = defineRecord<ExtensionRow>([
   ['trust_level', 'trustLevel', 'int'],
   ['config', 'config', 'jsonb'],
   ['settings', 'settings', 'jsonb'],
+  ['integration_targets', 'integrationTargets', 'jsonb'],
   ['grants', 'grants', 'jsonb'],
   ['current_release_id', 'currentReleaseId', 'uuid'],
   ['previous_release_id', 'previousReleaseId', 'uuid'],
@@ -347,3 +348,10 @@ export const findExecutions = (db: Db, tenantId: string, ids: readonly string[])
 export const capabilityColumns = capabilityRecord.select('c');
 export const executionColumns = executionRecord.select('x');
 export const nowText = isoText('now()');
+
+/** Counts of a tenant's extensions stay what they are until the end of the transaction. */
+export async function lockRoom(tx: SqlTransaction, tenantId: string): Promise<void> {
+  await tx.unsafe(`SELECT pg_advisory_xact_lock(hashtextextended('extension.room/' || $1, 0))`, [tenantId], {
+    prepare: true,
+  });
+}

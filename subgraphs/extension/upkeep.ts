@@ -3,6 +3,7 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import type { Commands } from './commands.ts';
 import type { Engine } from './engine.ts';
 import type { Checks } from './registry/checks.ts';
+import type { Stopping } from './registry/stopping.ts';
 import type { FailureValue } from './rows.ts';
 import { findExtensions, setSandboxStatus } from './store.ts';
 import { systemSubject } from './system.ts';
@@ -20,10 +21,11 @@ export interface UpkeepDeps {
   readonly commands: Commands;
   readonly engine: Engine;
   readonly checks: Checks;
+  readonly stopping: Stopping;
 }
 
 /** Ends what nobody is working on any more, and asks running extensions how they are. */
-export function createUpkeep({ sql, logger }: ModuleRuntime, { commands, engine, checks }: UpkeepDeps) {
+export function createUpkeep({ sql, logger }: ModuleRuntime, { commands, engine, checks, stopping }: UpkeepDeps) {
   const actorOf = (tenantId: string) => ({ tenantId, subject: systemSubject, scope: null });
 
   async function endStuck(): Promise<void> {
@@ -88,7 +90,7 @@ export function createUpkeep({ sql, logger }: ModuleRuntime, { commands, engine,
         message: problem ?? '',
         at: new Date().toISOString(),
       };
-      await commands.change(
+      const unwell = await commands.change(
         actorOf(tenantId),
         extensionId,
         { action: 'extension.unhealthy', type: 'extension.status.changed', evenLocked: true },
@@ -107,6 +109,7 @@ export function createUpkeep({ sql, logger }: ModuleRuntime, { commands, engine,
               },
       );
       engine.forget(tenantId, extensionId);
+      if (unwell.runtimeState === 'error') await stopping.stopDependants(unwell);
     }
   }
 

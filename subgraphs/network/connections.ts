@@ -6,7 +6,10 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion, text } from '#shared/validation.ts';
 import { requireVisible, unknownNetwork } from './access.ts';
 import { type Admission, findWay, type Way } from './admission.ts';
+import { giveBackToTotal, isBounded, takeOfTotal } from './bandwidth.ts';
+import { claimTrials } from './circuits.ts';
 import type { Commands } from './commands.ts';
+import { defaultCircuit } from './detection/circuit.ts';
 import { connectionEvent } from './events.ts';
 import { furtherWays } from './furtherWays.ts';
 import { countAtEnds, heldLinks, Outrun, release, reserve } from './holdings.ts';
@@ -26,7 +29,7 @@ import type {
 import { openStatuses } from './states.ts';
 import { connectionColumns, findNetworks, insertConnections, read, saveConnections } from './store.ts';
 import type { NetworkSnapshot, Topologies } from './topologies.ts';
-import { linkIdsOf, nodeIdsOf, type Topology } from './topology.ts';
+import { avoiding, linkIdsOf, nodeIdsOf, type Topology } from './topology.ts';
 
 /** How often a way is sought again when others took what it needed meanwhile. */
 const maxTries = 8;
@@ -67,7 +70,9 @@ export function createConnections({ sql }: ModuleRuntime, { commands, topologies
 
   async function attempt(scope: RequestScope, input: inputs.EstablishInput, isFirst: boolean): Promise<string> {
     const snapshot = await snapshotFor(scope, input, isFirst ? { reservedMaxAgeMs } : {});
-    const { topology, config } = snapshot;
+    const { config } = snapshot;
+    const topology = avoiding(snapshot.topology, snapshot.blocked);
+    requireLetThrough(snapshot, input);
     const source = requireEnd(topology, input.source.nodeId, ['input', 'source', 'nodeId']);
     const target = requireEnd(topology, input.destination.nodeId, ['input', 'destination', 'nodeId']);
     if (source === target)
@@ -104,13 +109,18 @@ export function createConnections({ sql }: ModuleRuntime, { commands, topologies
       openedBy: scope.principal.subject,
       ...{ version: 1, createdAt: now, updatedAt: now, closedAt: null },
     };
+    const circuit = config.circuit ?? defaultCircuit;
+    const trials = row.nodeIds.filter((id) => snapshot.trials.has(id));
     const { connectionId } = await commands.run(scope, callOf(input), async (tx) => {
-      // Sent at once, carried out in this order: the network is locked before its links, these before its nodes.
+      // Sent at once, carried out in this order: the network is locked before its links, these before its nodes, last what all
+      // connections of a network share.
       await Promise.all([
         requireUnchanged(tx, snapshot, row.tenantId),
         reserve(tx, snapshot, row),
         countAtEnds(tx, topology, row, 1),
         insertConnections(tx, [row]),
+        claimTrials(tx, row, trials, circuit.openMs),
+        ...(isBounded(config) ? [takeOfTotal(tx, row)] : []),
       ]);
       return {
         response: { connectionId: row.id },
@@ -189,6 +199,7 @@ export function createConnections({ sql }: ModuleRuntime, { commands, topologies
           ...{ version: row.version + 1, updatedAt: now, closedAt: now },
         };
         await saveConnections(tx, [after]);
+        if (isBounded(network.config)) await giveBackToTotal(tx, row, [row]);
         return {
           response: { connectionId: row.id, networkId: row.networkId },
           events: [connectionEvent('connection.closed', network, after)],
@@ -240,6 +251,20 @@ function requireEnd({ nodeIndex, isNodeUp }: Topology, nodeId: string, path: rea
   return at;
 }
 
+/** @throws {NODE_UNREACHABLE} where the circuit of an end is open. */
+function requireLetThrough({ blocked, config }: NetworkSnapshot, { source, destination }: inputs.EstablishInput): void {
+  for (const [end, { nodeId }] of Object.entries({ source, destination }))
+    if (blocked.has(nodeId))
+      throw new PlatformError(
+        'NODE_UNREACHABLE',
+        `the circuit of the node ${nodeId} is open: it has failed too often`,
+        {
+          path: ['input', end, 'nodeId'],
+          retryAfterMs: (config.circuit ?? defaultCircuit).openMs,
+        },
+      );
+}
+
 /** What stands between a request and its connection. */
 export function refusal(
   topology: Topology,
@@ -273,12 +298,14 @@ export function refusal(
 
 /** The structure stays as it was until the end of the transaction. @throws {Outrun} when it no longer is. */
 async function requireUnchanged(tx: SqlTransaction, snapshot: NetworkSnapshot, tenantId: string): Promise<void> {
-  const [row] = await read<{ structure: number; status: NetworkRow['status'] }>(
+  const [row] = await read<Pick<NetworkRow, 'structure' | 'status' | 'config'>>(
     tx,
-    'SELECT structure, status FROM network.network WHERE tenant_id = $1 AND id = $2 FOR SHARE',
+    'SELECT structure, status, config FROM network.network WHERE tenant_id = $1 AND id = $2 FOR SHARE',
     [tenantId, snapshot.networkId],
   );
   if (row?.structure !== snapshot.structure || row.status !== snapshot.status) throw new Outrun();
+  // Shares, the reserve and the total are those that hold now: the limits of what is reserved follow from them.
+  if (JSON.stringify(row.config) !== JSON.stringify(snapshot.config)) throw new Outrun();
 }
 
 /** A connection with its network, neither of which changes until the end of the transaction. @throws {NOT_FOUND} */

@@ -1,5 +1,6 @@
 import { PlatformError } from '#shared/errors.ts';
 import { newId } from '#shared/ids.ts';
+import { defaultCircuit } from './detection/circuit.ts';
 import { latencyBetween, type Place } from './generation/greatCircle.ts';
 import { generateLinks, type Layout } from './generation/topologies.ts';
 import type { ConfigInput, LinkDefaults, LinkInput, NodeInput } from './inputs.ts';
@@ -20,6 +21,7 @@ export const defaultConfig: NetworkConfigValue = {
   hotSpotUtilization: 0.8,
   ...{ routing: 'SHORTEST_PATH', routingWeights: null, backupPaths: 1 },
   ...{ balancing: 'nearest', discovery: 'DYNAMIC', discoveryRefreshMs: 20_000 },
+  ...{ totalBandwidthMbps: 0, circuit: defaultCircuit },
 };
 
 /** What is given over what holds otherwise. @throws {VALIDATION_FAILED} for CUSTOM without weights. */
@@ -37,6 +39,8 @@ export function mergeConfig(base: NetworkConfigValue, given: ConfigInput | null 
     discovery: given?.discovery ?? base.discovery ?? 'DYNAMIC',
     discoveryRefreshMs: given?.discoveryRefreshMs ?? base.discoveryRefreshMs ?? 20_000,
     backupPaths: given?.backupPaths ?? base.backupPaths ?? 1,
+    totalBandwidthMbps: given?.totalBandwidthMbps ?? base.totalBandwidthMbps ?? 0,
+    circuit: given?.circuit ?? base.circuit ?? defaultCircuit,
   };
   if (merged.routing === 'CUSTOM' && merged.routingWeights === null)
     throw new PlatformError('VALIDATION_FAILED', 'expected routingWeights for ways chosen by CUSTOM', {

@@ -19,6 +19,9 @@ export interface HealthFacts {
   readonly connectionsLost: number;
   readonly maxUtilization: number;
   readonly hotSpotUtilization: number;
+  /** Of the network's total; null where that is not bounded. */
+  readonly totalUtilization: number | null;
+  readonly openCircuits: readonly string[];
 }
 
 interface Component {
@@ -69,10 +72,22 @@ export function judgeHealth(facts: HealthFacts): { readonly overall: HealthLevel
     },
     {
       name: 'load',
-      level: levelOver(facts.maxUtilization, [facts.hotSpotUtilization, 0.95, 1]),
-      detail: `the fullest link is reserved to ${Math.round(facts.maxUtilization * 100)} %`,
+      level: levelOver(Math.max(facts.maxUtilization, facts.totalUtilization ?? 0), [
+        facts.hotSpotUtilization,
+        0.95,
+        1,
+      ]),
+      detail: `the fullest link is reserved to ${Math.round(facts.maxUtilization * 100)} %${
+        facts.totalUtilization === null ? '' : `, the total to ${Math.round(facts.totalUtilization * 100)} %`
+      }`,
     },
   ];
+  if (facts.openCircuits.length > 0)
+    components.push({
+      name: 'circuits',
+      level: levelOver(share(facts.openCircuits.length, nodes), [0, 0.1, 0.3]),
+      detail: `${facts.openCircuits.length} of ${nodes} nodes get no new connections`,
+    });
   const worst = Math.max(...components.map(({ level }) => ranks.indexOf(level)));
   return { overall: ranks[worst]!, components };
 }
@@ -91,7 +106,7 @@ export function createHealth({ sql }: ModuleRuntime, heartbeats: Heartbeats) {
         read<Omit<HealthFacts, 'status' | 'hotSpotUtilization'>>(
           sql,
           `WITH d AS (SELECT id, required, status, status IN ('active', 'degraded') AS up FROM network.node WHERE tenant_id = $1 AND network_id = $2 AND status <> 'retired')
-           SELECT d.*, l.*, c.* FROM
+           SELECT d.*, l.*, c.*, k.* FROM
              (SELECT count(*) FILTER (WHERE up)::int AS "nodesUp", count(*) FILTER (WHERE NOT up)::int AS "nodesDown",
                 count(*) FILTER (WHERE required AND NOT up)::int AS "requiredDown" FROM d) d,
              (SELECT count(*) FILTER (WHERE k.up)::int AS "linksUp", count(*) FILTER (WHERE NOT k.up)::int AS "linksDown", coalesce(max(k.used), 0)::float8 AS "maxUtilization" FROM
@@ -101,7 +116,11 @@ export function createHealth({ sql }: ModuleRuntime, heartbeats: Heartbeats) {
              (SELECT count(*) FILTER (WHERE c.closed_at IS NULL)::int AS "connectionsOpen",
                 count(*) FILTER (WHERE c.closed_at IS NULL AND c.status = 'degraded')::int AS "connectionsDegraded",
                 count(*) FILTER (WHERE c.status = 'failed' AND c.closed_at > now() - interval '1 hour')::int AS "connectionsLost"
-              FROM network.connection c WHERE c.tenant_id = $1 AND c.network_id = $2) c`,
+              FROM network.connection c WHERE c.tenant_id = $1 AND c.network_id = $2) c,
+             (SELECT (SELECT (b.reserved_real_time + b.reserved_interactive + b.reserved_bulk + b.reserved_management)::float8 / b.total_kbps
+                FROM network.bandwidth b WHERE b.tenant_id = $1 AND b.network_id = $2) AS "totalUtilization",
+              (SELECT coalesce(array_agg(i.node_id ORDER BY i.node_id), '{}') FROM network.circuit i WHERE i.tenant_id = $1 AND i.network_id = $2
+                AND i.opened_at IS NOT NULL AND (i.retry_at > clock_timestamp() OR i.trial_until > clock_timestamp())) AS "openCircuits") k`,
           [tenantId, networkId],
         ),
         heartbeats.watched(tenantId, networkId),
@@ -115,6 +134,7 @@ export function createHealth({ sql }: ModuleRuntime, heartbeats: Heartbeats) {
         networkId,
         ...judgeHealth(all),
         ...facts!,
+        openCircuits: [...facts!.openCircuits],
         suspicions: watched
           .map((node) => ({
             nodeId: node.nodeId,

@@ -5,6 +5,7 @@ import { isId } from '#shared/ids.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { requireVisible } from './access.ts';
+import type { Circuits } from './circuits.ts';
 import { phi, windowSize } from './detection/phi.ts';
 import type { Edits } from './edits.ts';
 import { unknownNode } from './events.ts';
@@ -54,7 +55,7 @@ export function isGone(node: WatchedNode): boolean {
 export type Heartbeats = ReturnType<typeof createHeartbeats>;
 
 /** Signs of life and what their absence means. The database's clock counts, so that instances agree. */
-export function createHeartbeats({ sql, config, logger }: ModuleRuntime, edits: Edits) {
+export function createHeartbeats({ sql, config, logger }: ModuleRuntime, edits: Edits, circuits: Circuits) {
   const batcher = createBatcher<Beat, Written | null>({
     maxItems: Math.max(config.BATCH_MAX_ITEMS, 200),
     maxDelayMs: config.BATCH_MAX_DELAY_MS,
@@ -166,12 +167,13 @@ export function createHeartbeats({ sql, config, logger }: ModuleRuntime, edits: 
       let given = 0;
       for (const [first] of networks.values()) {
         const { tenantId, networkId } = first!;
+        const fallen: string[] = [];
         try {
           await edits.editAs(tenantId, networkId, async ({ nodes }, _network, tx) => {
             // Another instance may have been first, or a heartbeat may have come.
             const gone = new Map((await findGone(tx, tenantId, networkId)).map((node) => [node.nodeId, node]));
             if (gone.size === 0) return null;
-            given += gone.size;
+            fallen.splice(0, Infinity, ...gone.keys());
             return {
               nodes: nodes.map((node) => (gone.has(node.id) ? { ...node, status: 'unreachable' as const } : node)),
               type: 'node.status.changed',
@@ -190,7 +192,12 @@ export function createHeartbeats({ sql, config, logger }: ModuleRuntime, edits: 
             { networkId, error: String(error) },
             'nodes that are gone could not be given up; the next sweep tries again',
           );
+          continue;
         }
+        given += fallen.length;
+        // Who comes and goes is kept from what is new as one who fails is.
+        for (const nodeId of fallen)
+          await circuits.observe({ tenantId, networkId, nodeId }, { succeeded: 0, failed: 1, reason: 'no heartbeat' });
       }
       return given;
     },

@@ -127,6 +127,14 @@ export const config = z.object({
   discovery: z.enum(discoveries).nullish(),
   discoveryRefreshMs: z.number().int().min(1_000).max(28_800_000).nullish(),
   backupPaths: backupPaths.nullish(),
+  totalBandwidthMbps: capacity.nullish(),
+  circuit: z
+    .object({
+      failures: z.number().int().min(0).max(100),
+      windowMs: z.number().int().min(1_000).max(3_600_000),
+      openMs: z.number().int().min(100).max(3_600_000),
+    })
+    .nullish(),
 });
 export type ConfigInput = z.output<typeof config>;
 
@@ -285,6 +293,16 @@ export const probe = z.object({
   networkId: id,
   nodeId: id,
   timeoutMs: z.number().int().min(50).max(5_000),
+  idempotencyKey: idempotencyKey.nullish(),
+});
+
+const calls = z.number().int().min(0).max(1_000_000);
+export const nodeCalls = z.object({
+  networkId: id,
+  nodeId: id,
+  succeeded: calls,
+  failed: calls,
+  reason: text({ max: 2_000 }).nullish(),
   idempotencyKey: idempotencyKey.nullish(),
 });
 

@@ -1,6 +1,7 @@
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { parseInput, text } from '#shared/validation.ts';
+import { boundTotal } from './bandwidth.ts';
 import type { Commands } from './commands.ts';
 import { mergeConfig } from './creation.ts';
 import { connectionEvent, networkEvent } from './events.ts';
@@ -13,6 +14,9 @@ import { findLinks, findNodes, findOpenConnections, saveConnections, saveLinks, 
 import { createTopology } from './topology.ts';
 
 const reasonText = text({ max: 2_000 }).nullish();
+
+/** What is nothing without a network in service. */
+const ownTables = ['heartbeat', 'service', 'circuit', 'bandwidth'] as const;
 
 type Named = { readonly networkId: string };
 
@@ -57,7 +61,10 @@ export function createNetworkLifecycle({ change }: NetworkChanges, commands: Com
         if (network.status === 'retired')
           throw new PlatformError('INVALID_STATE', 'the network is RETIRED', { path: ['networkId'] });
         const config = mergeConfig(network.config, patch.config);
-        if (patch.config != null) await requireFitting(tx, network, config);
+        if (patch.config != null) {
+          await requireFitting(tx, network, config);
+          await boundTotal(tx, network, config);
+        }
         const row = touch(network, scope.principal.subject, {
           name: patch.name ?? network.name,
           description: patch.description === undefined ? network.description : patch.description,
@@ -84,7 +91,7 @@ export function createNetworkLifecycle({ change }: NetworkChanges, commands: Com
           throw new PlatformError('INVALID_STATE', `expected a draft, the network is ${network.status.toUpperCase()}`, {
             path: ['networkId'],
           });
-        for (const table of ['heartbeat', 'link', 'node', 'service', 'message', 'run', 'sample', 'connection'])
+        for (const table of [...ownTables, 'link', 'node', 'message', 'run', 'sample', 'connection'])
           await tx.unsafe(`DELETE FROM network.${table} WHERE tenant_id = $1 AND network_id = $2`, [
             network.tenantId,
             networkId,
@@ -154,14 +161,14 @@ export function createNetworkLifecycle({ change }: NetworkChanges, commands: Com
           tx,
           nodes.map((node) => ({ ...node, status: 'retired' as const, openConnections: 0 })),
         );
-        await tx.unsafe('DELETE FROM network.service WHERE tenant_id = $1 AND network_id = $2', [tenantId, networkId], {
-          prepare: true,
-        });
-        await tx.unsafe(
-          'DELETE FROM network.heartbeat WHERE tenant_id = $1 AND network_id = $2',
-          [tenantId, networkId],
-          { prepare: true },
-        );
+        for (const table of ownTables)
+          await tx.unsafe(
+            `DELETE FROM network.${table} WHERE tenant_id = $1 AND network_id = $2`,
+            [tenantId, networkId],
+            {
+              prepare: true,
+            },
+          );
         const row = touch(network, scope.principal.subject, {
           ...{ status: 'retired', statusReason: reason ?? null, structure: network.structure + 1 },
         });

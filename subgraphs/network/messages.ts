@@ -19,7 +19,7 @@ import type { NetworkSnapshot, Topologies } from './topologies.ts';
 export function createMessages({ sql, publisher }: ModuleRuntime, commands: Commands, topologies: Topologies) {
   /** @throws {NOT_FOUND} {VALIDATION_FAILED} {NO_PATH} */
   function recipientsOf(
-    { topology }: NetworkSnapshot,
+    { topology, blocked }: NetworkSnapshot,
     {
       senderId,
       strategy,
@@ -63,7 +63,11 @@ export function createMessages({ sql, publisher }: ModuleRuntime, commands: Comm
     const reached = places.filter(isReached);
     if (reached.length === 0 || (strategy !== 'ANYCAST' && reached.length < places.length))
       throw new PlatformError('NO_PATH', 'no links that are up lead to a recipient', { path: ['input', 'recipients'] });
-    const nearest = reached.reduce((best, place) => (distance[place]! < distance[best]! ? place : best));
+    // Of several the one that does well; where all fail the nearest all the same.
+    const wellOff = reached.filter((place) => !blocked.has(nodeIds[place]!));
+    const nearest = (wellOff.length > 0 ? wellOff : reached).reduce((best, place) =>
+      distance[place]! < distance[best]! ? place : best,
+    );
     return strategy === 'ANYCAST' ? [nodeIds[nearest]!] : reached.map((place) => nodeIds[place]!);
   }
 

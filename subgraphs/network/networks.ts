@@ -3,6 +3,7 @@ import { PlatformError } from '#shared/errors.ts';
 import { newId } from '#shared/ids.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
+import { boundTotal } from './bandwidth.ts';
 import type { Commands } from './commands.ts';
 import type { Contexts } from './contexts.ts';
 import {
@@ -106,6 +107,7 @@ export function createNetworks(
       await insertNetworks(tx, [row]);
       await insertNodes(tx, made.nodes);
       await insertLinks(tx, made.links);
+      await boundTotal(tx, row, row.config);
       return {
         response: { networkId: row.id },
         events: [networkEvent('network.created', row, { nodes: made.nodes.length, links: made.links.length })],

@@ -5,6 +5,7 @@ import { isId } from '#shared/ids.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
 import { requireVisible } from './access.ts';
+import type { Circuits } from './circuits.ts';
 import type { Commands } from './commands.ts';
 import { networkEvent, unknownNode } from './events.ts';
 import * as inputs from './inputs.ts';
@@ -19,7 +20,7 @@ const maxAtOnce = 16;
 export type Probes = ReturnType<typeof createProbes>;
 
 /** Reaching for nodes at their own addresses, where the operator lets addresses be reached for. */
-export function createProbes({ sql, config }: ModuleRuntime, commands: Commands) {
+export function createProbes({ sql, config }: ModuleRuntime, commands: Commands, circuits: Circuits) {
   const isAllowed = createAddressList(config.NETWORK_PROBE_NETWORKS ?? []);
   let running = 0;
 
@@ -70,6 +71,8 @@ export function createProbes({ sql, config }: ModuleRuntime, commands: Commands)
       if (known) return known;
       const node = await findNode(scope, networkId, nodeId, ['nodeId']);
       const reached = await reachNode(node, { timeoutMs, path: ['nodeId'] });
+      const { tenantId } = scope.principal;
+      await circuits.observe({ tenantId, networkId, nodeId: node.id }, callOf(reached));
       return commands.run(scope, call, async (tx) => {
         const network = await requireNetwork(tx, scope, networkId, null);
         const probe: NodeProbe = { ...reached, at: new Date().toISOString() };
@@ -91,9 +94,17 @@ export function createProbes({ sql, config }: ModuleRuntime, commands: Commands)
     /** A connection that asks for it is opened only to where somebody answers. @throws {NODE_UNREACHABLE} {PROBE_REFUSED} {UNAVAILABLE} {NOT_FOUND} */
     async requireReached(scope: RequestScope, networkId: string, nodeId: string, path: readonly string[]) {
       const node = await findNode(scope, networkId, nodeId, path);
-      const { reachable, error } = await reachNode(node, { timeoutMs: inputs.defaultProbeMs, path });
+      const reached = await reachNode(node, { timeoutMs: inputs.defaultProbeMs, path });
+      const { reachable, error } = reached;
+      await circuits.observe({ tenantId: scope.principal.tenantId, networkId, nodeId: node.id }, callOf(reached));
       if (!reachable)
         throw new PlatformError('NODE_UNREACHABLE', `nobody answers at the node's address: ${error}`, { path });
     },
   };
 }
+
+/** What a probe says of a node. */
+const callOf = ({ reachable, error }: Reached) => ({
+  ...{ succeeded: Number(reachable), failed: Number(!reachable) },
+  reason: reachable ? null : `nobody answers at its address: ${error}`,
+});

@@ -106,6 +106,13 @@ export type Mutation = {
    * Only at addresses that the operator of the platform lets be reached for (`NETWORK_PROBE_NETWORKS`); else PROBE_REFUSED.
    */
   probeNetworkNode: NetworkProbePayload;
+  /**
+   * Tells how calls of a node went. Where more fail than succeed, again and again, its circuit opens: for a while it gets no
+   * new connections, on no way, and its services are not found. Failed probes and lost heartbeats count as well.
+   */
+  reportNetworkNodeCalls: NetworkCircuitPayload;
+  /** Closes the circuit of a node, whatever has been told of it. */
+  resetNetworkNodeCircuit: NetworkCircuitPayload;
   /** Takes over what was measured on links; what is measured of connections follows from it. */
   reportNetworkMetrics: NetworkMetricsPayload;
   /** Opens a connection: the way of least latency, or of least of what its `routing` names, that keeps all limits, with its bandwidth reserved on every link or on none. */
@@ -263,6 +270,23 @@ export type MutationProbeNetworkNodeArgs = {
   networkId: Scalars['ID']['input'];
   nodeId: Scalars['ID']['input'];
   timeoutMs?: Scalars['Int']['input'];
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationReportNetworkNodeCallsArgs = {
+  networkId: Scalars['ID']['input'];
+  nodeId: Scalars['ID']['input'];
+  succeeded: Scalars['Int']['input'];
+  failed: Scalars['Int']['input'];
+  reason?: InputMaybe<Scalars['String']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationResetNetworkNodeCircuitArgs = {
+  networkId: Scalars['ID']['input'];
+  nodeId: Scalars['ID']['input'];
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -694,6 +718,22 @@ export type NetworkConfigInput = {
   discovery?: InputMaybe<NetworkDiscovery>;
   /** Between renewals of a service, 1,000 to 28,800,000; one that names no time lives through three. @default 20,000 */
   discoveryRefreshMs?: InputMaybe<Scalars['Int']['input']>;
+  /**
+   * What all open connections may hold together, each counted once; 0 for no bound. It is as one more link that each of them
+   * passes: the reserve stays free and classes have their shares of it. @default 0
+   */
+  totalBandwidthMbps?: InputMaybe<Scalars['Float']['input']>;
+  circuit?: InputMaybe<NetworkCircuitInput>;
+};
+
+/** When a node that fails gets no new connections. */
+export type NetworkCircuitInput = {
+  /** Failures in a row, within the window; 0 for never. */
+  failures?: Scalars['Int']['input'];
+  /** 1,000 to 3,600,000. */
+  windowMs?: Scalars['Int']['input'];
+  /** 100 to 3,600,000; twice as long each time it opens again, at most sixteen times. */
+  openMs?: Scalars['Int']['input'];
 };
 
 export type NetworkClassSharesInput = {
@@ -975,6 +1015,15 @@ export type NetworkConfig = {
   balancing: NetworkBalancing;
   discovery: NetworkDiscovery;
   discoveryRefreshMs: Scalars['Int']['output'];
+  /** 0 for no bound. */
+  totalBandwidthMbps: Scalars['Float']['output'];
+  circuit: NetworkCircuitConfig;
+};
+
+export type NetworkCircuitConfig = {
+  failures: Scalars['Int']['output'];
+  windowMs: Scalars['Int']['output'];
+  openMs: Scalars['Int']['output'];
 };
 
 export type NetworkRoutingWeights = {
@@ -1032,8 +1081,28 @@ export type NetworkNode = {
   probe?: Maybe<NetworkProbe>;
   /** 0 to 1, as its last heartbeat said. */
   load?: Maybe<Scalars['Float']['output']>;
+  circuit: NetworkCircuit;
   lastHeartbeatAt?: Maybe<Scalars['DateTime']['output']>;
 };
+
+/** Whether a node gets new connections and is found by those who look for services; what is open over it stays. */
+export type NetworkCircuit = {
+  state: NetworkCircuitState;
+  /** Counted towards its opening: since the last success, within the window. */
+  failures: Scalars['Int']['output'];
+  /** Times it opened since it was closed last. */
+  openings: Scalars['Int']['output'];
+  /** Of the last failure. */
+  reason?: Maybe<Scalars['String']['output']>;
+  openedAt?: Maybe<Scalars['DateTime']['output']>;
+  /** From then on one connection is let through; if nothing ill is said of it for as long, the circuit is closed. */
+  retryAt?: Maybe<Scalars['DateTime']['output']>;
+};
+
+export type NetworkCircuitState =
+  | 'CLOSED'
+  | 'OPEN'
+  | 'HALF_OPEN';
 
 export type NetworkProbe = {
   reachable: Scalars['Boolean']['output'];
@@ -1404,6 +1473,10 @@ export type NetworkHealth = {
   connectionsOpen: Scalars['Int']['output'];
   connectionsDegraded: Scalars['Int']['output'];
   maxUtilization: Scalars['Float']['output'];
+  /** What open connections hold of the network's total; null where that is not bounded. */
+  totalUtilization?: Maybe<Scalars['Float']['output']>;
+  /** Nodes that get no new connections at the moment. */
+  openCircuits: Array<Scalars['ID']['output']>;
   /** Watched nodes with how sure it is that they are gone, surest first, up to 20. */
   suspicions: Array<NetworkSuspicion>;
   checkedAt: Scalars['DateTime']['output'];
@@ -1565,6 +1638,11 @@ export type NetworkHeartbeatPayload = {
 export type NetworkProbePayload = {
   node?: Maybe<NetworkNode>;
   probe?: Maybe<NetworkProbe>;
+  userErrors: Array<UserError>;
+};
+
+export type NetworkCircuitPayload = {
+  node?: Maybe<NetworkNode>;
   userErrors: Array<UserError>;
 };
 
@@ -1921,6 +1999,7 @@ export type ResolversTypes = {
   NetworkLinkPatch: NetworkLinkPatch;
   NetworkRoutingWeightsInput: NetworkRoutingWeightsInput;
   NetworkConfigInput: NetworkConfigInput;
+  NetworkCircuitInput: NetworkCircuitInput;
   NetworkClassSharesInput: NetworkClassSharesInput;
   NetworkRequirementsInput: NetworkRequirementsInput;
   NetworkEndpointInput: NetworkEndpointInput;
@@ -1947,10 +2026,13 @@ export type ResolversTypes = {
   NetworkListConnection: ResolverTypeWrapper<NetworkListConnectionRow>;
   NetworkListEdge: ResolverTypeWrapper<Omit<NetworkListEdge, 'node'> & { node: ResolversTypes['Network'] }>;
   NetworkConfig: ResolverTypeWrapper<NetworkConfig>;
+  NetworkCircuitConfig: ResolverTypeWrapper<NetworkCircuitConfig>;
   NetworkRoutingWeights: ResolverTypeWrapper<NetworkRoutingWeights>;
   NetworkClassShares: ResolverTypeWrapper<NetworkClassShares>;
   NetworkStats: ResolverTypeWrapper<NetworkStats>;
   NetworkNode: ResolverTypeWrapper<NetworkNodeRow>;
+  NetworkCircuit: ResolverTypeWrapper<NetworkCircuit>;
+  NetworkCircuitState: NetworkCircuitState;
   NetworkProbe: ResolverTypeWrapper<NetworkProbe>;
   NetworkNodeConnection: ResolverTypeWrapper<NetworkNodeConnectionRow>;
   NetworkNodeEdge: ResolverTypeWrapper<Omit<NetworkNodeEdge, 'node'> & { node: ResolversTypes['NetworkNode'] }>;
@@ -2005,6 +2087,7 @@ export type ResolversTypes = {
   JoinNetworkPayload: ResolverTypeWrapper<Omit<JoinNetworkPayload, 'network'> & { network?: Maybe<ResolversTypes['Network']> }>;
   NetworkHeartbeatPayload: ResolverTypeWrapper<NetworkHeartbeatPayload>;
   NetworkProbePayload: ResolverTypeWrapper<Omit<NetworkProbePayload, 'node'> & { node?: Maybe<ResolversTypes['NetworkNode']> }>;
+  NetworkCircuitPayload: ResolverTypeWrapper<Omit<NetworkCircuitPayload, 'node'> & { node?: Maybe<ResolversTypes['NetworkNode']> }>;
   NetworkMetricsPayload: ResolverTypeWrapper<NetworkMetricsPayload>;
   NetworkConnectionPayload: ResolverTypeWrapper<Omit<NetworkConnectionPayload, 'connection'> & { connection?: Maybe<ResolversTypes['NetworkConnection']> }>;
   OptimizeRoutesPayload: ResolverTypeWrapper<Omit<OptimizeRoutesPayload, 'optimization'> & { optimization?: Maybe<ResolversTypes['NetworkOptimization']> }>;
@@ -2053,6 +2136,7 @@ export type ResolversParentTypes = {
   NetworkLinkPatch: NetworkLinkPatch;
   NetworkRoutingWeightsInput: NetworkRoutingWeightsInput;
   NetworkConfigInput: NetworkConfigInput;
+  NetworkCircuitInput: NetworkCircuitInput;
   NetworkClassSharesInput: NetworkClassSharesInput;
   NetworkRequirementsInput: NetworkRequirementsInput;
   NetworkEndpointInput: NetworkEndpointInput;
@@ -2074,10 +2158,12 @@ export type ResolversParentTypes = {
   NetworkListConnection: NetworkListConnectionRow;
   NetworkListEdge: Omit<NetworkListEdge, 'node'> & { node: ResolversParentTypes['Network'] };
   NetworkConfig: NetworkConfig;
+  NetworkCircuitConfig: NetworkCircuitConfig;
   NetworkRoutingWeights: NetworkRoutingWeights;
   NetworkClassShares: NetworkClassShares;
   NetworkStats: NetworkStats;
   NetworkNode: NetworkNodeRow;
+  NetworkCircuit: NetworkCircuit;
   NetworkProbe: NetworkProbe;
   NetworkNodeConnection: NetworkNodeConnectionRow;
   NetworkNodeEdge: Omit<NetworkNodeEdge, 'node'> & { node: ResolversParentTypes['NetworkNode'] };
@@ -2131,6 +2217,7 @@ export type ResolversParentTypes = {
   JoinNetworkPayload: Omit<JoinNetworkPayload, 'network'> & { network?: Maybe<ResolversParentTypes['Network']> };
   NetworkHeartbeatPayload: NetworkHeartbeatPayload;
   NetworkProbePayload: Omit<NetworkProbePayload, 'node'> & { node?: Maybe<ResolversParentTypes['NetworkNode']> };
+  NetworkCircuitPayload: Omit<NetworkCircuitPayload, 'node'> & { node?: Maybe<ResolversParentTypes['NetworkNode']> };
   NetworkMetricsPayload: NetworkMetricsPayload;
   NetworkConnectionPayload: Omit<NetworkConnectionPayload, 'connection'> & { connection?: Maybe<ResolversParentTypes['NetworkConnection']> };
   OptimizeRoutesPayload: Omit<OptimizeRoutesPayload, 'optimization'> & { optimization?: Maybe<ResolversParentTypes['NetworkOptimization']> };
@@ -2308,6 +2395,8 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   leaveNetwork?: Resolver<ResolversTypes['NetworkRepairPayload'], ParentType, ContextType, RequireFields<MutationLeaveNetworkArgs, 'networkId' | 'nodeId'>>;
   networkHeartbeat?: Resolver<ResolversTypes['NetworkHeartbeatPayload'], ParentType, ContextType, RequireFields<MutationNetworkHeartbeatArgs, 'networkId' | 'nodeId'>>;
   probeNetworkNode?: Resolver<ResolversTypes['NetworkProbePayload'], ParentType, ContextType, RequireFields<MutationProbeNetworkNodeArgs, 'networkId' | 'nodeId' | 'timeoutMs'>>;
+  reportNetworkNodeCalls?: Resolver<ResolversTypes['NetworkCircuitPayload'], ParentType, ContextType, RequireFields<MutationReportNetworkNodeCallsArgs, 'networkId' | 'nodeId' | 'succeeded' | 'failed'>>;
+  resetNetworkNodeCircuit?: Resolver<ResolversTypes['NetworkCircuitPayload'], ParentType, ContextType, RequireFields<MutationResetNetworkNodeCircuitArgs, 'networkId' | 'nodeId'>>;
   reportNetworkMetrics?: Resolver<ResolversTypes['NetworkMetricsPayload'], ParentType, ContextType, RequireFields<MutationReportNetworkMetricsArgs, 'input'>>;
   establishConnection?: Resolver<ResolversTypes['NetworkConnectionPayload'], ParentType, ContextType, RequireFields<MutationEstablishConnectionArgs, 'input'>>;
   terminateConnection?: Resolver<ResolversTypes['NetworkConnectionPayload'], ParentType, ContextType, RequireFields<MutationTerminateConnectionArgs, 'connectionId'>>;
@@ -2397,6 +2486,14 @@ export type NetworkConfigResolvers<ContextType = RequestContext, ParentType exte
   balancing?: Resolver<ResolversTypes['NetworkBalancing'], ParentType, ContextType>;
   discovery?: Resolver<ResolversTypes['NetworkDiscovery'], ParentType, ContextType>;
   discoveryRefreshMs?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  totalBandwidthMbps?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  circuit?: Resolver<ResolversTypes['NetworkCircuitConfig'], ParentType, ContextType>;
+};
+
+export type NetworkCircuitConfigResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkCircuitConfig'] = ResolversParentTypes['NetworkCircuitConfig']> = {
+  failures?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  windowMs?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  openMs?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
 };
 
 export type NetworkRoutingWeightsResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkRoutingWeights'] = ResolversParentTypes['NetworkRoutingWeights']> = {
@@ -2448,7 +2545,17 @@ export type NetworkNodeResolvers<ContextType = RequestContext, ParentType extend
   openConnections?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   probe?: Resolver<Maybe<ResolversTypes['NetworkProbe']>, ParentType, ContextType>;
   load?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  circuit?: Resolver<ResolversTypes['NetworkCircuit'], ParentType, ContextType>;
   lastHeartbeatAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+};
+
+export type NetworkCircuitResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkCircuit'] = ResolversParentTypes['NetworkCircuit']> = {
+  state?: Resolver<ResolversTypes['NetworkCircuitState'], ParentType, ContextType>;
+  failures?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  openings?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  reason?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  openedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  retryAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
 };
 
 export type NetworkProbeResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkProbe'] = ResolversParentTypes['NetworkProbe']> = {
@@ -2767,6 +2874,8 @@ export type NetworkHealthResolvers<ContextType = RequestContext, ParentType exte
   connectionsOpen?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   connectionsDegraded?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   maxUtilization?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  totalUtilization?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  openCircuits?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
   suspicions?: Resolver<Array<ResolversTypes['NetworkSuspicion']>, ParentType, ContextType>;
   checkedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
 };
@@ -2912,6 +3021,11 @@ export type NetworkProbePayloadResolvers<ContextType = RequestContext, ParentTyp
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
 };
 
+export type NetworkCircuitPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkCircuitPayload'] = ResolversParentTypes['NetworkCircuitPayload']> = {
+  node?: Resolver<Maybe<ResolversTypes['NetworkNode']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
 export type NetworkMetricsPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkMetricsPayload'] = ResolversParentTypes['NetworkMetricsPayload']> = {
   accepted?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
@@ -3037,10 +3151,12 @@ export type Resolvers<ContextType = RequestContext> = {
   NetworkListConnection?: NetworkListConnectionResolvers<ContextType>;
   NetworkListEdge?: NetworkListEdgeResolvers<ContextType>;
   NetworkConfig?: NetworkConfigResolvers<ContextType>;
+  NetworkCircuitConfig?: NetworkCircuitConfigResolvers<ContextType>;
   NetworkRoutingWeights?: NetworkRoutingWeightsResolvers<ContextType>;
   NetworkClassShares?: NetworkClassSharesResolvers<ContextType>;
   NetworkStats?: NetworkStatsResolvers<ContextType>;
   NetworkNode?: NetworkNodeResolvers<ContextType>;
+  NetworkCircuit?: NetworkCircuitResolvers<ContextType>;
   NetworkProbe?: NetworkProbeResolvers<ContextType>;
   NetworkNodeConnection?: NetworkNodeConnectionResolvers<ContextType>;
   NetworkNodeEdge?: NetworkNodeEdgeResolvers<ContextType>;
@@ -3094,6 +3210,7 @@ export type Resolvers<ContextType = RequestContext> = {
   JoinNetworkPayload?: JoinNetworkPayloadResolvers<ContextType>;
   NetworkHeartbeatPayload?: NetworkHeartbeatPayloadResolvers<ContextType>;
   NetworkProbePayload?: NetworkProbePayloadResolvers<ContextType>;
+  NetworkCircuitPayload?: NetworkCircuitPayloadResolvers<ContextType>;
   NetworkMetricsPayload?: NetworkMetricsPayloadResolvers<ContextType>;
   NetworkConnectionPayload?: NetworkConnectionPayloadResolvers<ContextType>;
   OptimizeRoutesPayload?: OptimizeRoutesPayloadResolvers<ContextType>;

@@ -4,6 +4,7 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
 import { requireVisible, unknownNetwork } from './access.ts';
 import { findWay } from './admission.ts';
+import { isBounded, leftOfTotal } from './bandwidth.ts';
 import { ownRouting } from './connections.ts';
 import { unknownNode } from './events.ts';
 import { byArc } from './graph/digraph.ts';
@@ -12,7 +13,7 @@ import * as inputs from './inputs.ts';
 import { createReservations, toKbps, toMbps } from './reservations.ts';
 import type { PathMetrics, TrafficClass } from './rows.ts';
 import type { NetworkSnapshot, Topologies } from './topologies.ts';
-import { linkIdsOf, metricsOf, nodeIdsOf, type Topology } from './topology.ts';
+import { avoiding, linkIdsOf, metricsOf, nodeIdsOf, type Topology } from './topology.ts';
 
 export interface HopValue {
   readonly hop: number;
@@ -71,7 +72,7 @@ export function createRoutes({ sql }: ModuleRuntime, topologies: Topologies) {
       const given =
         args.requirements == null ? null : parseInput(inputs.requirements, args.requirements, ['requirements']);
       const snapshot = await open(scope, args.networkId);
-      const { topology } = snapshot;
+      const topology = avoiding(snapshot.topology, snapshot.blocked);
       const asked = given ?? { bandwidthMbps: 0, failoverSupport: false, routing: null };
       const requirements = ownRouting(asked, snapshot.config);
       const trafficClass = args.trafficClass.toLowerCase() as TrafficClass;
@@ -82,8 +83,16 @@ export function createRoutes({ sql }: ModuleRuntime, topologies: Topologies) {
         bandwidthKbps: toKbps(requirements.bandwidthMbps),
       });
       if (admission.kind !== 'way') return null;
+      const { tenantId } = scope.principal;
+      const left = !isBounded(snapshot.config)
+        ? null
+        : await leftOfTotal(sql, { tenantId, networkId: args.networkId }, trafficClass);
+      if (left !== null && left < toKbps(requirements.bandwidthMbps)) return null;
       const { arcs, metrics, backup } = admission.way;
-      const residual = Math.min(...arcs.map((arc) => reservations.residual(topology.graph.link[arc]!, trafficClass)));
+      const residual = Math.min(
+        left ?? Number.POSITIVE_INFINITY,
+        ...arcs.map((arc) => reservations.residual(topology.graph.link[arc]!, trafficClass)),
+      );
       return {
         hops: hopsOf(topology, arcs),
         metrics,

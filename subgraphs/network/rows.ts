@@ -1,5 +1,6 @@
 import type { Connection } from '#shared/connection.ts';
 import type { Balancing } from './balancing.ts';
+import type { CircuitConfig } from './detection/circuit.ts';
 import type { NetworkAlertValue } from './forecast/alerts.ts';
 import type { Layout } from './generation/topologies.ts';
 import type { RoutingMeasures } from './routing/problem.ts';
@@ -69,6 +70,19 @@ export interface NetworkConfigValue {
   readonly discoveryRefreshMs?: number;
   /** Ways beside its own that a connection which names no number is given, 0 to 3. */
   readonly backupPaths?: number;
+  /** What all open connections may hold together; 0 for no bound. */
+  readonly totalBandwidthMbps?: number;
+  readonly circuit?: CircuitConfig;
+}
+
+/** What is told of a node's circuit breaker. */
+export interface CircuitValue {
+  readonly state: 'CLOSED' | 'OPEN' | 'HALF_OPEN';
+  readonly failures: number;
+  readonly openings: number;
+  readonly reason: string | null;
+  readonly openedAt: string | null;
+  readonly retryAt: string | null;
 }
 
 export interface NetworkStatsValue {
@@ -165,6 +179,7 @@ export interface NetworkNodeRow {
   readonly protocol: Readonly<Record<string, unknown>> | null;
   readonly load?: number | null;
   readonly lastHeartbeatAt?: string | null;
+  readonly circuit?: CircuitValue | null;
 }
 
 export interface LinkMeasured {

@@ -2,6 +2,7 @@ import type { Consumer } from '#shared/consumer.ts';
 import type { JobHandler } from '#shared/jobs.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { createAnalyses } from './analyses.ts';
+import { createCircuits } from './circuits.ts';
 import { createCommands } from './commands.ts';
 import { createConnections } from './connections.ts';
 import { createContexts } from './contexts.ts';
@@ -36,11 +37,12 @@ export function createNetworkService(runtime: ModuleRuntime) {
   const topologies = createTopologies();
   const networks = createNetworks(runtime, { commands, contexts });
   const edits = createEdits(commands, networks.describe);
-  const heartbeats = createHeartbeats(runtime, edits);
+  const circuits = createCircuits(runtime, commands);
+  const heartbeats = createHeartbeats(runtime, edits, circuits);
   const services = createServices(runtime, commands, topologies);
   const messages = createMessages(runtime, commands, topologies);
   const samples = createSamples(runtime, commands);
-  const probes = createProbes(runtime, commands);
+  const probes = createProbes(runtime, commands, circuits);
   const foresight = createForesight(runtime, commands);
   let followers: readonly Consumer[] = [];
 
@@ -53,6 +55,7 @@ export function createNetworkService(runtime: ModuleRuntime) {
     nodes: createNodes(edits),
     links: createLinks(edits),
     heartbeats,
+    circuits,
     probes,
     connections: createConnections(runtime, { commands, topologies, probes }),
     optimizations: createOptimizations(runtime, commands, topologies),

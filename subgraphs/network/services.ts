@@ -114,6 +114,7 @@ export function createServices({ sql }: ModuleRuntime, commands: Commands, topol
         const isMatch =
           place !== undefined &&
           isNodeUp[place] === 1 &&
+          !snapshot.blocked.has(service.providerNodeId) &&
           (query.name == null || service.name === query.name) &&
           wanted.every((capability) => service.capabilities.includes(capability)) &&
           (query.version == null || semver.satisfies(service.serviceVersion, query.version));

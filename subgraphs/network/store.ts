@@ -30,10 +30,15 @@ const runColumns = runRecord.select('r');
 
 export { networkColumns };
 
-/** A node with the last sign of life. */
-export const nodeColumns = `${nodeRecord.select('d')}, h.load, ${isoText('h.last_at')} AS "lastHeartbeatAt"`;
+/** SQL for what is told of a node's circuit, `c` being its row; null of one that never failed. */
+const circuitColumn = `CASE WHEN c.node_id IS NULL THEN NULL ELSE json_build_object(
+  'state', CASE WHEN c.opened_at IS NULL OR c.trial_until <= clock_timestamp() THEN 'CLOSED' WHEN c.retry_at > clock_timestamp() OR c.trial_until IS NOT NULL THEN 'OPEN' ELSE 'HALF_OPEN' END,
+  'failures', cardinality(c.failed_at), 'openings', c.openings, 'reason', c.reason, 'openedAt', ${isoText('c.opened_at')}, 'retryAt', ${isoText('c.retry_at')}) END AS circuit`;
+
+/** A node with the last sign of life and its circuit. */
+export const nodeColumns = `${nodeRecord.select('d')}, h.load, ${isoText('h.last_at')} AS "lastHeartbeatAt", ${circuitColumn}`;
 export const nodeTables =
-  'network.node d LEFT JOIN network.heartbeat h ON h.tenant_id = d.tenant_id AND h.network_id = d.network_id AND h.node_id = d.id';
+  'network.node d LEFT JOIN network.heartbeat h ON h.tenant_id = d.tenant_id AND h.network_id = d.network_id AND h.node_id = d.id LEFT JOIN network.circuit c ON c.tenant_id = d.tenant_id AND c.network_id = d.network_id AND c.node_id = d.id';
 
 export async function read<Row>(db: Db, text: string, parameters: readonly unknown[]): Promise<Row[]> {
   return (await db.unsafe(text, parameters as never[], { prepare: true })) as unknown as Row[];

@@ -1,5 +1,6 @@
 import type { NewEvent } from '#shared/outbox.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
+import { giveBackToTotal, isBounded } from './bandwidth.ts';
 import { connectionEvent } from './events.ts';
 import { type RepairReport, repairConnections } from './repair.ts';
 import { createReservations, type Reservations, reservedOf } from './reservations.ts';
@@ -82,8 +83,19 @@ export async function settleStructure(
       [tenantId, networkId, goneNodes],
       { prepare: true },
     );
+    await tx.unsafe(
+      'DELETE FROM network.circuit WHERE tenant_id = $1 AND network_id = $2 AND node_id = ANY($3::uuid[])',
+      [tenantId, networkId, goneNodes],
+      { prepare: true },
+    );
   }
   await saveConnections(tx, connections);
+  if (isBounded(network.config))
+    await giveBackToTotal(
+      tx,
+      { tenantId, networkId },
+      connections.filter(({ closedAt }) => closedAt !== null),
+    );
   const state = openStatuses.includes(network.status)
     ? computedStatus(after.nodes, topology)
     : { status: network.status, reason: network.statusReason };

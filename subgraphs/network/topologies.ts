@@ -14,6 +14,10 @@ export interface NetworkSnapshot {
   readonly openConnections: number;
   readonly topology: Topology;
   readonly reserved: ReservedByClass;
+  /** Nodes that get no new connections now, by their circuits. */
+  readonly blocked: ReadonlySet<string>;
+  /** Nodes that one new connection is let through to. */
+  readonly trials: ReadonlySet<string>;
 }
 
 interface HeadRow {
@@ -22,6 +26,8 @@ interface HeadRow {
   readonly config: NetworkConfigValue;
   readonly structure: number;
   readonly openConnections: number;
+  readonly blocked: readonly string[] | null;
+  readonly trials: readonly string[] | null;
 }
 
 /** Of the links on which anything is reserved, their places and what it is. */
@@ -121,7 +127,11 @@ export function createTopologies() {
           entry.reserved = { value: reservedBy(row, entry), atMs };
         }
         const { value: reserved } = entry.reserved!;
-        return { networkId, ...head, topology: entry.topology, reserved };
+        const { blocked, trials, ...rest } = head;
+        return {
+          ...{ networkId, ...rest, topology: entry.topology, reserved },
+          ...{ blocked: new Set(blocked ?? []), trials: new Set(trials ?? []) },
+        };
       }
     },
 
@@ -171,8 +181,13 @@ async function readHead(db: Db, tenantId: string, networkId: string): Promise<He
   const [row] = await read<HeadRow>(
     db,
     `SELECT n.context_id AS "contextId", n.status, n.config, n.structure,
-       (SELECT coalesce(sum(d.open_connections), 0)::int / 2 FROM network.node d WHERE d.tenant_id = n.tenant_id AND d.network_id = n.id) AS "openConnections"
-     FROM network.network n WHERE n.tenant_id = $1 AND n.id = $2`,
+       (SELECT coalesce(sum(d.open_connections), 0)::int / 2 FROM network.node d WHERE d.tenant_id = n.tenant_id AND d.network_id = n.id) AS "openConnections",
+       k.blocked, k.trials
+     FROM network.network n, LATERAL (
+       SELECT array_agg(c.node_id) FILTER (WHERE c.retry_at > clock_timestamp() OR c.trial_until > clock_timestamp()) AS blocked,
+         array_agg(c.node_id) FILTER (WHERE c.retry_at <= clock_timestamp() AND c.trial_until IS NULL) AS trials
+       FROM network.circuit c WHERE c.tenant_id = n.tenant_id AND c.network_id = n.id AND c.opened_at IS NOT NULL
+     ) k WHERE n.tenant_id = $1 AND n.id = $2`,
     [tenantId, networkId],
   );
   return row ?? null;

@@ -81,6 +81,21 @@ export function createTopology(nodes: readonly TopologyNode[], links: readonly T
   };
 }
 
+/** The topology as if some of its nodes were down: for those who are to keep away from them. */
+export function avoiding(topology: Topology, nodeIds: ReadonlySet<string>): Topology {
+  if (nodeIds.size === 0) return topology;
+  const isNodeUp = topology.isNodeUp.slice();
+  for (const id of nodeIds) {
+    const at = topology.nodeIndex.get(id);
+    if (at !== undefined) isNodeUp[at] = 0;
+  }
+  const { graph } = topology;
+  const isLinkUp = topology.isLinkUp.slice();
+  for (let arc = 0; arc < graph.arcCount; arc += 1)
+    if (isNodeUp[graph.from[arc]!] === 0 || isNodeUp[graph.to[arc]!] === 0) isLinkUp[graph.link[arc]!] = 0;
+  return { ...topology, isNodeUp, isLinkUp };
+}
+
 /** What a way adds up to: latency and jitter as sums (of jitter an upper bound), reliability and what is not lost as products. */
 export function metricsOf(topology: Topology, arcs: readonly number[]): PathMetrics {
   const { graph, latencyMs, jitterMs, lossRate, reliability, costPerGb, energyPerGb } = topology;

@@ -225,12 +225,13 @@ export async function openCollabRig() {
       return String(payload['collaboration']!['id']);
     },
 
-    /** Lets the time of whatever is under way be over, and has it looked at. */
+    /** Lets the time of whatever is under way be over, but not of the session itself, and has it looked at. */
     async elapse(collabId: string): Promise<void> {
       const past = new Date(Date.now() - 1_000).toISOString();
       await sql.unsafe(
         `UPDATE collab.collaboration SET next_deadline_at = $2::text::timestamptz,
-           deadlines = (SELECT coalesce(jsonb_object_agg(key, $2::text), '{}') FROM jsonb_object_keys(deadlines) AS k(key)) WHERE id = $1`,
+           deadlines = (SELECT coalesce(jsonb_object_agg(key, CASE WHEN key = 'session' THEN deadlines->>key ELSE $2::text END), '{}')
+             FROM jsonb_object_keys(deadlines) AS k(key)) WHERE id = $1`,
         [collabId, past],
       );
       for (const [table, column] of [

@@ -6,6 +6,7 @@ import {
   calculator,
   codesOf,
   type ExtensionRig,
+  type Json,
   manifestOf,
   openExtensionRig,
   principal,
@@ -279,4 +280,16 @@ describe('limits of calls', () => {
     const reset = await rig.step(admin, 'resetExtension', id);
     expect(reset['extension']!['runtimeState']).toBe('REGISTERED');
   });
+});
+
+it('what calls took is summed up for the sandbox that they ran in', async () => {
+  const running = await rig.running({ sign: await trustedKey(rig) });
+  for (const at of [1, 2, 3]) await rig.execute(admin, sums(running, 'add', { a: at, b: 2 }));
+  const read = `query ($id: ID!, $hours: Int! = 24) { extension(id: $id) { sandbox { usage(hours: $hours) { hours invocations crashes cpuTimeMs memoryPeakBytes memoryPeakShare hostCalls storedBytes } } } }`;
+  const { usage } = (await rig.ask(admin, read, { id: running.id }))['extension']!['sandbox']! as Record<string, Json>;
+  expect(usage).toMatchObject({ hours: 24, invocations: 3, crashes: 0, hostCalls: 0, storedBytes: 0 });
+  expect(Number(usage!['memoryPeakBytes'])).toBeGreaterThan(0);
+  expect(Number(usage!['memoryPeakShare'])).toBeLessThanOrEqual(1);
+  const refused = await rig.run(admin, read, { id: running.id, hours: 745 });
+  expect(refused.errors).toMatchObject([{ code: 'VALIDATION_FAILED' }]);
 });

@@ -438,6 +438,7 @@ export const ModelName = {
   CoreSetting: 'CoreSetting',
   CoreOptimization: 'CoreOptimization',
   CoreAgent: 'CoreAgent',
+  CoreCallRate: 'CoreCallRate',
   Dialog: 'Dialog',
   DialogState: 'DialogState',
   DialogParticipant: 'DialogParticipant',
@@ -544,6 +545,8 @@ export const ModelName = {
   NetworkMessage: 'NetworkMessage',
   NetworkRun: 'NetworkRun',
   NetworkSample: 'NetworkSample',
+  NetworkBandwidth: 'NetworkBandwidth',
+  NetworkCircuit: 'NetworkCircuit',
   Plan: 'Plan',
   PlanStep: 'PlanStep',
   PlanDependency: 'PlanDependency',
@@ -620,7 +623,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "collaboration" | "collabParticipant" | "collabTask" | "collabDecision" | "collabBallot" | "collabCouncil" | "collabTurn" | "collabBroadcast" | "collabConflict" | "collabResource" | "collabRecommendation" | "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "coreWorkflow" | "coreWorkflowVersion" | "coreExecution" | "coreStepExecution" | "coreHistory" | "coreSignal" | "coreTenantShare" | "coreResourceNode" | "coreQuota" | "coreAllocation" | "coreManifest" | "coreOrchestrationRule" | "coreOrchestrationDecision" | "coreMetricSample" | "coreSetting" | "coreOptimization" | "coreAgent" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "extension" | "extensionRelease" | "extensionCapability" | "extensionSandbox" | "extensionHook" | "extensionExecution" | "extensionUsage" | "extensionState" | "extensionPublisherKey" | "collabEvent" | "collabStreamHead" | "collabAudit" | "collabIdempotency" | "collabConsumerOffset" | "collabReplica" | "collabErasureProgress" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "confirmErasureProgress" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "contextErasureProgress" | "coreEvent" | "coreStreamHead" | "coreAudit" | "coreIdempotency" | "coreConsumerOffset" | "coreReplica" | "coreErasureProgress" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "dialogErasureProgress" | "extensionEvent" | "extensionStreamHead" | "extensionAudit" | "extensionIdempotency" | "extensionConsumerOffset" | "extensionReplica" | "extensionErasureProgress" | "networkEvent" | "networkStreamHead" | "networkAudit" | "networkIdempotency" | "networkConsumerOffset" | "networkReplica" | "networkErasureProgress" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "planErasureProgress" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "platformErasureProgress" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "roleErasureProgress" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "traceErasureProgress" | "network" | "networkNode" | "networkHeartbeat" | "networkLink" | "networkConnection" | "networkService" | "networkMessage" | "networkRun" | "networkSample" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "platformAuditBlock" | "platformAuditChain" | "platformAuditCursor" | "platformFile" | "platformFilePart" | "platformEventSubscription" | "platformEventPartition" | "platformDelivery" | "platformEventInbox" | "platformConfigEntry" | "platformConfigVersion" | "platformCacheEntry" | "platformCacheUsage" | "platformCacheReport" | "platformSchema" | "platformBusinessRule" | "platformLog" | "platformLogRollup" | "platformLogLevel" | "platformMetricSeries" | "platformMetricSample" | "platformMetricRollup" | "platformDashboard" | "platformAlertRule" | "platformAlert" | "platformChannel" | "platformNotification" | "platformError" | "platformErrorGroup" | "platformErrorRule" | "platformApiToken" | "platformRevocation" | "platformDataKey" | "platformSubjectErasure" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
+    modelProps: "collaboration" | "collabParticipant" | "collabTask" | "collabDecision" | "collabBallot" | "collabCouncil" | "collabTurn" | "collabBroadcast" | "collabConflict" | "collabResource" | "collabRecommendation" | "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "coreWorkflow" | "coreWorkflowVersion" | "coreExecution" | "coreStepExecution" | "coreHistory" | "coreSignal" | "coreTenantShare" | "coreResourceNode" | "coreQuota" | "coreAllocation" | "coreManifest" | "coreOrchestrationRule" | "coreOrchestrationDecision" | "coreMetricSample" | "coreSetting" | "coreOptimization" | "coreAgent" | "coreCallRate" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "extension" | "extensionRelease" | "extensionCapability" | "extensionSandbox" | "extensionHook" | "extensionExecution" | "extensionUsage" | "extensionState" | "extensionPublisherKey" | "collabEvent" | "collabStreamHead" | "collabAudit" | "collabIdempotency" | "collabConsumerOffset" | "collabReplica" | "collabErasureProgress" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "confirmErasureProgress" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "contextErasureProgress" | "coreEvent" | "coreStreamHead" | "coreAudit" | "coreIdempotency" | "coreConsumerOffset" | "coreReplica" | "coreErasureProgress" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "dialogErasureProgress" | "extensionEvent" | "extensionStreamHead" | "extensionAudit" | "extensionIdempotency" | "extensionConsumerOffset" | "extensionReplica" | "extensionErasureProgress" | "networkEvent" | "networkStreamHead" | "networkAudit" | "networkIdempotency" | "networkConsumerOffset" | "networkReplica" | "networkErasureProgress" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "planErasureProgress" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "platformErasureProgress" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "roleErasureProgress" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "traceErasureProgress" | "network" | "networkNode" | "networkHeartbeat" | "networkLink" | "networkConnection" | "networkService" | "networkMessage" | "networkRun" | "networkSample" | "networkBandwidth" | "networkCircuit" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "platformAuditBlock" | "platformAuditChain" | "platformAuditCursor" | "platformFile" | "platformFilePart" | "platformEventSubscription" | "platformEventPartition" | "platformDelivery" | "platformEventInbox" | "platformConfigEntry" | "platformConfigVersion" | "platformCacheEntry" | "platformCacheUsage" | "platformCacheReport" | "platformSchema" | "platformBusinessRule" | "platformLog" | "platformLogRollup" | "platformLogLevel" | "platformMetricSeries" | "platformMetricSample" | "platformMetricRollup" | "platformDashboard" | "platformAlertRule" | "platformAlert" | "platformChannel" | "platformNotification" | "platformError" | "platformErrorGroup" | "platformErrorRule" | "platformApiToken" | "platformRevocation" | "platformDataKey" | "platformSubjectErasure" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -3623,6 +3626,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.CoreAgentCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.CoreAgentCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreCallRate: {
+      payload: Prisma.$CoreCallRatePayload<ExtArgs>
+      fields: Prisma.CoreCallRateFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreCallRateFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreCallRatePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreCallRateFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreCallRatePayload>
+        }
+        findFirst: {
+          args: Prisma.CoreCallRateFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreCallRatePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreCallRateFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreCallRatePayload>
+        }
+        findMany: {
+          args: Prisma.CoreCallRateFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreCallRatePayload>[]
+        }
+        create: {
+          args: Prisma.CoreCallRateCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreCallRatePayload>
+        }
+        createMany: {
+          args: Prisma.CoreCallRateCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreCallRateCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreCallRatePayload>[]
+        }
+        delete: {
+          args: Prisma.CoreCallRateDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreCallRatePayload>
+        }
+        update: {
+          args: Prisma.CoreCallRateUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreCallRatePayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreCallRateDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreCallRateUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreCallRateUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreCallRatePayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreCallRateUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreCallRatePayload>
+        }
+        aggregate: {
+          args: Prisma.CoreCallRateAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreCallRate>
+        }
+        groupBy: {
+          args: Prisma.CoreCallRateGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreCallRateGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreCallRateCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreCallRateCountAggregateOutputType> | number
         }
       }
     }
@@ -11454,6 +11531,154 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    NetworkBandwidth: {
+      payload: Prisma.$NetworkBandwidthPayload<ExtArgs>
+      fields: Prisma.NetworkBandwidthFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.NetworkBandwidthFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkBandwidthPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.NetworkBandwidthFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkBandwidthPayload>
+        }
+        findFirst: {
+          args: Prisma.NetworkBandwidthFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkBandwidthPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.NetworkBandwidthFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkBandwidthPayload>
+        }
+        findMany: {
+          args: Prisma.NetworkBandwidthFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkBandwidthPayload>[]
+        }
+        create: {
+          args: Prisma.NetworkBandwidthCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkBandwidthPayload>
+        }
+        createMany: {
+          args: Prisma.NetworkBandwidthCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.NetworkBandwidthCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkBandwidthPayload>[]
+        }
+        delete: {
+          args: Prisma.NetworkBandwidthDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkBandwidthPayload>
+        }
+        update: {
+          args: Prisma.NetworkBandwidthUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkBandwidthPayload>
+        }
+        deleteMany: {
+          args: Prisma.NetworkBandwidthDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.NetworkBandwidthUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.NetworkBandwidthUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkBandwidthPayload>[]
+        }
+        upsert: {
+          args: Prisma.NetworkBandwidthUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkBandwidthPayload>
+        }
+        aggregate: {
+          args: Prisma.NetworkBandwidthAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateNetworkBandwidth>
+        }
+        groupBy: {
+          args: Prisma.NetworkBandwidthGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkBandwidthGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.NetworkBandwidthCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkBandwidthCountAggregateOutputType> | number
+        }
+      }
+    }
+    NetworkCircuit: {
+      payload: Prisma.$NetworkCircuitPayload<ExtArgs>
+      fields: Prisma.NetworkCircuitFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.NetworkCircuitFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkCircuitPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.NetworkCircuitFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkCircuitPayload>
+        }
+        findFirst: {
+          args: Prisma.NetworkCircuitFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkCircuitPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.NetworkCircuitFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkCircuitPayload>
+        }
+        findMany: {
+          args: Prisma.NetworkCircuitFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkCircuitPayload>[]
+        }
+        create: {
+          args: Prisma.NetworkCircuitCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkCircuitPayload>
+        }
+        createMany: {
+          args: Prisma.NetworkCircuitCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.NetworkCircuitCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkCircuitPayload>[]
+        }
+        delete: {
+          args: Prisma.NetworkCircuitDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkCircuitPayload>
+        }
+        update: {
+          args: Prisma.NetworkCircuitUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkCircuitPayload>
+        }
+        deleteMany: {
+          args: Prisma.NetworkCircuitDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.NetworkCircuitUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.NetworkCircuitUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkCircuitPayload>[]
+        }
+        upsert: {
+          args: Prisma.NetworkCircuitUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkCircuitPayload>
+        }
+        aggregate: {
+          args: Prisma.NetworkCircuitAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateNetworkCircuit>
+        }
+        groupBy: {
+          args: Prisma.NetworkCircuitGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkCircuitGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.NetworkCircuitCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkCircuitCountAggregateOutputType> | number
+        }
+      }
+    }
     Plan: {
       payload: Prisma.$PlanPayload<ExtArgs>
       fields: Prisma.PlanFieldRefs
@@ -16036,6 +16261,7 @@ export const CollaborationScalarFieldEnum = {
   experience: 'experience',
   governance: 'governance',
   protocol: 'protocol',
+  maxDurationMs: 'maxDurationMs',
   nextDeadlineAt: 'nextDeadlineAt',
   startedAt: 'startedAt',
   endedAt: 'endedAt',
@@ -16089,6 +16315,7 @@ export const CollabTaskScalarFieldEnum = {
   deliverables: 'deliverables',
   risks: 'risks',
   assignedTo: 'assignedTo',
+  helpers: 'helpers',
   status: 'status',
   progress: 'progress',
   note: 'note',
@@ -16901,6 +17128,18 @@ export const CoreAgentScalarFieldEnum = {
 export type CoreAgentScalarFieldEnum = (typeof CoreAgentScalarFieldEnum)[keyof typeof CoreAgentScalarFieldEnum]
 
 
+export const CoreCallRateScalarFieldEnum = {
+  tenantId: 'tenantId',
+  client: 'client',
+  kind: 'kind',
+  windowAt: 'windowAt',
+  taken: 'taken',
+  granted: 'granted'
+} as const
+
+export type CoreCallRateScalarFieldEnum = (typeof CoreCallRateScalarFieldEnum)[keyof typeof CoreCallRateScalarFieldEnum]
+
+
 export const DialogScalarFieldEnum = {
   tenantId: 'tenantId',
   id: 'id',
@@ -17158,6 +17397,7 @@ export const ExtensionScalarFieldEnum = {
   trustLevel: 'trustLevel',
   config: 'config',
   settings: 'settings',
+  integrationTargets: 'integrationTargets',
   grants: 'grants',
   currentReleaseId: 'currentReleaseId',
   previousReleaseId: 'previousReleaseId',
@@ -17292,7 +17532,10 @@ export const ExtensionUsageScalarFieldEnum = {
   crashes: 'crashes',
   cacheHits: 'cacheHits',
   totalMs: 'totalMs',
-  maxMs: 'maxMs'
+  maxMs: 'maxMs',
+  cpuMs: 'cpuMs',
+  memoryPeak: 'memoryPeak',
+  hostCalls: 'hostCalls'
 } as const
 
 export type ExtensionUsageScalarFieldEnum = (typeof ExtensionUsageScalarFieldEnum)[keyof typeof ExtensionUsageScalarFieldEnum]
@@ -17315,6 +17558,8 @@ export const ExtensionPublisherKeyScalarFieldEnum = {
   id: 'id',
   publisherId: 'publisherId',
   name: 'name',
+  email: 'email',
+  website: 'website',
   publicKey: 'publicKey',
   fingerprint: 'fingerprint',
   trustLevel: 'trustLevel',
@@ -18560,6 +18805,36 @@ export const NetworkSampleScalarFieldEnum = {
 } as const
 
 export type NetworkSampleScalarFieldEnum = (typeof NetworkSampleScalarFieldEnum)[keyof typeof NetworkSampleScalarFieldEnum]
+
+
+export const NetworkBandwidthScalarFieldEnum = {
+  tenantId: 'tenantId',
+  networkId: 'networkId',
+  totalKbps: 'totalKbps',
+  usableKbps: 'usableKbps',
+  classLimits: 'classLimits',
+  reservedRealTime: 'reservedRealTime',
+  reservedInteractive: 'reservedInteractive',
+  reservedBulk: 'reservedBulk',
+  reservedManagement: 'reservedManagement'
+} as const
+
+export type NetworkBandwidthScalarFieldEnum = (typeof NetworkBandwidthScalarFieldEnum)[keyof typeof NetworkBandwidthScalarFieldEnum]
+
+
+export const NetworkCircuitScalarFieldEnum = {
+  tenantId: 'tenantId',
+  networkId: 'networkId',
+  nodeId: 'nodeId',
+  failedAt: 'failedAt',
+  openedAt: 'openedAt',
+  retryAt: 'retryAt',
+  trialUntil: 'trialUntil',
+  openings: 'openings',
+  reason: 'reason'
+} as const
+
+export type NetworkCircuitScalarFieldEnum = (typeof NetworkCircuitScalarFieldEnum)[keyof typeof NetworkCircuitScalarFieldEnum]
 
 
 export const PlanScalarFieldEnum = {
@@ -19811,6 +20086,20 @@ export type ListIntFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel,
 
 
 /**
+ * Reference to a field of type 'Float'
+ */
+export type FloatFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'Float'>
+    
+
+
+/**
+ * Reference to a field of type 'Float[]'
+ */
+export type ListFloatFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'Float[]'>
+    
+
+
+/**
  * Reference to a field of type 'DateTime'
  */
 export type DateTimeFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'DateTime'>
@@ -19835,20 +20124,6 @@ export type BigIntFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 
  * Reference to a field of type 'BigInt[]'
  */
 export type ListBigIntFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'BigInt[]'>
-    
-
-
-/**
- * Reference to a field of type 'Float'
- */
-export type FloatFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'Float'>
-    
-
-
-/**
- * Reference to a field of type 'Float[]'
- */
-export type ListFloatFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'Float[]'>
     
 
 
@@ -20057,6 +20332,7 @@ export type GlobalOmitConfig = {
   coreSetting?: Prisma.CoreSettingOmit
   coreOptimization?: Prisma.CoreOptimizationOmit
   coreAgent?: Prisma.CoreAgentOmit
+  coreCallRate?: Prisma.CoreCallRateOmit
   dialog?: Prisma.DialogOmit
   dialogState?: Prisma.DialogStateOmit
   dialogParticipant?: Prisma.DialogParticipantOmit
@@ -20163,6 +20439,8 @@ export type GlobalOmitConfig = {
   networkMessage?: Prisma.NetworkMessageOmit
   networkRun?: Prisma.NetworkRunOmit
   networkSample?: Prisma.NetworkSampleOmit
+  networkBandwidth?: Prisma.NetworkBandwidthOmit
+  networkCircuit?: Prisma.NetworkCircuitOmit
   plan?: Prisma.PlanOmit
   planStep?: Prisma.PlanStepOmit
   planDependency?: Prisma.PlanDependencyOmit

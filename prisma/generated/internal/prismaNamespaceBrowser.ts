@@ -92,6 +92,7 @@ export const ModelName = {
   CoreSetting: 'CoreSetting',
   CoreOptimization: 'CoreOptimization',
   CoreAgent: 'CoreAgent',
+  CoreCallRate: 'CoreCallRate',
   Dialog: 'Dialog',
   DialogState: 'DialogState',
   DialogParticipant: 'DialogParticipant',
@@ -198,6 +199,8 @@ export const ModelName = {
   NetworkMessage: 'NetworkMessage',
   NetworkRun: 'NetworkRun',
   NetworkSample: 'NetworkSample',
+  NetworkBandwidth: 'NetworkBandwidth',
+  NetworkCircuit: 'NetworkCircuit',
   Plan: 'Plan',
   PlanStep: 'PlanStep',
   PlanDependency: 'PlanDependency',
@@ -306,6 +309,7 @@ export const CollaborationScalarFieldEnum = {
   experience: 'experience',
   governance: 'governance',
   protocol: 'protocol',
+  maxDurationMs: 'maxDurationMs',
   nextDeadlineAt: 'nextDeadlineAt',
   startedAt: 'startedAt',
   endedAt: 'endedAt',
@@ -359,6 +363,7 @@ export const CollabTaskScalarFieldEnum = {
   deliverables: 'deliverables',
   risks: 'risks',
   assignedTo: 'assignedTo',
+  helpers: 'helpers',
   status: 'status',
   progress: 'progress',
   note: 'note',
@@ -1171,6 +1176,18 @@ export const CoreAgentScalarFieldEnum = {
 export type CoreAgentScalarFieldEnum = (typeof CoreAgentScalarFieldEnum)[keyof typeof CoreAgentScalarFieldEnum]
 
 
+export const CoreCallRateScalarFieldEnum = {
+  tenantId: 'tenantId',
+  client: 'client',
+  kind: 'kind',
+  windowAt: 'windowAt',
+  taken: 'taken',
+  granted: 'granted'
+} as const
+
+export type CoreCallRateScalarFieldEnum = (typeof CoreCallRateScalarFieldEnum)[keyof typeof CoreCallRateScalarFieldEnum]
+
+
 export const DialogScalarFieldEnum = {
   tenantId: 'tenantId',
   id: 'id',
@@ -1428,6 +1445,7 @@ export const ExtensionScalarFieldEnum = {
   trustLevel: 'trustLevel',
   config: 'config',
   settings: 'settings',
+  integrationTargets: 'integrationTargets',
   grants: 'grants',
   currentReleaseId: 'currentReleaseId',
   previousReleaseId: 'previousReleaseId',
@@ -1562,7 +1580,10 @@ export const ExtensionUsageScalarFieldEnum = {
   crashes: 'crashes',
   cacheHits: 'cacheHits',
   totalMs: 'totalMs',
-  maxMs: 'maxMs'
+  maxMs: 'maxMs',
+  cpuMs: 'cpuMs',
+  memoryPeak: 'memoryPeak',
+  hostCalls: 'hostCalls'
 } as const
 
 export type ExtensionUsageScalarFieldEnum = (typeof ExtensionUsageScalarFieldEnum)[keyof typeof ExtensionUsageScalarFieldEnum]
@@ -1585,6 +1606,8 @@ export const ExtensionPublisherKeyScalarFieldEnum = {
   id: 'id',
   publisherId: 'publisherId',
   name: 'name',
+  email: 'email',
+  website: 'website',
   publicKey: 'publicKey',
   fingerprint: 'fingerprint',
   trustLevel: 'trustLevel',
@@ -2830,6 +2853,36 @@ export const NetworkSampleScalarFieldEnum = {
 } as const
 
 export type NetworkSampleScalarFieldEnum = (typeof NetworkSampleScalarFieldEnum)[keyof typeof NetworkSampleScalarFieldEnum]
+
+
+export const NetworkBandwidthScalarFieldEnum = {
+  tenantId: 'tenantId',
+  networkId: 'networkId',
+  totalKbps: 'totalKbps',
+  usableKbps: 'usableKbps',
+  classLimits: 'classLimits',
+  reservedRealTime: 'reservedRealTime',
+  reservedInteractive: 'reservedInteractive',
+  reservedBulk: 'reservedBulk',
+  reservedManagement: 'reservedManagement'
+} as const
+
+export type NetworkBandwidthScalarFieldEnum = (typeof NetworkBandwidthScalarFieldEnum)[keyof typeof NetworkBandwidthScalarFieldEnum]
+
+
+export const NetworkCircuitScalarFieldEnum = {
+  tenantId: 'tenantId',
+  networkId: 'networkId',
+  nodeId: 'nodeId',
+  failedAt: 'failedAt',
+  openedAt: 'openedAt',
+  retryAt: 'retryAt',
+  trialUntil: 'trialUntil',
+  openings: 'openings',
+  reason: 'reason'
+} as const
+
+export type NetworkCircuitScalarFieldEnum = (typeof NetworkCircuitScalarFieldEnum)[keyof typeof NetworkCircuitScalarFieldEnum]
 
 
 export const PlanScalarFieldEnum = {

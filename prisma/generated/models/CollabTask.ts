@@ -103,6 +103,7 @@ export type CollabTaskCountAggregateOutputType = {
   deliverables: number
   risks: number
   assignedTo: number
+  helpers: number
   status: number
   progress: number
   note: number
@@ -196,6 +197,7 @@ export type CollabTaskCountAggregateInputType = {
   deliverables?: true
   risks?: true
   assignedTo?: true
+  helpers?: true
   status?: true
   progress?: true
   note?: true
@@ -312,6 +314,7 @@ export type CollabTaskGroupByOutputType = {
   deliverables: runtime.JsonValue
   risks: runtime.JsonValue
   assignedTo: string | null
+  helpers: runtime.JsonValue
   status: string
   progress: number
   note: string | null
@@ -364,6 +367,7 @@ export type CollabTaskWhereInput = {
   deliverables?: Prisma.JsonFilter<"CollabTask">
   risks?: Prisma.JsonFilter<"CollabTask">
   assignedTo?: Prisma.StringNullableFilter<"CollabTask"> | string | null
+  helpers?: Prisma.JsonFilter<"CollabTask">
   status?: Prisma.StringFilter<"CollabTask"> | string
   progress?: Prisma.FloatFilter<"CollabTask"> | number
   note?: Prisma.StringNullableFilter<"CollabTask"> | string | null
@@ -393,6 +397,7 @@ export type CollabTaskOrderByWithRelationInput = {
   deliverables?: Prisma.SortOrder
   risks?: Prisma.SortOrder
   assignedTo?: Prisma.SortOrderInput | Prisma.SortOrder
+  helpers?: Prisma.SortOrder
   status?: Prisma.SortOrder
   progress?: Prisma.SortOrder
   note?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -426,6 +431,7 @@ export type CollabTaskWhereUniqueInput = Prisma.AtLeast<{
   deliverables?: Prisma.JsonFilter<"CollabTask">
   risks?: Prisma.JsonFilter<"CollabTask">
   assignedTo?: Prisma.StringNullableFilter<"CollabTask"> | string | null
+  helpers?: Prisma.JsonFilter<"CollabTask">
   status?: Prisma.StringFilter<"CollabTask"> | string
   progress?: Prisma.FloatFilter<"CollabTask"> | number
   note?: Prisma.StringNullableFilter<"CollabTask"> | string | null
@@ -455,6 +461,7 @@ export type CollabTaskOrderByWithAggregationInput = {
   deliverables?: Prisma.SortOrder
   risks?: Prisma.SortOrder
   assignedTo?: Prisma.SortOrderInput | Prisma.SortOrder
+  helpers?: Prisma.SortOrder
   status?: Prisma.SortOrder
   progress?: Prisma.SortOrder
   note?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -492,6 +499,7 @@ export type CollabTaskScalarWhereWithAggregatesInput = {
   deliverables?: Prisma.JsonWithAggregatesFilter<"CollabTask">
   risks?: Prisma.JsonWithAggregatesFilter<"CollabTask">
   assignedTo?: Prisma.StringNullableWithAggregatesFilter<"CollabTask"> | string | null
+  helpers?: Prisma.JsonWithAggregatesFilter<"CollabTask">
   status?: Prisma.StringWithAggregatesFilter<"CollabTask"> | string
   progress?: Prisma.FloatWithAggregatesFilter<"CollabTask"> | number
   note?: Prisma.StringNullableWithAggregatesFilter<"CollabTask"> | string | null
@@ -521,6 +529,7 @@ export type CollabTaskCreateInput = {
   deliverables: Prisma.JsonNullValueInput | runtime.InputJsonValue
   risks: Prisma.JsonNullValueInput | runtime.InputJsonValue
   assignedTo?: string | null
+  helpers?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   status: string
   progress: number
   note?: string | null
@@ -550,6 +559,7 @@ export type CollabTaskUncheckedCreateInput = {
   deliverables: Prisma.JsonNullValueInput | runtime.InputJsonValue
   risks: Prisma.JsonNullValueInput | runtime.InputJsonValue
   assignedTo?: string | null
+  helpers?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   status: string
   progress: number
   note?: string | null
@@ -579,6 +589,7 @@ export type CollabTaskUpdateInput = {
   deliverables?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   risks?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   assignedTo?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  helpers?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   status?: Prisma.StringFieldUpdateOperationsInput | string
   progress?: Prisma.FloatFieldUpdateOperationsInput | number
   note?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -608,6 +619,7 @@ export type CollabTaskUncheckedUpdateInput = {
   deliverables?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   risks?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   assignedTo?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  helpers?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   status?: Prisma.StringFieldUpdateOperationsInput | string
   progress?: Prisma.FloatFieldUpdateOperationsInput | number
   note?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -637,6 +649,7 @@ export type CollabTaskCreateManyInput = {
   deliverables: Prisma.JsonNullValueInput | runtime.InputJsonValue
   risks: Prisma.JsonNullValueInput | runtime.InputJsonValue
   assignedTo?: string | null
+  helpers?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   status: string
   progress: number
   note?: string | null
@@ -666,6 +679,7 @@ export type CollabTaskUpdateManyMutationInput = {
   deliverables?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   risks?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   assignedTo?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  helpers?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   status?: Prisma.StringFieldUpdateOperationsInput | string
   progress?: Prisma.FloatFieldUpdateOperationsInput | number
   note?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -695,6 +709,7 @@ export type CollabTaskUncheckedUpdateManyInput = {
   deliverables?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   risks?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   assignedTo?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  helpers?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   status?: Prisma.StringFieldUpdateOperationsInput | string
   progress?: Prisma.FloatFieldUpdateOperationsInput | number
   note?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -729,6 +744,7 @@ export type CollabTaskCountOrderByAggregateInput = {
   deliverables?: Prisma.SortOrder
   risks?: Prisma.SortOrder
   assignedTo?: Prisma.SortOrder
+  helpers?: Prisma.SortOrder
   status?: Prisma.SortOrder
   progress?: Prisma.SortOrder
   note?: Prisma.SortOrder
@@ -822,6 +838,7 @@ export type CollabTaskSelect<ExtArgs extends runtime.Types.Extensions.InternalAr
   deliverables?: boolean
   risks?: boolean
   assignedTo?: boolean
+  helpers?: boolean
   status?: boolean
   progress?: boolean
   note?: boolean
@@ -851,6 +868,7 @@ export type CollabTaskSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Ex
   deliverables?: boolean
   risks?: boolean
   assignedTo?: boolean
+  helpers?: boolean
   status?: boolean
   progress?: boolean
   note?: boolean
@@ -880,6 +898,7 @@ export type CollabTaskSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Ex
   deliverables?: boolean
   risks?: boolean
   assignedTo?: boolean
+  helpers?: boolean
   status?: boolean
   progress?: boolean
   note?: boolean
@@ -909,6 +928,7 @@ export type CollabTaskSelectScalar = {
   deliverables?: boolean
   risks?: boolean
   assignedTo?: boolean
+  helpers?: boolean
   status?: boolean
   progress?: boolean
   note?: boolean
@@ -923,7 +943,7 @@ export type CollabTaskSelectScalar = {
   createdBy?: boolean
 }
 
-export type CollabTaskOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "collabId" | "name" | "description" | "type" | "priority" | "effortHours" | "requiredSkills" | "skillWeights" | "dependsOn" | "deliverables" | "risks" | "assignedTo" | "status" | "progress" | "note" | "position" | "deadline" | "plannedStart" | "plannedFinish" | "startedAt" | "finishedAt" | "version" | "createdAt" | "createdBy", ExtArgs["result"]["collabTask"]>
+export type CollabTaskOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "collabId" | "name" | "description" | "type" | "priority" | "effortHours" | "requiredSkills" | "skillWeights" | "dependsOn" | "deliverables" | "risks" | "assignedTo" | "helpers" | "status" | "progress" | "note" | "position" | "deadline" | "plannedStart" | "plannedFinish" | "startedAt" | "finishedAt" | "version" | "createdAt" | "createdBy", ExtArgs["result"]["collabTask"]>
 
 export type $CollabTaskPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "CollabTask"
@@ -942,7 +962,14 @@ export type $CollabTaskPayload<ExtArgs extends runtime.Types.Extensions.Internal
     dependsOn: runtime.JsonValue
     deliverables: runtime.JsonValue
     risks: runtime.JsonValue
+    /**
+     * Who leads it.
+     */
     assignedTo: string | null
+    /**
+     * Participants that do it together with who leads it.
+     */
+    helpers: runtime.JsonValue
     status: string
     progress: number
     note: string | null
@@ -1392,6 +1419,7 @@ export interface CollabTaskFieldRefs {
   readonly deliverables: Prisma.FieldRef<"CollabTask", 'Json'>
   readonly risks: Prisma.FieldRef<"CollabTask", 'Json'>
   readonly assignedTo: Prisma.FieldRef<"CollabTask", 'String'>
+  readonly helpers: Prisma.FieldRef<"CollabTask", 'Json'>
   readonly status: Prisma.FieldRef<"CollabTask", 'String'>
   readonly progress: Prisma.FieldRef<"CollabTask", 'Float'>
   readonly note: Prisma.FieldRef<"CollabTask", 'String'>

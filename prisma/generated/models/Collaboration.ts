@@ -30,6 +30,7 @@ export type AggregateCollaboration = {
 export type CollaborationAvgAggregateOutputType = {
   maxParticipants: number | null
   participantCount: number | null
+  maxDurationMs: number | null
   version: number | null
   ordinal: number | null
 }
@@ -37,6 +38,7 @@ export type CollaborationAvgAggregateOutputType = {
 export type CollaborationSumAggregateOutputType = {
   maxParticipants: number | null
   participantCount: number | null
+  maxDurationMs: number | null
   version: number | null
   ordinal: bigint | null
 }
@@ -59,6 +61,7 @@ export type CollaborationMinAggregateOutputType = {
   isFailed: boolean | null
   maxParticipants: number | null
   participantCount: number | null
+  maxDurationMs: number | null
   nextDeadlineAt: Date | null
   startedAt: Date | null
   endedAt: Date | null
@@ -88,6 +91,7 @@ export type CollaborationMaxAggregateOutputType = {
   isFailed: boolean | null
   maxParticipants: number | null
   participantCount: number | null
+  maxDurationMs: number | null
   nextDeadlineAt: Date | null
   startedAt: Date | null
   endedAt: Date | null
@@ -128,6 +132,7 @@ export type CollaborationCountAggregateOutputType = {
   experience: number
   governance: number
   protocol: number
+  maxDurationMs: number
   nextDeadlineAt: number
   startedAt: number
   endedAt: number
@@ -144,6 +149,7 @@ export type CollaborationCountAggregateOutputType = {
 export type CollaborationAvgAggregateInputType = {
   maxParticipants?: true
   participantCount?: true
+  maxDurationMs?: true
   version?: true
   ordinal?: true
 }
@@ -151,6 +157,7 @@ export type CollaborationAvgAggregateInputType = {
 export type CollaborationSumAggregateInputType = {
   maxParticipants?: true
   participantCount?: true
+  maxDurationMs?: true
   version?: true
   ordinal?: true
 }
@@ -173,6 +180,7 @@ export type CollaborationMinAggregateInputType = {
   isFailed?: true
   maxParticipants?: true
   participantCount?: true
+  maxDurationMs?: true
   nextDeadlineAt?: true
   startedAt?: true
   endedAt?: true
@@ -202,6 +210,7 @@ export type CollaborationMaxAggregateInputType = {
   isFailed?: true
   maxParticipants?: true
   participantCount?: true
+  maxDurationMs?: true
   nextDeadlineAt?: true
   startedAt?: true
   endedAt?: true
@@ -242,6 +251,7 @@ export type CollaborationCountAggregateInputType = {
   experience?: true
   governance?: true
   protocol?: true
+  maxDurationMs?: true
   nextDeadlineAt?: true
   startedAt?: true
   endedAt?: true
@@ -369,6 +379,7 @@ export type CollaborationGroupByOutputType = {
   experience: runtime.JsonValue
   governance: runtime.JsonValue | null
   protocol: runtime.JsonValue | null
+  maxDurationMs: number | null
   nextDeadlineAt: Date | null
   startedAt: Date | null
   endedAt: Date | null
@@ -432,6 +443,7 @@ export type CollaborationWhereInput = {
   experience?: Prisma.JsonFilter<"Collaboration">
   governance?: Prisma.JsonNullableFilter<"Collaboration">
   protocol?: Prisma.JsonNullableFilter<"Collaboration">
+  maxDurationMs?: Prisma.FloatNullableFilter<"Collaboration"> | number | null
   nextDeadlineAt?: Prisma.DateTimeNullableFilter<"Collaboration"> | Date | string | null
   startedAt?: Prisma.DateTimeNullableFilter<"Collaboration"> | Date | string | null
   endedAt?: Prisma.DateTimeNullableFilter<"Collaboration"> | Date | string | null
@@ -472,6 +484,7 @@ export type CollaborationOrderByWithRelationInput = {
   experience?: Prisma.SortOrder
   governance?: Prisma.SortOrderInput | Prisma.SortOrder
   protocol?: Prisma.SortOrderInput | Prisma.SortOrder
+  maxDurationMs?: Prisma.SortOrderInput | Prisma.SortOrder
   nextDeadlineAt?: Prisma.SortOrderInput | Prisma.SortOrder
   startedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   endedAt?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -516,6 +529,7 @@ export type CollaborationWhereUniqueInput = Prisma.AtLeast<{
   experience?: Prisma.JsonFilter<"Collaboration">
   governance?: Prisma.JsonNullableFilter<"Collaboration">
   protocol?: Prisma.JsonNullableFilter<"Collaboration">
+  maxDurationMs?: Prisma.FloatNullableFilter<"Collaboration"> | number | null
   nextDeadlineAt?: Prisma.DateTimeNullableFilter<"Collaboration"> | Date | string | null
   startedAt?: Prisma.DateTimeNullableFilter<"Collaboration"> | Date | string | null
   endedAt?: Prisma.DateTimeNullableFilter<"Collaboration"> | Date | string | null
@@ -556,6 +570,7 @@ export type CollaborationOrderByWithAggregationInput = {
   experience?: Prisma.SortOrder
   governance?: Prisma.SortOrderInput | Prisma.SortOrder
   protocol?: Prisma.SortOrderInput | Prisma.SortOrder
+  maxDurationMs?: Prisma.SortOrderInput | Prisma.SortOrder
   nextDeadlineAt?: Prisma.SortOrderInput | Prisma.SortOrder
   startedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   endedAt?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -604,6 +619,7 @@ export type CollaborationScalarWhereWithAggregatesInput = {
   experience?: Prisma.JsonWithAggregatesFilter<"Collaboration">
   governance?: Prisma.JsonNullableWithAggregatesFilter<"Collaboration">
   protocol?: Prisma.JsonNullableWithAggregatesFilter<"Collaboration">
+  maxDurationMs?: Prisma.FloatNullableWithAggregatesFilter<"Collaboration"> | number | null
   nextDeadlineAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Collaboration"> | Date | string | null
   startedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Collaboration"> | Date | string | null
   endedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Collaboration"> | Date | string | null
@@ -644,6 +660,7 @@ export type CollaborationCreateInput = {
   experience: Prisma.JsonNullValueInput | runtime.InputJsonValue
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  maxDurationMs?: number | null
   nextDeadlineAt?: Date | string | null
   startedAt?: Date | string | null
   endedAt?: Date | string | null
@@ -684,6 +701,7 @@ export type CollaborationUncheckedCreateInput = {
   experience: Prisma.JsonNullValueInput | runtime.InputJsonValue
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  maxDurationMs?: number | null
   nextDeadlineAt?: Date | string | null
   startedAt?: Date | string | null
   endedAt?: Date | string | null
@@ -724,6 +742,7 @@ export type CollaborationUpdateInput = {
   experience?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  maxDurationMs?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
   nextDeadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -764,6 +783,7 @@ export type CollaborationUncheckedUpdateInput = {
   experience?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  maxDurationMs?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
   nextDeadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -804,6 +824,7 @@ export type CollaborationCreateManyInput = {
   experience: Prisma.JsonNullValueInput | runtime.InputJsonValue
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  maxDurationMs?: number | null
   nextDeadlineAt?: Date | string | null
   startedAt?: Date | string | null
   endedAt?: Date | string | null
@@ -844,6 +865,7 @@ export type CollaborationUpdateManyMutationInput = {
   experience?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  maxDurationMs?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
   nextDeadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -884,6 +906,7 @@ export type CollaborationUncheckedUpdateManyInput = {
   experience?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  maxDurationMs?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
   nextDeadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -929,6 +952,7 @@ export type CollaborationCountOrderByAggregateInput = {
   experience?: Prisma.SortOrder
   governance?: Prisma.SortOrder
   protocol?: Prisma.SortOrder
+  maxDurationMs?: Prisma.SortOrder
   nextDeadlineAt?: Prisma.SortOrder
   startedAt?: Prisma.SortOrder
   endedAt?: Prisma.SortOrder
@@ -943,6 +967,7 @@ export type CollaborationCountOrderByAggregateInput = {
 export type CollaborationAvgOrderByAggregateInput = {
   maxParticipants?: Prisma.SortOrder
   participantCount?: Prisma.SortOrder
+  maxDurationMs?: Prisma.SortOrder
   version?: Prisma.SortOrder
   ordinal?: Prisma.SortOrder
 }
@@ -965,6 +990,7 @@ export type CollaborationMaxOrderByAggregateInput = {
   isFailed?: Prisma.SortOrder
   maxParticipants?: Prisma.SortOrder
   participantCount?: Prisma.SortOrder
+  maxDurationMs?: Prisma.SortOrder
   nextDeadlineAt?: Prisma.SortOrder
   startedAt?: Prisma.SortOrder
   endedAt?: Prisma.SortOrder
@@ -994,6 +1020,7 @@ export type CollaborationMinOrderByAggregateInput = {
   isFailed?: Prisma.SortOrder
   maxParticipants?: Prisma.SortOrder
   participantCount?: Prisma.SortOrder
+  maxDurationMs?: Prisma.SortOrder
   nextDeadlineAt?: Prisma.SortOrder
   startedAt?: Prisma.SortOrder
   endedAt?: Prisma.SortOrder
@@ -1008,6 +1035,7 @@ export type CollaborationMinOrderByAggregateInput = {
 export type CollaborationSumOrderByAggregateInput = {
   maxParticipants?: Prisma.SortOrder
   participantCount?: Prisma.SortOrder
+  maxDurationMs?: Prisma.SortOrder
   version?: Prisma.SortOrder
   ordinal?: Prisma.SortOrder
 }
@@ -1026,6 +1054,14 @@ export type BoolFieldUpdateOperationsInput = {
 
 export type IntFieldUpdateOperationsInput = {
   set?: number
+  increment?: number
+  decrement?: number
+  multiply?: number
+  divide?: number
+}
+
+export type NullableFloatFieldUpdateOperationsInput = {
+  set?: number | null
   increment?: number
   decrement?: number
   multiply?: number
@@ -1079,6 +1115,7 @@ export type CollaborationSelect<ExtArgs extends runtime.Types.Extensions.Interna
   experience?: boolean
   governance?: boolean
   protocol?: boolean
+  maxDurationMs?: boolean
   nextDeadlineAt?: boolean
   startedAt?: boolean
   endedAt?: boolean
@@ -1119,6 +1156,7 @@ export type CollaborationSelectCreateManyAndReturn<ExtArgs extends runtime.Types
   experience?: boolean
   governance?: boolean
   protocol?: boolean
+  maxDurationMs?: boolean
   nextDeadlineAt?: boolean
   startedAt?: boolean
   endedAt?: boolean
@@ -1159,6 +1197,7 @@ export type CollaborationSelectUpdateManyAndReturn<ExtArgs extends runtime.Types
   experience?: boolean
   governance?: boolean
   protocol?: boolean
+  maxDurationMs?: boolean
   nextDeadlineAt?: boolean
   startedAt?: boolean
   endedAt?: boolean
@@ -1199,6 +1238,7 @@ export type CollaborationSelectScalar = {
   experience?: boolean
   governance?: boolean
   protocol?: boolean
+  maxDurationMs?: boolean
   nextDeadlineAt?: boolean
   startedAt?: boolean
   endedAt?: boolean
@@ -1210,7 +1250,7 @@ export type CollaborationSelectScalar = {
   ordinal?: boolean
 }
 
-export type CollaborationOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "contextId" | "planId" | "dialogId" | "confirmId" | "networkId" | "title" | "purpose" | "mode" | "type" | "status" | "statusReason" | "suspendedBy" | "isFailed" | "coordination" | "decisionConfig" | "objectives" | "performanceTargets" | "turnTaking" | "turnState" | "maxParticipants" | "participantCount" | "deadlines" | "stats" | "experience" | "governance" | "protocol" | "nextDeadlineAt" | "startedAt" | "endedAt" | "version" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["collaboration"]>
+export type CollaborationOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "contextId" | "planId" | "dialogId" | "confirmId" | "networkId" | "title" | "purpose" | "mode" | "type" | "status" | "statusReason" | "suspendedBy" | "isFailed" | "coordination" | "decisionConfig" | "objectives" | "performanceTargets" | "turnTaking" | "turnState" | "maxParticipants" | "participantCount" | "deadlines" | "stats" | "experience" | "governance" | "protocol" | "maxDurationMs" | "nextDeadlineAt" | "startedAt" | "endedAt" | "version" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["collaboration"]>
 
 export type $CollaborationPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "Collaboration"
@@ -1268,6 +1308,10 @@ export type $CollaborationPayload<ExtArgs extends runtime.Types.Extensions.Inter
      * Frozen fields the columns cannot give back to the letter.
      */
     protocol: runtime.JsonValue | null
+    /**
+     * How long it may last from its start on, ms; null for ever.
+     */
+    maxDurationMs: number | null
     nextDeadlineAt: Date | null
     startedAt: Date | null
     endedAt: Date | null
@@ -1731,6 +1775,7 @@ export interface CollaborationFieldRefs {
   readonly experience: Prisma.FieldRef<"Collaboration", 'Json'>
   readonly governance: Prisma.FieldRef<"Collaboration", 'Json'>
   readonly protocol: Prisma.FieldRef<"Collaboration", 'Json'>
+  readonly maxDurationMs: Prisma.FieldRef<"Collaboration", 'Float'>
   readonly nextDeadlineAt: Prisma.FieldRef<"Collaboration", 'DateTime'>
   readonly startedAt: Prisma.FieldRef<"Collaboration", 'DateTime'>
   readonly endedAt: Prisma.FieldRef<"Collaboration", 'DateTime'>

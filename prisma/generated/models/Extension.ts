@@ -129,6 +129,7 @@ export type ExtensionCountAggregateOutputType = {
   trustLevel: number
   config: number
   settings: number
+  integrationTargets: number
   grants: number
   currentReleaseId: number
   previousReleaseId: number
@@ -255,6 +256,7 @@ export type ExtensionCountAggregateInputType = {
   trustLevel?: true
   config?: true
   settings?: true
+  integrationTargets?: true
   grants?: true
   currentReleaseId?: true
   previousReleaseId?: true
@@ -384,6 +386,7 @@ export type ExtensionGroupByOutputType = {
   trustLevel: number
   config: runtime.JsonValue | null
   settings: runtime.JsonValue
+  integrationTargets: runtime.JsonValue | null
   grants: runtime.JsonValue
   currentReleaseId: string | null
   previousReleaseId: string | null
@@ -449,6 +452,7 @@ export type ExtensionWhereInput = {
   trustLevel?: Prisma.IntFilter<"Extension"> | number
   config?: Prisma.JsonNullableFilter<"Extension">
   settings?: Prisma.JsonFilter<"Extension">
+  integrationTargets?: Prisma.JsonNullableFilter<"Extension">
   grants?: Prisma.JsonFilter<"Extension">
   currentReleaseId?: Prisma.UuidNullableFilter<"Extension"> | string | null
   previousReleaseId?: Prisma.UuidNullableFilter<"Extension"> | string | null
@@ -491,6 +495,7 @@ export type ExtensionOrderByWithRelationInput = {
   trustLevel?: Prisma.SortOrder
   config?: Prisma.SortOrderInput | Prisma.SortOrder
   settings?: Prisma.SortOrder
+  integrationTargets?: Prisma.SortOrderInput | Prisma.SortOrder
   grants?: Prisma.SortOrder
   currentReleaseId?: Prisma.SortOrderInput | Prisma.SortOrder
   previousReleaseId?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -537,6 +542,7 @@ export type ExtensionWhereUniqueInput = Prisma.AtLeast<{
   trustLevel?: Prisma.IntFilter<"Extension"> | number
   config?: Prisma.JsonNullableFilter<"Extension">
   settings?: Prisma.JsonFilter<"Extension">
+  integrationTargets?: Prisma.JsonNullableFilter<"Extension">
   grants?: Prisma.JsonFilter<"Extension">
   currentReleaseId?: Prisma.UuidNullableFilter<"Extension"> | string | null
   previousReleaseId?: Prisma.UuidNullableFilter<"Extension"> | string | null
@@ -579,6 +585,7 @@ export type ExtensionOrderByWithAggregationInput = {
   trustLevel?: Prisma.SortOrder
   config?: Prisma.SortOrderInput | Prisma.SortOrder
   settings?: Prisma.SortOrder
+  integrationTargets?: Prisma.SortOrderInput | Prisma.SortOrder
   grants?: Prisma.SortOrder
   currentReleaseId?: Prisma.SortOrderInput | Prisma.SortOrder
   previousReleaseId?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -629,6 +636,7 @@ export type ExtensionScalarWhereWithAggregatesInput = {
   trustLevel?: Prisma.IntWithAggregatesFilter<"Extension"> | number
   config?: Prisma.JsonNullableWithAggregatesFilter<"Extension">
   settings?: Prisma.JsonWithAggregatesFilter<"Extension">
+  integrationTargets?: Prisma.JsonNullableWithAggregatesFilter<"Extension">
   grants?: Prisma.JsonWithAggregatesFilter<"Extension">
   currentReleaseId?: Prisma.UuidNullableWithAggregatesFilter<"Extension"> | string | null
   previousReleaseId?: Prisma.UuidNullableWithAggregatesFilter<"Extension"> | string | null
@@ -671,6 +679,7 @@ export type ExtensionCreateInput = {
   trustLevel?: number
   config?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   settings: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  integrationTargets?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   grants: Prisma.JsonNullValueInput | runtime.InputJsonValue
   currentReleaseId?: string | null
   previousReleaseId?: string | null
@@ -713,6 +722,7 @@ export type ExtensionUncheckedCreateInput = {
   trustLevel?: number
   config?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   settings: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  integrationTargets?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   grants: Prisma.JsonNullValueInput | runtime.InputJsonValue
   currentReleaseId?: string | null
   previousReleaseId?: string | null
@@ -755,6 +765,7 @@ export type ExtensionUpdateInput = {
   trustLevel?: Prisma.IntFieldUpdateOperationsInput | number
   config?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   settings?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  integrationTargets?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   grants?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   currentReleaseId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   previousReleaseId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -797,6 +808,7 @@ export type ExtensionUncheckedUpdateInput = {
   trustLevel?: Prisma.IntFieldUpdateOperationsInput | number
   config?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   settings?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  integrationTargets?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   grants?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   currentReleaseId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   previousReleaseId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -839,6 +851,7 @@ export type ExtensionCreateManyInput = {
   trustLevel?: number
   config?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   settings: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  integrationTargets?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   grants: Prisma.JsonNullValueInput | runtime.InputJsonValue
   currentReleaseId?: string | null
   previousReleaseId?: string | null
@@ -881,6 +894,7 @@ export type ExtensionUpdateManyMutationInput = {
   trustLevel?: Prisma.IntFieldUpdateOperationsInput | number
   config?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   settings?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  integrationTargets?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   grants?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   currentReleaseId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   previousReleaseId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -923,6 +937,7 @@ export type ExtensionUncheckedUpdateManyInput = {
   trustLevel?: Prisma.IntFieldUpdateOperationsInput | number
   config?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   settings?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  integrationTargets?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   grants?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   currentReleaseId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   previousReleaseId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -970,6 +985,7 @@ export type ExtensionCountOrderByAggregateInput = {
   trustLevel?: Prisma.SortOrder
   config?: Prisma.SortOrder
   settings?: Prisma.SortOrder
+  integrationTargets?: Prisma.SortOrder
   grants?: Prisma.SortOrder
   currentReleaseId?: Prisma.SortOrder
   previousReleaseId?: Prisma.SortOrder
@@ -1105,6 +1121,7 @@ export type ExtensionSelect<ExtArgs extends runtime.Types.Extensions.InternalArg
   trustLevel?: boolean
   config?: boolean
   settings?: boolean
+  integrationTargets?: boolean
   grants?: boolean
   currentReleaseId?: boolean
   previousReleaseId?: boolean
@@ -1147,6 +1164,7 @@ export type ExtensionSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Ext
   trustLevel?: boolean
   config?: boolean
   settings?: boolean
+  integrationTargets?: boolean
   grants?: boolean
   currentReleaseId?: boolean
   previousReleaseId?: boolean
@@ -1189,6 +1207,7 @@ export type ExtensionSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Ext
   trustLevel?: boolean
   config?: boolean
   settings?: boolean
+  integrationTargets?: boolean
   grants?: boolean
   currentReleaseId?: boolean
   previousReleaseId?: boolean
@@ -1231,6 +1250,7 @@ export type ExtensionSelectScalar = {
   trustLevel?: boolean
   config?: boolean
   settings?: boolean
+  integrationTargets?: boolean
   grants?: boolean
   currentReleaseId?: boolean
   previousReleaseId?: boolean
@@ -1253,7 +1273,7 @@ export type ExtensionSelectScalar = {
   ordinal?: boolean
 }
 
-export type ExtensionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "contextId" | "name" | "extensionType" | "version" | "status" | "runtimeState" | "displayName" | "description" | "category" | "keywords" | "license" | "homepage" | "repository" | "publisher" | "trustLevel" | "config" | "settings" | "grants" | "currentReleaseId" | "previousReleaseId" | "reloadedAt" | "deprecatedAt" | "installedAt" | "activatedAt" | "deactivatedAt" | "activationCount" | "errorCount" | "lastError" | "quarantine" | "governance" | "protocol" | "revision" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["extension"]>
+export type ExtensionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "contextId" | "name" | "extensionType" | "version" | "status" | "runtimeState" | "displayName" | "description" | "category" | "keywords" | "license" | "homepage" | "repository" | "publisher" | "trustLevel" | "config" | "settings" | "integrationTargets" | "grants" | "currentReleaseId" | "previousReleaseId" | "reloadedAt" | "deprecatedAt" | "installedAt" | "activatedAt" | "deactivatedAt" | "activationCount" | "errorCount" | "lastError" | "quarantine" | "governance" | "protocol" | "revision" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["extension"]>
 
 export type $ExtensionPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "Extension"
@@ -1296,6 +1316,10 @@ export type $ExtensionPayload<ExtArgs extends runtime.Types.Extensions.InternalA
      * Limits and times of its sandbox.
      */
     settings: runtime.JsonValue
+    /**
+     * Modules that it works into, each with what it is to know there; null for all that its release names.
+     */
+    integrationTargets: runtime.JsonValue | null
     /**
      * Permissions its current release may use.
      */
@@ -1770,6 +1794,7 @@ export interface ExtensionFieldRefs {
   readonly trustLevel: Prisma.FieldRef<"Extension", 'Int'>
   readonly config: Prisma.FieldRef<"Extension", 'Json'>
   readonly settings: Prisma.FieldRef<"Extension", 'Json'>
+  readonly integrationTargets: Prisma.FieldRef<"Extension", 'Json'>
   readonly grants: Prisma.FieldRef<"Extension", 'Json'>
   readonly currentReleaseId: Prisma.FieldRef<"Extension", 'String'>
   readonly previousReleaseId: Prisma.FieldRef<"Extension", 'String'>

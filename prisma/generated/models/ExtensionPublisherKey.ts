@@ -39,6 +39,8 @@ export type ExtensionPublisherKeyMinAggregateOutputType = {
   id: string | null
   publisherId: string | null
   name: string | null
+  email: string | null
+  website: string | null
   publicKey: string | null
   fingerprint: string | null
   trustLevel: number | null
@@ -52,6 +54,8 @@ export type ExtensionPublisherKeyMaxAggregateOutputType = {
   id: string | null
   publisherId: string | null
   name: string | null
+  email: string | null
+  website: string | null
   publicKey: string | null
   fingerprint: string | null
   trustLevel: number | null
@@ -65,6 +69,8 @@ export type ExtensionPublisherKeyCountAggregateOutputType = {
   id: number
   publisherId: number
   name: number
+  email: number
+  website: number
   publicKey: number
   fingerprint: number
   trustLevel: number
@@ -88,6 +94,8 @@ export type ExtensionPublisherKeyMinAggregateInputType = {
   id?: true
   publisherId?: true
   name?: true
+  email?: true
+  website?: true
   publicKey?: true
   fingerprint?: true
   trustLevel?: true
@@ -101,6 +109,8 @@ export type ExtensionPublisherKeyMaxAggregateInputType = {
   id?: true
   publisherId?: true
   name?: true
+  email?: true
+  website?: true
   publicKey?: true
   fingerprint?: true
   trustLevel?: true
@@ -114,6 +124,8 @@ export type ExtensionPublisherKeyCountAggregateInputType = {
   id?: true
   publisherId?: true
   name?: true
+  email?: true
+  website?: true
   publicKey?: true
   fingerprint?: true
   trustLevel?: true
@@ -214,6 +226,8 @@ export type ExtensionPublisherKeyGroupByOutputType = {
   id: string
   publisherId: string
   name: string
+  email: string | null
+  website: string | null
   publicKey: string
   fingerprint: string
   trustLevel: number
@@ -250,6 +264,8 @@ export type ExtensionPublisherKeyWhereInput = {
   id?: Prisma.UuidFilter<"ExtensionPublisherKey"> | string
   publisherId?: Prisma.StringFilter<"ExtensionPublisherKey"> | string
   name?: Prisma.StringFilter<"ExtensionPublisherKey"> | string
+  email?: Prisma.StringNullableFilter<"ExtensionPublisherKey"> | string | null
+  website?: Prisma.StringNullableFilter<"ExtensionPublisherKey"> | string | null
   publicKey?: Prisma.StringFilter<"ExtensionPublisherKey"> | string
   fingerprint?: Prisma.StringFilter<"ExtensionPublisherKey"> | string
   trustLevel?: Prisma.IntFilter<"ExtensionPublisherKey"> | number
@@ -263,6 +279,8 @@ export type ExtensionPublisherKeyOrderByWithRelationInput = {
   id?: Prisma.SortOrder
   publisherId?: Prisma.SortOrder
   name?: Prisma.SortOrder
+  email?: Prisma.SortOrderInput | Prisma.SortOrder
+  website?: Prisma.SortOrderInput | Prisma.SortOrder
   publicKey?: Prisma.SortOrder
   fingerprint?: Prisma.SortOrder
   trustLevel?: Prisma.SortOrder
@@ -281,6 +299,8 @@ export type ExtensionPublisherKeyWhereUniqueInput = Prisma.AtLeast<{
   id?: Prisma.UuidFilter<"ExtensionPublisherKey"> | string
   publisherId?: Prisma.StringFilter<"ExtensionPublisherKey"> | string
   name?: Prisma.StringFilter<"ExtensionPublisherKey"> | string
+  email?: Prisma.StringNullableFilter<"ExtensionPublisherKey"> | string | null
+  website?: Prisma.StringNullableFilter<"ExtensionPublisherKey"> | string | null
   publicKey?: Prisma.StringFilter<"ExtensionPublisherKey"> | string
   fingerprint?: Prisma.StringFilter<"ExtensionPublisherKey"> | string
   trustLevel?: Prisma.IntFilter<"ExtensionPublisherKey"> | number
@@ -294,6 +314,8 @@ export type ExtensionPublisherKeyOrderByWithAggregationInput = {
   id?: Prisma.SortOrder
   publisherId?: Prisma.SortOrder
   name?: Prisma.SortOrder
+  email?: Prisma.SortOrderInput | Prisma.SortOrder
+  website?: Prisma.SortOrderInput | Prisma.SortOrder
   publicKey?: Prisma.SortOrder
   fingerprint?: Prisma.SortOrder
   trustLevel?: Prisma.SortOrder
@@ -315,6 +337,8 @@ export type ExtensionPublisherKeyScalarWhereWithAggregatesInput = {
   id?: Prisma.UuidWithAggregatesFilter<"ExtensionPublisherKey"> | string
   publisherId?: Prisma.StringWithAggregatesFilter<"ExtensionPublisherKey"> | string
   name?: Prisma.StringWithAggregatesFilter<"ExtensionPublisherKey"> | string
+  email?: Prisma.StringNullableWithAggregatesFilter<"ExtensionPublisherKey"> | string | null
+  website?: Prisma.StringNullableWithAggregatesFilter<"ExtensionPublisherKey"> | string | null
   publicKey?: Prisma.StringWithAggregatesFilter<"ExtensionPublisherKey"> | string
   fingerprint?: Prisma.StringWithAggregatesFilter<"ExtensionPublisherKey"> | string
   trustLevel?: Prisma.IntWithAggregatesFilter<"ExtensionPublisherKey"> | number
@@ -328,6 +352,8 @@ export type ExtensionPublisherKeyCreateInput = {
   id: string
   publisherId: string
   name: string
+  email?: string | null
+  website?: string | null
   publicKey: string
   fingerprint: string
   trustLevel: number
@@ -341,6 +367,8 @@ export type ExtensionPublisherKeyUncheckedCreateInput = {
   id: string
   publisherId: string
   name: string
+  email?: string | null
+  website?: string | null
   publicKey: string
   fingerprint: string
   trustLevel: number
@@ -354,6 +382,8 @@ export type ExtensionPublisherKeyUpdateInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   publisherId?: Prisma.StringFieldUpdateOperationsInput | string
   name?: Prisma.StringFieldUpdateOperationsInput | string
+  email?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  website?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   publicKey?: Prisma.StringFieldUpdateOperationsInput | string
   fingerprint?: Prisma.StringFieldUpdateOperationsInput | string
   trustLevel?: Prisma.IntFieldUpdateOperationsInput | number
@@ -367,6 +397,8 @@ export type ExtensionPublisherKeyUncheckedUpdateInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   publisherId?: Prisma.StringFieldUpdateOperationsInput | string
   name?: Prisma.StringFieldUpdateOperationsInput | string
+  email?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  website?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   publicKey?: Prisma.StringFieldUpdateOperationsInput | string
   fingerprint?: Prisma.StringFieldUpdateOperationsInput | string
   trustLevel?: Prisma.IntFieldUpdateOperationsInput | number
@@ -380,6 +412,8 @@ export type ExtensionPublisherKeyCreateManyInput = {
   id: string
   publisherId: string
   name: string
+  email?: string | null
+  website?: string | null
   publicKey: string
   fingerprint: string
   trustLevel: number
@@ -393,6 +427,8 @@ export type ExtensionPublisherKeyUpdateManyMutationInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   publisherId?: Prisma.StringFieldUpdateOperationsInput | string
   name?: Prisma.StringFieldUpdateOperationsInput | string
+  email?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  website?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   publicKey?: Prisma.StringFieldUpdateOperationsInput | string
   fingerprint?: Prisma.StringFieldUpdateOperationsInput | string
   trustLevel?: Prisma.IntFieldUpdateOperationsInput | number
@@ -406,6 +442,8 @@ export type ExtensionPublisherKeyUncheckedUpdateManyInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   publisherId?: Prisma.StringFieldUpdateOperationsInput | string
   name?: Prisma.StringFieldUpdateOperationsInput | string
+  email?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  website?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   publicKey?: Prisma.StringFieldUpdateOperationsInput | string
   fingerprint?: Prisma.StringFieldUpdateOperationsInput | string
   trustLevel?: Prisma.IntFieldUpdateOperationsInput | number
@@ -429,6 +467,8 @@ export type ExtensionPublisherKeyCountOrderByAggregateInput = {
   id?: Prisma.SortOrder
   publisherId?: Prisma.SortOrder
   name?: Prisma.SortOrder
+  email?: Prisma.SortOrder
+  website?: Prisma.SortOrder
   publicKey?: Prisma.SortOrder
   fingerprint?: Prisma.SortOrder
   trustLevel?: Prisma.SortOrder
@@ -446,6 +486,8 @@ export type ExtensionPublisherKeyMaxOrderByAggregateInput = {
   id?: Prisma.SortOrder
   publisherId?: Prisma.SortOrder
   name?: Prisma.SortOrder
+  email?: Prisma.SortOrder
+  website?: Prisma.SortOrder
   publicKey?: Prisma.SortOrder
   fingerprint?: Prisma.SortOrder
   trustLevel?: Prisma.SortOrder
@@ -459,6 +501,8 @@ export type ExtensionPublisherKeyMinOrderByAggregateInput = {
   id?: Prisma.SortOrder
   publisherId?: Prisma.SortOrder
   name?: Prisma.SortOrder
+  email?: Prisma.SortOrder
+  website?: Prisma.SortOrder
   publicKey?: Prisma.SortOrder
   fingerprint?: Prisma.SortOrder
   trustLevel?: Prisma.SortOrder
@@ -478,6 +522,8 @@ export type ExtensionPublisherKeySelect<ExtArgs extends runtime.Types.Extensions
   id?: boolean
   publisherId?: boolean
   name?: boolean
+  email?: boolean
+  website?: boolean
   publicKey?: boolean
   fingerprint?: boolean
   trustLevel?: boolean
@@ -491,6 +537,8 @@ export type ExtensionPublisherKeySelectCreateManyAndReturn<ExtArgs extends runti
   id?: boolean
   publisherId?: boolean
   name?: boolean
+  email?: boolean
+  website?: boolean
   publicKey?: boolean
   fingerprint?: boolean
   trustLevel?: boolean
@@ -504,6 +552,8 @@ export type ExtensionPublisherKeySelectUpdateManyAndReturn<ExtArgs extends runti
   id?: boolean
   publisherId?: boolean
   name?: boolean
+  email?: boolean
+  website?: boolean
   publicKey?: boolean
   fingerprint?: boolean
   trustLevel?: boolean
@@ -517,6 +567,8 @@ export type ExtensionPublisherKeySelectScalar = {
   id?: boolean
   publisherId?: boolean
   name?: boolean
+  email?: boolean
+  website?: boolean
   publicKey?: boolean
   fingerprint?: boolean
   trustLevel?: boolean
@@ -525,7 +577,7 @@ export type ExtensionPublisherKeySelectScalar = {
   createdBy?: boolean
 }
 
-export type ExtensionPublisherKeyOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "publisherId" | "name" | "publicKey" | "fingerprint" | "trustLevel" | "revokedAt" | "createdAt" | "createdBy", ExtArgs["result"]["extensionPublisherKey"]>
+export type ExtensionPublisherKeyOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "publisherId" | "name" | "email" | "website" | "publicKey" | "fingerprint" | "trustLevel" | "revokedAt" | "createdAt" | "createdBy", ExtArgs["result"]["extensionPublisherKey"]>
 
 export type $ExtensionPublisherKeyPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "ExtensionPublisherKey"
@@ -535,6 +587,8 @@ export type $ExtensionPublisherKeyPayload<ExtArgs extends runtime.Types.Extensio
     id: string
     publisherId: string
     name: string
+    email: string | null
+    website: string | null
     /**
      * SPKI, PEM.
      */
@@ -974,6 +1028,8 @@ export interface ExtensionPublisherKeyFieldRefs {
   readonly id: Prisma.FieldRef<"ExtensionPublisherKey", 'String'>
   readonly publisherId: Prisma.FieldRef<"ExtensionPublisherKey", 'String'>
   readonly name: Prisma.FieldRef<"ExtensionPublisherKey", 'String'>
+  readonly email: Prisma.FieldRef<"ExtensionPublisherKey", 'String'>
+  readonly website: Prisma.FieldRef<"ExtensionPublisherKey", 'String'>
   readonly publicKey: Prisma.FieldRef<"ExtensionPublisherKey", 'String'>
   readonly fingerprint: Prisma.FieldRef<"ExtensionPublisherKey", 'String'>
   readonly trustLevel: Prisma.FieldRef<"ExtensionPublisherKey", 'Int'>

@@ -33,6 +33,9 @@ export type ExtensionUsageAvgAggregateOutputType = {
   cacheHits: number | null
   totalMs: number | null
   maxMs: number | null
+  cpuMs: number | null
+  memoryPeak: number | null
+  hostCalls: number | null
 }
 
 export type ExtensionUsageSumAggregateOutputType = {
@@ -42,6 +45,9 @@ export type ExtensionUsageSumAggregateOutputType = {
   cacheHits: bigint | null
   totalMs: number | null
   maxMs: number | null
+  cpuMs: number | null
+  memoryPeak: bigint | null
+  hostCalls: bigint | null
 }
 
 export type ExtensionUsageMinAggregateOutputType = {
@@ -56,6 +62,9 @@ export type ExtensionUsageMinAggregateOutputType = {
   cacheHits: bigint | null
   totalMs: number | null
   maxMs: number | null
+  cpuMs: number | null
+  memoryPeak: bigint | null
+  hostCalls: bigint | null
 }
 
 export type ExtensionUsageMaxAggregateOutputType = {
@@ -70,6 +79,9 @@ export type ExtensionUsageMaxAggregateOutputType = {
   cacheHits: bigint | null
   totalMs: number | null
   maxMs: number | null
+  cpuMs: number | null
+  memoryPeak: bigint | null
+  hostCalls: bigint | null
 }
 
 export type ExtensionUsageCountAggregateOutputType = {
@@ -84,6 +96,9 @@ export type ExtensionUsageCountAggregateOutputType = {
   cacheHits: number
   totalMs: number
   maxMs: number
+  cpuMs: number
+  memoryPeak: number
+  hostCalls: number
   _all: number
 }
 
@@ -95,6 +110,9 @@ export type ExtensionUsageAvgAggregateInputType = {
   cacheHits?: true
   totalMs?: true
   maxMs?: true
+  cpuMs?: true
+  memoryPeak?: true
+  hostCalls?: true
 }
 
 export type ExtensionUsageSumAggregateInputType = {
@@ -104,6 +122,9 @@ export type ExtensionUsageSumAggregateInputType = {
   cacheHits?: true
   totalMs?: true
   maxMs?: true
+  cpuMs?: true
+  memoryPeak?: true
+  hostCalls?: true
 }
 
 export type ExtensionUsageMinAggregateInputType = {
@@ -118,6 +139,9 @@ export type ExtensionUsageMinAggregateInputType = {
   cacheHits?: true
   totalMs?: true
   maxMs?: true
+  cpuMs?: true
+  memoryPeak?: true
+  hostCalls?: true
 }
 
 export type ExtensionUsageMaxAggregateInputType = {
@@ -132,6 +156,9 @@ export type ExtensionUsageMaxAggregateInputType = {
   cacheHits?: true
   totalMs?: true
   maxMs?: true
+  cpuMs?: true
+  memoryPeak?: true
+  hostCalls?: true
 }
 
 export type ExtensionUsageCountAggregateInputType = {
@@ -146,6 +173,9 @@ export type ExtensionUsageCountAggregateInputType = {
   cacheHits?: true
   totalMs?: true
   maxMs?: true
+  cpuMs?: true
+  memoryPeak?: true
+  hostCalls?: true
   _all?: true
 }
 
@@ -247,6 +277,9 @@ export type ExtensionUsageGroupByOutputType = {
   cacheHits: bigint
   totalMs: number
   maxMs: number
+  cpuMs: number
+  memoryPeak: bigint
+  hostCalls: bigint
   _count: ExtensionUsageCountAggregateOutputType | null
   _avg: ExtensionUsageAvgAggregateOutputType | null
   _sum: ExtensionUsageSumAggregateOutputType | null
@@ -284,6 +317,9 @@ export type ExtensionUsageWhereInput = {
   cacheHits?: Prisma.BigIntFilter<"ExtensionUsage"> | bigint | number
   totalMs?: Prisma.FloatFilter<"ExtensionUsage"> | number
   maxMs?: Prisma.FloatFilter<"ExtensionUsage"> | number
+  cpuMs?: Prisma.FloatFilter<"ExtensionUsage"> | number
+  memoryPeak?: Prisma.BigIntFilter<"ExtensionUsage"> | bigint | number
+  hostCalls?: Prisma.BigIntFilter<"ExtensionUsage"> | bigint | number
 }
 
 export type ExtensionUsageOrderByWithRelationInput = {
@@ -298,6 +334,9 @@ export type ExtensionUsageOrderByWithRelationInput = {
   cacheHits?: Prisma.SortOrder
   totalMs?: Prisma.SortOrder
   maxMs?: Prisma.SortOrder
+  cpuMs?: Prisma.SortOrder
+  memoryPeak?: Prisma.SortOrder
+  hostCalls?: Prisma.SortOrder
 }
 
 export type ExtensionUsageWhereUniqueInput = Prisma.AtLeast<{
@@ -316,6 +355,9 @@ export type ExtensionUsageWhereUniqueInput = Prisma.AtLeast<{
   cacheHits?: Prisma.BigIntFilter<"ExtensionUsage"> | bigint | number
   totalMs?: Prisma.FloatFilter<"ExtensionUsage"> | number
   maxMs?: Prisma.FloatFilter<"ExtensionUsage"> | number
+  cpuMs?: Prisma.FloatFilter<"ExtensionUsage"> | number
+  memoryPeak?: Prisma.BigIntFilter<"ExtensionUsage"> | bigint | number
+  hostCalls?: Prisma.BigIntFilter<"ExtensionUsage"> | bigint | number
 }, "tenantId_extensionId_capabilityId_method_hour">
 
 export type ExtensionUsageOrderByWithAggregationInput = {
@@ -330,6 +372,9 @@ export type ExtensionUsageOrderByWithAggregationInput = {
   cacheHits?: Prisma.SortOrder
   totalMs?: Prisma.SortOrder
   maxMs?: Prisma.SortOrder
+  cpuMs?: Prisma.SortOrder
+  memoryPeak?: Prisma.SortOrder
+  hostCalls?: Prisma.SortOrder
   _count?: Prisma.ExtensionUsageCountOrderByAggregateInput
   _avg?: Prisma.ExtensionUsageAvgOrderByAggregateInput
   _max?: Prisma.ExtensionUsageMaxOrderByAggregateInput
@@ -352,6 +397,9 @@ export type ExtensionUsageScalarWhereWithAggregatesInput = {
   cacheHits?: Prisma.BigIntWithAggregatesFilter<"ExtensionUsage"> | bigint | number
   totalMs?: Prisma.FloatWithAggregatesFilter<"ExtensionUsage"> | number
   maxMs?: Prisma.FloatWithAggregatesFilter<"ExtensionUsage"> | number
+  cpuMs?: Prisma.FloatWithAggregatesFilter<"ExtensionUsage"> | number
+  memoryPeak?: Prisma.BigIntWithAggregatesFilter<"ExtensionUsage"> | bigint | number
+  hostCalls?: Prisma.BigIntWithAggregatesFilter<"ExtensionUsage"> | bigint | number
 }
 
 export type ExtensionUsageCreateInput = {
@@ -366,6 +414,9 @@ export type ExtensionUsageCreateInput = {
   cacheHits: bigint | number
   totalMs: number
   maxMs: number
+  cpuMs?: number
+  memoryPeak?: bigint | number
+  hostCalls?: bigint | number
 }
 
 export type ExtensionUsageUncheckedCreateInput = {
@@ -380,6 +431,9 @@ export type ExtensionUsageUncheckedCreateInput = {
   cacheHits: bigint | number
   totalMs: number
   maxMs: number
+  cpuMs?: number
+  memoryPeak?: bigint | number
+  hostCalls?: bigint | number
 }
 
 export type ExtensionUsageUpdateInput = {
@@ -394,6 +448,9 @@ export type ExtensionUsageUpdateInput = {
   cacheHits?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   totalMs?: Prisma.FloatFieldUpdateOperationsInput | number
   maxMs?: Prisma.FloatFieldUpdateOperationsInput | number
+  cpuMs?: Prisma.FloatFieldUpdateOperationsInput | number
+  memoryPeak?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  hostCalls?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type ExtensionUsageUncheckedUpdateInput = {
@@ -408,6 +465,9 @@ export type ExtensionUsageUncheckedUpdateInput = {
   cacheHits?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   totalMs?: Prisma.FloatFieldUpdateOperationsInput | number
   maxMs?: Prisma.FloatFieldUpdateOperationsInput | number
+  cpuMs?: Prisma.FloatFieldUpdateOperationsInput | number
+  memoryPeak?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  hostCalls?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type ExtensionUsageCreateManyInput = {
@@ -422,6 +482,9 @@ export type ExtensionUsageCreateManyInput = {
   cacheHits: bigint | number
   totalMs: number
   maxMs: number
+  cpuMs?: number
+  memoryPeak?: bigint | number
+  hostCalls?: bigint | number
 }
 
 export type ExtensionUsageUpdateManyMutationInput = {
@@ -436,6 +499,9 @@ export type ExtensionUsageUpdateManyMutationInput = {
   cacheHits?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   totalMs?: Prisma.FloatFieldUpdateOperationsInput | number
   maxMs?: Prisma.FloatFieldUpdateOperationsInput | number
+  cpuMs?: Prisma.FloatFieldUpdateOperationsInput | number
+  memoryPeak?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  hostCalls?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type ExtensionUsageUncheckedUpdateManyInput = {
@@ -450,6 +516,9 @@ export type ExtensionUsageUncheckedUpdateManyInput = {
   cacheHits?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   totalMs?: Prisma.FloatFieldUpdateOperationsInput | number
   maxMs?: Prisma.FloatFieldUpdateOperationsInput | number
+  cpuMs?: Prisma.FloatFieldUpdateOperationsInput | number
+  memoryPeak?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  hostCalls?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type ExtensionUsageTenantIdExtensionIdCapabilityIdMethodHourCompoundUniqueInput = {
@@ -472,6 +541,9 @@ export type ExtensionUsageCountOrderByAggregateInput = {
   cacheHits?: Prisma.SortOrder
   totalMs?: Prisma.SortOrder
   maxMs?: Prisma.SortOrder
+  cpuMs?: Prisma.SortOrder
+  memoryPeak?: Prisma.SortOrder
+  hostCalls?: Prisma.SortOrder
 }
 
 export type ExtensionUsageAvgOrderByAggregateInput = {
@@ -481,6 +553,9 @@ export type ExtensionUsageAvgOrderByAggregateInput = {
   cacheHits?: Prisma.SortOrder
   totalMs?: Prisma.SortOrder
   maxMs?: Prisma.SortOrder
+  cpuMs?: Prisma.SortOrder
+  memoryPeak?: Prisma.SortOrder
+  hostCalls?: Prisma.SortOrder
 }
 
 export type ExtensionUsageMaxOrderByAggregateInput = {
@@ -495,6 +570,9 @@ export type ExtensionUsageMaxOrderByAggregateInput = {
   cacheHits?: Prisma.SortOrder
   totalMs?: Prisma.SortOrder
   maxMs?: Prisma.SortOrder
+  cpuMs?: Prisma.SortOrder
+  memoryPeak?: Prisma.SortOrder
+  hostCalls?: Prisma.SortOrder
 }
 
 export type ExtensionUsageMinOrderByAggregateInput = {
@@ -509,6 +587,9 @@ export type ExtensionUsageMinOrderByAggregateInput = {
   cacheHits?: Prisma.SortOrder
   totalMs?: Prisma.SortOrder
   maxMs?: Prisma.SortOrder
+  cpuMs?: Prisma.SortOrder
+  memoryPeak?: Prisma.SortOrder
+  hostCalls?: Prisma.SortOrder
 }
 
 export type ExtensionUsageSumOrderByAggregateInput = {
@@ -518,6 +599,9 @@ export type ExtensionUsageSumOrderByAggregateInput = {
   cacheHits?: Prisma.SortOrder
   totalMs?: Prisma.SortOrder
   maxMs?: Prisma.SortOrder
+  cpuMs?: Prisma.SortOrder
+  memoryPeak?: Prisma.SortOrder
+  hostCalls?: Prisma.SortOrder
 }
 
 
@@ -534,6 +618,9 @@ export type ExtensionUsageSelect<ExtArgs extends runtime.Types.Extensions.Intern
   cacheHits?: boolean
   totalMs?: boolean
   maxMs?: boolean
+  cpuMs?: boolean
+  memoryPeak?: boolean
+  hostCalls?: boolean
 }, ExtArgs["result"]["extensionUsage"]>
 
 export type ExtensionUsageSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -548,6 +635,9 @@ export type ExtensionUsageSelectCreateManyAndReturn<ExtArgs extends runtime.Type
   cacheHits?: boolean
   totalMs?: boolean
   maxMs?: boolean
+  cpuMs?: boolean
+  memoryPeak?: boolean
+  hostCalls?: boolean
 }, ExtArgs["result"]["extensionUsage"]>
 
 export type ExtensionUsageSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -562,6 +652,9 @@ export type ExtensionUsageSelectUpdateManyAndReturn<ExtArgs extends runtime.Type
   cacheHits?: boolean
   totalMs?: boolean
   maxMs?: boolean
+  cpuMs?: boolean
+  memoryPeak?: boolean
+  hostCalls?: boolean
 }, ExtArgs["result"]["extensionUsage"]>
 
 export type ExtensionUsageSelectScalar = {
@@ -576,9 +669,12 @@ export type ExtensionUsageSelectScalar = {
   cacheHits?: boolean
   totalMs?: boolean
   maxMs?: boolean
+  cpuMs?: boolean
+  memoryPeak?: boolean
+  hostCalls?: boolean
 }
 
-export type ExtensionUsageOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "extensionId" | "capabilityId" | "method" | "hour" | "invocations" | "failures" | "crashes" | "cacheHits" | "totalMs" | "maxMs", ExtArgs["result"]["extensionUsage"]>
+export type ExtensionUsageOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "extensionId" | "capabilityId" | "method" | "hour" | "invocations" | "failures" | "crashes" | "cacheHits" | "totalMs" | "maxMs" | "cpuMs" | "memoryPeak" | "hostCalls", ExtArgs["result"]["extensionUsage"]>
 
 export type $ExtensionUsagePayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "ExtensionUsage"
@@ -595,6 +691,12 @@ export type $ExtensionUsagePayload<ExtArgs extends runtime.Types.Extensions.Inte
     cacheHits: bigint
     totalMs: number
     maxMs: number
+    cpuMs: number
+    /**
+     * Most that one call took beyond the interpreter's own, bytes.
+     */
+    memoryPeak: bigint
+    hostCalls: bigint
   }, ExtArgs["result"]["extensionUsage"]>
   composites: {}
 }
@@ -1029,6 +1131,9 @@ export interface ExtensionUsageFieldRefs {
   readonly cacheHits: Prisma.FieldRef<"ExtensionUsage", 'BigInt'>
   readonly totalMs: Prisma.FieldRef<"ExtensionUsage", 'Float'>
   readonly maxMs: Prisma.FieldRef<"ExtensionUsage", 'Float'>
+  readonly cpuMs: Prisma.FieldRef<"ExtensionUsage", 'Float'>
+  readonly memoryPeak: Prisma.FieldRef<"ExtensionUsage", 'BigInt'>
+  readonly hostCalls: Prisma.FieldRef<"ExtensionUsage", 'BigInt'>
 }
     
 

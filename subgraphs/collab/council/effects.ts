@@ -26,7 +26,7 @@ export function requireFeasible(draft: Draft, { kind, taskId, participantId }: O
     case 'assign_task': {
       const task = requireTask(draft, taskId);
       requireMove(task, 'assigned');
-      requireSkills(task, requireActive(draft, participantId!, path), path);
+      requireSkills(task, [requireActive(draft, participantId!, path)], path);
       return;
     }
     case 'cancel_task':

@@ -57,6 +57,9 @@ const shared = {
   turnTaking: z.object({ timeoutMs: timeoutMs.nullish(), autoAdvance: z.boolean().nullish() }).nullish(),
 };
 
+/** Between a minute and thirty days. */
+const maxDurationMs = z.number().min(60_000).max(2_592_000_000);
+
 export const create = z.object({
   contextId: id,
   ...shared,
@@ -82,6 +85,7 @@ export const create = z.object({
     })
     .nullish(),
   maxParticipants: z.number().int().min(2).max(100).nullish(),
+  maxDurationMs: maxDurationMs.nullish(),
   planId: id.nullish(),
   dialogId: id.nullish(),
   networkId: id.nullish(),
@@ -101,6 +105,7 @@ export const patch = z.object({
   decisionConfig: shared.decisionConfig,
   turnTaking: shared.turnTaking,
   maxParticipants: z.number().int().min(2).max(100).nullish(),
+  maxDurationMs: maxDurationMs.nullish(),
 });
 
 export const join = z.object({ collabId: id, participant, ...options });

@@ -25,6 +25,9 @@ export const cancelTurn = z.object({ turnId: id, reason, ...options });
 export const claimWork = z.object({ collabId: id, timeoutMs: timeoutMs.nullish(), ...options });
 export const broadcast = z.object({ collabId: id, message: payload, timeoutMs: timeoutMs.nullish(), ...options });
 export const receipt = z.object({ broadcastId: id, response: payload.nullish(), ...options });
+/** Who leads stands first. */
+const assignees = z.array(label).min(1).max(20).refine(unique, 'an entry stands twice');
+const helpers = z.array(label).max(19).refine(unique, 'an entry stands twice');
 const task = z.object({
   id: id.nullish(),
   name: label,
@@ -39,6 +42,7 @@ const task = z.object({
     .nullish(),
   dependencies: z.array(id).max(100).refine(unique, 'an entry stands twice').nullish(),
   deadline: z.date().nullish(),
+  assignees: assignees.nullish(),
   deliverables: z.array(label).max(50).nullish(),
   riskAssessment: z
     .array(z.object({ risk: label, probability: part, impact: part, mitigation: note.nullish() }))
@@ -70,11 +74,18 @@ export const updateTask = z.object({
   status: lower(['in_progress', 'blocked', 'failed', 'cancelled']).nullish(),
   progress: part.nullish(),
   note: note.nullish(),
+  helpers: helpers.nullish(),
   ...options,
 });
 
 export const completeTask = z.object({ taskId: id, note: note.nullish(), ...options });
-export const reassignTask = z.object({ taskId: id, toParticipantId: label, reason, ...options });
+export const reassignTask = z.object({
+  taskId: id,
+  toParticipantId: label,
+  helpers: helpers.nullish(),
+  reason,
+  ...options,
+});
 export const recommend = z.object({
   collabId: id,
   types: z.array(lower(recommendationTypes)).nullish(),

@@ -25,11 +25,13 @@ export const systemQueries = {
     if (manifestId != null) return isId(manifestId) ? loaders.manifest.load(manifestId) : null;
     return service.manifests.current(scope.principal.tenantId);
   },
-  systemHealth: async (_parent, _args, { service }) => {
+  systemHealth: async (_parent, _args, { service, scope }) => {
+    await service.callRates.take(scope, 'health');
     const { overall, components, metrics, ...rest } = await service.health.snapshot();
     return { ...rest, overall: upper(overall), components: [...components], metrics: [...metrics] };
   },
-  systemStatus: async (_parent, _args, { service, principal }) => {
+  systemStatus: async (_parent, _args, { service, scope, principal }) => {
+    await service.callRates.take(scope, 'status');
     const [{ overall }, counts] = await Promise.all([
       service.health.snapshot(),
       countByStatus(service.sql, principal.tenantId),

@@ -37,14 +37,15 @@ export function createRecorder(runtime: ModuleRuntime) {
           { prepare: true },
         ),
         tx.unsafe(
-          `INSERT INTO extension.usage AS u (tenant_id, extension_id, capability_id, method, hour, invocations, failures, crashes, cache_hits, total_ms, max_ms)
+          `INSERT INTO extension.usage AS u (tenant_id, extension_id, capability_id, method, hour, invocations, failures, crashes, cache_hits, total_ms, max_ms, cpu_ms, memory_peak, host_calls)
            SELECT tenant_id, extension_id, capability_id, method, date_trunc('hour', created_at, 'UTC') AS hour, count(*), count(*) FILTER (WHERE status = 'failed'),
-             count(*) FILTER (WHERE crashed), count(*) FILTER (WHERE cache_hit), sum(duration_ms), max(duration_ms)
+             count(*) FILTER (WHERE crashed), count(*) FILTER (WHERE cache_hit), sum(duration_ms), max(duration_ms), sum(cpu_ms), max(memory_bytes), sum(host_calls)
            FROM json_to_recordset($1::text::json) AS x(${executionRecord.recordset})
            GROUP BY tenant_id, extension_id, capability_id, method, hour ORDER BY tenant_id, extension_id, capability_id, method, hour
            ON CONFLICT (tenant_id, extension_id, capability_id, method, hour) DO UPDATE SET invocations = u.invocations + EXCLUDED.invocations,
              failures = u.failures + EXCLUDED.failures, crashes = u.crashes + EXCLUDED.crashes, cache_hits = u.cache_hits + EXCLUDED.cache_hits,
-             total_ms = u.total_ms + EXCLUDED.total_ms, max_ms = greatest(u.max_ms, EXCLUDED.max_ms)`,
+             total_ms = u.total_ms + EXCLUDED.total_ms, max_ms = greatest(u.max_ms, EXCLUDED.max_ms),
+             cpu_ms = u.cpu_ms + EXCLUDED.cpu_ms, memory_peak = greatest(u.memory_peak, EXCLUDED.memory_peak), host_calls = u.host_calls + EXCLUDED.host_calls`,
           [JSON.stringify(executions.map(executionRecord.toRecord))],
           { prepare: true },
         ),

@@ -1,4 +1,5 @@
 import { newId } from '#shared/ids.ts';
+import { moduleOf } from '../integrations.ts';
 import type { Manifest } from '../manifest/manifest.ts';
 import type { CapabilityStatusValue, ExtensionCapabilityRow, ExtensionHookRow, ExtensionRow } from '../rows.ts';
 
@@ -23,14 +24,26 @@ export function capabilitiesOf(
 }
 
 /** Points before which the release is to be asked, as the modules they belong to hear of it. */
-export const listensBefore = ({ hooks }: Manifest): readonly { readonly point: string; readonly required: boolean }[] =>
-  hooks.filter(({ phase }) => phase === 'before').map(({ point, required }) => ({ point, required }));
+export const listensBefore = (
+  manifest: Manifest,
+  extension: Pick<ExtensionRow, 'integrationTargets'>,
+): readonly { readonly point: string; readonly required: boolean }[] =>
+  heardHooks(manifest, extension)
+    .filter(({ phase }) => phase === 'before')
+    .map(({ point, required }) => ({ point, required }));
+
+/** Hooks of a release at points of modules that the extension is to work into. */
+const heardHooks = ({ hooks }: Manifest, { integrationTargets }: Pick<ExtensionRow, 'integrationTargets'>) =>
+  integrationTargets === null
+    ? hooks
+    : hooks.filter(({ point }) => integrationTargets.some(({ module }) => module === moduleOf(point)));
 
 export function hooksOf(
-  { tenantId, id, contextId }: Pick<ExtensionRow, 'tenantId' | 'id' | 'contextId'>,
+  extension: Pick<ExtensionRow, 'tenantId' | 'id' | 'contextId' | 'integrationTargets'>,
   manifest: Manifest,
 ): readonly ExtensionHookRow[] {
-  return manifest.hooks.map(({ point, phase, method, priority }) => ({
+  const { tenantId, id, contextId } = extension;
+  return heardHooks(manifest, extension).map(({ point, phase, method, priority }) => ({
     tenantId,
     extensionId: id,
     contextId,

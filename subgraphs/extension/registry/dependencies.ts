@@ -92,18 +92,20 @@ export function createDependencies({ sql }: Pick<ModuleRuntime, 'sql'>) {
       return { resolution: resolve(root, (name) => known.get(name) ?? []), known };
     },
 
-    /** Names of running extensions that need this one, and cannot do without. */
-    async findDependants({ tenantId, contextId, id, name }: ExtensionRow, db: Db = sql): Promise<readonly string[]> {
-      const rows = (await db.unsafe(
-        `SELECT e.name FROM extension.extension e JOIN extension.release r ON r.tenant_id = e.tenant_id AND r.id = e.current_release_id
+    /** Running extensions that need this one, and cannot do without. */
+    async findDependants(
+      { tenantId, contextId, id, name }: ExtensionRow,
+      db: Db = sql,
+    ): Promise<readonly { readonly id: string; readonly name: string }[]> {
+      return (await db.unsafe(
+        `SELECT e.id, e.name FROM extension.extension e JOIN extension.release r ON r.tenant_id = e.tenant_id AND r.id = e.current_release_id
          WHERE e.tenant_id = $1 AND e.context_id = $2 AND e.id <> $3 AND e.runtime_state IN ('active', 'reloading', 'activating')
            AND EXISTS (SELECT 1 FROM jsonb_array_elements(r.manifest->'dependencies') d
              WHERE d->>'name' = $4 AND d->>'type' IN ('extension', 'peer') AND NOT (d->>'optional')::boolean)
          ORDER BY e.name`,
         [tenantId, contextId, id, name],
         { prepare: true },
-      )) as unknown as { name: string }[];
-      return rows.map((row) => row.name);
+      )) as unknown as { id: string; name: string }[];
     },
   };
 }

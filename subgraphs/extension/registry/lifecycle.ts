@@ -15,6 +15,7 @@ import type { Dependencies } from './dependencies.ts';
 import type { Loading } from './loading.ts';
 import { notFrom, notGranted } from './refusals.ts';
 import type { Registration } from './registration.ts';
+import { running, type Stopping } from './stopping.ts';
 
 export interface LifecycleDeps {
   readonly commands: Commands;
@@ -24,6 +25,7 @@ export interface LifecycleDeps {
   readonly engine: Engine;
   readonly loading: Loading;
   readonly registration: Registration;
+  readonly stopping: Stopping;
 }
 
 export interface StepOptions {
@@ -32,12 +34,11 @@ export interface StepOptions {
   readonly idempotencyKey?: string | null | undefined;
 }
 
-const running: readonly RuntimeStateValue[] = ['active', 'reloading'];
 const removable: readonly RuntimeStateValue[] = ['registered', 'installed', 'inactive', 'error'];
 
 /** What ends, holds and opens again; and what an extension may do while it runs. */
 export function createLifecycle(deps: LifecycleDeps) {
-  const { commands, contexts, checks, dependencies, engine, loading, registration } = deps;
+  const { commands, contexts, checks, dependencies, engine, loading, registration, stopping } = deps;
 
   async function requireSeen(scope: RequestScope, extensionId: string): Promise<ExtensionRow> {
     const row = await loading.requireExtension(scope.principal.tenantId, extensionId);
@@ -81,6 +82,7 @@ export function createLifecycle(deps: LifecycleDeps) {
       },
     );
     engine.forget(row.tenantId, row.id);
+    await stopping.stopDependants(row);
     return row;
   }
 
@@ -94,40 +96,9 @@ export function createLifecycle(deps: LifecycleDeps) {
       const known = await commands.repeated(call);
       if (known) return known;
       const seen = await requireSeen(scope, extensionId);
-      const actor = actorOf(scope);
-      const leaving = await commands.change(
-        actor,
-        extensionId,
-        { action: 'extension.deactivate', type: 'extension.status.changed', expectedVersion: options.expectedVersion },
-        async (row, tx) => {
-          if (!running.includes(row.runtimeState)) throw notFrom(row, 'stopped');
-          await requireNoDependants(row, tx);
-          return { row: { runtimeState: 'deactivating' }, told: { reason } };
-        },
-      );
-      const release = await engine.runnable(actor.tenantId, seen.currentReleaseId!);
-      // What is under way ends; what does not is ended with the sandbox.
-      const { left } = await engine.drain(leaving, release, leaving.settings.shutdownTimeoutMs);
-      if (left > 0) engine.kill(leaving, release);
-      await checks.runHook(leaving, release, 'pre_deactivate').catch(() => null);
-      const row = await commands.change(
-        actor,
-        extensionId,
-        { call, action: 'extension.deactivated', type: 'extension.status.changed', evenLocked: true },
-        (current) => {
-          if (current.runtimeState !== 'deactivating') return null;
-          return {
-            row: { runtimeState: 'inactive', status: 'inactive', deactivatedAt: new Date().toISOString() },
-            told: { reason },
-            async write(tx, next) {
-              await setSandboxStatus(tx, next, 'stopped');
-              await setCapabilityStatus(tx, next, 'inactive');
-            },
-          };
-        },
-      );
-      engine.forget(row.tenantId, row.id);
-      return row;
+      return stopping.stop(actorOf(scope), seen.id, {
+        ...{ reason, call, expectedVersion: options.expectedVersion, require: requireNoDependants },
+      });
     },
 
     /** @throws {INVALID_STATE} {DEPENDANTS_ACTIVE} */
@@ -135,7 +106,14 @@ export function createLifecycle(deps: LifecycleDeps) {
       const call = callOf(scope, options.idempotencyKey, 'uninstallExtension', { extensionId });
       const known = await commands.repeated(call);
       if (known) return known;
-      await requireSeen(scope, extensionId);
+      const seen = await requireSeen(scope, extensionId);
+      // What will be refused is not prepared for.
+      if (!removable.includes(seen.runtimeState)) throw notFrom(seen, 'uninstalled');
+      await requireNoDependants(seen);
+      const release = await engine.runnable(seen.tenantId, seen.currentReleaseId!);
+      const before = checks.runHook(seen, release, 'pre_uninstall');
+      // What does not run any more cannot keep anybody from taking it away.
+      await (seen.runtimeState === 'error' ? before.catch(() => null) : before);
       const row = await commands.change(
         actorOf(scope),
         extensionId,
@@ -160,6 +138,7 @@ export function createLifecycle(deps: LifecycleDeps) {
           };
         },
       );
+      await checks.runHook(row, release, 'post_uninstall').catch(() => null);
       engine.forget(row.tenantId, row.id);
       return row;
     },
@@ -293,9 +272,9 @@ export function createLifecycle(deps: LifecycleDeps) {
 
   async function requireNoDependants(
     row: ExtensionRow,
-    tx: Parameters<Dependencies['findDependants']>[1],
+    tx?: Parameters<Dependencies['findDependants']>[1],
   ): Promise<void> {
-    const names = await dependencies.findDependants(row, tx);
+    const names = (await dependencies.findDependants(row, tx)).map(({ name }) => name);
     if (names.length > 0)
       throw new PlatformError('DEPENDANTS_ACTIVE', `extensions that run need it: ${names.join(', ')}`, {
         details: { extensions: names },

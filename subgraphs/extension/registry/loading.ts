@@ -1,11 +1,12 @@
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
+import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
 import { actorOf, callOf } from '../commands.ts';
 import * as inputs from '../inputs.ts';
 import type { ExtensionRow, SettingsValue } from '../rows.ts';
-import { findReleasesOf, replaceCapabilities } from '../store.ts';
+import { findReleasesOf, lockRoom, replaceCapabilities } from '../store.ts';
 import { capabilitiesOf } from './capabilities.ts';
 import { requireResolved } from './dependencies.ts';
 import { notFrom } from './refusals.ts';
@@ -17,6 +18,21 @@ export function createLoading(runtime: ModuleRuntime, deps: LoadingDeps) {
   const { sql } = runtime;
   const { commands, contexts, checks, dependencies, engine } = deps;
   const { requireExtension, fail, start } = createStarting(runtime, deps);
+
+  /** @throws {QUOTA_EXCEEDED} while as many are being installed as may be */
+  async function requireTurn(tx: SqlTransaction, tenantId: string): Promise<void> {
+    const most = runtime.config.QUOTA_CONCURRENT_INSTALLS_PER_TENANT;
+    await lockRoom(tx, tenantId);
+    const [row] = (await tx.unsafe(
+      `SELECT count(*)::int AS n FROM extension.extension WHERE tenant_id = $1 AND runtime_state = 'installing'`,
+      [tenantId],
+      { prepare: true },
+    )) as unknown as { n: number }[];
+    if (row!.n >= most)
+      throw new PlatformError('QUOTA_EXCEEDED', `a tenant installs at most ${most} extensions at the same time`, {
+        retryAfterMs: 1_000,
+      });
+  }
 
   return {
     requireExtension,
@@ -42,8 +58,9 @@ export function createLoading(runtime: ModuleRuntime, deps: LoadingDeps) {
         actor,
         before.id,
         { action: 'extension.install', type: 'extension.status.changed', expectedVersion: input.expectedVersion },
-        (row) => {
+        async (row, tx) => {
           if (row.runtimeState !== 'registered') throw notFrom(row, 'installed');
+          await requireTurn(tx, tenantId);
           return { row: { runtimeState: 'installing', config, settings } };
         },
       );
@@ -84,7 +101,7 @@ export function createLoading(runtime: ModuleRuntime, deps: LoadingDeps) {
         );
       } catch (error) {
         engine.forget(tenantId, before.id);
-        await fail(scope, before.id, error);
+        await fail(scope, before.id, { from: 'installing', error });
         throw error;
       }
       if (!settings.autoStart) return installed;
@@ -119,6 +136,9 @@ export function createLoading(runtime: ModuleRuntime, deps: LoadingDeps) {
         releaseId: null,
         config: input.config,
         grants: input.grants ?? null,
+        integrationTargets: input.integrationTargets?.map(({ module, configuration }) => ({
+          ...{ module, configuration: configuration ?? null },
+        })),
         expectedVersion: input.expectedVersion,
         call,
       });

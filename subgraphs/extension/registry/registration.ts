@@ -158,6 +158,7 @@ export function createRegistration(runtime: ModuleRuntime, { commands, contexts,
         trustLevel: checked.trust.trustLevel,
         config: input.config ?? null,
         settings: memory === undefined ? defaultSettings : { ...defaultSettings, maxMemoryMb: memory },
+        integrationTargets: null,
         grants: [],
         currentReleaseId: release.id,
         previousReleaseId: null,
@@ -246,7 +247,9 @@ export function createRegistration(runtime: ModuleRuntime, { commands, contexts,
 export type Registration = ReturnType<typeof createRegistration>;
 
 export function publisherOf({ key }: Trust): ExtensionRow['publisher'] {
-  return key === null ? null : { publisherId: key.publisherId, name: key.name };
+  if (key === null) return null;
+  const { publisherId, name, email, website } = key;
+  return { publisherId, name, email, website };
 }
 
 async function dropOld(tx: SqlTransaction, row: ExtensionRow, others: readonly ExtensionReleaseRow[]): Promise<void> {

@@ -83,7 +83,7 @@ export function createReload({ sql }: Pick<ModuleRuntime, 'sql'>, deps: ReloadDe
             grants: structured(target.grants),
             reloadedAt: target.reloadedAt,
           },
-          told: { ...target.told, listens: listensBefore(release.manifest) },
+          told: { ...target.told, listens: listensBefore(release.manifest, row) },
           async write(tx, next) {
             await putSandbox(tx, {
               tenantId: next.tenantId,

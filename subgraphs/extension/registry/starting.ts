@@ -1,11 +1,15 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { newId } from '#shared/ids.ts';
 import { holdsIn } from '#shared/rights.ts';
+import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { actorOf, type Commands, type callOf, unknownExtension } from '../commands.ts';
 import type { Contexts } from '../contexts.ts';
 import { type Engine, shownLimits } from '../engine.ts';
+import { moduleOf } from '../integrations.ts';
+import type { Manifest } from '../manifest/manifest.ts';
 import { flatten, grantOf, refusalOf, structured } from '../manifest/permissions.ts';
 import type {
   ExtensionCapabilityRow,
@@ -16,7 +20,7 @@ import type {
   RunnableRelease,
   ValidationValue,
 } from '../rows.ts';
-import { findExtensions, putSandbox, replaceCapabilities, replaceHooks, setSandboxStatus } from '../store.ts';
+import { findExtensions, lockRoom, putSandbox, replaceCapabilities, replaceHooks, setSandboxStatus } from '../store.ts';
 import { capabilitiesOf, hooksOf, listensBefore } from './capabilities.ts';
 import type { Checks } from './checks.ts';
 import { type Dependencies, requireResolved } from './dependencies.ts';
@@ -45,6 +49,23 @@ export interface Loaded {
   };
 }
 
+/** How long a start of a dependency that is under way elsewhere is waited for: as long as one may take. */
+const startedElsewhereMs = 30_000;
+const lookAgainMs = 50;
+
+/** What a release could be integrated with: modules at whose points it is heard, and core where it offers anything. */
+function requireTargets(manifest: Manifest, targets: NonNullable<ExtensionRow['integrationTargets']>): void {
+  const known = new Set(manifest.hooks.map(({ point }) => moduleOf(point)));
+  if (manifest.capabilities.length > 0) known.add('core');
+  for (const [at, { module }] of targets.entries())
+    if (!known.has(module))
+      throw new PlatformError(
+        'VALIDATION_FAILED',
+        `module: expected ${[...known].sort().join(', ') || 'none'}, got ${module}`,
+        { path: ['input', 'integrationTargets', at, 'module'] },
+      );
+}
+
 /** Starts extensions, and says why one could not be started. */
 export function createStarting(runtime: ModuleRuntime, deps: LoadingDeps) {
   const { sql, config } = runtime;
@@ -59,7 +80,11 @@ export function createStarting(runtime: ModuleRuntime, deps: LoadingDeps) {
   }
 
   /** Leaves `error` behind; the failure itself is the caller's to hear. */
-  async function fail(scope: RequestScope, id: string, error: unknown): Promise<void> {
+  async function fail(
+    scope: RequestScope,
+    id: string,
+    { from, error }: { readonly from: 'installing' | 'activating'; readonly error: unknown },
+  ): Promise<void> {
     const at = new Date().toISOString();
     const failure: FailureValue = {
       type: 'load',
@@ -71,11 +96,15 @@ export function createStarting(runtime: ModuleRuntime, deps: LoadingDeps) {
       actorOf(scope),
       id,
       { action: 'extension.fail', type: 'extension.status.changed', evenLocked: true },
-      (row) => ({
-        row: { runtimeState: 'error', status: 'inactive', errorCount: row.errorCount + 1, lastError: failure },
-        told: { error: failure },
-        write: (tx, next) => setSandboxStatus(tx, next, 'error', failure),
-      }),
+      (row) =>
+        // Whoever has put it elsewhere meanwhile, into quarantine above all, has the last word.
+        row.runtimeState !== from
+          ? null
+          : {
+              row: { runtimeState: 'error', status: 'inactive', errorCount: row.errorCount + 1, lastError: failure },
+              told: { error: failure },
+              write: (tx, next) => setSandboxStatus(tx, next, 'error', failure),
+            },
     );
   }
 
@@ -97,9 +126,11 @@ export function createStarting(runtime: ModuleRuntime, deps: LoadingDeps) {
     return wanted;
   }
 
-  async function requireRoom(tenantId: string): Promise<void> {
-    const [row] = (await sql.unsafe(
-      `SELECT count(*)::int AS n FROM extension.extension WHERE tenant_id = $1 AND runtime_state = 'active'`,
+  /** One after the other of a tenant, until the end of the transaction: however many start at once, no more run. */
+  async function requireRoom(tx: SqlTransaction, tenantId: string): Promise<void> {
+    await lockRoom(tx, tenantId);
+    const [row] = (await tx.unsafe(
+      `SELECT count(*)::int AS n FROM extension.extension WHERE tenant_id = $1 AND runtime_state IN ('activating', 'active', 'reloading')`,
       [tenantId],
       { prepare: true },
     )) as unknown as { n: number }[];
@@ -110,6 +141,39 @@ export function createStarting(runtime: ModuleRuntime, deps: LoadingDeps) {
       );
   }
 
+  /**
+   * Starts what another needs; false where somebody else is starting it, or has, which is waited for.
+   * @throws what keeps it from being started {DEPENDENCY_CONFLICT} where another of its releases runs by then
+   */
+  async function startNeeded(
+    scope: RequestScope,
+    { extensionId, releaseId }: { readonly extensionId: string; readonly releaseId: string },
+  ): Promise<boolean> {
+    const nothingOwn = { config: undefined, grants: null, expectedVersion: null, call: null };
+    const { tenantId } = scope.principal;
+    const endsAtMs = performance.now() + startedElsewhereMs;
+    for (;;) {
+      const [row] = await findExtensions(sql, tenantId, [extensionId]);
+      const isElsewhere = row?.runtimeState === 'activating' || row?.runtimeState === 'reloading';
+      if (row?.runtimeState === 'active') {
+        if (row.currentReleaseId === releaseId) return false;
+        throw new PlatformError('DEPENDENCY_CONFLICT', `${row.name} ${row.version} runs by now: resolve anew`);
+      }
+      if (!isElsewhere || performance.now() > endsAtMs) {
+        try {
+          await start(scope, { extensionId, releaseId, ...nothingOwn });
+          return true;
+        } catch (error) {
+          // Somebody was faster between the look and the start.
+          const state = error instanceof PlatformError ? error.details?.['runtimeState'] : null;
+          const isTaken = state === 'ACTIVATING' || state === 'ACTIVE' || state === 'RELOADING';
+          if (!isTaken || performance.now() > endsAtMs) throw error;
+        }
+      }
+      await sleep(lookAgainMs);
+    }
+  }
+
   /** Starts one extension and first whatever it needs. `path` holds those that are being started for it. */
   async function start(
     scope: RequestScope,
@@ -118,6 +182,8 @@ export function createStarting(runtime: ModuleRuntime, deps: LoadingDeps) {
       readonly releaseId: string | null;
       readonly config: Json | null | undefined;
       readonly grants: readonly string[] | null;
+      /** What stands where it is left out. */
+      readonly integrationTargets?: ExtensionRow['integrationTargets'] | undefined;
       readonly expectedVersion: number | null | undefined;
       readonly call: ReturnType<typeof callOf>;
     },
@@ -126,21 +192,23 @@ export function createStarting(runtime: ModuleRuntime, deps: LoadingDeps) {
     const { tenantId } = actor;
     const before = await requireExtension(tenantId, input.extensionId);
     await contexts.require(scope.principal, before.contextId);
-    await requireRoom(tenantId);
     const releaseId = input.releaseId ?? before.currentReleaseId!;
     const release = await engine.runnable(tenantId, releaseId);
     const settings = input.config === undefined ? before.config : input.config;
     // What the caller got wrong changes nothing; all that follows is the extension's own doing.
     checks.requireConfig(release, settings);
+    const integrationTargets = input.integrationTargets ?? before.integrationTargets;
+    requireTargets(release.manifest, input.integrationTargets ?? []);
     const grants = await grantsFor(scope, before, release, input.grants);
     const moving = await commands.change(
       actor,
       before.id,
       { action: 'extension.activate', type: 'extension.status.changed', expectedVersion: input.expectedVersion },
-      (row) => {
+      async (row, tx) => {
         if (row.runtimeState !== 'installed' && row.runtimeState !== 'inactive') throw notFrom(row, 'started');
         if (row.deprecatedAt !== null) throw new PlatformError('INVALID_STATE', 'the extension is deprecated');
-        return { row: { runtimeState: 'activating', config: settings } };
+        await requireRoom(tx, tenantId);
+        return { row: { runtimeState: 'activating', config: settings, integrationTargets } };
       },
     );
     try {
@@ -152,15 +220,7 @@ export function createStarting(runtime: ModuleRuntime, deps: LoadingDeps) {
       const started: string[] = [];
       for (const candidate of order) {
         if (candidate.extensionId === before.id || candidate.running) continue;
-        await start(scope, {
-          extensionId: candidate.extensionId,
-          releaseId: candidate.releaseId,
-          config: undefined,
-          grants: null,
-          expectedVersion: null,
-          call: null,
-        });
-        started.push(candidate.extensionId);
+        if (await startNeeded(scope, candidate)) started.push(candidate.extensionId);
       }
       mark();
       await checks.requireStart(moving, release);
@@ -190,7 +250,7 @@ export function createStarting(runtime: ModuleRuntime, deps: LoadingDeps) {
               activationCount: row.activationCount + 1,
               lastError: null,
             },
-            told: { listens: listensBefore(release.manifest) },
+            told: { listens: listensBefore(release.manifest, row) },
             async write(tx, next) {
               sandbox = await putSandbox(tx, {
                 tenantId,
@@ -235,7 +295,7 @@ export function createStarting(runtime: ModuleRuntime, deps: LoadingDeps) {
       };
     } catch (error) {
       engine.forget(tenantId, before.id);
-      await fail(scope, before.id, error);
+      await fail(scope, before.id, { from: 'activating', error });
       throw error;
     }
   }

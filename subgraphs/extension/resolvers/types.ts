@@ -104,6 +104,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     runtime: () => 'QuickJS in WebAssembly',
     status: (row) => upper<ExtensionSandboxStatus>(row.status),
     errors: ({ errors }) => [...errors],
+    usage: (row, { hours }, { service }) => service.sandboxUsage(row, hours),
     allowedOperations: ({ extensionId }, _args, { loaders }) => operations(loaders.extension.load(extensionId), true),
     blockedOperations: ({ extensionId }, _args, { loaders }) => operations(loaders.extension.load(extensionId), false),
   },

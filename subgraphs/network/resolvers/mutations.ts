@@ -22,6 +22,14 @@ async function repairPayload(context: RequestContext, pending: Promise<Edited>) 
   };
 }
 
+async function circuitPayload(
+  { loaders }: RequestContext,
+  pending: Promise<{ readonly networkId: string; readonly nodeId: string }>,
+) {
+  const { networkId, nodeId } = await pending;
+  return { node: await loaders.node.clearAll().load({ networkId, id: nodeId }), userErrors: [] };
+}
+
 async function connectionPayload({ loaders }: RequestContext, connectionId: string) {
   for (const loader of Object.values(loaders)) loader.clearAll();
   return { connection: await loaders.connection.load(connectionId), infeasibility: null, userErrors: [] };
@@ -85,6 +93,10 @@ export const mutations: MutationResolvers = {
     const node = await loaders.node.clearAll().load({ networkId, id: nodeId });
     return { node, probe: node?.probe ?? null, userErrors: [] };
   },
+  reportNetworkNodeCalls: async (_parent, args, context) =>
+    circuitPayload(context, context.service.circuits.report(context.scope, args)),
+  resetNetworkNodeCircuit: async (_parent, args, context) =>
+    circuitPayload(context, context.service.circuits.reset(context.scope, args)),
   reportNetworkMetrics: async (_parent, { input }, { service, scope }) => ({
     accepted: await service.samples.report(scope, input),
     userErrors: [],

@@ -1,6 +1,8 @@
 import { shapeGovernance } from '#shared/governance.ts';
 import { isId } from '#shared/ids.ts';
+import { noCircuit } from '../circuits.ts';
 import type { RequestContext } from '../context.ts';
+import { defaultCircuit } from '../detection/circuit.ts';
 import { toDocument } from '../document.ts';
 import { qualityOf } from '../quality.ts';
 import { toMbps } from '../reservations.ts';
@@ -81,6 +83,8 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation' | 'Subscription'> = {
     discovery: (row) => row.discovery ?? 'DYNAMIC',
     discoveryRefreshMs: (row) => row.discoveryRefreshMs ?? 20_000,
     backupPaths: (row) => row.backupPaths ?? 1,
+    totalBandwidthMbps: (row) => row.totalBandwidthMbps ?? 0,
+    circuit: (row) => row.circuit ?? defaultCircuit,
   },
   NetworkNode: {
     __resolveReference: ({ networkId, id }, { loaders }) =>
@@ -93,6 +97,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation' | 'Subscription'> = {
     function: (row) => (row.function === null ? null : (upper(row.function) as never)),
     capabilities: (row) => [...row.capabilities],
     address: ({ address }) => address as never,
+    circuit: ({ circuit }) => circuit ?? noCircuit,
     failover: ({ failover }) =>
       failover && {
         ...failover,

@@ -20,6 +20,20 @@ export const moduleVariables = {
     description: 'stretches of time that waits and durations of workflows are summed up over, ms',
   },
   CORE_METRIC_HOURS: { schema: count.default(48), description: 'hours these sums are kept' },
+  CORE_STATUS_PER_MINUTE: { schema: count.default(100), description: 'looks at systemStatus of a subject in a minute' },
+  CORE_HEALTH_PER_MINUTE: {
+    schema: count.default(1_000),
+    description: 'looks at systemHealth of a subject in a minute',
+  },
+  CORE_WORKFLOWS_PER_MINUTE: {
+    schema: count.default(50),
+    description: 'workflows that a subject makes or starts in a minute',
+  },
+  CORE_ALLOCATIONS_PER_MINUTE: {
+    schema: count.default(200),
+    description: 'requests for resources of a subject in a minute',
+  },
+  CORE_EVENTS_PER_MINUTE: { schema: count.default(500), description: 'system events that a subject tells in a minute' },
   CORE_GRACE_MS: {
     schema: count.default(10_000),
     description: 'time that running steps are given when their execution is cancelled or has failed, ms',
@@ -129,6 +143,10 @@ export const moduleVariables = {
     description: 'extensions of a tenant that are not uninstalled',
   },
   QUOTA_ACTIVE_EXTENSIONS_PER_TENANT: { schema: count.default(1_000), description: 'extensions of a tenant that run' },
+  QUOTA_CONCURRENT_INSTALLS_PER_TENANT: {
+    schema: count.default(5),
+    description: 'extensions of a tenant that are being installed at the same time',
+  },
   ROLE_ACCESS_EVENT_SECONDS: {
     schema: z.coerce.number().int().min(0).default(60),
     description: 'seconds between two events access.granted, or access.denied, about one subject; 0: none',

@@ -100,6 +100,8 @@ export const platformValues: Readonly<Record<string, unknown>> = {
 /** What the rules of the extension module ask for. */
 export const extensionValues: Readonly<Record<string, unknown>> = {
   'RegisterPublisherKeyInput.publicKey': walkKey,
+  'RegisterPublisherKeyInput.email': 'walk@walk.example',
+  'RegisterPublisherKeyInput.website': 'https://walk.example',
   'RegisterExtensionInput.name': 'walk-registered',
   'RegisterExtensionInput.version': '1.0.0',
   'RegisterExtensionInput.release': releaseInput,
@@ -118,6 +120,7 @@ export const extensionValues: Readonly<Record<string, unknown>> = {
   'grantPermission.permission': 'state:read',
   'revokePermission.permission': 'state:read',
   'LoadExtensionInput.grants': ['state:read'],
+  'LoadExtensionInput.integrationTargets': [],
   'HotReloadExtensionInput.drainTimeoutMs': 100,
   'InstallExtensionInput.settings': { operationTimeoutMs: 1_000 },
   'UpdateExtensionConfigInput.settings': { operationTimeoutMs: 1_000 },
@@ -161,6 +164,10 @@ export const networkValues: Readonly<Record<string, unknown>> = {
   'NetworkRequirementsInput.backupPaths': 1,
   'NetworkGovernanceInput.locked': false,
   'probeNetworkNode.timeoutMs': 100,
+  'NetworkConfigInput.totalBandwidthMbps': 1_000_000,
+  'NetworkConfigInput.circuit': { failures: 5, windowMs: 60_000, openMs: 1_000 },
+  'reportNetworkNodeCalls.succeeded': 1,
+  'reportNetworkNodeCalls.failed': 0,
 };
 
 /** What the rules of the role module ask for. */
@@ -224,6 +231,10 @@ export const collabValues: Readonly<Record<string, unknown>> = {
   'CollabCouncilRulesInput.maxSessionDurationMs': 60_000,
   'OpenCouncilInput.members': ['ann', 'bob'],
   'CollabWeightingInput.strategy': 'ROLE_BASED',
+  'CreateCollaborationInput.maxDurationMs': 3_600_000,
+  'CollaborationPatch.maxDurationMs': 3_600_000,
+  'CollabTaskInput.assignees': ['ann'],
+  'ReassignCollabTaskInput.helpers': [],
 };
 /** What the rules of the platform module ask for. */
 export const observedValues: Readonly<Record<string, unknown>> = {

@@ -1,0 +1,4 @@
+-- AlterTable
+ALTER TABLE "extension"."usage" ADD COLUMN     "cpu_ms" DOUBLE PRECISION NOT NULL DEFAULT 0,
+ADD COLUMN     "host_calls" BIGINT NOT NULL DEFAULT 0,
+ADD COLUMN     "memory_peak" BIGINT NOT NULL DEFAULT 0;

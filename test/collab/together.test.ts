@@ -1,0 +1,94 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ann, bob, type CollabRig, cat, codesOf, dan, openCollabRig, typesOf } from './rig.ts';
+
+let rig: CollabRig;
+beforeAll(async () => {
+  rig = await openCollabRig();
+});
+afterAll(() => rig[Symbol.asyncDispose]());
+
+const able = (participantId: string, ...capabilities: string[]) => ({
+  ...{ participantId, kind: 'AGENT', roleId: 'worker', capabilities },
+});
+const session = () =>
+  rig.session('ORCHESTRATED', [], {
+    participants: [able('ann'), able('bob', 'code'), able('cat', 'test'), able('dan', 'code', 'test')],
+  });
+const create = (collabId: string, task: object) =>
+  rig.mutate(
+    ann,
+    'createCollabTasks',
+    { collabId, tasks: [{ name: 'together', estimatedEffortHours: 4, requiredSkills: ['code', 'test'], ...task }] },
+    'tasks { id status assignedTo assignees }',
+  );
+const idOf = (payload: Awaited<ReturnType<typeof create>>) => String(payload['tasks']!.map((task) => task['id'])[0]);
+const read = async (id: string) =>
+  (
+    await rig.ask(
+      ann,
+      'query ($id: ID!) { collaboration(id: $id) { tasks { nodes { status assignedTo assignees progress } } } }',
+      { id },
+    )
+  )['collaboration']!['tasks']!['nodes']!.map((task) => task)[0];
+
+test('a task of several from the beginning: together they need its skills, the first leads, each may work on it', async () => {
+  const id = await session();
+  expect(codesOf(await create(id, { assignees: ['bob'] }))).toEqual(['INSUFFICIENT_CAPABILITIES']);
+  expect(codesOf(await create(id, { assignees: ['bob', 'nobody'] }))).toEqual(['PARTICIPANT_NOT_FOUND']);
+  expect(codesOf(await create(id, { assignees: ['bob', 'bob'] }))).toEqual(['VALIDATION_FAILED']);
+  const taskId = idOf(await create(id, { assignees: ['bob', 'cat'] }));
+  expect(await read(id)).toMatchObject({ status: 'ASSIGNED', assignedTo: 'bob', assignees: ['bob', 'cat'] });
+  expect(codesOf(await rig.mutate(dan, 'updateCollabTask', { taskId, status: 'IN_PROGRESS' }, 'task { id }'))).toEqual([
+    'PERMISSION_DENIED',
+  ]);
+  await rig.act(cat, 'updateCollabTask', { taskId, status: 'IN_PROGRESS', progress: 0.5 });
+  await rig.act(cat, 'completeTask', { taskId });
+  expect(await read(id)).toMatchObject({ status: 'COMPLETED', assignees: ['bob', 'cat'] });
+});
+
+test('helpers come and go while it is done; given to others it begins anew with them', async () => {
+  const id = await session();
+  const taskId = idOf(await create(id, { assignees: ['dan'] }));
+  await rig.act(dan, 'updateCollabTask', { taskId, status: 'IN_PROGRESS', progress: 0.25 });
+  expect(codesOf(await rig.mutate(dan, 'updateCollabTask', { taskId, helpers: ['bob'] }, 'task { id }'))).toEqual([
+    'PERMISSION_DENIED',
+  ]);
+  expect(codesOf(await rig.mutate(ann, 'updateCollabTask', { taskId, helpers: ['dan'] }, 'task { id }'))).toEqual([
+    'VALIDATION_FAILED',
+  ]);
+  await rig.act(ann, 'updateCollabTask', { taskId, helpers: ['bob', 'cat'] });
+  expect(await read(id)).toMatchObject({ status: 'IN_PROGRESS', progress: 0.25, assignees: ['dan', 'bob', 'cat'] });
+  expect(typesOf(await rig.stream(id))).toContain('collab.task.helpers.changed');
+  await rig.act(ann, 'reassignCollabTask', { taskId, toParticipantId: 'cat', helpers: ['bob'] });
+  expect(await read(id)).toMatchObject({ status: 'ASSIGNED', assignees: ['cat', 'bob'] });
+  const twice = { taskId, toParticipantId: 'dan', helpers: ['dan'] };
+  expect(codesOf(await rig.mutate(ann, 'reassignCollabTask', twice, 'task { id }'))).toEqual(['VALIDATION_FAILED']);
+  await rig.act(ann, 'reassignCollabTask', { taskId, toParticipantId: 'dan' });
+  expect(await read(id)).toMatchObject({ assignees: ['dan'] });
+});
+
+test('whoever leads and leaves is followed by who helped; a helper is replaced in its place', async () => {
+  const id = await session();
+  const taskId = idOf(await create(id, { assignees: ['dan', 'bob', 'cat'] }));
+  await rig.act(dan, 'updateCollabTask', { taskId, status: 'IN_PROGRESS' });
+  await rig.act(dan, 'leaveCollaboration', { collabId: id });
+  expect(await read(id)).toMatchObject({ status: 'IN_PROGRESS', assignees: ['bob', 'cat'] });
+  await rig.act(ann, 'replaceCollabParticipant', {
+    ...{ collabId: id, participantId: 'cat', replacement: { participantId: 'eve', kind: 'AGENT' } },
+  });
+  expect(await read(id)).toMatchObject({ assignees: ['bob', 'eve'] });
+  await rig.act(ann, 'leaveCollaboration', { collabId: id, participantId: 'eve' });
+  await rig.act(bob, 'leaveCollaboration', { collabId: id });
+  expect(await read(id)).toMatchObject({ status: 'PENDING', assignedTo: null, assignees: [] });
+});
+
+test('who helps has a task at that time as who leads: what overlaps is found', async () => {
+  const id = await session();
+  for (const name of ['one', 'two']) await create(id, { name, assignees: ['dan', 'bob'] });
+  await rig.sql.unsafe(
+    `UPDATE collab.task SET planned_start = now(), planned_finish = now() + interval '1 hour' WHERE collab_id = $1`,
+    [id],
+  );
+  const found = await rig.mutate(ann, 'detectConflicts', { collabId: id }, 'conflicts { type participants }');
+  expect(found['conflicts']!.map(({ participants }) => participants)).toEqual([['dan'], ['bob']]);
+});
