@@ -2,7 +2,7 @@ import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
-import { findMemberships, isOwnerOrAdmin, isPrivate } from './access.ts';
+import { findMemberships, isListed, isOwnerOrAdmin, isPrivate, requireListedTo } from './access.ts';
 import { requirePolicies } from './accessRights.ts';
 import { citeConfirm, type OverrideClaim, readOverride, requireUnlocked } from './governance.ts';
 import { createGroupCommit, type Decision, type GroupCommand } from './groupCommit.ts';
@@ -98,7 +98,9 @@ export function createStateSync(runtime: ModuleRuntime) {
   };
 }
 
-/** Answers whether a context is there for a caller; asks the database once for each pair. */
+/**
+ * Answers whether a context is there for a caller, and refuses who may only read it; asks the database once for each pair.
+ */
 function createSight(tx: SqlTransaction) {
   const members = new Map<string, boolean>();
   return async ({ row }: HeldState, { principal }: RequestScope): Promise<boolean> => {
@@ -107,7 +109,9 @@ function createSight(tx: SqlTransaction) {
     const pair = JSON.stringify([row.tenantId, row.id, principal.subject]);
     const member = members.get(pair) ?? (await findMemberships(tx, principal, [row.id])).size > 0;
     members.set(pair, member);
-    return member;
+    if (!member && !isListed(row, principal)) return false;
+    requireListedTo(row, principal, { isMember: member });
+    return true;
   };
 }
 

@@ -162,7 +162,7 @@ describe('participants', () => {
       [{ agentId: 'a', roles: Array(11).fill('r') }, 'roles'],
       [{ agentId: 'a', timeoutMs: 1 }, 'timeoutMs'],
       [{ agentId: 'a\0' }, 'agentId'],
-      [{ agentId: 'a', notifications: { a: '\ud800' } }, 'notifications'],
+      [{ agentId: 'a', displayName: '\ud800' }, 'displayName'],
     ] as const) {
       expect((await ask(alice, add, { input: { contextId: over, ...input } }))['userErrors']).toMatchObject([
         { code: 'VALIDATION_FAILED', path: ['input', path] },

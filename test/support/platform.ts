@@ -126,6 +126,10 @@ async function openPlatform(options: PlatformOptions, run: PlatformHosts['start'
       // What tests spend in a window is not what people do; test/e2e/limits sets rates of its own.
       RATE_LIMIT_SUBJECT: '1000000000',
       RATE_LIMIT_ADDRESS: '1000000000',
+      // Nor is what they make within minutes.
+      QUOTA_CONTEXTS_PER_USER: '1000',
+      QUOTA_CONTEXTS_PER_TENANT: '100000',
+      QUOTA_DIALOG_PARTICIPANTS: '100',
       ...options.env,
     };
     const outputs: string[] = [];

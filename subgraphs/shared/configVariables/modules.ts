@@ -137,10 +137,16 @@ export const moduleVariables = {
     schema: count.max(60_000).optional(),
     description: 'longest that a question about a permission is looked at, ms; by default 1000, in production 500',
   },
-  QUOTA_CONTEXTS_PER_USER: { schema: count.default(1_000), description: 'contexts one owner may hold open' },
+  QUOTA_CONTEXTS_PER_USER: {
+    schema: count.default(50),
+    byEnvironment: { production: '500', test: '1000' },
+    description: 'contexts one owner may hold open; by default 50 in development, 500 in production, 1000 in tests',
+  },
   QUOTA_CONTEXTS_PER_TENANT: {
-    schema: count.default(100_000),
-    description: 'contexts of a tenant that are neither closed nor archived',
+    schema: count.default(10_000),
+    byEnvironment: { production: '100000', test: '100000' },
+    description:
+      'contexts of a tenant that are neither closed nor archived; by default 10000 in development, else 100000',
   },
   QUOTA_OPEN_CONFIRMS: {
     schema: count.optional(),
@@ -150,7 +156,15 @@ export const moduleVariables = {
     schema: count.optional(),
     description: 'confirms one subject may have asked for that are open; by default 5000, in production 20000',
   },
+  QUOTA_JOIN_REQUESTS_PER_CONTEXT: {
+    schema: count.default(100),
+    description: 'agents that may wait to be let into one context; who asks beside them is refused',
+  },
   QUOTA_PARTICIPANTS_PER_CONTEXT: { schema: count.default(1_000), description: 'participants of one context at most' },
   QUOTA_MESSAGES_PER_MINUTE: { schema: count.default(1_000), description: 'messages a minute in one dialog' },
-  QUOTA_DIALOG_PARTICIPANTS: { schema: count.default(100), description: 'participants of one dialog at most' },
+  QUOTA_DIALOG_PARTICIPANTS: {
+    schema: count.default(50),
+    byEnvironment: { production: '100', test: '100' },
+    description: 'participants of one dialog at most; by default 50 in development, else 100',
+  },
 } as const;

@@ -48,7 +48,7 @@ export function normalised(answer: unknown, replace: Readonly<Record<string, str
     .replace(/"([0-9a-f]{64}|[0-9a-f]{32})"/g, '"=')
     .replace(/(UnixNano":)"\d+"/g, '$1~')
     .replace(
-      /("(durationMs|actualDurationMs|planningTimeMs|tookMs|executionTimeMs|cpuTimeMs|avgResponseTimeMs|maxResponseTimeMs|lifetimeUtilisation|evaluationTimeMs|latencyMs|byteCount|revision|p\d+)":)[\d.e-]+/g,
+      /("(durationMs|actualDurationMs|planningTimeMs|tookMs|executionTimeMs|cpuTimeMs|avgResponseTimeMs|maxResponseTimeMs|lifetimeUtilisation|evaluationTimeMs|latencyMs|revision|p\d+)":)[\d.e-]+/g,
       '$1~',
     );
 }
