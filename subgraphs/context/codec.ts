@@ -15,7 +15,6 @@ import { isOpen } from './states.ts';
 import { findContexts, insertContexts } from './store.ts';
 
 const maxIndexedBytes = 1_024;
-const maxToldErrors = 20;
 
 /** Frozen contexts in and out. */
 export const contextCodec: ProtocolCodec = {
@@ -67,10 +66,10 @@ export const contextCodec: ProtocolCodec = {
       {
         tenantId: principal.tenantId,
         actor: principal.subject,
-        events: refusals.map(({ id, errors }) => ({
+        events: refusals.map(({ id, keywords }) => ({
           streamId: id === null || hidden.has(id) ? tenantStream : id,
           type: importFailed,
-          data: { objectId: id, errors: errors.slice(0, maxToldErrors) },
+          data: { objectId: id, keywords: [...new Set(keywords)] },
           tags: [],
         })),
       },

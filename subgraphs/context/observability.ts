@@ -35,9 +35,8 @@ export function observeContext(event: EventRow): readonly ProtocolDocument[] {
     case 'context.state.sync':
       return [graphUpdate(event, 'world_state_changed', 'node_update'), ...intents(event)];
     case importFailed: {
-      const { errors } = event.data as { readonly errors?: readonly { readonly keyword: string }[] };
-      const reasons = [...new Set((errors ?? []).map(({ keyword }) => keyword))];
-      return [importStep(event, 'import_started'), importStep(event, 'import_failed', { reasons })];
+      const { keywords } = event.data as { readonly keywords?: readonly string[] };
+      return [importStep(event, 'import_started'), importStep(event, 'import_failed', { reasons: keywords ?? [] })];
     }
     default:
       return [];

@@ -1201,6 +1201,11 @@ export type UpdateSharedStateInput = {
   contextId: Scalars['ID']['input'];
   /** Version the changes were made on. */
   baseVersion: Scalars['Int']['input'];
+  /**
+   * Checksum of the state as the writer holds it. Where `baseVersion` is the stored version and the checksum is another than
+   * the stored one, the writer has lost something on the way: nothing is changed (SYNC_CONFLICT), and it has to read anew.
+   */
+  baseChecksum?: InputMaybe<Scalars['String']['input']>;
   changes: Array<SharedStateChangeInput>;
   policy?: InputMaybe<SharedStatePolicy>;
   /** Breaks ties between equal timestamps: the greater node id wins. */

@@ -127,6 +127,19 @@ function decide(held: HeldState, { scope, input, override }: StateCommand): Deci
       `input.baseVersion: expected at most ${row.sharedVersion}, the stored version, got ${input.baseVersion}`,
       { path: ['input', 'baseVersion'] },
     );
+  if (
+    input.baseChecksum != null &&
+    input.baseVersion === row.sharedVersion &&
+    input.baseChecksum !== row.sharedChecksum
+  )
+    throw new PlatformError(
+      'SYNC_CONFLICT',
+      'the writer holds another state under this version: it has to read it anew',
+      {
+        path: ['input', 'baseChecksum'],
+        details: { conflicts: [], version: row.sharedVersion, checksum: row.sharedChecksum },
+      },
+    );
   const nowMs = Date.now();
   const nodeId = input.nodeId ?? scope.principal.subject;
   const merged = mergeState({

@@ -702,6 +702,11 @@ export type DialogParticipant = {
   statusReason?: Maybe<Scalars['String']['output']>;
   joinedAt?: Maybe<Scalars['DateTime']['output']>;
   leftAt?: Maybe<Scalars['DateTime']['output']>;
+  /**
+   * When it joined, received or said something last; reading counts where it is shown (`readReceipts`). Null for who was
+   * only invited.
+   */
+  lastActiveAt?: Maybe<Scalars['DateTime']['output']>;
   /** How far it has received and read. */
   receipts: DialogReceipts;
   version: Scalars['Int']['output'];
@@ -2364,6 +2369,7 @@ export type DialogParticipantResolvers<ContextType = RequestContext, ParentType 
   statusReason?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   joinedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   leftAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  lastActiveAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   receipts?: Resolver<ResolversTypes['DialogReceipts'], ParentType, ContextType>;
   version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   dialog?: Resolver<ResolversTypes['Dialog'], ParentType, ContextType>;

@@ -10,7 +10,8 @@ export type ProtocolDocument = Readonly<Record<string, unknown>>;
 export interface RefusedDocument {
   /** Null where it has none that could be one. */
   readonly id: string | null;
-  readonly errors: readonly { readonly path: string; readonly keyword: string; readonly message: string }[];
+  /** Rules that were broken: what the document says itself is not told. */
+  readonly keywords: readonly string[];
 }
 
 /** How a module stores and gives back the frozen protocol objects of its kind. */

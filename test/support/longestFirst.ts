@@ -17,6 +17,7 @@ const longest: Readonly<Record<string, number>> = {
   'faults/kill': 40,
   'e2e/signals': 35,
   'e2e/production': 35,
+  'e2e/accessLists': 32,
   'conformance/checkScript': 30,
   'e2e/justPrivate': 30,
   'contract/schemaCheck': 27,

@@ -165,6 +165,20 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     notifications: (row) => notificationsOf(row.notifications),
     availability: (row) => availabilityOf(row.availability),
     dialog: async (row, _args, context) => (await requireAccess(context, row.dialogId)).dialog,
+    async lastActiveAt({ id, dialogId, joinedAt }, _args, { loaders }) {
+      const [cursors, said, access] = await Promise.all([
+        loaders.cursors.load(dialogId),
+        loaders.lastSent.load(dialogId),
+        loaders.access(dialogId),
+      ]);
+      const cursor = cursors.find((entry) => entry.participantId === id);
+      const sent = said.find(({ senderId }) => senderId === id)?.sentAt;
+      const read = showsReading(access, id) ? cursor?.readAt : null;
+      const times = [joinedAt, sent, cursor?.deliveredAt, read].filter((time) => time != null);
+      return times.length === 0
+        ? null
+        : times.reduce((one, other) => (Date.parse(one) > Date.parse(other) ? one : other));
+    },
     async receipts(row, _args, { loaders }) {
       const [cursors, access] = await Promise.all([loaders.cursors.load(row.dialogId), loaders.access(row.dialogId)]);
       const cursor = cursors.find((entry) => entry.participantId === row.id);

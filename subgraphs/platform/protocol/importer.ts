@@ -191,8 +191,8 @@ export function createImporter(runtime: ModuleRuntime) {
       const codec = codecOf(module);
       if (codec?.refused === undefined) continue;
       const refusals = own.slice(0, maxToldRefusals).map(({ object, index }) => {
-        const id = idOf(module, object);
-        return { id: isId(id) ? id : null, errors: errorsOf(index) };
+        const id = (object as Readonly<Record<string, unknown>> | null)?.[`${module}_id`];
+        return { id: isId(id) ? id : null, keywords: errorsOf(index).map(({ keyword }) => keyword) };
       });
       const tell = codec.refused.bind(codec);
       const written = await sql.begin(async (tx) =>
