@@ -1,5 +1,8 @@
 import { type Consumer, createConsumer } from '#shared/consumer.ts';
 import {
+  type AskedAccess,
+  accessDetail,
+  accessFields,
   changedAccess,
   deletedContext,
   findKnownContexts,
@@ -14,14 +17,11 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { isContextHidden, viewerOf } from './access.ts';
 import { tellAccess } from './accessChanges.ts';
 
-const askText =
-  'query CollabContext($id: ID!) { context(contextId: $id) { id status ownerId accessControl { visibility } } }';
+const askText = `query CollabContext($id: ID!) { context(contextId: $id) { id status ${accessFields} } }`;
 
-interface AskedContext {
+interface AskedContext extends AskedAccess {
   readonly id: string;
   readonly status: string;
-  readonly ownerId?: string | null;
-  readonly accessControl?: { readonly visibility: string } | null;
 }
 
 export interface ContextChange {
@@ -38,11 +38,11 @@ export function createContexts(runtime: ModuleRuntime) {
     async ask(asked, id, principal) {
       const { data } = await asked.execute<{ context: AskedContext | null }>(askText, { id }, principal);
       if (!data?.context) return null;
-      const { status, ownerId, accessControl } = data.context;
+      const { id: contextId, status } = data.context;
       return {
-        id: data.context.id,
+        id: contextId,
         status: status.toLowerCase(),
-        detail: { ownerId: ownerId ?? null, visibility: accessControl?.visibility ?? null },
+        detail: accessDetail(data.context),
       };
     },
   });

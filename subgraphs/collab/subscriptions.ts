@@ -1,8 +1,7 @@
-import type { Access } from '#shared/contextAudience.ts';
+import { type Access, seesPrivate } from '#shared/contextAudience.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import type { EphemeralEvent, EventGate, EventRow, StreamSubscription } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
-import { holdsIn } from '#shared/rights.ts';
 import { requireVisible } from './access.ts';
 import { unknownCollab } from './commands.ts';
 import type { CouncilRow } from './councilRows.ts';
@@ -51,10 +50,7 @@ const admit: StreamSubscription['admit'] = async (principal, args, { sql }): Pro
       if (over) return 'end';
       const access = event.data['access'] as Access | undefined;
       if (event.type === 'access.changed' && access?.visibility === 'PRIVATE')
-        over =
-          access.ownerId !== principal.subject &&
-          !access.members.includes(principal.subject) &&
-          !holdsIn(principal, 'context:admin', found.contextId);
+        over = !seesPrivate(access, principal, found.contextId);
       if (over) return 'end';
       const decision = event.data['decision'] as DecisionRow | undefined;
       const council = event.data['council'] as CouncilRow | undefined;

@@ -1,4 +1,7 @@
 import {
+  type AskedAccess,
+  accessDetail,
+  accessFields,
   changedAccess,
   deletedContext,
   findKnownContexts,
@@ -13,16 +16,10 @@ import { createReplica, replicaChanges } from '#shared/replica.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { tellAccess, tellHeard } from './accessChanges.ts';
 
-const askText =
-  'query Target($id: ID!) { target: context(contextId: $id) { id status ownerId accessControl { visibility } } }';
+const askText = `query Target($id: ID!) { target: context(contextId: $id) { id status ${accessFields} } }`;
 
 interface AskedContext {
-  readonly target: {
-    readonly id: string;
-    readonly status?: string;
-    readonly ownerId?: string | null;
-    readonly accessControl?: { readonly visibility?: string };
-  } | null;
+  readonly target: (AskedAccess & { readonly id: string; readonly status?: string }) | null;
 }
 
 export interface Contexts {
@@ -48,11 +45,11 @@ export function createContexts(runtime: ModuleRuntime): Contexts {
     async ask(graph, id, principal) {
       const { data } = await graph.execute<AskedContext>(askText, { id }, principal);
       if (!data?.target) return null;
-      const { status, ownerId, accessControl } = data.target;
+      const { id: contextId, status } = data.target;
       return {
-        id: data.target.id,
+        id: contextId,
         status: status?.toLowerCase() ?? 'known',
-        detail: { ownerId: ownerId ?? null, visibility: accessControl?.visibility ?? null },
+        detail: accessDetail(data.target),
       };
     },
   });

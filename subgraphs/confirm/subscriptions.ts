@@ -1,8 +1,8 @@
+import { seesPrivate } from '#shared/contextAudience.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
 import type { Principal } from '#shared/principal.ts';
-import { holdsIn } from '#shared/rights.ts';
 import type { Sql } from '#shared/sql.ts';
 import { findVerdicts } from './access.ts';
 import type { AccessChange } from './accessChanges.ts';
@@ -40,10 +40,8 @@ function admitTo(principal: Principal, { contextId }: ConfirmRow): Awaited<Retur
         const { access, parties } = event.data as unknown as AccessChange;
         over =
           access.visibility === 'PRIVATE' &&
-          access.ownerId !== principal.subject &&
-          !access.members.includes(principal.subject) &&
           !parties.includes(principal.subject) &&
-          !(contextId !== null && holdsIn(principal, 'context:admin', contextId));
+          !seesPrivate(access, principal, contextId);
       }
       return over ? 'end' : 'deliver';
     },

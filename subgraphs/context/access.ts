@@ -1,8 +1,12 @@
 import { type RequestScope, subjectBoundTag } from '#shared/context.ts';
 import { participates } from '#shared/contextAudience.ts';
+import { isReader } from '#shared/contextReaders.ts';
+import { PlatformError } from '#shared/errors.ts';
 import type { Principal } from '#shared/principal.ts';
 import { holdsIn, inPlaces, placesOf } from '#shared/rights.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
+import { listedReaders } from './accessList.ts';
+import { isGranted } from './accessRights.ts';
 import type { ContextRow } from './rows.ts';
 
 export function isPrivate(row: ContextRow): boolean {
@@ -12,6 +16,41 @@ export function isPrivate(row: ContextRow): boolean {
 /** True for who sees a context whoever takes part in it. */
 export function isOwnerOrAdmin(row: Pick<ContextRow, 'ownerId' | 'id'>, principal: Principal): boolean {
   return row.ownerId === principal.subject || holdsIn(principal, 'context:admin', row.id);
+}
+
+/** True for whom the context's own list shows it, whoever takes part in it. */
+export function isListed(row: Pick<ContextRow, 'accessControl'>, principal: Principal): boolean {
+  return isReader(listedReaders(row), principal);
+}
+
+export interface ListedChange {
+  /** @default write */
+  readonly action?: 'write' | 'delete' | undefined;
+  /** Whether the principal takes part, and so is not bound to the list. */
+  readonly isMember: boolean;
+  /** Whether it changes who takes part, which the list may let do apart. */
+  readonly isOfParticipants?: boolean;
+}
+
+/**
+ * Who sees a private context by its list alone changes in it what the list lets it change.
+ * @throws {PERMISSION_DENIED}
+ */
+export function requireListedTo(
+  row: ContextRow,
+  principal: Principal,
+  { action = 'write', isMember, isOfParticipants = false }: ListedChange,
+): void {
+  if (!isPrivate(row) || isMember || isOwnerOrAdmin(row, principal)) return;
+  if (isGranted(row, principal, 'context', [action, 'admin'])) return;
+  if (isOfParticipants && isGranted(row, principal, 'participant', ['write', 'admin'])) return;
+  throw new PlatformError(
+    'PERMISSION_DENIED',
+    `the access list shows the private context, but does not let ${action} it`,
+    {
+      details: { permission: 'context:write' },
+    },
+  );
 }
 
 /** Holds context:admin in every context, with none in which a role takes it away. */
@@ -32,9 +71,17 @@ export function administeredCondition(
   return String(inPlaces(placesOf(principal, ['context:admin']), `${context}.id`, bind));
 }
 
-/** Condition on a context row: public, the subject's own, or one the subject takes part in. */
-export function visibleCondition(context: string, subject: string): string {
-  return `(NOT ${context}.is_private OR ${context}.owner_id = ${subject} OR ${takesPart(context, subject)})`;
+/**
+ * Condition on a context row: public, the subject's own, one whose list names the viewer, or one the subject takes part in.
+ * @param viewer placeholders of the subject and, a text[], of its `readerKeys`
+ */
+export function visibleCondition(context: string, { subject, keys }: ViewerPlaceholders): string {
+  return `(NOT ${context}.is_private OR ${context}.owner_id = ${subject} OR ${context}.readers && ${keys} OR ${takesPart(context, subject)})`;
+}
+
+export interface ViewerPlaceholders {
+  readonly subject: string;
+  readonly keys: string;
 }
 
 /** Condition: the subject takes part in the context. */
@@ -57,8 +104,8 @@ export async function findMemberships(
 }
 
 /**
- * Keeps the rows that the principal may see; private ones are hidden from all but owner, participants and
- * holders of context:admin. Costs a read only where a private row of somebody else is among them.
+ * Keeps the rows that the principal may see; private ones are hidden from all but owner, participants, whom the context's
+ * list names, and holders of context:admin. Costs a read only where a private row of somebody else is among them.
  */
 export async function keepVisible(
   sql: Sql | SqlTransaction,
@@ -67,8 +114,10 @@ export async function keepVisible(
 ): Promise<readonly ContextRow[]> {
   if (!rows.some(isPrivate)) return rows;
   scope.readTags.add(subjectBoundTag);
-  const asked = rows.filter((row) => isPrivate(row) && !isOwnerOrAdmin(row, scope.principal)).map((row) => row.id);
+  const { principal } = scope;
+  const isShown = (row: ContextRow) => !isPrivate(row) || isOwnerOrAdmin(row, principal) || isListed(row, principal);
+  const asked = rows.filter((row) => !isShown(row)).map((row) => row.id);
   if (asked.length === 0) return rows;
-  const member = await findMemberships(sql, scope.principal, asked);
-  return rows.filter((row) => !isPrivate(row) || isOwnerOrAdmin(row, scope.principal) || member.has(row.id));
+  const member = await findMemberships(sql, principal, asked);
+  return rows.filter((row) => isShown(row) || member.has(row.id));
 }

@@ -1,3 +1,4 @@
+import { readersOf } from '#shared/contextReaders.ts';
 import type {
   ContextAccessAction,
   ContextAccessControl,
@@ -20,6 +21,11 @@ export interface AccessPolicy {
   readonly type: string;
   readonly enforcement: string;
   readonly rules?: unknown;
+}
+
+/** Keys of whom the list shows the context, also where it is private. */
+export function listedReaders({ accessControl }: { readonly accessControl: ContextAccessControlValue }) {
+  return readersOf(accessControl.permissions as readonly AccessPermission[]);
 }
 
 /** Who may what in a context, as the graph shows it. */

@@ -13,7 +13,7 @@ import {
 import { appendChange, type Change, type NewEvent, type NewJob } from '#shared/outbox.ts';
 import { transactionRetry } from '#shared/retry.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
-import { findMemberships, isOwnerOrAdmin, isPrivate } from './access.ts';
+import { findMemberships, isListed, isOwnerOrAdmin, isPrivate, requireListedTo } from './access.ts';
 import { claimedName, createNames, duplicateName, findNameHolders, isNameRace } from './names.ts';
 import type { ContextRow } from './rows.ts';
 import type { SharedEntry } from './sharedState.ts';
@@ -48,6 +48,8 @@ export interface ContextCommand {
   readonly idempotent: IdempotentCall | null;
   /** True when it may open or end a context: then the quota counters are locked too. */
   readonly countsUsage: boolean;
+  /** What the access list has to grant who sees a private context by it alone. @default write */
+  readonly action?: 'delete';
   /** The title it may give its context, and where that stands in the input; null for one that keeps its title. */
   readonly name: {
     readonly of: (current: ContextRow | null) => string;
@@ -159,13 +161,15 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
         const key = keyOf(principal.tenantId, command.contextId);
         const stored = state.get(key) ?? null;
         // What the caller may not see is to it as if it were not there.
-        const hidden =
-          stored !== null &&
-          isPrivate(stored) &&
-          !isOwnerOrAdmin(stored, principal) &&
-          !(await findMemberships(tx, principal, [stored.id])).has(stored.id);
-        const before = hidden ? null : stored;
+        const isMember =
+          stored === null ||
+          !isPrivate(stored) ||
+          isOwnerOrAdmin(stored, principal) ||
+          (await findMemberships(tx, principal, [stored.id])).has(stored.id);
+        const before = isMember || isListed(stored, principal) ? stored : null;
         try {
+          // What is deleted is there for those alone who may bring it back.
+          if (before?.deletedAt === null) requireListedTo(before, principal, { action: command.action, isMember });
           const outcome = command.decide(before, usage.of(principal.tenantId, before?.ownerId ?? principal.subject));
           if (outcome.row === null) {
             const response = { ...outcome.response, contextId: command.contextId };

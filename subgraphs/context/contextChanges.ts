@@ -47,6 +47,13 @@ export interface Changed {
 
 export type ContextChanges = ReturnType<typeof createContextChanges>;
 
+/** The goals it begins with, by key: who follows contexts hears of them as of those that are set later. */
+function goalsOf(entries: readonly { readonly key: string; readonly value: unknown }[]): Record<string, unknown> {
+  return Object.fromEntries(
+    entries.filter(({ key }) => key.startsWith('goals.')).map(({ key, value }) => [key, value]),
+  );
+}
+
 /** Commands that create and change contexts, and the way they are run. */
 export function createContextChanges(runtime: ModuleRuntime, commands: CommandRunner) {
   const { sql, config } = runtime;
@@ -72,7 +79,7 @@ export function createContextChanges(runtime: ModuleRuntime, commands: CommandRu
       return {
         row,
         action: 'context.create',
-        events: [contextEvent('context.created', row, {})],
+        events: [contextEvent('context.created', row, goalsOf(sharedEntries))],
         jobs: timerJobs(row),
         sharedEntries,
         // Kept a day with the key, so that a creator who lost the answer still gets the token.

@@ -2,7 +2,7 @@ import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { isOwnerOrAdmin } from './access.ts';
-import { requirePolicies } from './accessRights.ts';
+import { isGranted, requirePolicies } from './accessRights.ts';
 import { timerJobs } from './changes.ts';
 import type { CommandRunner } from './commands.ts';
 import type { ContextChanges, WriteOptions } from './contextChanges.ts';
@@ -42,6 +42,7 @@ export function createDeletion(runtime: ModuleRuntime, { commands, changes }: De
         contextId,
         countsUsage: true,
         name: null,
+        action: 'delete',
         idempotent: callOf(scope.principal, idempotencyKey, 'deleteContext', {
           contextId,
           force,
@@ -53,7 +54,8 @@ export function createDeletion(runtime: ModuleRuntime, { commands, changes }: De
             throw unknownContext(contextId);
           if (current.deletedAt !== null)
             return { row: null, response: { restorableUntil: restorableUntil(current.deletedAt) } };
-          requireOwnerOr(current, scope.principal, 'context:admin');
+          if (!isGranted(current, scope.principal, 'context', ['delete']))
+            requireOwnerOr(current, scope.principal, 'context:admin');
           requirePolicies(current, scope.principal, 'context', 'delete');
           const reference = requireUnlocked(current, claim);
           if (runningPlans > 0)

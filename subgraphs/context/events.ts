@@ -1,11 +1,13 @@
+import { readerKeys } from '#shared/contextReaders.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { matchesType, type StreamSubscription } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
 import type { NewEvent } from '#shared/outbox.ts';
-import { isOwnerOrAdmin, takesPart } from './access.ts';
+import { isListed, isOwnerOrAdmin, takesPart } from './access.ts';
 import { showAccessControl } from './accessList.ts';
 import { toDocument } from './document.ts';
+import { notificationsOf } from './notificationPreferences.ts';
 import { isTakingPart } from './participantRules.ts';
 import type { ContextParticipantRow, ContextRow, ContextSessionRow } from './rows.ts';
 
@@ -125,6 +127,7 @@ function commonFields(event: Parameters<StreamSubscription['payload']>[0]): Reco
 interface Standing {
   owner_id: string;
   is_private: boolean;
+  listed: boolean;
   member: boolean;
   head: number;
 }
@@ -139,28 +142,22 @@ function admitReaders(types: readonly string[]): StreamSubscription['admit'] {
     const contextId = args['contextId'];
     const [found] = isId(contextId)
       ? ((await sql.unsafe(
-          `SELECT c.owner_id, c.is_private, ${takesPart('c', '$3')} AS member,
+          `SELECT c.owner_id, c.is_private, c.readers && $4::text[] AS listed, ${takesPart('c', '$3')} AS member,
                   COALESCE((SELECT h.last_sequence FROM context.stream_head h WHERE h.tenant_id = c.tenant_id AND h.stream_id = c.id), 0) AS head
            FROM context.context c WHERE c.tenant_id = $1 AND c.id = $2 AND c.deleted_at IS NULL`,
-          [principal.tenantId, contextId, principal.subject],
+          [principal.tenantId, contextId, principal.subject, readerKeys(principal) as string[]],
           { prepare: true },
         )) as unknown as Standing[])
       : [];
-    if (
-      !found ||
-      !(
-        !found.is_private ||
-        found.member ||
-        isOwnerOrAdmin({ ownerId: found.owner_id, id: String(contextId) }, principal)
-      )
-    )
-      throw new PlatformError('NOT_FOUND', 'no such context', { path: ['contextId'] });
+    const maySee = (at: Omit<Standing, 'head'>) =>
+      !at.is_private ||
+      at.member ||
+      at.listed ||
+      isOwnerOrAdmin({ ownerId: at.owner_id, id: String(contextId) }, principal);
+    if (!found || !maySee(found)) throw new PlatformError('NOT_FOUND', 'no such context', { path: ['contextId'] });
     let standing: Omit<Standing, 'head'> = found;
     let over = false;
-    const sees = () =>
-      !standing.is_private ||
-      standing.member ||
-      isOwnerOrAdmin({ ownerId: standing.owner_id, id: String(contextId) }, principal);
+    const sees = () => maySee(standing);
     return {
       decide(event) {
         if (over) return 'end';
@@ -172,14 +169,15 @@ function admitReaders(types: readonly string[]): StreamSubscription['admit'] {
           return selected ? 'deliver' : 'end';
         };
         if (event.type === 'context.deleted') return last();
-        const context = event.data['context'] as { ownerId: string; accessControl: { visibility: string } } | undefined;
+        const context = event.data['context'] as Pick<ContextRow, 'ownerId' | 'accessControl'> | undefined;
         if (context) {
           standing = {
             ...standing,
             owner_id: context.ownerId,
             is_private: context.accessControl.visibility === 'PRIVATE',
+            listed: isListed(context, principal),
           };
-          // The event holds what has just become private.
+          // The event holds what has just become private, or is private to those that are listed no longer.
           if (!sees()) return 'end';
         }
         const participant = event.data['participant'] as { agentId: string; status: string } | undefined;
@@ -232,7 +230,10 @@ export const contextSubscriptions: Readonly<Record<string, StreamSubscription>> 
       const { tenantId: _tenant, ...participant } = event.data['participant'] as Record<string, unknown>;
       return {
         ...commonFields(event),
-        participant: { __typename: 'ContextParticipant', ...participant, participantId: participant['id'] },
+        participant: {
+          ...{ __typename: 'ContextParticipant', ...participant, participantId: participant['id'] },
+          notifications: notificationsOf(participant['notifications']),
+        },
       };
     },
   },

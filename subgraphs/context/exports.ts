@@ -1,3 +1,4 @@
+import { readerKeys } from '#shared/contextReaders.ts';
 import type { ExportEntity } from '#shared/exports/exportEntity.ts';
 import { administeredCondition, seesEverything, visibleCondition } from './access.ts';
 
@@ -29,11 +30,13 @@ export const contextExports: readonly ExportEntity[] = [
     ],
     time: 'c.created_at',
     context: 'c.id',
-    visible: (principal, { uuids, text }) => [
+    visible: (principal, { uuids, text, texts }) => [
       'c.deleted_at IS NULL',
       ...(seesEverything(principal)
         ? []
-        : [`(${administeredCondition('c', principal, uuids)} OR ${visibleCondition('c', text(principal.subject))})`]),
+        : [
+            `(${administeredCondition('c', principal, uuids)} OR ${visibleCondition('c', { subject: text(principal.subject), keys: texts(readerKeys(principal)) })})`,
+          ]),
     ],
   },
 ];

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { participates } from '#shared/contextAudience.ts';
+import { readerKeys } from '#shared/contextReaders.ts';
 import type { Principal } from '#shared/principal.ts';
 import { json, parseInput, text } from '#shared/validation.ts';
 import { administeredCondition, seesEverything, takesPart, visibleCondition } from './access.ts';
@@ -74,7 +75,10 @@ export function contextConditions(
   const subject = seesEverything(principal) ? null : parameters.bind(principal.subject, 'text');
   const administered =
     subject === null ? 'true' : administeredCondition('c', principal, (ids) => parameters.bind(ids, 'uuid[]'));
-  if (subject !== null) conditions.push(`(${administered} OR ${visibleCondition('c', subject)})`);
+  if (subject !== null) {
+    const keys = parameters.bind(readerKeys(principal), 'text[]');
+    conditions.push(`(${administered} OR ${visibleCondition('c', { subject, keys })})`);
+  }
   const oneOf = (column: string, list: readonly string[] | null | undefined) => {
     if (list) conditions.push(`c.${column} = ANY(${parameters.bind(list, 'text[]')})`);
   };

@@ -21,7 +21,7 @@ export async function untilHeard(
   if (!last) return;
   for (const until = performance.now() + maxWaitMs; performance.now() < until; await sleep(lookEveryMs)) {
     const [behind] = await sql.unsafe(
-      `SELECT 1 FROM context.consumer_offset WHERE consumer LIKE '%.contexts' AND position < $1::bigint LIMIT 1`,
+      `SELECT 1 FROM context.consumer_offset WHERE (consumer LIKE '%.contexts' OR consumer = 'confirm.requests') AND position < $1::bigint LIMIT 1`,
       [last.position],
       { prepare: true },
     );

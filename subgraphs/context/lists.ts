@@ -7,6 +7,7 @@ import {
   readPage,
 } from '#shared/connection.ts';
 import { type RequestScope, subjectBoundTag } from '#shared/context.ts';
+import { readerKeys } from '#shared/contextReaders.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
 import type { Sql } from '#shared/sql.ts';
@@ -245,7 +246,8 @@ export function createContextLists(sql: Sql, search: ContextSearch) {
       const subject = parameters.bind(scope.principal.subject, 'text');
       const tenant = parameters.bind(scope.principal.tenantId, 'text');
       const administered = administeredCondition('c', scope.principal, (ids) => parameters.bind(ids, 'uuid[]'));
-      const visible = ` AND (${administered} OR ${visibleCondition('c', subject)})`;
+      const keys = parameters.bind(readerKeys(scope.principal), 'text[]');
+      const visible = ` AND (${administered} OR ${visibleCondition('c', { subject, keys })})`;
       const rows = await run<ContextRow>(
         `SELECT ${contextColumns('c')} FROM context.context c WHERE c.tenant_id = ${tenant} AND c.title = ${parameters.bind(name, 'text')} AND c.deleted_at IS NULL${visible}
          ORDER BY (c.owner_id = ${subject}) DESC, c.created_at, c.id LIMIT 1`,

@@ -1,13 +1,13 @@
 import { PlatformError } from '#shared/errors.ts';
 import type { NewAudit, NewEvent } from '#shared/outbox.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
-import { isOwnerOrAdmin, isPrivate } from './access.ts';
+import { isListed, isOwnerOrAdmin, isPrivate, requireListedTo } from './access.ts';
 import { requirePolicies } from './accessRights.ts';
 import { participantEvent, sessionEvent } from './events.ts';
 import { type Citation, citeConfirm, type OverrideClaim, requireUnlocked, storeCitations } from './governance.ts';
 import type { Decision, GroupCommand } from './groupCommit.ts';
 import { isTakingPart } from './participantRules.ts';
-import { leaveSessions, lockParticipants, upsertParticipants, writeCounts } from './participantStore.ts';
+import { countWaiting, leaveSessions, lockParticipants, upsertParticipants, writeCounts } from './participantStore.ts';
 import type { ContextParticipantRow, ContextRow } from './rows.ts';
 import { nowText, unknownContext } from './rules.ts';
 import { lockContexts } from './store.ts';
@@ -20,6 +20,8 @@ export interface Members {
   /** The agent's participation at present. */
   presentAs(agentId: string): ContextParticipantRow | undefined;
   byId(participantId: string): ContextParticipantRow | undefined;
+  /** How many ask to join; 0 where nobody has to ask. */
+  readonly waiting: number;
 }
 
 /** What a command makes of a participant. */
@@ -52,7 +54,11 @@ export interface ParticipantChange {
 }
 
 /** Contexts and participants under their locks, with what commands have made of them so far. */
-function createRoster(contexts: readonly ContextRow[], participants: readonly ContextParticipantRow[]) {
+function createRoster(
+  contexts: readonly ContextRow[],
+  participants: readonly ContextParticipantRow[],
+  waiting: Map<string, number>,
+) {
   const key = (...parts: readonly string[]) => parts.join('/');
   const agentKey = (row: Pick<ContextParticipantRow, 'tenantId' | 'contextId' | 'agentId'>) =>
     JSON.stringify([row.tenantId, row.contextId, row.agentId]);
@@ -72,7 +78,12 @@ function createRoster(contexts: readonly ContextRow[], participants: readonly Co
     present: (context: ContextRow, agentId: string) =>
       present.get(agentKey({ tenantId: context.tenantId, contextId: context.id, agentId })),
     byId: (context: ContextRow, participantId: string) => byId.get(key(context.tenantId, context.id, participantId)),
+    waiting: (context: ContextRow) => waiting.get(key(context.tenantId, context.id)) ?? 0,
     put(row: ContextParticipantRow): void {
+      const place = key(row.tenantId, row.contextId);
+      const before = byId.get(key(row.tenantId, row.contextId, row.id));
+      const delta = Number(row.status === 'JOINING') - Number(before?.status === 'JOINING');
+      waiting.set(place, (waiting.get(place) ?? 0) + delta);
       put(row);
       dirty.set(key(row.tenantId, row.id), row);
     },
@@ -100,7 +111,10 @@ export async function decideParticipants(
     { tenantId: principal.tenantId, contextId, agentId: principal.subject },
     { tenantId: principal.tenantId, contextId, ...about },
   ]);
-  const roster = createRoster(contexts, contexts.length === 0 ? [] : await lockParticipants(tx, wanted));
+  const roster =
+    contexts.length === 0
+      ? createRoster([], [], new Map())
+      : createRoster(contexts, await lockParticipants(tx, wanted), await countWaiting(tx, contexts));
   const citations: Citation[] = [];
   const leavers: { readonly row: ContextParticipantRow; readonly events: NewEvent[] }[] = [];
   const decisions = commands.map((command) => {
@@ -137,8 +151,9 @@ function decideOne(roster: Roster, command: ParticipantCommand) {
   const context = roster.context(principal.tenantId, command.contextId);
   if (!context || context.deletedAt !== null) throw unknownContext(command.contextId);
   const self = roster.present(context, principal.subject);
+  const isIn = (own: ContextParticipantRow | undefined) => own !== undefined && isTakingPart(own);
   const maySee = (own: ContextParticipantRow | undefined) =>
-    !isPrivate(context) || isOwnerOrAdmin(context, principal) || (own !== undefined && isTakingPart(own));
+    !isPrivate(context) || isOwnerOrAdmin(context, principal) || isListed(context, principal) || isIn(own);
   if (!maySee(self) && !command.admits?.(context)) throw unknownContext(command.contextId);
   if (context.status === 'archived') throw new PlatformError('INVALID_STATE', 'an archived context is read-only');
   const reference = requireUnlocked(context, command.override);
@@ -147,11 +162,14 @@ function decideOne(roster: Roster, command: ParticipantCommand) {
   const { participant, told } = command.decide(context, {
     presentAs: (agentId) => own(roster.present(context, agentId)),
     byId: (participantId) => own(roster.byId(context, participantId)),
+    waiting: roster.waiting(context),
   });
 
   // Nobody is held back from leaving.
   const isLeaving = participant.status === 'LEFT' && participant.agentId === principal.subject;
   if (told !== null && !isLeaving) requirePolicies(context, principal, 'participant', 'write');
+  if (told !== null && participant.agentId !== principal.subject)
+    requireListedTo(context, principal, { isMember: isIn(self), isOfParticipants: true });
   const events: NewEvent[] = [];
   if (awake && awake !== self) {
     roster.put(awake);

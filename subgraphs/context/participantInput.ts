@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { id, idempotencyKey, json, text } from '#shared/validation.ts';
+import { id, idempotencyKey, text } from '#shared/validation.ts';
 import { governanceOverride } from './governance.ts';
+import { notificationsInput } from './notificationPreferences.ts';
 
 const label = text({ min: 1, max: 255 });
 
@@ -13,7 +14,7 @@ export const addInput = z.object({
   capabilities: z.array(label).max(50).nullish(),
   maxConcurrentTasks: z.number().int().min(1).max(1_000).nullish(),
   timeoutMs: z.number().int().min(1_000).max(86_400_000).nullish(),
-  notifications: json({ maxBytes: 16_384 }).nullish(),
+  notifications: notificationsInput.nullish(),
   override: governanceOverride.nullish(),
   idempotencyKey: idempotencyKey.nullish(),
 });
@@ -25,7 +26,7 @@ export const patchInput = z.object({
   capabilities: z.array(label).max(50).nullish(),
   maxConcurrentTasks: z.number().int().min(1).max(1_000).optional(),
   timeoutMs: z.number().int().min(1_000).max(86_400_000).optional(),
-  notifications: json({ maxBytes: 16_384 }).nullish(),
+  notifications: notificationsInput.nullish(),
 });
 
 export const joinInput = z.object({

@@ -3,6 +3,7 @@ import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { newId } from '#shared/ids.ts';
 import { participantEvent } from './events.ts';
+import { changeNotifications } from './notificationPreferences.ts';
 import type { Members, ParticipantOutcome } from './participantGroup.ts';
 import type { ParticipantPatch } from './participantInput.ts';
 import { permissionsOf, requireAdmissible, requireMayAdmit } from './participantRules.ts';
@@ -36,10 +37,25 @@ export function admit({ scope, context, limit }: Acting, members: Members, input
   return { participant, told: { event, audit: auditOf('add', participant, detail) } };
 }
 
-/** A request to join: it takes no place, and shows nothing that was not to be seen before. */
-export function requestToJoin({ scope, context }: Acting, members: Members, input: NewParticipant): ParticipantOutcome {
+/**
+ * A request to join: it takes no place, and shows nothing that was not to be seen before.
+ * @throws {QUOTA_EXCEEDED} where as many ask already as may. {PARTICIPANT_ALREADY_EXISTS} {VALIDATION_FAILED} {INVALID_STATE}
+ */
+export function requestToJoin(
+  { scope, context, requestLimit }: Acting & { readonly requestLimit: number },
+  members: Members,
+  input: NewParticipant,
+): ParticipantOutcome {
   const present = members.presentAs(input.agentId);
   if (present?.status === 'JOINING') return { participant: present, told: null };
+  if (members.waiting >= requestLimit)
+    throw new PlatformError(
+      'QUOTA_EXCEEDED',
+      `${members.waiting} ask to join the context, of at most ${requestLimit}`,
+      {
+        details: { limit: requestLimit, used: members.waiting },
+      },
+    );
   requireAdmissible(context, input, { present, limit: Number.POSITIVE_INFINITY });
   const participant = newcomer(context, input, 'JOINING');
   const event = participantEvent('context.participant.requested', participant);
@@ -140,7 +156,10 @@ export function patchParticipant(
     capabilities: patch.capabilities === undefined ? before.capabilities : (patch.capabilities ?? []),
     maxConcurrentTasks: patch.maxConcurrentTasks ?? before.maxConcurrentTasks,
     timeoutMs: patch.timeoutMs ?? before.timeoutMs,
-    notifications: patch.notifications === undefined ? before.notifications : (patch.notifications ?? {}),
+    notifications:
+      patch.notifications === undefined
+        ? before.notifications
+        : changeNotifications(patch.notifications === null ? null : before.notifications, patch.notifications),
   };
   const changed = (Object.keys(patched) as (keyof ContextParticipantRow)[]).filter(
     (field) => !isDeepStrictEqual(patched[field], before[field]),

@@ -41,6 +41,20 @@ export async function lockParticipants(
   )) as unknown as ContextParticipantRow[];
 }
 
+/** How many ask to join, by `tenant/context`: of the locked contexts those alone that are joined by approval. */
+export async function countWaiting(tx: SqlTransaction, contexts: readonly ContextRow[]): Promise<Map<string, number>> {
+  const asked = contexts.filter(({ accessControl }) => accessControl.joinPolicy === 'APPROVAL');
+  if (asked.length === 0) return new Map();
+  const rows = (await tx.unsafe(
+    `SELECT k.tenant_id || '/' || k.id AS key, (SELECT count(*) FROM context.participant p
+       WHERE p.tenant_id = k.tenant_id AND p.context_id = k.id AND p.status = 'JOINING')::int AS n
+     FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, id)`,
+    [asked.map(({ tenantId }) => tenantId), asked.map(({ id }) => id)],
+    { prepare: true },
+  )) as unknown as { key: string; n: number }[];
+  return new Map(rows.map(({ key, n }) => [key, n]));
+}
+
 /** Columns of a participant: database name, row name, type in the JSON record set. */
 const columns = [
   ['tenant_id', 'tenantId', 'text'],

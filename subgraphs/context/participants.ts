@@ -11,6 +11,7 @@ import { readOverride } from './governance.ts';
 import { createGroupCommit } from './groupCommit.ts';
 import { untilHeard } from './heard.ts';
 import { opensByToken } from './joinTokens.ts';
+import { changeNotifications } from './notificationPreferences.ts';
 import { decideParticipants, type ParticipantChange, type ParticipantCommand } from './participantGroup.ts';
 import { addInput, joinInput, patchInput } from './participantInput.ts';
 import { mayAdmit, requireMayAdmit, requireParticipantTransition } from './participantRules.ts';
@@ -151,7 +152,7 @@ export function createParticipants(runtime: ModuleRuntime, hooks: BeforeHooks) {
               capabilities: input.capabilities ?? [],
               maxConcurrentTasks: input.maxConcurrentTasks ?? 5,
               timeoutMs: input.timeoutMs ?? 300_000,
-              notifications: input.notifications ?? {},
+              notifications: changeNotifications(null, input.notifications),
             });
           },
         },
@@ -161,7 +162,7 @@ export function createParticipants(runtime: ModuleRuntime, hooks: BeforeHooks) {
 
     /**
      * The caller joins by itself; where the policy asks for approval it asks to join, and asking twice changes nothing.
-     * @throws {PERMISSION_DENIED} when the join policy asks for an invitation. {HOOK_VETOED}
+     * @throws {PERMISSION_DENIED} when the join policy asks for an invitation. {QUOTA_EXCEEDED} when too many ask. {HOOK_VETOED}
      */
     async join(scope: RequestScope, contextId: string, raw: unknown, call: Call): Promise<ParticipantChange> {
       const { joinToken, ...said } = parseInput(joinInput, raw, []);
@@ -188,7 +189,8 @@ export function createParticipants(runtime: ModuleRuntime, hooks: BeforeHooks) {
             const isIn = policy === 'OPEN' || mayAdmit(context, principal) || bearsToken(context);
             if (!isIn && policy !== 'APPROVAL')
               throw new PlatformError('PERMISSION_DENIED', 'the context is joined by invitation');
-            return (isIn ? admit : requestToJoin)(acting(scope, context), members, {
+            const act = { ...acting(scope, context), requestLimit: config.QUOTA_JOIN_REQUESTS_PER_CONTEXT };
+            return (isIn ? admit : requestToJoin)(act, members, {
               agentId: principal.subject,
               type:
                 principal.subjectType === 'human' ? 'HUMAN' : principal.subjectType === 'service' ? 'SERVICE' : 'AGENT',
@@ -197,7 +199,7 @@ export function createParticipants(runtime: ModuleRuntime, hooks: BeforeHooks) {
               capabilities: input.capabilities ?? [],
               maxConcurrentTasks: 5,
               timeoutMs: 300_000,
-              notifications: {},
+              notifications: changeNotifications(null, null),
             });
           },
         },

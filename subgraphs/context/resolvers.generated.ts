@@ -82,7 +82,8 @@ export type Mutation = {
   removeParticipant: ContextParticipantPayload;
   /**
    * Joins the caller, by join token where the policy asks for one. Where it asks for approval the caller is JOINING until
-   * `decideJoinRequest` lets it in: it takes no place, and sees nothing that it did not see before.
+   * `decideJoinRequest` lets it in: it takes no place, and sees nothing that it did not see before. Where as many ask as may
+   * (QUOTA_JOIN_REQUESTS_PER_CONTEXT) it is refused with QUOTA_EXCEEDED.
    */
   joinContext: ContextParticipantPayload;
   /**
@@ -561,9 +562,11 @@ export type ContextAccessControl = {
 };
 
 /**
- * An entry of a context's access list. On `context` (or `*`) ADMIN grants its principal what the owner may do there, on
- * `participant` ADMIN and WRITE let others in; entries on other resources stand in the `permissions` of participants. A list
- * adds to what roles and token give the operation itself, and shows a private context to nobody who takes no part in it.
+ * An entry of a context's access list. On `context` (or `*`) it shows the context to its principal, also a private one with
+ * what lies in it in other modules, unless the entry has conditions; there ADMIN grants what the owner may do, DELETE deletes,
+ * and without WRITE (or ADMIN) who sees a private context by the list alone changes nothing in it. On `participant` ADMIN and
+ * WRITE let others in; entries on other resources stand in the `permissions` of participants. A list adds to what roles and
+ * token give: those still have to allow the operation itself.
  */
 export type ContextPermission = {
   principal: Scalars['String']['output'];
@@ -662,9 +665,19 @@ export type ContextParticipant = {
   lastActivityAt: Scalars['DateTime']['output'];
   maxConcurrentTasks: Scalars['Int']['output'];
   timeoutMs: Scalars['DurationMs']['output'];
-  notifications: Scalars['JSON']['output'];
+  notifications: ContextNotificationPreferences;
   version: Scalars['Int']['output'];
   context: Context;
+};
+
+/**
+ * By which ways a participant wants to be told; each is on until it is turned off. The platform keeps it for whoever delivers,
+ * and sends nothing by it.
+ */
+export type ContextNotificationPreferences = {
+  email: Scalars['Boolean']['output'];
+  push: Scalars['Boolean']['output'];
+  inApp: Scalars['Boolean']['output'];
 };
 
 export type ContextSession = {
@@ -1188,6 +1201,11 @@ export type UpdateSharedStateInput = {
   contextId: Scalars['ID']['input'];
   /** Version the changes were made on. */
   baseVersion: Scalars['Int']['input'];
+  /**
+   * Checksum of the state as the writer holds it. Where `baseVersion` is the stored version and the checksum is another than
+   * the stored one, the writer has lost something on the way: nothing is changed (SYNC_CONFLICT), and it has to read anew.
+   */
+  baseChecksum?: InputMaybe<Scalars['String']['input']>;
   changes: Array<SharedStateChangeInput>;
   policy?: InputMaybe<SharedStatePolicy>;
   /** Breaks ties between equal timestamps: the greater node id wins. */
@@ -1205,9 +1223,16 @@ export type AddParticipantInput = {
   capabilities?: InputMaybe<Array<Scalars['String']['input']>>;
   maxConcurrentTasks?: InputMaybe<Scalars['Int']['input']>;
   timeoutMs?: InputMaybe<Scalars['DurationMs']['input']>;
-  notifications?: InputMaybe<Scalars['JSON']['input']>;
+  notifications?: InputMaybe<ContextNotificationPreferencesInput>;
   override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+/** Absent and null ways stay as they are; null in place of the whole turns all of them on. */
+export type ContextNotificationPreferencesInput = {
+  email?: InputMaybe<Scalars['Boolean']['input']>;
+  push?: InputMaybe<Scalars['Boolean']['input']>;
+  inApp?: InputMaybe<Scalars['Boolean']['input']>;
 };
 
 export type ContextParticipantPatch = {
@@ -1217,7 +1242,7 @@ export type ContextParticipantPatch = {
   capabilities?: InputMaybe<Array<Scalars['String']['input']>>;
   maxConcurrentTasks?: InputMaybe<Scalars['Int']['input']>;
   timeoutMs?: InputMaybe<Scalars['DurationMs']['input']>;
-  notifications?: InputMaybe<Scalars['JSON']['input']>;
+  notifications?: InputMaybe<ContextNotificationPreferencesInput>;
 };
 
 export type CreateSessionInput = {
@@ -1468,6 +1493,7 @@ export type ResolversTypes = {
   ContextGoal: ResolverTypeWrapper<ContextGoal>;
   ContextSuccessCriterion: ResolverTypeWrapper<ContextSuccessCriterion>;
   ContextParticipant: ResolverTypeWrapper<ContextParticipantRow>;
+  ContextNotificationPreferences: ResolverTypeWrapper<ContextNotificationPreferences>;
   ContextSession: ResolverTypeWrapper<ContextSessionRow>;
   ContextMetadataEntry: ResolverTypeWrapper<ContextMetadataEntryRow>;
   ContextMetadataVersion: ResolverTypeWrapper<ContextMetadataVersionRow>;
@@ -1528,6 +1554,7 @@ export type ResolversTypes = {
   SharedStateChangeInput: SharedStateChangeInput;
   UpdateSharedStateInput: UpdateSharedStateInput;
   AddParticipantInput: AddParticipantInput;
+  ContextNotificationPreferencesInput: ContextNotificationPreferencesInput;
   ContextParticipantPatch: ContextParticipantPatch;
   CreateSessionInput: CreateSessionInput;
   ContextMetadataInput: ContextMetadataInput;
@@ -1568,6 +1595,7 @@ export type ResolversParentTypes = {
   ContextGoal: ContextGoal;
   ContextSuccessCriterion: ContextSuccessCriterion;
   ContextParticipant: ContextParticipantRow;
+  ContextNotificationPreferences: ContextNotificationPreferences;
   ContextSession: ContextSessionRow;
   ContextMetadataEntry: ContextMetadataEntryRow;
   ContextMetadataVersion: ContextMetadataVersionRow;
@@ -1628,6 +1656,7 @@ export type ResolversParentTypes = {
   SharedStateChangeInput: SharedStateChangeInput;
   UpdateSharedStateInput: UpdateSharedStateInput;
   AddParticipantInput: AddParticipantInput;
+  ContextNotificationPreferencesInput: ContextNotificationPreferencesInput;
   ContextParticipantPatch: ContextParticipantPatch;
   CreateSessionInput: CreateSessionInput;
   ContextMetadataInput: ContextMetadataInput;
@@ -1965,9 +1994,15 @@ export type ContextParticipantResolvers<ContextType = RequestContext, ParentType
   lastActivityAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   maxConcurrentTasks?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   timeoutMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
-  notifications?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+  notifications?: Resolver<ResolversTypes['ContextNotificationPreferences'], ParentType, ContextType>;
   version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   context?: Resolver<ResolversTypes['Context'], ParentType, ContextType>;
+};
+
+export type ContextNotificationPreferencesResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ContextNotificationPreferences'] = ResolversParentTypes['ContextNotificationPreferences']> = {
+  email?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  push?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  inApp?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
 };
 
 export type ContextSessionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ContextSession'] = ResolversParentTypes['ContextSession'], FederationReferenceType extends FederationReferenceTypes['ContextSession'] = FederationReferenceTypes['ContextSession']> = {
@@ -2309,6 +2344,7 @@ export type Resolvers<ContextType = RequestContext> = {
   ContextGoal?: ContextGoalResolvers<ContextType>;
   ContextSuccessCriterion?: ContextSuccessCriterionResolvers<ContextType>;
   ContextParticipant?: ContextParticipantResolvers<ContextType>;
+  ContextNotificationPreferences?: ContextNotificationPreferencesResolvers<ContextType>;
   ContextSession?: ContextSessionResolvers<ContextType>;
   ContextMetadataEntry?: ContextMetadataEntryResolvers<ContextType>;
   ContextMetadataVersion?: ContextMetadataVersionResolvers<ContextType>;

@@ -8,6 +8,7 @@ import type { RequestContext } from './context.ts';
 import { contextColumnsOf } from './contextColumnsOf.ts';
 import { toDocument } from './document.ts';
 import { readSelection } from './filter.ts';
+import { notificationsOf } from './notificationPreferences.ts';
 import type { ParticipantChange } from './participantGroup.ts';
 import type { Resolvers } from './resolvers.generated.ts';
 import { showState } from './stateShape.ts';
@@ -214,6 +215,7 @@ export const resolvers: Resolvers = {
   ContextParticipant: {
     __resolveReference: ({ id }, { loaders }) => loaders.participant.load(id),
     participantId: (row) => row.id,
+    notifications: (row) => notificationsOf(row.notifications),
     context: async (row, _args, { loaders }) => requireSeen(await loaders.context.load(row.contextId)),
   },
   ContextSession: {

@@ -3,6 +3,7 @@ import type { RequestScope } from '#shared/context.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
 import { isPrivate } from './access.ts';
+import { listedReaders } from './accessList.ts';
 import { createBulk } from './bulk.ts';
 import { moveContext, patchContext, timerJobs } from './changes.ts';
 import { createCommandRunner } from './commands.ts';
@@ -92,7 +93,9 @@ export function createContextService(runtime: ModuleRuntime) {
         (current) => {
           const changed: Record<string, unknown> = {};
           const patched = patchContext(current, patch, scope.principal, changed);
-          closes = !isPrivate(current) && isPrivate(patched);
+          const readers = listedReaders(patched);
+          closes =
+            isPrivate(patched) && (!isPrivate(current) || listedReaders(current).some((key) => !readers.includes(key)));
           const to = patch.status === undefined ? null : (patch.status.toLowerCase() as ContextStatusValue);
           const moved =
             to === null || to === current.status ? patched : moveContext(patched, to, scope.principal, null, changed);

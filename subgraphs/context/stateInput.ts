@@ -10,6 +10,10 @@ const maxAheadMs = 300_000;
 const updateInput = z.object({
   contextId: id,
   baseVersion: z.number().int().min(0),
+  baseChecksum: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, 'expected SHA-256 in hex')
+    .nullish(),
   changes: z
     .array(
       z.object({

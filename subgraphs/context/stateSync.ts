@@ -2,7 +2,7 @@ import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
-import { findMemberships, isOwnerOrAdmin, isPrivate } from './access.ts';
+import { findMemberships, isListed, isOwnerOrAdmin, isPrivate, requireListedTo } from './access.ts';
 import { requirePolicies } from './accessRights.ts';
 import { citeConfirm, type OverrideClaim, readOverride, requireUnlocked } from './governance.ts';
 import { createGroupCommit, type Decision, type GroupCommand } from './groupCommit.ts';
@@ -98,7 +98,9 @@ export function createStateSync(runtime: ModuleRuntime) {
   };
 }
 
-/** Answers whether a context is there for a caller; asks the database once for each pair. */
+/**
+ * Answers whether a context is there for a caller, and refuses who may only read it; asks the database once for each pair.
+ */
 function createSight(tx: SqlTransaction) {
   const members = new Map<string, boolean>();
   return async ({ row }: HeldState, { principal }: RequestScope): Promise<boolean> => {
@@ -107,7 +109,9 @@ function createSight(tx: SqlTransaction) {
     const pair = JSON.stringify([row.tenantId, row.id, principal.subject]);
     const member = members.get(pair) ?? (await findMemberships(tx, principal, [row.id])).size > 0;
     members.set(pair, member);
-    return member;
+    if (!member && !isListed(row, principal)) return false;
+    requireListedTo(row, principal, { isMember: member });
+    return true;
   };
 }
 
@@ -122,6 +126,19 @@ function decide(held: HeldState, { scope, input, override }: StateCommand): Deci
       'VALIDATION_FAILED',
       `input.baseVersion: expected at most ${row.sharedVersion}, the stored version, got ${input.baseVersion}`,
       { path: ['input', 'baseVersion'] },
+    );
+  if (
+    input.baseChecksum != null &&
+    input.baseVersion === row.sharedVersion &&
+    input.baseChecksum !== row.sharedChecksum
+  )
+    throw new PlatformError(
+      'SYNC_CONFLICT',
+      'the writer holds another state under this version: it has to read it anew',
+      {
+        path: ['input', 'baseChecksum'],
+        details: { conflicts: [], version: row.sharedVersion, checksum: row.sharedChecksum },
+      },
     );
   const nowMs = Date.now();
   const nodeId = input.nodeId ?? scope.principal.subject;

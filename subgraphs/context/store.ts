@@ -1,6 +1,7 @@
 import { ConcurrentInsert } from '#shared/codec.ts';
 import { createKeyedReader, type KeyedReader } from '#shared/keyedReader.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
+import { listedReaders } from './accessList.ts';
 import type { ContextRow } from './rows.ts';
 
 /** Columns in the order of the upsert: database name, row name, type in the JSON record set. */
@@ -84,23 +85,28 @@ function withoutTags(text: string): string {
 }
 
 const upsertText = `
-INSERT INTO context.context AS c (${names}, search, is_private)
-SELECT ${columns.map(([column]) => `i.${column}`).join(', ')}, ${searchVector('i')}, coalesce(i.access_control->>'visibility' = 'PRIVATE', false)
-FROM json_to_recordset($1::text::json) AS i(${columns.map(([column, , type]) => `${column} ${type}`).join(', ')}, ord int)
+INSERT INTO context.context AS c (${names}, search, is_private, readers)
+SELECT ${columns.map(([column]) => `i.${column}`).join(', ')}, ${searchVector('i')}, coalesce(i.access_control->>'visibility' = 'PRIVATE', false), i.readers
+FROM json_to_recordset($1::text::json) AS i(${columns.map(([column, , type]) => `${column} ${type}`).join(', ')}, readers text[], ord int)
 ORDER BY i.ord
 ON CONFLICT (tenant_id, id) DO UPDATE SET ${columns
   .slice(2)
   .map(([column]) => `${column} = EXCLUDED.${column}`)
-  .join(', ')}, search = EXCLUDED.search, is_private = EXCLUDED.is_private`;
+  .join(', ')}, search = EXCLUDED.search, is_private = EXCLUDED.is_private, readers = EXCLUDED.readers`;
+
+function recordsOf(rows: readonly ContextRow[]): string {
+  return JSON.stringify(
+    rows.map((row, ord) => ({
+      ...Object.fromEntries(columns.map(([column, name]) => [column, row[name]])),
+      ...{ readers: listedReaders(row), ord },
+    })),
+  );
+}
 
 /** Writes whole rows, new or changed, in one statement. */
 export async function upsertContexts(tx: SqlTransaction, rows: readonly ContextRow[]): Promise<void> {
   if (rows.length === 0) return;
-  const records = rows.map((row, ord) => ({
-    ...Object.fromEntries(columns.map(([column, name]) => [column, row[name]])),
-    ord,
-  }));
-  await tx.unsafe(upsertText, [JSON.stringify(records)], { prepare: true });
+  await tx.unsafe(upsertText, [recordsOf(rows)], { prepare: true });
 }
 
 const selectText = `SELECT ${contextColumns('c')} FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, id) JOIN context.context c USING (tenant_id, id)`;
@@ -110,15 +116,9 @@ const selectText = `SELECT ${contextColumns('c')} FROM unnest($1::text[], $2::uu
  * @throws {ConcurrentInsert} when somebody else has written one of them meanwhile.
  */
 export async function insertContexts(tx: SqlTransaction, rows: readonly ContextRow[]): Promise<void> {
-  const records = rows.map((row, ord) => ({
-    ...Object.fromEntries(columns.map(([column, name]) => [column, row[name]])),
-    ord,
-  }));
-  const written = await tx.unsafe(
-    `${upsertText} WHERE c.deleted_at IS NOT NULL RETURNING id`,
-    [JSON.stringify(records)],
-    { prepare: true },
-  );
+  const written = await tx.unsafe(`${upsertText} WHERE c.deleted_at IS NOT NULL RETURNING id`, [recordsOf(rows)], {
+    prepare: true,
+  });
   if (written.length < rows.length) throw new ConcurrentInsert();
 }
 

@@ -13,7 +13,7 @@ import { appendChange, type NewAudit, type NewEvent, type NewJob } from '#shared
 import { transactionRetry } from '#shared/retry.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import type { Prisma } from '../../prisma/generated/client.ts';
-import { isOwnerOrAdmin, isPrivate } from './access.ts';
+import { isListed, isOwnerOrAdmin, isPrivate, requireListedTo } from './access.ts';
 import { requirePolicies } from './accessRights.ts';
 import { participantColumns } from './children.ts';
 import { participantEvent } from './events.ts';
@@ -66,8 +66,10 @@ export async function inContext<Response>(
       );
       if (!context) throw unknownContext(contextId);
       const active = await noteActivity(tx, context, subject);
-      if (isPrivate(context) && !isOwnerOrAdmin(context, scope.principal) && active === null)
+      const { principal } = scope;
+      if (isPrivate(context) && active === null && !isOwnerOrAdmin(context, principal) && !isListed(context, principal))
         throw unknownContext(contextId);
+      requireListedTo(context, principal, { isMember: active !== null });
       if (context.status === 'archived') throw new PlatformError('INVALID_STATE', 'an archived context is read-only');
       requirePolicies(context, scope.principal, resource, 'write');
       const reference = requireUnlocked(context, override);

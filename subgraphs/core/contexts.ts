@@ -1,5 +1,8 @@
 import { type Consumer, createConsumer } from '#shared/consumer.ts';
 import {
+  type AskedAccess,
+  accessDetail,
+  accessFields,
   type ContextKey,
   changedAccess,
   deletedContext,
@@ -15,16 +18,14 @@ import type { Principal } from '#shared/principal.ts';
 import { createReplica, replicaChanges } from '#shared/replica.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { accessTag, isContextHidden, viewerOf } from './access.ts';
+import { allocationStream } from './allocation/queue.ts';
 import type { Commands } from './commands.ts';
 
-const askText =
-  'query CoreContext($id: ID!) { context(contextId: $id) { id status ownerId accessControl { visibility } } }';
+const askText = `query CoreContext($id: ID!) { context(contextId: $id) { id status ${accessFields} } }`;
 
-interface AskedContext {
+interface AskedContext extends AskedAccess {
   readonly id: string;
   readonly status: string;
-  readonly ownerId?: string | null;
-  readonly accessControl?: { readonly visibility: string } | null;
 }
 
 export type Contexts = ReturnType<typeof createContexts>;
@@ -40,11 +41,11 @@ export function createContexts(runtime: ModuleRuntime, commands: Commands) {
     async ask(graph, id, principal) {
       const { data } = await graph.execute<{ context: AskedContext | null }>(askText, { id }, principal);
       if (!data?.context) return null;
-      const { status, ownerId, accessControl } = data.context;
+      const { id: contextId, status } = data.context;
       return {
-        id: data.context.id,
+        id: contextId,
         status: status.toLowerCase(),
-        detail: { ownerId: ownerId ?? null, visibility: accessControl?.visibility ?? null },
+        detail: accessDetail(data.context),
       };
     },
   });
@@ -76,7 +77,7 @@ export function createContexts(runtime: ModuleRuntime, commands: Commands) {
       [tenantId, contextId],
       { prepare: true },
     )) as unknown as { id: string }[];
-    const events = [contextId, ...streams.map(({ id }) => id)].map(
+    const events = [contextId, allocationStream(tenantId), ...streams.map(({ id }) => id)].map(
       (streamId, at): NewEvent => ({
         streamId,
         type: 'access.changed',
@@ -129,12 +130,13 @@ export function createContexts(runtime: ModuleRuntime, commands: Commands) {
     },
   };
 
-  /** Most contexts have no workflows: nobody has to be told about them. */
+  /** Most contexts have no workflows and no allocations: nobody has to be told about them. */
   async function withWorkflows(contexts: readonly ContextKey[]): Promise<readonly ContextKey[]> {
     if (contexts.length === 0) return [];
     return (await sql.unsafe(
       `SELECT k.tenant_id AS "tenantId", k.id AS "contextId" FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, id)
-       WHERE EXISTS (SELECT 1 FROM core.execution e WHERE e.tenant_id = k.tenant_id AND e.context_id = k.id)`,
+       WHERE EXISTS (SELECT 1 FROM core.execution e WHERE e.tenant_id = k.tenant_id AND e.context_id = k.id)
+         OR EXISTS (SELECT 1 FROM core.allocation a WHERE a.tenant_id = k.tenant_id AND a.context_id = k.id)`,
       [contexts.map(({ tenantId }) => tenantId), contexts.map(({ contextId }) => contextId)],
       { prepare: true },
     )) as unknown as ContextKey[];

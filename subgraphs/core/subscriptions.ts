@@ -1,9 +1,8 @@
-import type { Access } from '#shared/contextAudience.ts';
+import { type Access, seesPrivate } from '#shared/contextAudience.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { matchesType, type StreamSubscription } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
-import { holdsIn } from '#shared/rights.ts';
 import { parseInput } from '#shared/validation.ts';
 import { findClosedContexts, requireVisible, viewerOf } from './access.ts';
 import { agentStream } from './agents/agents.ts';
@@ -98,11 +97,25 @@ export const coreSubscriptions: Readonly<Record<string, StreamSubscription>> = {
       };
     },
     async admit(principal, _args, { sql }) {
+      const { tenantId } = principal;
       const viewer = viewerOf(principal);
-      const closed = new Set(viewer === null ? [] : await findClosedContexts(sql, principal.tenantId, viewer));
+      // Read before the contexts are: what is told behind it may be newer than they are, what stands before it never is.
+      const [stream] = (await sql.unsafe(
+        'SELECT last_sequence::float8 AS head FROM core.stream_head WHERE tenant_id = $1 AND stream_id = $2',
+        [tenantId, allocationStream(tenantId)],
+        { prepare: true },
+      )) as unknown as { head: number }[];
+      const head = stream?.head ?? 0;
+      const closed = new Set(viewer === null ? [] : await findClosedContexts(sql, tenantId, viewer));
       return {
         decide(event) {
-          if (event.type === 'access.changed') return 'skip';
+          if (event.type === 'access.changed') {
+            const { contextId: id, access } = event.data as { readonly contextId: string; readonly access: Access };
+            if (viewer === null || !('sequence' in event) || event.sequence <= head) return 'skip';
+            if (access.visibility === 'PRIVATE' && !seesPrivate(access, principal, id)) closed.add(id);
+            else closed.delete(id);
+            return 'skip';
+          }
           const { contextId } = (event.data['allocation'] ?? {}) as Partial<AllocationRow>;
           return contextId != null && closed.has(contextId) ? 'skip' : 'deliver';
         },
@@ -153,10 +166,7 @@ export const coreSubscriptions: Readonly<Record<string, StreamSubscription>> = {
           if (over) return 'end';
           const access = event.data['access'] as Access | undefined;
           if (event.type === 'access.changed' && access?.visibility === 'PRIVATE')
-            over =
-              access.ownerId !== principal.subject &&
-              !access.members.includes(principal.subject) &&
-              !(found.contextId !== null && holdsIn(principal, 'context:admin', found.contextId));
+            over = !seesPrivate(access, principal, found.contextId);
           return over ? 'end' : 'deliver';
         },
       };

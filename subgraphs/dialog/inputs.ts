@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { id, idempotencyKey, json, text } from '#shared/validation.ts';
+import { availabilityInput, isTimeZone, notificationsInput } from './preferences.ts';
 import type { DialogConfigurationValue } from './rows.ts';
 
 const minuteMs = 60_000;
@@ -97,7 +98,9 @@ const permissions = z
   .max(11);
 const participantType = z.enum(['HUMAN', 'AI_AGENT', 'SYSTEM']);
 const capabilities = z.array(label).max(100);
-const preferences = json({ maxBytes: 16_384 });
+
+/** A name that the server's own tables know: whoever reads the hours has to find their times. */
+const timezone = text({ min: 1, max: 64 }).refine(isTimeZone, 'expected an IANA time zone like Europe/Athens');
 
 export const flow = z
   .object({
@@ -167,9 +170,9 @@ export const participant = z.object({
   role: role.nullish(),
   permissions: permissions.nullish(),
   capabilities: capabilities.nullish(),
-  notifications: preferences.nullish(),
-  availability: preferences.nullish(),
-  timezone: text({ min: 1, max: 64 }).nullish(),
+  notifications: notificationsInput.nullish(),
+  availability: availabilityInput.nullish(),
+  timezone: timezone.nullish(),
   invited: z.boolean().nullish(),
 });
 
@@ -219,9 +222,9 @@ export const participantPatch = z.object({
   permissions: permissions.nullish(),
   displayName: label.nullish(),
   capabilities: capabilities.nullish(),
-  notifications: preferences.nullish(),
-  availability: preferences.nullish(),
-  timezone: text({ min: 1, max: 64 }).nullish(),
+  notifications: notificationsInput.nullish(),
+  availability: availabilityInput.nullish(),
+  timezone: timezone.nullish(),
 });
 
 export type ParticipantPatch = z.output<typeof participantPatch>;

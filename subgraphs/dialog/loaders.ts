@@ -11,6 +11,7 @@ import {
   countDialogsOfContexts,
   listDialogsOfContexts,
 } from './reads/dialogs.ts';
+import { findLastSent } from './reads/lastSent.ts';
 import {
   countParticipants,
   listParticipants,
@@ -212,6 +213,13 @@ export function createDialogLoaders(service: DialogService, scope: RequestScope)
       fetch: (ids: readonly string[]) => findCursorsOf(sql, tenantId, ids),
       keyOf: (row) => row.dialogId,
       tagOf: (id) => `Dialog:${id}:receipts`,
+    }),
+
+    lastSent: createListLoader({
+      scope,
+      fetch: (ids: readonly string[]) => findLastSent(sql, tenantId, ids),
+      keyOf: (row) => row.dialogId,
+      tagOf: (id) => `Dialog:${id}:messages`,
     }),
 
     streamHead: createRowLoader<string, { readonly id: string; readonly lastSequence: number }>({

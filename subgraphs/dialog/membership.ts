@@ -18,6 +18,7 @@ import {
   participantTypeOf,
   shownSubject,
 } from './participants.ts';
+import { availabilityOf, changeNotifications } from './preferences.ts';
 import { moderates, notAParticipant, requireModerator, requireUnlocked, rolePermissions } from './rights.ts';
 import type { DialogParticipantRow, DialogRecord, DialogStateRecord } from './rows.ts';
 import { isOpen, requireActive } from './states.ts';
@@ -341,8 +342,11 @@ export function createMembership(runtime: ModuleRuntime, { dialogs }: { readonly
                 : target.permissions,
             displayName: patch.displayName === undefined ? target.displayName : patch.displayName,
             capabilities: patch.capabilities ?? target.capabilities,
-            notifications: patch.notifications ?? target.notifications,
-            availability: patch.availability === undefined ? target.availability : patch.availability,
+            notifications:
+              patch.notifications == null
+                ? target.notifications
+                : changeNotifications(target.notifications, patch.notifications),
+            availability: patch.availability === undefined ? target.availability : availabilityOf(patch.availability),
             timezone: patch.timezone === undefined ? target.timezone : patch.timezone,
             version: target.version + 1,
             updatedAt: nowText(),

@@ -1,6 +1,7 @@
 import { newId } from '#shared/ids.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { ParticipantInput } from './inputs.ts';
+import { availabilityOf, changeNotifications } from './preferences.ts';
 import { rolePermissions } from './rights.ts';
 import type { DialogParticipantRow, DialogStateRecord } from './rows.ts';
 import type { CursorStart } from './store/participants.ts';
@@ -71,8 +72,8 @@ export function newParticipant(
     permissions: [...new Set(input.permissions ?? rolePermissions[role])],
     status: invited ? 'INVITED' : 'ACTIVE',
     capabilities: input.capabilities ?? [],
-    notifications: input.notifications ?? {},
-    availability: input.availability ?? null,
+    notifications: changeNotifications(null, input.notifications),
+    availability: availabilityOf(input.availability),
     timezone: input.timezone ?? null,
     spans: invited ? [] : openSpan([], lastSequence),
     invitedBy,

@@ -654,6 +654,33 @@ export type DialogGovernance = {
   lastConfirmId?: Maybe<Scalars['ID']['output']>;
 };
 
+/**
+ * What a participant wants to be told of, and by which ways; all of it is on until it is turned off. The platform keeps it for
+ * whoever delivers, and sends nothing by it.
+ */
+export type DialogNotificationPreferences = {
+  email: Scalars['Boolean']['output'];
+  push: Scalars['Boolean']['output'];
+  mentionAlerts: Scalars['Boolean']['output'];
+  decisionAlerts: Scalars['Boolean']['output'];
+  approvalAlerts: Scalars['Boolean']['output'];
+  escalationAlerts: Scalars['Boolean']['output'];
+};
+
+/** When a participant can be reached; its times are those of the participant's `timezone`. */
+export type DialogAvailability = {
+  workingHours?: Maybe<DialogWorkingHours>;
+  /** How soon it means to answer. */
+  preferredResponseMs?: Maybe<Scalars['DurationMs']['output']>;
+};
+
+export type DialogWorkingHours = {
+  /** `HH:MM`. */
+  start: Scalars['String']['output'];
+  /** Before `start`: on the next day. */
+  end: Scalars['String']['output'];
+};
+
 export type DialogParticipant = {
   id: Scalars['ID']['output'];
   participantId: Scalars['ID']['output'];
@@ -667,13 +694,19 @@ export type DialogParticipant = {
   permissions: Array<DialogPermission>;
   status: DialogParticipantStatus;
   capabilities: Array<Scalars['String']['output']>;
-  notifications: Scalars['JSON']['output'];
-  availability?: Maybe<Scalars['JSON']['output']>;
+  notifications: DialogNotificationPreferences;
+  availability?: Maybe<DialogAvailability>;
+  /** IANA name, like `Europe/Athens`. */
   timezone?: Maybe<Scalars['String']['output']>;
   invitedBy?: Maybe<Scalars['String']['output']>;
   statusReason?: Maybe<Scalars['String']['output']>;
   joinedAt?: Maybe<Scalars['DateTime']['output']>;
   leftAt?: Maybe<Scalars['DateTime']['output']>;
+  /**
+   * When it joined, received or said something last; reading counts where it is shown (`readReceipts`). Null for who was
+   * only invited.
+   */
+  lastActiveAt?: Maybe<Scalars['DateTime']['output']>;
   /** How far it has received and read. */
   receipts: DialogReceipts;
   version: Scalars['Int']['output'];
@@ -1302,6 +1335,29 @@ export type DialogFlowInput = {
   transitions: Array<DialogFlowTransitionInput>;
 };
 
+/** Absent and null flags stay as they are; everything is on to begin with. */
+export type DialogNotificationPreferencesInput = {
+  email?: InputMaybe<Scalars['Boolean']['input']>;
+  push?: InputMaybe<Scalars['Boolean']['input']>;
+  mentionAlerts?: InputMaybe<Scalars['Boolean']['input']>;
+  decisionAlerts?: InputMaybe<Scalars['Boolean']['input']>;
+  approvalAlerts?: InputMaybe<Scalars['Boolean']['input']>;
+  escalationAlerts?: InputMaybe<Scalars['Boolean']['input']>;
+};
+
+export type DialogWorkingHoursInput = {
+  /** `HH:MM`. */
+  start: Scalars['String']['input'];
+  /** Before `start`: on the next day. */
+  end: Scalars['String']['input'];
+};
+
+/** Takes the place of what was said before. */
+export type DialogAvailabilityInput = {
+  workingHours?: InputMaybe<DialogWorkingHoursInput>;
+  preferredResponseMs?: InputMaybe<Scalars['DurationMs']['input']>;
+};
+
 export type DialogParticipantInput = {
   /** `sub` of who takes part. */
   subject: Scalars['String']['input'];
@@ -1311,8 +1367,8 @@ export type DialogParticipantInput = {
   /** Instead of those the role brings. */
   permissions?: InputMaybe<Array<DialogPermission>>;
   capabilities?: InputMaybe<Array<Scalars['String']['input']>>;
-  notifications?: InputMaybe<Scalars['JSON']['input']>;
-  availability?: InputMaybe<Scalars['JSON']['input']>;
+  notifications?: InputMaybe<DialogNotificationPreferencesInput>;
+  availability?: InputMaybe<DialogAvailabilityInput>;
   timezone?: InputMaybe<Scalars['String']['input']>;
   /** True: it takes part only once it has accepted by `joinDialog`. */
   invited?: InputMaybe<Scalars['Boolean']['input']>;
@@ -1461,8 +1517,8 @@ export type DialogParticipantPatch = {
   permissions?: InputMaybe<Array<DialogPermission>>;
   displayName?: InputMaybe<Scalars['String']['input']>;
   capabilities?: InputMaybe<Array<Scalars['String']['input']>>;
-  notifications?: InputMaybe<Scalars['JSON']['input']>;
-  availability?: InputMaybe<Scalars['JSON']['input']>;
+  notifications?: InputMaybe<DialogNotificationPreferencesInput>;
+  availability?: InputMaybe<DialogAvailabilityInput>;
   timezone?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -1751,6 +1807,9 @@ export type ResolversTypes = {
   DialogFlowTransition: ResolverTypeWrapper<DialogFlowTransition>;
   DialogTurnTaking: ResolverTypeWrapper<DialogTurnTaking>;
   DialogGovernance: ResolverTypeWrapper<DialogGovernance>;
+  DialogNotificationPreferences: ResolverTypeWrapper<DialogNotificationPreferences>;
+  DialogAvailability: ResolverTypeWrapper<DialogAvailability>;
+  DialogWorkingHours: ResolverTypeWrapper<DialogWorkingHours>;
   DialogParticipant: ResolverTypeWrapper<DialogParticipantRow>;
   DialogReceipts: ResolverTypeWrapper<DialogReceipts>;
   Message: ResolverTypeWrapper<MessageRow>;
@@ -1822,6 +1881,9 @@ export type ResolversTypes = {
   DialogFlowStateInput: DialogFlowStateInput;
   DialogFlowTransitionInput: DialogFlowTransitionInput;
   DialogFlowInput: DialogFlowInput;
+  DialogNotificationPreferencesInput: DialogNotificationPreferencesInput;
+  DialogWorkingHoursInput: DialogWorkingHoursInput;
+  DialogAvailabilityInput: DialogAvailabilityInput;
   DialogParticipantInput: DialogParticipantInput;
   DialogGovernanceInput: DialogGovernanceInput;
   CreateDialogInput: CreateDialogInput;
@@ -1873,6 +1935,9 @@ export type ResolversParentTypes = {
   DialogFlowTransition: DialogFlowTransition;
   DialogTurnTaking: DialogTurnTaking;
   DialogGovernance: DialogGovernance;
+  DialogNotificationPreferences: DialogNotificationPreferences;
+  DialogAvailability: DialogAvailability;
+  DialogWorkingHours: DialogWorkingHours;
   DialogParticipant: DialogParticipantRow;
   DialogReceipts: DialogReceipts;
   Message: MessageRow;
@@ -1938,6 +2003,9 @@ export type ResolversParentTypes = {
   DialogFlowStateInput: DialogFlowStateInput;
   DialogFlowTransitionInput: DialogFlowTransitionInput;
   DialogFlowInput: DialogFlowInput;
+  DialogNotificationPreferencesInput: DialogNotificationPreferencesInput;
+  DialogWorkingHoursInput: DialogWorkingHoursInput;
+  DialogAvailabilityInput: DialogAvailabilityInput;
   DialogParticipantInput: DialogParticipantInput;
   DialogGovernanceInput: DialogGovernanceInput;
   CreateDialogInput: CreateDialogInput;
@@ -2262,6 +2330,25 @@ export type DialogGovernanceResolvers<ContextType = RequestContext, ParentType e
   lastConfirmId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
 };
 
+export type DialogNotificationPreferencesResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['DialogNotificationPreferences'] = ResolversParentTypes['DialogNotificationPreferences']> = {
+  email?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  push?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  mentionAlerts?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  decisionAlerts?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  approvalAlerts?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  escalationAlerts?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+};
+
+export type DialogAvailabilityResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['DialogAvailability'] = ResolversParentTypes['DialogAvailability']> = {
+  workingHours?: Resolver<Maybe<ResolversTypes['DialogWorkingHours']>, ParentType, ContextType>;
+  preferredResponseMs?: Resolver<Maybe<ResolversTypes['DurationMs']>, ParentType, ContextType>;
+};
+
+export type DialogWorkingHoursResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['DialogWorkingHours'] = ResolversParentTypes['DialogWorkingHours']> = {
+  start?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  end?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+};
+
 export type DialogParticipantResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['DialogParticipant'] = ResolversParentTypes['DialogParticipant'], FederationReferenceType extends FederationReferenceTypes['DialogParticipant'] = FederationReferenceTypes['DialogParticipant']> = {
   __resolveReference?: ReferenceResolver<Maybe<ResolversTypes['DialogParticipant']> | FederationReferenceType, FederationReferenceType, ContextType>;
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
@@ -2275,13 +2362,14 @@ export type DialogParticipantResolvers<ContextType = RequestContext, ParentType 
   permissions?: Resolver<Array<ResolversTypes['DialogPermission']>, ParentType, ContextType>;
   status?: Resolver<ResolversTypes['DialogParticipantStatus'], ParentType, ContextType>;
   capabilities?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
-  notifications?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
-  availability?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  notifications?: Resolver<ResolversTypes['DialogNotificationPreferences'], ParentType, ContextType>;
+  availability?: Resolver<Maybe<ResolversTypes['DialogAvailability']>, ParentType, ContextType>;
   timezone?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   invitedBy?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   statusReason?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   joinedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   leftAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  lastActiveAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   receipts?: Resolver<ResolversTypes['DialogReceipts'], ParentType, ContextType>;
   version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   dialog?: Resolver<ResolversTypes['Dialog'], ParentType, ContextType>;
@@ -2821,6 +2909,9 @@ export type Resolvers<ContextType = RequestContext> = {
   DialogFlowTransition?: DialogFlowTransitionResolvers<ContextType>;
   DialogTurnTaking?: DialogTurnTakingResolvers<ContextType>;
   DialogGovernance?: DialogGovernanceResolvers<ContextType>;
+  DialogNotificationPreferences?: DialogNotificationPreferencesResolvers<ContextType>;
+  DialogAvailability?: DialogAvailabilityResolvers<ContextType>;
+  DialogWorkingHours?: DialogWorkingHoursResolvers<ContextType>;
   DialogParticipant?: DialogParticipantResolvers<ContextType>;
   DialogReceipts?: DialogReceiptsResolvers<ContextType>;
   Message?: MessageResolvers<ContextType>;

@@ -1,5 +1,12 @@
 import { type Consumer, createConsumer } from '#shared/consumer.ts';
-import { participantChanges } from '#shared/contextAudience.ts';
+import {
+  type AskedAccess,
+  accessDetail,
+  accessFields,
+  type ContextKey,
+  findAccess,
+  participantChanges,
+} from '#shared/contextAudience.ts';
 import { derivedId } from '#shared/derivedId.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EventRow } from '#shared/events.ts';
@@ -10,20 +17,12 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { accessTag, findVerdicts } from './access.ts';
 import { systemSubject } from './system.ts';
 
-const askText =
-  'query ExtensionContext($id: ID!) { context(contextId: $id) { id status ownerId accessControl { visibility } } }';
+const askText = `query ExtensionContext($id: ID!) { context(contextId: $id) { id status ${accessFields} } }`;
 const deleted = 'deleted';
 
-interface AskedContext {
+interface AskedContext extends AskedAccess {
   readonly id: string;
   readonly status: string;
-  readonly ownerId?: string | null;
-  readonly accessControl?: { readonly visibility: string } | null;
-}
-
-interface Key {
-  readonly tenantId: string;
-  readonly contextId: string;
 }
 
 /** What this module knows of contexts: that they exist, in which state, and who sees the private ones. */
@@ -46,12 +45,7 @@ export function createContexts(runtime: ModuleRuntime) {
     async ask(_graph, id, principal) {
       const context = await ask(principal, id);
       if (!context) return null;
-      const { status, ownerId, accessControl } = context;
-      return {
-        id,
-        status: status.toLowerCase(),
-        detail: { ownerId: ownerId ?? null, visibility: accessControl?.visibility ?? null },
-      };
+      return { id, status: context.status.toLowerCase(), detail: accessDetail(context) };
     },
   });
   const participants = createReplica({
@@ -123,7 +117,7 @@ export function createContexts(runtime: ModuleRuntime) {
   async function findConcerned(
     contexts: readonly ReplicaChange[],
     members: readonly ReplicaChange[],
-  ): Promise<readonly Key[]> {
+  ): Promise<readonly ContextKey[]> {
     const named = [
       ...contexts.map(({ tenantId, id, detail }) => ({ tenantId, id, isMember: false, detail })),
       ...members.map(({ tenantId, detail }) => ({ tenantId, id: String(detail['contextId']), isMember: true, detail })),
@@ -131,11 +125,12 @@ export function createContexts(runtime: ModuleRuntime) {
     if (named.length === 0) return [];
     return (await sql.unsafe(
       `SELECT DISTINCT k.tenant_id AS "tenantId", k.id AS "contextId"
-       FROM json_to_recordset($1::text::json) AS k(tenant_id text, id uuid, is_member boolean, visibility text, owner_id text)
+       FROM json_to_recordset($1::text::json) AS k(tenant_id text, id uuid, is_member boolean, visibility text, owner_id text, readers jsonb)
        LEFT JOIN extension.replica c ON c.tenant_id = k.tenant_id AND c.type = 'Context' AND c.id = k.id
        WHERE EXISTS (SELECT 1 FROM extension.extension e WHERE e.tenant_id = k.tenant_id AND e.context_id = k.id)
          AND CASE WHEN k.is_member THEN c.detail->>'visibility' = 'PRIVATE'
-           ELSE c.id IS NULL OR c.detail->>'visibility' IS DISTINCT FROM k.visibility OR c.detail->>'ownerId' IS DISTINCT FROM k.owner_id END`,
+           ELSE c.id IS NULL OR c.detail->>'visibility' IS DISTINCT FROM k.visibility OR c.detail->>'ownerId' IS DISTINCT FROM k.owner_id
+             OR coalesce(c.detail->'readers', '[]') IS DISTINCT FROM coalesce(k.readers, '[]') END`,
       [
         JSON.stringify(
           named.map(({ tenantId, id, isMember, detail }) => ({
@@ -144,31 +139,51 @@ export function createContexts(runtime: ModuleRuntime) {
             is_member: isMember,
             visibility: detail['visibility'] ?? null,
             owner_id: detail['ownerId'] ?? null,
+            readers: detail['readers'] ?? [],
           })),
         ),
       ],
       { prepare: true },
-    )) as unknown as readonly Key[];
+    )) as unknown as readonly ContextKey[];
   }
 
-  /** Answers that were held of what lies in them are stale. */
-  async function tell(keys: readonly Key[]): Promise<void> {
+  /** Answers that were held of what lies in them are stale, and who follows it may have lost sight of it. */
+  async function tell(keys: readonly ContextKey[]): Promise<void> {
     if (keys.length === 0) return;
-    const changes = [...Map.groupBy(keys, ({ tenantId }) => tenantId)].map(
-      ([tenantId, list]): Change => ({
-        tenantId,
-        actor: systemSubject,
-        events: list.map(
-          ({ contextId }): NewEvent => ({
-            streamId: derivedId(`extensions of ${tenantId} in ${contextId}`),
-            type: 'extension.access.changed',
-            data: { contextId },
-            tags: [accessTag(contextId), `Context:${contextId}:extensions`, 'extensions'],
-          }),
-        ),
-      }),
+    const changes = await Promise.all(
+      [...Map.groupBy(keys, ({ tenantId }) => tenantId)].map(
+        async ([tenantId, list]): Promise<Change> => ({
+          tenantId,
+          actor: systemSubject,
+          events: (await Promise.all(list.map(eventsOf))).flat(),
+        }),
+      ),
     );
     await runtime.publisher.published(await sql.begin((tx) => appendChange(tx, 'extension', changes)));
+  }
+
+  async function eventsOf({ tenantId, contextId }: ContextKey): Promise<readonly NewEvent[]> {
+    const [access, streams] = await Promise.all([
+      findAccess(sql, 'extension', { tenantId, contextId }),
+      sql.unsafe(
+        `SELECT e.id FROM extension.extension e WHERE e.tenant_id = $1 AND e.context_id = $2 AND e.runtime_state <> 'uninstalled'
+         UNION ALL SELECT c.id FROM extension.capability c JOIN extension.extension e ON e.tenant_id = c.tenant_id AND e.id = c.extension_id
+         WHERE e.tenant_id = $1 AND e.context_id = $2 AND e.runtime_state <> 'uninstalled' LIMIT 2000`,
+        [tenantId, contextId],
+        { prepare: true },
+      ) as unknown as Promise<{ id: string }[]>,
+    ]);
+    return [
+      {
+        streamId: derivedId(`extensions of ${tenantId} in ${contextId}`),
+        type: 'extension.access.changed',
+        data: { contextId },
+        tags: [accessTag(contextId), `Context:${contextId}:extensions`, 'extensions'],
+      },
+      ...streams.map(
+        ({ id }): NewEvent => ({ streamId: id, type: 'access.changed', data: { contextId, access }, tags: [] }),
+      ),
+    ];
   }
 }
 
@@ -176,13 +191,11 @@ export type Contexts = ReturnType<typeof createContexts>;
 
 function readContext(event: EventRow): ReplicaEntry | null {
   if (!event.type.startsWith('context.')) return null;
-  const context = event.data['context'] as
-    | { id?: unknown; status?: unknown; ownerId?: string | null; accessControl?: { visibility?: string } }
-    | undefined;
+  const context = event.data['context'] as (AskedAccess & { id?: unknown; status?: unknown }) | undefined;
   if (typeof context?.id !== 'string') return null;
   return {
     id: context.id,
     status: event.type === 'context.deleted' ? deleted : String(context.status).toLowerCase(),
-    detail: { ownerId: context.ownerId ?? null, visibility: context.accessControl?.visibility ?? null },
+    detail: accessDetail(context),
   };
 }

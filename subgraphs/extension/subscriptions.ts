@@ -1,3 +1,4 @@
+import { type Access, seesPrivate } from '#shared/contextAudience.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { AdmissionDeps, EphemeralEvent, EventGate, EventRow, StreamSubscription } from '#shared/events.ts';
@@ -13,9 +14,7 @@ function place(event: EventRow | EphemeralEvent) {
   return { cursor: encodeCursor(event.streamId, sequence), sequence, timestamp: event.createdAt };
 }
 
-const open: EventGate = { decide: () => 'deliver' };
-
-/** @throws {NOT_FOUND} for what is unknown, and for what lies in a private context of others */
+/** Until its context is closed to who follows. @throws {NOT_FOUND} for what is unknown, and what lies in a private context of others */
 async function admit(
   principal: Principal,
   row: { readonly contextId: string } | undefined,
@@ -25,7 +24,16 @@ async function admit(
   const verdict = row && (await findVerdicts(sql, principal, [row.contextId])).get(row.contextId);
   if (row === undefined || verdict === true)
     throw new PlatformError('NOT_FOUND', `no such ${name}`, { path: [`${name}Id`] });
-  return open;
+  const { contextId } = row;
+  let over = false;
+  return {
+    decide(event) {
+      const access = event.data['access'] as Access | undefined;
+      if (event.type === 'access.changed' && access?.visibility === 'PRIVATE')
+        over ||= !seesPrivate(access, principal, contextId);
+      return over ? 'end' : 'deliver';
+    },
+  };
 }
 
 /** Fields of `Subscription` that the extension module feeds. */

@@ -1,5 +1,8 @@
 import { type Consumer, createConsumer } from '#shared/consumer.ts';
 import {
+  type AskedAccess,
+  accessDetail,
+  accessFields,
   changedAccess,
   deletedContext,
   findKnownContexts,
@@ -15,14 +18,11 @@ import { isContextHidden, viewerOf } from './access.ts';
 import { tellAccess, tellHeard } from './accessChanges.ts';
 import type { Commands } from './commands.ts';
 
-const askText =
-  'query NetworkContext($id: ID!) { context(contextId: $id) { id status ownerId accessControl { visibility } } }';
+const askText = `query NetworkContext($id: ID!) { context(contextId: $id) { id status ${accessFields} } }`;
 
-interface AskedContext {
+interface AskedContext extends AskedAccess {
   readonly id: string;
   readonly status: string;
-  readonly ownerId?: string | null;
-  readonly accessControl?: { readonly visibility: string } | null;
 }
 
 export interface ContextChange {
@@ -52,11 +52,11 @@ export function createContexts(runtime: ModuleRuntime, commands: Commands): Cont
     async ask(graph, id, principal) {
       const { data } = await graph.execute<{ context: AskedContext | null }>(askText, { id }, principal);
       if (!data?.context) return null;
-      const { status, ownerId, accessControl } = data.context;
+      const { id: contextId, status } = data.context;
       return {
-        id: data.context.id,
+        id: contextId,
         status: status.toLowerCase(),
-        detail: { ownerId: ownerId ?? null, visibility: accessControl?.visibility ?? null },
+        detail: accessDetail(data.context),
       };
     },
   });

@@ -1,10 +1,9 @@
-import type { Access } from '#shared/contextAudience.ts';
+import { type Access, seesPrivate } from '#shared/contextAudience.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
 import type { NewEvent } from '#shared/outbox.ts';
-import { holdsIn } from '#shared/rights.ts';
 import { requireVisible, unknownNetwork } from './access.ts';
 import type { NetworkConnectionRow, NetworkMessageRow, NetworkRow, NetworkServiceRow } from './rows.ts';
 
@@ -81,10 +80,7 @@ const admitReaders: StreamSubscription['admit'] = async (principal, args, { sql 
       if (over) return 'end';
       const access = event.data['access'] as Access | undefined;
       if (event.type === 'access.changed' && access?.visibility === 'PRIVATE')
-        over =
-          access.ownerId !== principal.subject &&
-          !access.members.includes(principal.subject) &&
-          !holdsIn(principal, 'context:admin', found.contextId);
+        over = !seesPrivate(access, principal, found.contextId);
       if (over) return 'end';
       over = event.type === 'network.deleted';
       return 'deliver';

@@ -1,10 +1,9 @@
-import type { Access } from '#shared/contextAudience.ts';
+import { type Access, seesPrivate } from '#shared/contextAudience.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
 import type { NewEvent } from '#shared/outbox.ts';
-import { holdsIn } from '#shared/rights.ts';
 import { type Guarded, requireVisible } from './access.ts';
 import type { PlanExecutionRow, PlanRow, PlanStepExecutionRow } from './rows.ts';
 import {
@@ -98,10 +97,7 @@ function admitReaders(table: Guarded, argument: string): StreamSubscription['adm
         if (over) return 'end';
         const access = event.data['access'] as Access | undefined;
         if (event.type === 'access.changed' && access?.visibility === 'PRIVATE')
-          over =
-            access.ownerId !== principal.subject &&
-            !access.members.includes(principal.subject) &&
-            !holdsIn(principal, 'context:admin', found.contextId);
+          over = !seesPrivate(access, principal, found.contextId);
         if (over) return 'end';
         over = event.type === 'plan.deleted';
         return 'deliver';

@@ -19,6 +19,9 @@ export const configVariables = {
   ...moduleVariables,
 } as const;
 
+/** Defaults of a variable where they are not those of development, by NODE_ENV. */
+type Defaults = Readonly<Record<string, string>>;
+
 /** Variables that are looked at whenever they are needed: the files and the database may change them while it runs. */
 export const liveVariables = [
   'MAX_QUERY_COST',
@@ -40,6 +43,7 @@ export const liveVariables = [
   'CORE_EVENTS_PER_MINUTE',
   'QUOTA_CONTEXTS_PER_USER',
   'QUOTA_CONTEXTS_PER_TENANT',
+  'QUOTA_JOIN_REQUESTS_PER_CONTEXT',
   'QUOTA_PARTICIPANTS_PER_CONTEXT',
   'QUOTA_MESSAGES_PER_MINUTE',
   'QUOTA_DIALOG_PARTICIPANTS',
@@ -97,8 +101,11 @@ export function readConfig(given: Readonly<Record<string, string | undefined>>):
   for (const name of Object.keys(files))
     if (!(name in configVariables))
       problems.push(`${name}: a file of CONFIG_DIR names it, and there is no such variable`);
-  for (const [name, { schema }] of Object.entries(configVariables)) {
-    const raw = fixed.has(name) ? environment[name] : files[name];
+  const kind = environment['NODE_ENV'] || 'development';
+  for (const [name, variable] of Object.entries(configVariables)) {
+    const { schema } = variable;
+    const usual = 'byEnvironment' in variable ? (variable.byEnvironment as Defaults)[kind] : undefined;
+    const raw = (fixed.has(name) ? environment[name] : files[name]) ?? usual;
     const result = schema.safeParse(raw === '' ? undefined : raw);
     if (result.success) values[name] = result.data;
     else problems.push(`${name}: ${result.error.issues.map((issue) => issue.message).join('; ')}`);

@@ -1,6 +1,10 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { SubgraphName } from '../names.ts';
+import { isReader, type ListedPermission, readersOf } from './contextReaders.ts';
 import type { EventRow } from './events.ts';
+import type { Principal } from './principal.ts';
 import { type ReplicaChange, type ReplicaEntry, replicaChanges } from './replica.ts';
+import { holdsIn } from './rights.ts';
 import type { Sql } from './sql.ts';
 
 /** Who sees a private context besides its owner. */
@@ -8,6 +12,22 @@ export interface Access {
   readonly visibility: string | null;
   readonly ownerId: string | null;
   readonly members: readonly string[];
+  /** Keys of whom its access list shows it; not there in what was told before lists did. */
+  readonly readers?: readonly string[] | null;
+}
+
+/** Whether the principal sees a private context. @param contextId null of a context that is not known */
+export function seesPrivate(
+  { ownerId, members, readers }: Pick<Access, 'ownerId' | 'members' | 'readers'>,
+  principal: Principal,
+  contextId: string | null | undefined,
+): boolean {
+  return (
+    ownerId === principal.subject ||
+    members.includes(principal.subject) ||
+    isReader(readers ?? [], principal) ||
+    (contextId != null && holdsIn(principal, 'context:admin', contextId))
+  );
 }
 
 export interface ContextKey {
@@ -20,6 +40,29 @@ export interface KnownContext {
   readonly id: string;
   readonly visibility: string | null;
   readonly ownerId: string | null;
+  readonly readers: readonly string[] | null;
+}
+
+/** Whose a context is and who sees it, where it is asked for in the graph. */
+export interface AskedAccess {
+  readonly ownerId?: string | null;
+  readonly accessControl?: {
+    readonly visibility?: string | null;
+    readonly permissions?: readonly ListedPermission[] | null;
+  } | null;
+}
+
+/** What to select of a context for `accessDetail`. */
+export const accessFields =
+  'ownerId accessControl { visibility permissions { principal principalType resource actions conditions } }';
+
+/** What replicas keep of who sees a context, out of its event or of what the graph answers. */
+export function accessDetail({ ownerId, accessControl }: AskedAccess): ReplicaEntry['detail'] {
+  return {
+    ownerId: ownerId ?? null,
+    visibility: accessControl?.visibility ?? null,
+    readers: readersOf(accessControl?.permissions),
+  };
 }
 
 /** Condition on the status of a participant of a replica: it takes part. Who asks to join (JOINING) does not yet. */
@@ -31,14 +74,12 @@ export const deletedContext = 'deleted';
 /** A context as replicas keep it. */
 export function readContext(event: EventRow): ReplicaEntry | null {
   if (!event.type.startsWith('context.')) return null;
-  const context = event.data['context'] as
-    | { id?: unknown; status?: unknown; ownerId?: string | null; accessControl?: { visibility?: string } }
-    | undefined;
+  const context = event.data['context'] as (AskedAccess & { id?: unknown; status?: unknown }) | undefined;
   if (typeof context?.id !== 'string' || typeof context.status !== 'string') return null;
   return {
     id: context.id,
     status: event.type === 'context.deleted' ? deletedContext : context.status,
-    detail: { ownerId: context.ownerId ?? null, visibility: context.accessControl?.visibility ?? null },
+    detail: accessDetail(context),
   };
 }
 
@@ -65,7 +106,7 @@ export async function findKnownContexts(
 ): Promise<readonly KnownContext[]> {
   if (keys.length === 0) return [];
   return (await sql.unsafe(
-    `SELECT c.tenant_id AS "tenantId", c.id, c.detail->>'visibility' AS visibility, c.detail->>'ownerId' AS "ownerId"
+    `SELECT c.tenant_id AS "tenantId", c.id, c.detail->>'visibility' AS visibility, c.detail->>'ownerId' AS "ownerId", c.detail->'readers' AS readers
      FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, id)) k
      JOIN ${schema}.replica c ON c.tenant_id = k.tenant_id AND c.type = 'Context' AND c.id = k.id`,
     [keys.map(({ tenantId }) => tenantId), keys.map(({ contextId }) => contextId)],
@@ -76,14 +117,14 @@ export async function findKnownContexts(
 /** Who sees a context, as the replica in a module's schema knows it now. */
 export async function findAccess(sql: Sql, schema: SubgraphName, { tenantId, contextId }: ContextKey): Promise<Access> {
   const [row] = (await sql.unsafe(
-    `SELECT c.detail->>'visibility' AS visibility, c.detail->>'ownerId' AS "ownerId", ARRAY(
+    `SELECT c.detail->>'visibility' AS visibility, c.detail->>'ownerId' AS "ownerId", c.detail->'readers' AS readers, ARRAY(
        SELECT DISTINCT m.detail->>'agentId' FROM ${schema}.replica m WHERE m.tenant_id = $1 AND m.type = 'ContextParticipant'
          AND m.detail->>'contextId' = $2 AND ${participates('m.status')}) AS members
      FROM ${schema}.replica c WHERE c.tenant_id = $1 AND c.type = 'Context' AND c.id = $2::uuid`,
     [tenantId, contextId],
     { prepare: true },
   )) as unknown as Access[];
-  return row ?? { visibility: null, ownerId: null, members: [] };
+  return row ?? { visibility: null, ownerId: null, members: [], readers: [] };
 }
 
 const keyOf = (tenantId: string, id: unknown) => `${tenantId}/${String(id)}`;
@@ -98,7 +139,12 @@ export function changedAccess(
   const found = new Map<string, ContextKey>();
   for (const { tenantId, id, detail } of contexts) {
     const was = before.get(keyOf(tenantId, id));
-    if (!was || (was.visibility === detail['visibility'] && was.ownerId === detail['ownerId'])) continue;
+    if (!was) continue;
+    const isAsItWas =
+      was.visibility === detail['visibility'] &&
+      was.ownerId === detail['ownerId'] &&
+      isDeepStrictEqual(was.readers ?? [], detail['readers'] ?? []);
+    if (isAsItWas) continue;
     found.set(keyOf(tenantId, id), { tenantId, contextId: id });
   }
   for (const { tenantId, detail } of participants) {

@@ -1,6 +1,14 @@
 import { plainArray, textArray } from '#shared/arrayLiteral.ts';
 import { createConsumer } from '#shared/consumer.ts';
-import { changedAccess, findKnownContexts, newContexts, participantChanges } from '#shared/contextAudience.ts';
+import {
+  type AskedAccess,
+  accessDetail,
+  accessFields,
+  changedAccess,
+  findKnownContexts,
+  newContexts,
+  participantChanges,
+} from '#shared/contextAudience.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EventRow } from '#shared/events.ts';
 import type { Graph } from '#shared/graph.ts';
@@ -9,17 +17,14 @@ import { createReplica, type ReplicaEntry, replicaChanges } from '#shared/replic
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { tellAccess, tellHeard } from './accessChanges.ts';
 
-const askContext =
-  'query TraceContext($id: ID!) { context(contextId: $id) { id ownerId accessControl { visibility } } }';
+const askContext = `query TraceContext($id: ID!) { context(contextId: $id) { id ${accessFields} } }`;
 const askPlan = 'query TracePlan($id: ID!) { plan(planId: $id) { id context { id } } }';
 const askPlanSteps = 'query TracePlanSteps($id: ID!) { plan(planId: $id) { id context { id } steps { id } } }';
 const known = 'known';
 const deleted = 'deleted';
 
-interface AskedContext {
+interface AskedContext extends AskedAccess {
   readonly id: string;
-  readonly ownerId?: string | null;
-  readonly accessControl?: { readonly visibility: string } | null;
 }
 
 interface AskedPlan {
@@ -38,12 +43,7 @@ export function createContexts(runtime: ModuleRuntime) {
     async ask(asked, id, principal) {
       const context = await askFor(asked, id, principal);
       if (!context) return null;
-      const { ownerId, accessControl } = context;
-      return {
-        id,
-        status: known,
-        detail: { ownerId: ownerId ?? null, visibility: accessControl?.visibility ?? null },
-      };
+      return { id, status: known, detail: accessDetail(context) };
     },
   });
 
@@ -139,13 +139,11 @@ async function askFor(graph: Graph, id: string, principal: Principal): Promise<A
 
 function readContext(event: EventRow): ReplicaEntry | null {
   if (!event.type.startsWith('context.')) return null;
-  const context = event.data['context'] as
-    | { id?: unknown; ownerId?: string | null; accessControl?: { visibility?: string } }
-    | undefined;
+  const context = event.data['context'] as (AskedAccess & { id?: unknown }) | undefined;
   if (typeof context?.id !== 'string') return null;
   return {
     id: context.id,
     status: event.type === 'context.deleted' ? deleted : known,
-    detail: { ownerId: context.ownerId ?? null, visibility: context.accessControl?.visibility ?? null },
+    detail: accessDetail(context),
   };
 }

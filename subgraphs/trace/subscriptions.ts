@@ -1,10 +1,9 @@
-import type { Access } from '#shared/contextAudience.ts';
+import { type Access, seesPrivate } from '#shared/contextAudience.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { AdmissionDeps, StreamSubscription } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
 import type { Principal } from '#shared/principal.ts';
-import { holdsIn } from '#shared/rights.ts';
 import { findClosedContexts, requireVisible, viewerOf } from './access.ts';
 import { type AlertAccess, alertStream } from './alerts/events.ts';
 import { type AlertRow, alertState } from './alerts/rows.ts';
@@ -29,12 +28,7 @@ function operationOf(type: string): 'START' | 'RECORD' | 'ANALYZE' | 'ARCHIVE' |
 
 /** True of a context that only some see, who the principal is none of. */
 function isClosedTo(principal: Principal, access: AlertAccess | null, contextId: string | null | undefined): boolean {
-  return (
-    access !== null &&
-    access.ownerId !== principal.subject &&
-    !access.members.includes(principal.subject) &&
-    !(contextId != null && holdsIn(principal, 'context:admin', contextId))
-  );
+  return access !== null && !seesPrivate(access, principal, contextId);
 }
 
 /** Contexts of the tenant that the principal does not see at the moment. */
@@ -148,10 +142,7 @@ export const traceSubscriptions: Readonly<Record<string, StreamSubscription>> = 
           if (over) return 'end';
           const access = event.data['access'] as Access | undefined;
           if (event.type === 'access.changed' && access?.visibility === 'PRIVATE')
-            over =
-              access.ownerId !== principal.subject &&
-              !access.members.includes(principal.subject) &&
-              !(found.contextId !== null && holdsIn(principal, 'context:admin', found.contextId));
+            over = !seesPrivate(access, principal, found.contextId);
           if (over) return 'end';
           over = event.type === 'trace.deleted';
           return 'deliver';

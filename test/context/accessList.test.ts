@@ -1,4 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readerKeys } from '#shared/contextReaders.ts';
+import type { EventRow } from '#shared/events.ts';
+import { contextSubscriptions } from '../../subgraphs/context/events.ts';
+import { contextExports } from '../../subgraphs/context/exports.ts';
 import { admin, alice, bob, type ContextRig, type Json, openContextRig, principal } from './rig.ts';
 
 let rig: ContextRig;
@@ -29,6 +33,48 @@ const codesOf = async (who: typeof alice, query: string, variables: Record<strin
   return (data['answer']!['userErrors'] as readonly Json[]).map((error) => String(error['code']));
 };
 const open = { accessControl: { requiredRoles: [] } };
+const byRole = { principalType: 'ROLE' };
+const joinIn = 'mutation ($id: ID!) { answer: joinContext(contextId: $id) { userErrors { code } } }';
+const write =
+  'mutation ($id: ID!, $key: String!) { answer: updateSharedState(input: { contextId: $id, baseVersion: 0, changes: [{ key: $key, value: 1 }] }) { userErrors { code } } }';
+const note =
+  'mutation ($id: ID!, $key: String!) { answer: setMetadata(contextId: $id, entries: [{ key: $key, value: 1 }]) { userErrors { code } } }';
+const grant = (id: string, permissions: object[]) =>
+  rig.ask(alice, update, { id, patch: { accessControl: { permissions } } });
+/** Whether a context is there by id, in the list, the counts, a search, the search index and the export's condition. */
+async function sightsOf(who: typeof alice, id: string): Promise<readonly boolean[]> {
+  const { context, contexts, found, contextStatistics } = (await rig.ask(
+    who,
+    `query ($id: ID!) { context(contextId: $id) { id } contexts(first: 100) { totalCount nodes { id } }
+      found: searchContexts(query: "A context", first: 100) { nodes { id } } contextStatistics { total } }`,
+    { id },
+  )) as unknown as {
+    readonly context: object | null;
+    readonly contexts: { readonly totalCount: number; readonly nodes: readonly { readonly id: string }[] };
+    readonly found: { readonly nodes: readonly { readonly id: string }[] };
+    readonly contextStatistics: { readonly total: number };
+  };
+  const [exported] = contextExports;
+  const text = (value: string) => `'${value}'`;
+  const list = (values: readonly string[]) => `ARRAY[${values.map(text).join()}]`;
+  const conditions = exported!.visible!(who, {
+    text,
+    uuid: (value) => `${text(value)}::uuid`,
+    uuids: (values) => `${list(values)}::uuid[]`,
+    texts: (values) => `${list(values)}::text[]`,
+  });
+  const rows = await rig.sql.unsafe(
+    `SELECT c.id FROM ${exported!.from} WHERE ${[...conditions, `c.id = '${id}'`].join(' AND ')}`,
+  );
+  const isIn = ({ nodes }: { readonly nodes: readonly { readonly id: string }[] }) =>
+    nodes.some((node) => node.id === id);
+  const visible = await rig.sql<{ n: number }[]>`
+    SELECT count(*)::int AS n FROM context.context WHERE deleted_at IS NULL AND (NOT is_private OR readers && ${[...readerKeys(who)]}::text[])`;
+  return [
+    ...[context !== null, isIn(contexts), contexts.totalCount === visible[0]!.n],
+    ...[isIn(found), contextStatistics.total === visible[0]!.n, rows.length === 1],
+  ].map((seen, at) => (at === 2 || at === 4 ? seen && context !== null : seen));
+}
 
 test('ADMIN on the context grants what the owner may, to whom it names', async () => {
   const id = await listed([
@@ -59,10 +105,68 @@ test('WRITE on participants lets others in, and does nothing else', async () => 
   expect(await codesOf(bob, decide, { id, participant: asked['id'] })).toEqual([]);
 });
 
-test('a list shows a private context to nobody', async () => {
-  const id = await listed([permission('bob', '*', ['ADMIN', 'READ'])], { visibility: 'PRIVATE' });
-  expect(await codesOf(bob, update, { id, patch: { title: 'x' } })).toEqual(['NOT_FOUND']);
-  expect((await rig.ask(bob, 'query ($id: ID!) { context(contextId: $id) { id } }', { id }))['context']).toBeNull();
+test('a list shows a private context to whom it names, in every way it is looked for', async () => {
+  const entries = [permission('bob', 'context', ['READ']), permission('steward', '*', ['READ'], byRole)];
+  const id = await listed(
+    [
+      ...entries,
+      permission('dave', 'plan', ['READ']),
+      permission('erin', 'context', ['READ'], { conditions: { expression: 'true' } }),
+    ],
+    { visibility: 'PRIVATE' },
+  );
+  for (const who of [bob, carol]) expect(await sightsOf(who, id)).toEqual([true, true, true, true, true, true]);
+  // A name is no role, and a role no name; what is granted on something else, or under a condition, shows nothing.
+  for (const who of ['steward', 'dave', 'erin']
+    .map((name) => principal(name))
+    .concat(principal('x', { roles: ['bob'] })))
+    expect(await sightsOf(who, id)).toEqual([false, false, false, false, false, false]);
+  await grant(id, entries.slice(1));
+  expect(await sightsOf(bob, id)).toEqual([false, false, false, false, false, false]);
+  expect(await sightsOf(carol, id)).toEqual([true, true, true, true, true, true]);
+});
+
+test('who sees a private context by its list alone changes there what the list lets it change', async () => {
+  const id = await listed(
+    [
+      permission('reader', 'context', ['READ']),
+      permission('writer', 'context', ['READ', 'WRITE']),
+      permission('deleter', '*', ['DELETE']),
+      permission('admitter', 'context', ['READ']),
+      permission('admitter', 'participant', ['WRITE']),
+    ],
+    { visibility: 'PRIVATE' },
+  );
+  const attempts = (name: string) =>
+    Promise.all([
+      codesOf(principal(name), update, { id, patch: { summary: name } }),
+      codesOf(principal(name), write, { id, key: `variables.${name}` }),
+      codesOf(principal(name), note, { id, key: name }),
+      codesOf(principal(name), add, { id, agent: `of-${name}` }),
+    ]).then((codes) => codes.map(([code]) => code ?? 'ok'));
+  const denied = 'PERMISSION_DENIED';
+  expect(await attempts('reader')).toEqual([denied, denied, denied, denied]);
+  expect(await attempts('writer')).toEqual(['ok', 'ok', 'ok', 'ok']);
+  expect(await attempts('deleter')).toEqual([denied, denied, denied, denied]);
+  expect(await attempts('admitter')).toEqual([denied, denied, denied, 'ok']);
+  expect(await attempts('nobody')).toEqual(['NOT_FOUND', 'NOT_FOUND', 'NOT_FOUND', 'NOT_FOUND']);
+  // Who has joined is bound by the list no longer.
+  expect(await codesOf(principal('reader'), joinIn, { id })).toEqual([]);
+  expect(await attempts('reader')).toEqual(['ok', 'ok', 'ok', 'ok']);
+  expect(await codesOf(principal('writer'), remove, { id })).toEqual([denied]);
+  expect(await codesOf(principal('deleter'), remove, { id })).toEqual([]);
+});
+
+test('a stream ends for who is taken off the list', async () => {
+  const id = await listed([permission('bob', 'context', ['READ'])], { visibility: 'PRIVATE' });
+  const follow = (who: typeof alice) =>
+    contextSubscriptions['contextUpdates']!.admit!(who, { contextId: id }, { sql: rig.sql } as never);
+  await expect(follow(carol)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  const gate = await follow(bob);
+  await rig.ask(alice, update, { id, patch: { summary: 'seen' } });
+  await grant(id, []);
+  const told = rig.events.filter((event): event is EventRow => event.streamId === id && 'sequence' in event);
+  expect(told.map((event) => gate.decide(event))).toEqual(['deliver', 'deliver', 'end']);
 });
 
 test('conditions are asked each time; what cannot be evaluated grants nothing', async () => {

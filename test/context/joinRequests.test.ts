@@ -162,3 +162,24 @@ test('a gate of who follows an open context closes when that becomes private whi
     ['context.updated', 'end'],
   ]);
 });
+
+test('no more ask than may wait; who is decided about makes room, together and one after the other', async () => {
+  await using small = await openContextRig({ QUOTA_JOIN_REQUESTS_PER_CONTEXT: '3' });
+  const id = await small.createContext(alice, { accessControl: { joinPolicy: 'APPROVAL' } });
+  const tryJoin = async (name: string) => (await small.ask(principal(name), join, { id }))['answer']!;
+  const answers = await Promise.all(['a', 'b', 'c', 'd', 'e'].map(tryJoin));
+  const refused = answers.filter((answer) => answer['userErrors']![0] !== undefined);
+  expect(refused.map((answer) => answer['userErrors']![0]!['code'])).toEqual(['QUOTA_EXCEEDED', 'QUOTA_EXCEEDED']);
+  const waiting = answers.map((answer) => answer['participant']!).filter((participant) => participant !== null);
+  expect(waiting.map(({ status }) => status)).toEqual(['JOINING', 'JOINING', 'JOINING']);
+  // Asking again is no further request.
+  expect((await tryJoin(String(waiting[0]!['agentId'])))['userErrors']).toEqual([]);
+  for (const [at, decision] of ['APPROVE', 'REFUSE'].entries())
+    await small.ask(alice, decide, { id, participant: waiting[at]!['id'], decision });
+  expect((await tryJoin('f'))['userErrors']).toEqual([]);
+  expect((await small.ask(principal(String(waiting[2]!['agentId'])), leave, { id }))['answer']!['userErrors']).toEqual(
+    [],
+  );
+  for (const name of ['g', 'h']) expect((await tryJoin(name))['userErrors']).toEqual([]);
+  expect((await tryJoin('i'))['userErrors']).toMatchObject([{ code: 'QUOTA_EXCEEDED' }]);
+});

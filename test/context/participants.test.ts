@@ -162,7 +162,7 @@ describe('participants', () => {
       [{ agentId: 'a', roles: Array(11).fill('r') }, 'roles'],
       [{ agentId: 'a', timeoutMs: 1 }, 'timeoutMs'],
       [{ agentId: 'a\0' }, 'agentId'],
-      [{ agentId: 'a', notifications: { a: '\ud800' } }, 'notifications'],
+      [{ agentId: 'a', displayName: '\ud800' }, 'displayName'],
     ] as const) {
       expect((await ask(alice, add, { input: { contextId: over, ...input } }))['userErrors']).toMatchObject([
         { code: 'VALIDATION_FAILED', path: ['input', path] },
@@ -214,5 +214,32 @@ describe('participants', () => {
       ),
       { numRuns: 15 },
     );
+  });
+});
+
+describe('the ways by which a participant wants to be told', () => {
+  const fields = 'participant { id notifications { email push inApp } } userErrors { code path }';
+  const addIt = `mutation ($input: AddParticipantInput!) { answer: addParticipant(input: $input) { ${fields} } }`;
+  const changeIt = `mutation ($id: ID!, $participant: ID!, $patch: ContextParticipantPatch!) { answer: updateParticipant(contextId: $id, participantId: $participant, patch: $patch) { ${fields} } }`;
+
+  test('are all on until one is turned off', async () => {
+    const id = await rig.createContext(alice);
+    const added = await ask(alice, addIt, { input: { contextId: id, agentId: 'a', notifications: { push: false } } });
+    expect(added['participant']).toMatchObject({ notifications: { email: true, push: false, inApp: true } });
+    const change = async (notifications: object | null) =>
+      (await ask(alice, changeIt, { id, participant: added['participant']!['id'], patch: { notifications } }))[
+        'participant'
+      ]!['notifications'];
+    expect(await change({ email: false, push: null })).toEqual({ email: false, push: false, inApp: true });
+    expect(await change(null)).toEqual({ email: true, push: true, inApp: true });
+    await rig.sql`UPDATE context.participant SET notifications = '{"email": "no", "push": false, "sms": true}' WHERE context_id = ${id}`;
+    const found = await rig.ask(
+      alice,
+      'query ($id: ID!) { context(contextId: $id) { participants { nodes { notifications { email push inApp } } } } }',
+      { id },
+    );
+    expect(found['context']!['participants']!['nodes']![0]).toEqual({
+      notifications: { email: true, push: false, inApp: true },
+    });
   });
 });

@@ -377,3 +377,20 @@ test('5,000 keys and no more; a closed context takes none', async () => {
     { code: 'INVALID_STATE' },
   ]);
 });
+
+test('who holds another state under the stored version is told so, and changes nothing', async () => {
+  const id = await rig.createContext(alice, { sharedState: { variables: { a: 1 } } });
+  const before = await stateOf(id);
+  const held = String(before['checksum']);
+  const other = createHash('sha256').update('other').digest('hex');
+  const write = (baseChecksum: string, more: object = {}) =>
+    ask({ contextId: id, baseVersion: 1, baseChecksum, changes: [set('variables.a', 2)], ...more });
+  expect((await write(other))['userErrors']).toMatchObject([
+    { code: 'SYNC_CONFLICT', path: ['input', 'baseChecksum'] },
+  ]);
+  expect((await write('none'))['userErrors']).toMatchObject([{ code: 'VALIDATION_FAILED' }]);
+  expect(await stateOf(id)).toEqual(before);
+  expect((await write(held))['sharedState']).toMatchObject({ version: 2, variables: { a: 2 } });
+  // Of a version that is gone nobody knows the checksum: its keys are merged as ever.
+  expect((await write(other, { changes: [set('variables.b', 1)] }))['userErrors']).toEqual([]);
+});

@@ -48,8 +48,8 @@ const participant = {
   subject: 'new',
   displayName: 'New',
   capabilities: ['speech'],
-  notifications: { push: 'on' },
-  availability: { from: '9' },
+  notifications: { push: false },
+  availability: { workingHours: { start: '09:00', end: '17:00' }, preferredResponseMs: 60_000 },
   timezone: 'Europe/Athens',
 };
 const flow = {
@@ -148,8 +148,8 @@ function casesOf({ dialogId, contextId, messageId, adaId, botId }: Fixture): rea
         patch: {
           displayName: 'n',
           capabilities: ['c'],
-          notifications: { push: 'on' },
-          availability: { from: '9' },
+          notifications: { push: false },
+          availability: { workingHours: { start: '09:00', end: '17:00' }, preferredResponseMs: 60_000 },
           timezone: 'Europe/Athens',
         },
       },

@@ -23,6 +23,7 @@ const longest: Readonly<Record<string, number>> = {
   'perf/peersDatabase': 29,
   'e2e/smallPools': 29,
   'conformance/checkScript': 28,
+  'e2e/accessLists': 32,
   'e2e/justPrivate': 27,
   'plan/updates': 25,
   'contract/schemaCheck': 25,

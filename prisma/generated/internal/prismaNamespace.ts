@@ -16675,6 +16675,7 @@ export const ContextScalarFieldEnum = {
   configuration: 'configuration',
   accessControl: 'accessControl',
   isPrivate: 'isPrivate',
+  readers: 'readers',
   priority: 'priority',
   category: 'category',
   customData: 'customData',

@@ -723,6 +723,7 @@ export const ContextScalarFieldEnum = {
   configuration: 'configuration',
   accessControl: 'accessControl',
   isPrivate: 'isPrivate',
+  readers: 'readers',
   priority: 'priority',
   category: 'category',
   customData: 'customData',

@@ -141,6 +141,7 @@ export type ContextCountAggregateOutputType = {
   configuration: number
   accessControl: number
   isPrivate: number
+  readers: number
   priority: number
   category: number
   customData: number
@@ -281,6 +282,7 @@ export type ContextCountAggregateInputType = {
   configuration?: true
   accessControl?: true
   isPrivate?: true
+  readers?: true
   priority?: true
   category?: true
   customData?: true
@@ -414,6 +416,7 @@ export type ContextGroupByOutputType = {
   configuration: runtime.JsonValue
   accessControl: runtime.JsonValue
   isPrivate: boolean
+  readers: string[]
   priority: string
   category: string | null
   customData: runtime.JsonValue | null
@@ -483,6 +486,7 @@ export type ContextWhereInput = {
   configuration?: Prisma.JsonFilter<"Context">
   accessControl?: Prisma.JsonFilter<"Context">
   isPrivate?: Prisma.BoolFilter<"Context"> | boolean
+  readers?: Prisma.StringNullableListFilter<"Context">
   priority?: Prisma.StringFilter<"Context"> | string
   category?: Prisma.StringNullableFilter<"Context"> | string | null
   customData?: Prisma.JsonNullableFilter<"Context">
@@ -534,6 +538,7 @@ export type ContextOrderByWithRelationInput = {
   configuration?: Prisma.SortOrder
   accessControl?: Prisma.SortOrder
   isPrivate?: Prisma.SortOrder
+  readers?: Prisma.SortOrder
   priority?: Prisma.SortOrder
   category?: Prisma.SortOrderInput | Prisma.SortOrder
   customData?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -590,6 +595,7 @@ export type ContextWhereUniqueInput = Prisma.AtLeast<{
   configuration?: Prisma.JsonFilter<"Context">
   accessControl?: Prisma.JsonFilter<"Context">
   isPrivate?: Prisma.BoolFilter<"Context"> | boolean
+  readers?: Prisma.StringNullableListFilter<"Context">
   priority?: Prisma.StringFilter<"Context"> | string
   category?: Prisma.StringNullableFilter<"Context"> | string | null
   customData?: Prisma.JsonNullableFilter<"Context">
@@ -641,6 +647,7 @@ export type ContextOrderByWithAggregationInput = {
   configuration?: Prisma.SortOrder
   accessControl?: Prisma.SortOrder
   isPrivate?: Prisma.SortOrder
+  readers?: Prisma.SortOrder
   priority?: Prisma.SortOrder
   category?: Prisma.SortOrderInput | Prisma.SortOrder
   customData?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -695,6 +702,7 @@ export type ContextScalarWhereWithAggregatesInput = {
   configuration?: Prisma.JsonWithAggregatesFilter<"Context">
   accessControl?: Prisma.JsonWithAggregatesFilter<"Context">
   isPrivate?: Prisma.BoolWithAggregatesFilter<"Context"> | boolean
+  readers?: Prisma.StringNullableListFilter<"Context">
   priority?: Prisma.StringWithAggregatesFilter<"Context"> | string
   category?: Prisma.StringNullableWithAggregatesFilter<"Context"> | string | null
   customData?: Prisma.JsonNullableWithAggregatesFilter<"Context">
@@ -741,6 +749,7 @@ export type ContextUpdateInput = {
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  readers?: Prisma.ContextUpdatereadersInput | string[]
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -792,6 +801,7 @@ export type ContextUncheckedUpdateInput = {
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  readers?: Prisma.ContextUpdatereadersInput | string[]
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -843,6 +853,7 @@ export type ContextUpdateManyMutationInput = {
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  readers?: Prisma.ContextUpdatereadersInput | string[]
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -889,6 +900,7 @@ export type ContextUncheckedUpdateManyInput = {
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  readers?: Prisma.ContextUpdatereadersInput | string[]
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -954,6 +966,7 @@ export type ContextCountOrderByAggregateInput = {
   configuration?: Prisma.SortOrder
   accessControl?: Prisma.SortOrder
   isPrivate?: Prisma.SortOrder
+  readers?: Prisma.SortOrder
   priority?: Prisma.SortOrder
   category?: Prisma.SortOrder
   customData?: Prisma.SortOrder
@@ -1079,6 +1092,11 @@ export type ContextUpdatetagsInput = {
   push?: string | string[]
 }
 
+export type ContextUpdatereadersInput = {
+  set?: string[]
+  push?: string | string[]
+}
+
 export type ContextCreateNestedOneWithoutParticipantsInput = {
   connect?: Prisma.ContextWhereUniqueInput
 }
@@ -1152,6 +1170,7 @@ export type ContextUpdateWithoutParticipantsInput = {
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  readers?: Prisma.ContextUpdatereadersInput | string[]
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1202,6 +1221,7 @@ export type ContextUncheckedUpdateWithoutParticipantsInput = {
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  readers?: Prisma.ContextUpdatereadersInput | string[]
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1257,6 +1277,7 @@ export type ContextUpdateWithoutSessionsInput = {
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  readers?: Prisma.ContextUpdatereadersInput | string[]
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1307,6 +1328,7 @@ export type ContextUncheckedUpdateWithoutSessionsInput = {
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  readers?: Prisma.ContextUpdatereadersInput | string[]
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1362,6 +1384,7 @@ export type ContextUpdateWithoutMetadataInput = {
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  readers?: Prisma.ContextUpdatereadersInput | string[]
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1412,6 +1435,7 @@ export type ContextUncheckedUpdateWithoutMetadataInput = {
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  readers?: Prisma.ContextUpdatereadersInput | string[]
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1467,6 +1491,7 @@ export type ContextUpdateWithoutVersionsInput = {
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  readers?: Prisma.ContextUpdatereadersInput | string[]
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1517,6 +1542,7 @@ export type ContextUncheckedUpdateWithoutVersionsInput = {
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  readers?: Prisma.ContextUpdatereadersInput | string[]
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1572,6 +1598,7 @@ export type ContextUpdateWithoutSharedKeysInput = {
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  readers?: Prisma.ContextUpdatereadersInput | string[]
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1622,6 +1649,7 @@ export type ContextUncheckedUpdateWithoutSharedKeysInput = {
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  readers?: Prisma.ContextUpdatereadersInput | string[]
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1739,6 +1767,7 @@ export type ContextSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs 
   configuration?: boolean
   accessControl?: boolean
   isPrivate?: boolean
+  readers?: boolean
   priority?: boolean
   category?: boolean
   customData?: boolean
@@ -1792,6 +1821,7 @@ export type ContextSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Exten
   configuration?: boolean
   accessControl?: boolean
   isPrivate?: boolean
+  readers?: boolean
   priority?: boolean
   category?: boolean
   customData?: boolean
@@ -1838,6 +1868,7 @@ export type ContextSelectScalar = {
   configuration?: boolean
   accessControl?: boolean
   isPrivate?: boolean
+  readers?: boolean
   priority?: boolean
   category?: boolean
   customData?: boolean
@@ -1861,7 +1892,7 @@ export type ContextSelectScalar = {
   ordinal?: boolean
 }
 
-export type ContextOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "title" | "status" | "root" | "domain" | "environment" | "summary" | "tags" | "language" | "ownerRole" | "constraints" | "governance" | "protocol" | "type" | "lifecycleStage" | "ownerId" | "ownerType" | "uniqueName" | "configuration" | "accessControl" | "isPrivate" | "priority" | "category" | "customData" | "metadataText" | "joinTokenHash" | "version" | "participantCount" | "sessionCount" | "sharedVersion" | "sharedChecksum" | "sharedUpdatedAt" | "lastActivityAt" | "expiresAt" | "closeReason" | "closedAt" | "deletedAt" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["context"]>
+export type ContextOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "title" | "status" | "root" | "domain" | "environment" | "summary" | "tags" | "language" | "ownerRole" | "constraints" | "governance" | "protocol" | "type" | "lifecycleStage" | "ownerId" | "ownerType" | "uniqueName" | "configuration" | "accessControl" | "isPrivate" | "readers" | "priority" | "category" | "customData" | "metadataText" | "joinTokenHash" | "version" | "participantCount" | "sessionCount" | "sharedVersion" | "sharedChecksum" | "sharedUpdatedAt" | "lastActivityAt" | "expiresAt" | "closeReason" | "closedAt" | "deletedAt" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["context"]>
 export type ContextInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   participants?: boolean | Prisma.Context$participantsArgs<ExtArgs>
   sessions?: boolean | Prisma.Context$sessionsArgs<ExtArgs>
@@ -1914,6 +1945,10 @@ export type $ContextPayload<ExtArgs extends runtime.Types.Extensions.InternalArg
      * Follows `accessControl.visibility`: an index finds private contexts, and lists filter without opening the JSON.
      */
     isPrivate: boolean
+    /**
+     * Whom `accessControl.permissions` shows the context: `subject:...` and `role:...`; an index finds private ones by it.
+     */
+    readers: string[]
     priority: string
     category: string | null
     customData: runtime.JsonValue | null
@@ -2317,6 +2352,7 @@ export interface ContextFieldRefs {
   readonly configuration: Prisma.FieldRef<"Context", 'Json'>
   readonly accessControl: Prisma.FieldRef<"Context", 'Json'>
   readonly isPrivate: Prisma.FieldRef<"Context", 'Boolean'>
+  readonly readers: Prisma.FieldRef<"Context", 'String[]'>
   readonly priority: Prisma.FieldRef<"Context", 'String'>
   readonly category: Prisma.FieldRef<"Context", 'String'>
   readonly customData: Prisma.FieldRef<"Context", 'Json'>

@@ -1,6 +1,7 @@
 import { readConsistencyToken } from '#shared/cache/consistencyToken.ts';
 import { type RequestScope, subjectBoundTag } from '#shared/context.ts';
 import { participates } from '#shared/contextAudience.ts';
+import { readerKeys } from '#shared/contextReaders.ts';
 import type { Principal } from '#shared/principal.ts';
 import { type Hit, type IndexSelection, supportsQuery, type ValueCount } from '#shared/searchIndex/index.ts';
 import type { Sql } from '#shared/sql.ts';
@@ -148,16 +149,18 @@ async function findRows(
   return new Map(rows.map((row) => [row.id, row]));
 }
 
-// By owner and by agent: what it costs follows from what the subject has, not from what the tenant hides.
+// By owner, agent and list: what it costs follows from what the subject has, not from what the tenant hides.
 const grantedText = `
 SELECT c.id FROM context.context c WHERE c.tenant_id = $1 AND c.owner_id = $2 AND c.is_private AND c.deleted_at IS NULL
 UNION
 SELECT c.id FROM context.participant m JOIN context.context c ON c.tenant_id = m.tenant_id AND c.id = m.context_id
-WHERE m.tenant_id = $1 AND m.agent_id = $2 AND ${participates('m.status')} AND c.is_private AND c.deleted_at IS NULL`;
+WHERE m.tenant_id = $1 AND m.agent_id = $2 AND ${participates('m.status')} AND c.is_private AND c.deleted_at IS NULL
+UNION
+SELECT c.id FROM context.context c WHERE c.tenant_id = $1 AND c.readers && $3::text[] AND c.readers <> '{}' AND c.is_private AND c.deleted_at IS NULL`;
 
 /** Private contexts that the principal sees, where it does not see them all. */
 async function findGranted(sql: Sql, principal: Principal): Promise<readonly string[]> {
-  const parameters: unknown[] = [principal.tenantId, principal.subject];
+  const parameters: unknown[] = [principal.tenantId, principal.subject, readerKeys(principal)];
   const administered = administeredCondition('c', principal, (ids) => `$${parameters.push(ids)}::uuid[]`);
   const text =
     administered === 'false'

@@ -2,6 +2,7 @@ import { encodeCursor } from '#shared/cursor.ts';
 import type { RequestContext } from '../context.ts';
 import { toDocument } from '../document.ts';
 import { contentOf } from '../payload.ts';
+import { availabilityOf, notificationsOf } from '../preferences.ts';
 import { shownDeliveries, showsReading } from '../readReceipts.ts';
 import { readSessionSpan } from '../reads/sessionFigures.ts';
 import type { DialogParticipantStatus, DialogStatus, Resolvers } from '../resolvers.generated.ts';
@@ -161,7 +162,23 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
   DialogParticipant: {
     __resolveReference: ({ id }, { loaders }) => loaders.participant(id),
     participantId: (row) => row.id,
+    notifications: (row) => notificationsOf(row.notifications),
+    availability: (row) => availabilityOf(row.availability),
     dialog: async (row, _args, context) => (await requireAccess(context, row.dialogId)).dialog,
+    async lastActiveAt({ id, dialogId, joinedAt }, _args, { loaders }) {
+      const [cursors, said, access] = await Promise.all([
+        loaders.cursors.load(dialogId),
+        loaders.lastSent.load(dialogId),
+        loaders.access(dialogId),
+      ]);
+      const cursor = cursors.find((entry) => entry.participantId === id);
+      const sent = said.find(({ senderId }) => senderId === id)?.sentAt;
+      const read = showsReading(access, id) ? cursor?.readAt : null;
+      const times = [joinedAt, sent, cursor?.deliveredAt, read].filter((time) => time != null);
+      return times.length === 0
+        ? null
+        : times.reduce((one, other) => (Date.parse(one) > Date.parse(other) ? one : other));
+    },
     async receipts(row, _args, { loaders }) {
       const [cursors, access] = await Promise.all([loaders.cursors.load(row.dialogId), loaders.access(row.dialogId)]);
       const cursor = cursors.find((entry) => entry.participantId === row.id);

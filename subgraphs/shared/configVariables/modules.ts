@@ -155,7 +155,12 @@ export const moduleVariables = {
     schema: count.max(60_000).optional(),
     description: 'longest that a question about a permission is looked at, ms; by default 1000, in production 500',
   },
-  QUOTA_CONTEXTS_PER_USER: { schema: count.default(1_000), description: 'contexts one owner may hold open' },
+  // Fifty by default and ten thousand, says the page; in development one demo principal stands for everybody.
+  QUOTA_CONTEXTS_PER_USER: {
+    schema: count.default(1_000),
+    byEnvironment: { production: '500' },
+    description: 'contexts one owner may hold open; by default 1000, in production 500',
+  },
   QUOTA_CONTEXTS_PER_TENANT: {
     schema: count.default(100_000),
     description: 'contexts of a tenant that are neither closed nor archived',
@@ -167,6 +172,10 @@ export const moduleVariables = {
   QUOTA_OPEN_CONFIRMS_PER_REQUESTER: {
     schema: count.optional(),
     description: 'confirms one subject may have asked for that are open; by default 5000, in production 20000',
+  },
+  QUOTA_JOIN_REQUESTS_PER_CONTEXT: {
+    schema: count.default(100),
+    description: 'agents that may wait to be let into one context; who asks beside them is refused',
   },
   QUOTA_PARTICIPANTS_PER_CONTEXT: { schema: count.default(1_000), description: 'participants of one context at most' },
   QUOTA_MESSAGES_PER_MINUTE: { schema: count.default(1_000), description: 'messages a minute in one dialog' },

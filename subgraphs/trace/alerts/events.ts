@@ -11,6 +11,7 @@ export const alertStream = (tenantId: string) => derivedId(`alerts ${tenantId}`)
 export interface AlertAccess {
   readonly ownerId: string | null;
   readonly members: readonly string[];
+  readonly readers?: readonly string[] | null;
 }
 
 /** Who sees the contexts that are private, by `tenant/context`; nobody those that were not heard of yet. */
@@ -21,7 +22,7 @@ export async function findAccess(
   const placed = places.filter(({ contextId }) => contextId !== null);
   if (placed.length === 0) return new Map();
   const rows = (await tx.unsafe(
-    `SELECT DISTINCT a.tenant_id || '/' || a.id AS key, c.detail->>'ownerId' AS "ownerId", ARRAY(
+    `SELECT DISTINCT a.tenant_id || '/' || a.id AS key, c.detail->>'ownerId' AS "ownerId", c.detail->'readers' AS readers, ARRAY(
        SELECT m.detail->>'agentId' FROM trace.replica m WHERE m.tenant_id = c.tenant_id AND m.type = 'ContextParticipant'
          AND m.detail->>'contextId' = c.id::text AND ${participates('m.status')} AND m.detail->>'agentId' IS NOT NULL) AS members
      FROM unnest($1::text[], $2::uuid[]) AS a(tenant_id, id)
@@ -29,8 +30,8 @@ export async function findAccess(
      WHERE c.id IS NULL OR c.detail->>'visibility' = 'PRIVATE'`,
     [placed.map(({ tenantId }) => tenantId), placed.map(({ contextId }) => contextId!)],
     { prepare: true },
-  )) as unknown as { key: string; ownerId: string | null; members: string[] }[];
-  return new Map(rows.map(({ key, ownerId, members }) => [key, { ownerId, members }]));
+  )) as unknown as (AlertAccess & { key: string })[];
+  return new Map(rows.map(({ key, ...access }) => [key, access]));
 }
 
 export function alertEvent(

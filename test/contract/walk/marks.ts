@@ -32,11 +32,21 @@ export function leaksIn(answer: string, request: string, ids: ReadonlySet<string
   return `${answer}${hidden}`.includes(secret) && !sent.includes(secret) ? [secret, ...leaked] : leaked;
 }
 
+/**
+ * The size of a file that holds no rows. Rows name their positions, which the tenants of a database count together, and what
+ * was measured: numbers of more digits or less. Of those it is compared that they are there, each of some bytes.
+ */
+function sizeOf(file: { readonly byteCount: unknown; readonly rowCount?: unknown }): unknown {
+  const [bytes, rows] = [Number(file.byteCount), Number(file.rowCount ?? Number.NaN)];
+  return rows > 0 && bytes > rows ? 'more bytes than rows' : file.byteCount;
+}
+
 /** An answer without what differs from call to call: ids by order of appearance, times, random texts. */
 export function normalised(answer: unknown, replace: Readonly<Record<string, string>> = {}): string {
-  let text = JSON.stringify(answer, (key, value: unknown) =>
-    typeof value === 'string' && /cursor|token|url|reference|traceparent/i.test(key) ? '~' : value,
-  );
+  let text = JSON.stringify(answer, function (this: unknown, key: string, value: unknown) {
+    if (key === 'byteCount') return sizeOf(this as Parameters<typeof sizeOf>[0]);
+    return typeof value === 'string' && /cursor|token|url|reference|traceparent/i.test(key) ? '~' : value;
+  });
   for (const [from, to] of Object.entries(replace)) text = text.replaceAll(from, to);
   const seen = new Map<string, string>();
   return text
@@ -48,7 +58,7 @@ export function normalised(answer: unknown, replace: Readonly<Record<string, str
     .replace(/"([0-9a-f]{64}|[0-9a-f]{32})"/g, '"=')
     .replace(/(UnixNano":)"\d+"/g, '$1~')
     .replace(
-      /("(durationMs|actualDurationMs|planningTimeMs|tookMs|executionTimeMs|cpuTimeMs|avgResponseTimeMs|maxResponseTimeMs|lifetimeUtilisation|evaluationTimeMs|latencyMs|byteCount|revision|p\d+)":)[\d.e-]+/g,
+      /("(durationMs|actualDurationMs|planningTimeMs|tookMs|executionTimeMs|cpuTimeMs|avgResponseTimeMs|maxResponseTimeMs|lifetimeUtilisation|evaluationTimeMs|latencyMs|revision|p\d+)":)[\d.e-]+/g,
       '$1~',
     );
 }
