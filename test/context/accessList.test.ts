@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readerKeys } from '#shared/contextReaders.ts';
 import type { EventRow } from '#shared/events.ts';
@@ -290,4 +291,29 @@ test('lists and values that promise what is not done are refused', async () => {
     expect(
       (await rig.ask(alice, session, { input: { contextId: id, name: 's', ...more } }))['answer']!['userErrors'],
     ).toEqual([{ code: 'VALIDATION_FAILED', path: ['input', Object.keys(more)[0]] }]);
+});
+
+test('the migration works out of lists that stood before what is worked out as they are written', async () => {
+  const lists = [
+    [],
+    [permission('bob', 'context', ['READ']), permission('steward', '*', ['WRITE'], byRole)],
+    [permission('bob', 'plan', ['READ'])],
+    [
+      permission('a:b', '*', ['READ'], { conditions: { expression: 'true' } }),
+      permission('é "x"', 'context', ['ADMIN']),
+    ],
+  ];
+  const ids = await Promise.all(lists.map((entries) => listed(entries)));
+  const readers = () => rig.sql`SELECT id, readers FROM context.context WHERE id = ANY (${ids}::uuid[]) ORDER BY id`;
+  const before = await readers();
+  expect(before.flatMap((row) => row['readers'] as string[]).toSorted()).toEqual([
+    'role:steward',
+    'subject:bob',
+    'subject:é "x"',
+  ]);
+  const file = new URL('../../prisma/migrations/20261128181000_context_readers/migration.sql', import.meta.url);
+  const statement = /WITH listed AS[^;]*;/.exec(await readFile(file, 'utf8'))![0];
+  await rig.sql`UPDATE context.context SET readers = '{}' WHERE id = ANY (${ids}::uuid[])`;
+  await rig.sql.unsafe(statement);
+  expect(await readers()).toEqual(before);
 });
