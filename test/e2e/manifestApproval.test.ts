@@ -98,7 +98,8 @@ describe.each(modes)('a manifest that people answer for, %s', (mode) => {
     const made = `query ($id: ID!) { context(contextId: $id) { plans(first: 5) { nodes { title } } traces(first: 5) { nodes { name } } } }`;
     expect(await ask(made, { id: context.id })).toMatchObject({
       plans: { nodes: [{ title: 'Default plan' }] },
-      traces: { nodes: [{ name: 'Context' }] },
+      // Beside the one that the history of events keeps.
+      traces: { nodes: expect.arrayContaining([{ name: 'Context' }]) },
     });
   });
 });

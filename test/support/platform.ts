@@ -126,13 +126,6 @@ async function openPlatform(options: PlatformOptions, run: PlatformHosts['start'
       // What tests spend in a window is not what people do; test/e2e/limits sets rates of its own.
       RATE_LIMIT_SUBJECT: '1000000000',
       RATE_LIMIT_ADDRESS: '1000000000',
-
-      CORE_STATUS_PER_MINUTE: '1000000000',
-      CORE_HEALTH_PER_MINUTE: '1000000000',
-      CORE_WORKFLOWS_PER_MINUTE: '1000000000',
-      CORE_ALLOCATIONS_PER_MINUTE: '1000000000',
-      CORE_EVENTS_PER_MINUTE: '1000000000',
-
       ...options.env,
     };
     const outputs: string[] = [];
