@@ -57,7 +57,8 @@ function toDecisionDocument(decision: ConfirmDecisionRow, status: string): Recor
 }
 
 function reasonOf({ rationale, ballot }: ConfirmDecisionRow): { readonly reason?: string } {
-  const parts = [ballot?.optionId === undefined ? null : `for ${ballot.optionId}`, rationale];
-  const reason = parts.filter((part) => part !== null).join(': ');
-  return reason === '' ? {} : { reason };
+  const option = ballot?.optionId;
+  if (option !== undefined) return { reason: rationale ? `for ${option}: ${rationale}` : `for ${option}` };
+  // An empty one that was imported comes back as well.
+  return rationale === null ? {} : { reason: rationale };
 }

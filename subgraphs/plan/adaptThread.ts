@@ -1,8 +1,9 @@
+import { networkOf } from './analysis/calendar.ts';
 import { proposeChanges } from './analysis/candidates.ts';
 import { analyzePert, applyChange, type PlanChange, type PlanProblem, threePointOf } from './analysis/index.ts';
 import { probabilityWithin } from './analysis/pert.ts';
 import { foldDates } from './compositeNodes.ts';
-import { computeSchedule, createNetwork } from './network/index.ts';
+import { computeSchedule } from './network/index.ts';
 import type { ScheduledStep } from './scheduleShape.ts';
 import { optimizeSchedule } from './scheduling/index.ts';
 import { toSchedulingProblem } from './schedulingProblem.ts';
@@ -47,7 +48,7 @@ export function adapt(task: AdaptTask): readonly AdaptationOption[] {
   const [first] = task.bases;
   const options = task.bases.flatMap((base) => measure(base, { task, change: null, price: 0 }));
   if (!first) return options;
-  const network = createNetwork(first.problem.steps, first.problem.dependencies);
+  const network = networkOf(first.problem);
   const candidates = proposeChanges(first.problem, network, computeSchedule(network))
     .filter(({ change }) => change.kind !== 'remove_redundant_edge' && touchesOpen(first.problem, change, task.open))
     .sort((left, right) => right.potential - left.potential)
@@ -82,7 +83,7 @@ function measure(
   const found = optimizeSchedule(scheduling, { maxSchedules: 200, seed: task.seed });
   if (found.status === 'infeasible') return [];
   const makespanMs = found.measures.makespan * unitMs;
-  const network = createNetwork(problem.steps, problem.dependencies);
+  const network = networkOf(problem);
   const critical = computeSchedule(network);
   const pert = analyzePert(
     network,

@@ -1,10 +1,12 @@
 import { PlatformError } from '#shared/errors.ts';
 import type { AdaptationBase } from './adaptThread.ts';
+import { withAdded } from './analysis/calendar.ts';
 import type { PlanProblem } from './analysis/index.ts';
 import { stepOf } from './compositeNodes.ts';
 import { withDescendants } from './composites.ts';
 import type * as inputs from './inputs.ts';
 import { toPlanProblem } from './planProblem.ts';
+import { atMoment, calendarAge } from './planTimes.ts';
 import type { PlanDependencyRow, PlanRow, PlanStepRow } from './rows.ts';
 
 export type AdaptInput = ReturnType<(typeof inputs.adaptPlan)['parse']>;
@@ -17,8 +19,11 @@ export interface Loaded {
 
 export const isUnstarted = ({ status }: PlanStepRow) => status === 'pending' || status === 'blocked';
 
-/** What is still to be done: ended steps are gone, and of those at work the rest. */
-export function remaining({ plan, steps, dependencies }: Loaded): PlanProblem {
+/**
+ * What is still to be done: ended steps are gone, and of those at work the rest; time 0 is now.
+ * @param begun when the run began; null before one
+ */
+export function remaining({ plan, steps, dependencies }: Loaded, begun: number | null, now: number): PlanProblem {
   const open = steps.filter(({ status }) => status !== 'completed' && status !== 'skipped');
   const ids = new Set(open.map(({ id }) => id));
   const left = dependencies.filter(({ sourceId, targetId }) => ids.has(sourceId) && ids.has(targetId));
@@ -27,7 +32,15 @@ export function remaining({ plan, steps, dependencies }: Loaded): PlanProblem {
       ? { ...step, durationMs: Math.ceil(step.durationMs * (1 - step.progress)), details: withoutEstimate(step) }
       : step,
   );
-  return toPlanProblem(plan.definition, rest, left);
+  const runMs = begun === null ? 0 : now - begun;
+  const problem = atMoment(toPlanProblem(plan.definition, rest, left), {
+    ...{ runMs, calendarMs: calendarAge(plan.definition, begun, now) },
+  });
+  const running = new Set(open.flatMap(({ id, status }) => (status === 'in_progress' ? [id] : [])));
+  return {
+    ...problem,
+    steps: problem.steps.map((step) => (running.has(step.id) ? { ...step, running: true } : step)),
+  };
 }
 
 function withoutEstimate({ details: { estimate: _estimate, crash: _crash, ...details } }: PlanStepRow) {
@@ -63,7 +76,7 @@ export function basesOf({ plan, steps }: Loaded, problem: PlanProblem, input: Ad
         .map(({ id }) => id);
       // An agent that is kept as a resource is one unit less of it.
       const resources = problem.resources.map((resource) =>
-        resource.id === input.agentId ? { ...resource, capacity: Math.max(0, resource.capacity - 1) } : resource,
+        resource.id === input.agentId ? withAdded(resource, -1) : resource,
       );
       const lost = { ...problem, resources };
       return [{ target: input.agentId!, kind: 'reassign', parameters: { stepIds }, problem: lost }];

@@ -19,6 +19,7 @@ import { unknownPlan } from './planChanges.ts';
 import { createPlanningThreads } from './planningThreads.ts';
 import { findPreferences, toPlanProblem } from './planProblem.ts';
 import { scheduledMakespan } from './planThread.ts';
+import { calendarAge, calendarsOfRun, capacitiesOf } from './planTimes.ts';
 import type { PlanRow } from './rows.ts';
 import { isOpen } from './runEnds.ts';
 import { lockRun, recountSuccessors } from './runStore.ts';
@@ -95,6 +96,7 @@ export function createAdaptations(
             .sort((left, right) => left.startMs - right.startMs)
             .map(({ stepId }, place) => [stepId, place]),
         );
+        const begun = Date.parse(run.startedAt);
         const problem = toPlanProblem(definition, steps, dependencies);
         const rank = keepPreferences(
           Int32Array.from(problem.steps, ({ id }) => placeOf.get(id) ?? placeOf.size),
@@ -124,12 +126,17 @@ export function createAdaptations(
           );
           await recountSuccessors(tx, run, [sourceId]);
         }
-        const resources = Object.fromEntries(definition.resources.map(({ id, capacity }) => [id, capacity]));
         await tx.unsafe(
-          `UPDATE plan.execution SET policy = policy || jsonb_build_object('resources', $3::text::jsonb), version = version + 1, updated_at = clock_timestamp(),
+          `UPDATE plan.execution SET policy = policy || $3::text::jsonb, version = version + 1, updated_at = clock_timestamp(),
              total_work_ms = (SELECT sum(duration_ms) FROM plan.step_execution t WHERE t.tenant_id = $1 AND t.execution_id = $2)
            WHERE tenant_id = $1 AND id = $2`,
-          [tenantId, run.id, JSON.stringify(resources)],
+          [
+            ...[tenantId, run.id],
+            JSON.stringify({
+              resources: capacitiesOf(definition),
+              calendars: calendarsOfRun(definition.resources, calendarAge(definition, begun, begun)),
+            }),
+          ],
           { prepare: true },
         );
         const blocked = before.steps.find(({ id }) => id === input.stepId)?.status === 'blocked';
@@ -163,9 +170,10 @@ export function createAdaptations(
           path: ['input', 'planId'],
         });
       const loaded = await load(sql, plan);
-      const left = remaining(loaded);
-      const bases = basesOf(loaded, left, input);
       const elapsedMs = plan.status === 'in_progress' ? await elapsed(plan) : 0;
+      const now = Date.now();
+      const left = remaining(loaded, plan.status === 'in_progress' ? now - elapsedMs : null, now);
+      const bases = basesOf(loaded, left, input);
       const planned = scheduledMakespan(left) ?? 0;
       const deadlineMs = input.trigger === 'DEADLINE_MOVED' ? input.deadlineMs! : plan.definition.deadlineMs;
       const risks = plan.definition.risks.map(({ status, ...risk }) => ({ ...risk, status: status ?? undefined }));

@@ -1,5 +1,6 @@
 import { type AdaptInput, isUnstarted, type Loaded } from './adaptationBases.ts';
 import type { AdaptationOption } from './adaptThread.ts';
+import { withAdded } from './analysis/calendar.ts';
 import { rollUpSteps, withDescendants } from './composites.ts';
 import { crashStep } from './crashedStep.ts';
 import type { PlanDefinition, PlanStepRow } from './rows.ts';
@@ -51,8 +52,7 @@ function withCapacity(definition: PlanDefinition, id: string, amount: number): P
   const resources = definition.resources.map((resource) =>
     resource.id === id
       ? {
-          ...resource,
-          capacity: Math.max(0, resource.capacity + amount),
+          ...withAdded(resource, amount),
           ...(amount > 0 ? { maxAdded: Math.max(0, (resource.maxAdded ?? 0) - amount) } : {}),
         }
       : resource,

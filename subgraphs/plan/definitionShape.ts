@@ -11,8 +11,9 @@ export function shapeDefinition({
   customData,
 }: PlanDefinition) {
   return {
-    resources: resources.map(({ id, capacity, unit, costPerHour, maxAdded }) => ({
+    resources: resources.map(({ id, capacity, unit, costPerHour, maxAdded, calendar }) => ({
       ...{ id, capacity, unit: unit ?? null, costPerHour: costPerHour ?? null, maxAdded: maxAdded ?? null },
+      calendar: [...(calendar ?? [])],
     })),
     deadlineMs: deadlineMs ?? null,
     failureResolver: shapeFailurePolicy(failureResolver),

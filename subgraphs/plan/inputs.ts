@@ -11,7 +11,7 @@ import {
   optimizationConstraints,
   optimizationStrategy,
 } from './planDefaults.ts';
-import { resourceLimits } from './resourceLimits.ts';
+import { calendar, resourceCalendars } from './resourceLimits.ts';
 
 const label = text({ min: 1, max: 255 });
 /** Enum values of GraphQL as they are stored. */
@@ -155,6 +155,7 @@ const planFields = {
         unit: label.nullish(),
         costPerHour: price.nullish(),
         maxAdded: z.number().int().min(0).max(1_000_000).nullish(),
+        calendar: calendar.nullish(),
       }),
     )
     .max(200)
@@ -240,7 +241,7 @@ export const executePlan = z.object({
       'expected agents that come before they go',
     )
     .nullish(),
-  resourceLimits: resourceLimits.nullish(),
+  resourceLimits: resourceCalendars.nullish(),
   strategy: dispatchStrategy.nullish(),
   validateDependencies: z.boolean(),
   dryRun: z.boolean(),

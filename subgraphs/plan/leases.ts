@@ -10,6 +10,7 @@ import { planTarget, requireVisible } from './access.ts';
 import { openClaimant } from './claimant.ts';
 import type { Commands } from './commands.ts';
 import type { EndedSource } from './dependencyCondition.ts';
+import { createResourceTimes } from './dispatch/index.ts';
 import { stepEvents } from './events.ts';
 import { handleFailure } from './failure.ts';
 import * as inputs from './inputs.ts';
@@ -101,10 +102,13 @@ export function createLeases(commands: Commands, authorizer: Authorizer) {
             limit: bounded ? 100 : 1,
           });
           const inUse = bounded ? sumDemands(await findHolders(tx, run)) : new Map<string, number>();
-          const chosen = candidates.find(({ demands }) =>
-            demands.every(
-              ({ resourceId, amount }) => (inUse.get(resourceId) ?? 0) + amount <= (limits[resourceId] ?? 0),
-            ),
+          const times = createResourceTimes(run.policy.calendars ?? []);
+          const sinceStart = Date.parse(run.now) - Date.parse(run.startedAt);
+          const used = (resourceId: string) => inUse.get(resourceId) ?? 0;
+          const chosen = candidates.find(
+            ({ demands, durationMs }) =>
+              demands.every(({ resourceId, amount }) => used(resourceId) + amount <= (limits[resourceId] ?? 0)) &&
+              times?.allow(demands, { now: sinceStart, duration: durationMs, inUse: used }) !== false,
           );
           if (!chosen) return nothing;
           const step = await changeRunStep(

@@ -1,7 +1,8 @@
 import { PlatformError } from '#shared/errors.ts';
+import { networkOf } from './analysis/calendar.ts';
 import { type PlanProblem, scaleDuration } from './analysis/problem.ts';
 import { isStructural } from './compositeNodes.ts';
-import { computeSchedule, createNetwork } from './network/index.ts';
+import { computeSchedule } from './network/index.ts';
 import type { PlanScheduleViolation } from './resolvers.generated.ts';
 import { type ScheduledStep, shapeViolations, toScheduledSteps, toStarts } from './scheduleShape.ts';
 import {
@@ -233,8 +234,9 @@ function currentStarts(task: OptimizeTask, adapted: AdaptedProblem): Int32Array 
   return toStarts(adapted, task.plan, current);
 }
 
-function criticalStepsOf({ steps, dependencies }: PlanProblem): string[] {
-  const { critical, earlyStart } = computeSchedule(createNetwork(steps, dependencies));
+function criticalStepsOf(plan: PlanProblem): string[] {
+  const { steps } = plan;
+  const { critical, earlyStart } = computeSchedule(networkOf(plan));
   return [...steps.keys()]
     .filter((at) => critical[at] === 1 && !isStructural(steps[at]!.id))
     .sort((left, right) => earlyStart[left]! - earlyStart[right]! || left - right)

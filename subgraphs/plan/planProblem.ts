@@ -1,6 +1,7 @@
 import type { PlanProblem } from './analysis/index.ts';
 import { expandComposites } from './compositeNodes.ts';
 import { bindConstraints } from './constraints/index.ts';
+import { toTimed } from './planTimes.ts';
 import { isBinding, isPreferred } from './relations.ts';
 import type { PlanDefinition, PlanDependencyRow, PlanStepRow } from './rows.ts';
 
@@ -39,12 +40,10 @@ export function toPlanProblem(
   }));
   return {
     ...expandComposites(steps, nodes, dependencies.filter(isBinding).map(toRelation)),
-    resources: bound.definition.resources.map(({ id, capacity, costPerHour, maxAdded, calendar }) => ({
-      id,
-      capacity,
-      costRate: costPerHour == null ? undefined : costPerHour / hourMs,
-      maxAdded: maxAdded ?? undefined,
-      calendar: calendar?.map(({ fromMs, capacity: then }) => ({ time: fromMs, capacity: then })),
+    resources: bound.definition.resources.map((resource) => ({
+      ...toTimed(resource),
+      costRate: resource.costPerHour == null ? undefined : resource.costPerHour / hourMs,
+      maxAdded: resource.maxAdded ?? undefined,
     })),
     deadline: bound.definition.deadlineMs ?? undefined,
   };

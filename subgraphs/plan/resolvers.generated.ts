@@ -684,6 +684,11 @@ export type PlanResource = {
   costPerHour?: Maybe<Scalars['Float']['output']>;
   /** Capacity that can be added. */
   maxAdded?: Maybe<Scalars['Int']['output']>;
+  /**
+   * When there is more or less of it than `capacity`, by ascending time. Steps that use it begin where all of it that they
+   * need is there for as long as they take: in the critical path, analyses, forecasts, schedules and runs.
+   */
+  calendar: Array<PlanCapacity>;
 };
 
 export type PlanFailureResolver = {
@@ -902,7 +907,7 @@ export type PlanResourceLimit = {
 };
 
 export type PlanCapacity = {
-  /** From the start of the plan, until the next entry. */
+  /** From the start of the plan, of its timeline where it has one, until the next entry. */
   fromMs: Scalars['DurationMs']['output'];
   capacity: Scalars['Int']['output'];
 };
@@ -2014,6 +2019,11 @@ export type PlanResourceInput = {
   costPerHour?: InputMaybe<Scalars['Float']['input']>;
   /** Capacity that can be added. */
   maxAdded?: InputMaybe<Scalars['Int']['input']>;
+  /**
+   * When there is more or less of it than `capacity`, by ascending time: the working hours of an agent that is kept as a
+   * resource. 1,000 entries at most.
+   */
+  calendar?: InputMaybe<Array<PlanCapacityInput>>;
 };
 
 /** Who approves a plan, and how many of them. */
@@ -2193,7 +2203,7 @@ export type PlanOptimizationConstraintsInput = {
   maxCost?: InputMaybe<Scalars['Float']['input']>;
   /** 0 to 100. */
   minQuality?: InputMaybe<Scalars['Float']['input']>;
-  /** Capacities in place of the plan's own. */
+  /** Capacities in place of the plan's own, and of their calendars. */
   availableResources?: InputMaybe<Array<PlanResourceCalendarInput>>;
 };
 
@@ -2205,7 +2215,7 @@ export type PlanResourceCalendarInput = {
 };
 
 export type PlanCapacityInput = {
-  /** From the start of the plan, until the next entry. */
+  /** From the start of the plan, of its timeline where it has one, until the next entry. */
   fromMs: Scalars['DurationMs']['input'];
   capacity: Scalars['Int']['input'];
 };
@@ -2247,7 +2257,7 @@ export type ExecutePlanInput = {
    * that can and are there, of equals to the least versatile, then to the cheapest.
    */
   agentPool?: InputMaybe<Array<PlanAgentInput>>;
-  /** Capacities of resources of the plan, for this run. */
+  /** Capacities of resources of the plan, for this run, in place of their calendars too. */
   resourceLimits?: InputMaybe<Array<PlanResourceLimitInput>>;
   /** Which of the ready steps goes first, where no schedule was applied. @default as the plan says, else CRITICAL_PATH */
   strategy?: InputMaybe<PlanDispatchStrategy>;
@@ -2261,6 +2271,8 @@ export type ExecutePlanInput = {
 export type PlanResourceLimitInput = {
   resourceId: Scalars['String']['input'];
   capacity: Scalars['Int']['input'];
+  /** When there is more or less of it than `capacity`, by ascending time. */
+  calendar?: InputMaybe<Array<PlanCapacityInput>>;
 };
 
 export type PlanAgentInput = {
@@ -2433,6 +2445,8 @@ export type PlanInfeasibilityReason =
   /** A step needs more than there is. */
   | 'DEMAND_ABOVE_CAPACITY'
   | 'UNKNOWN_RESOURCE'
+  /** What a step needs is never there, all together, for as long as it takes. */
+  | 'CALENDAR_TOO_SHORT'
   /** All work on a resource takes longer than the deadline leaves. */
   | 'WORK_ABOVE_CAPACITY'
   | 'COST_ABOVE_LIMIT'
@@ -3595,6 +3609,7 @@ export type PlanResourceResolvers<ContextType = RequestContext, ParentType exten
   unit?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   costPerHour?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
   maxAdded?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  calendar?: Resolver<Array<ResolversTypes['PlanCapacity']>, ParentType, ContextType>;
 };
 
 export type PlanFailureResolverResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanFailureResolver'] = ResolversParentTypes['PlanFailureResolver']> = {

@@ -1,5 +1,6 @@
 import type { Connection } from '#shared/connection.ts';
 import type { AcceptanceCriterion, CriterionJudgement } from './acceptance.ts';
+import type { TimedCapacity } from './analysis/calendar.ts';
 import type { InfeasibilityReason, ResourceDemand, RiskStatus } from './analysis/index.ts';
 import type { ContributionRow, SessionRow, VoteRow } from './collaboration/rows.ts';
 import type { Method } from './decomposition/index.ts';
@@ -28,7 +29,7 @@ export interface PlanResourceValue {
   readonly costPerHour?: number | null | undefined;
   readonly maxAdded?: number | null | undefined;
   readonly unit?: string | null | undefined;
-  /** Of an optimisation: when there is more or less of it, by ascending time. */
+  /** When there is more or less of it, by ascending time from the start of the plan. */
   readonly calendar?: readonly { readonly fromMs: number; readonly capacity: number }[] | null | undefined;
 }
 
@@ -206,8 +207,10 @@ export interface PlanDependencyRow {
 
 export interface ExecutionPolicy {
   readonly failure: FailurePolicy;
-  /** Capacity by resource. */
+  /** Capacity by resource, the most that there ever is. */
   readonly resources: Readonly<Record<string, number>>;
+  /** Of those that are not always there, in milliseconds from the start of the run. @default none */
+  readonly calendars?: readonly (TimedCapacity & { readonly id: string })[] | undefined;
   /** Whether dependencies of the plan have conditions. @default false */
   readonly conditional?: boolean | undefined;
   /** Whom a blocked step is brought before, besides who started the run. */

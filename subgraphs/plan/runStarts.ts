@@ -5,6 +5,7 @@ import { newId } from '#shared/ids.ts';
 import type { Sql } from '#shared/sql.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
 import { requireVisible } from './access.ts';
+import { highestCapacity, networkOf } from './analysis/calendar.ts';
 import type { PlanProblem } from './analysis/index.ts';
 import type { Commands } from './commands.ts';
 import { foldDates, isStructural, stepOf } from './compositeNodes.ts';
@@ -13,6 +14,7 @@ import { bindConstraints } from './constraints/index.ts';
 import type { Contexts } from './contexts.ts';
 import {
   createReadyQueue,
+  createResourceTimes,
   createStaffing,
   type DispatchStrategy,
   findUnmatched,
@@ -25,11 +27,12 @@ import {
 } from './dispatch/index.ts';
 import { executionEvent, planEvent } from './events.ts';
 import * as inputs from './inputs.ts';
-import { type ActivityNetwork, computeSchedule, createNetwork } from './network/index.ts';
+import { type ActivityNetwork, computeSchedule } from './network/index.ts';
 import { requireNetwork } from './network.ts';
 import { unknownPlan } from './planChanges.ts';
 import { executionConfigOf } from './planDefaults.ts';
 import { findPreferences, toPlanProblem } from './planProblem.ts';
+import { atMoment, calendarAge, calendarsOfRun, capacitiesOf } from './planTimes.ts';
 import { isBinding, isConditional } from './relations.ts';
 import { limitResources, type ResourceLimits } from './resourceLimits.ts';
 import type { PlanRow, PlanStepRow } from './rows.ts';
@@ -87,16 +90,19 @@ interface Dispatching {
   readonly strategy: DispatchStrategy;
   /** Null where nobody says who will work on it. */
   readonly pool: readonly StaffedAgent[] | null;
+  /** When the run begins. */
+  readonly now: number;
 }
 
 function prepare(
   plan: PlanRow,
   steps: readonly PlanStepRow[],
   dependencies: Awaited<ReturnType<typeof findDependencies>>,
-  { maxConcurrent, strategy, pool }: Dispatching,
+  { maxConcurrent, strategy, pool, now }: Dispatching,
 ) {
-  const problem = toPlanProblem(plan.definition, steps, dependencies);
-  const network = createNetwork(problem.steps, problem.dependencies);
+  const calendarMs = calendarAge(plan.definition, now, now);
+  const problem = atMoment(toPlanProblem(plan.definition, steps, dependencies), { calendarMs });
+  const network = networkOf(problem);
   const urgency = rankByStrategy(network, computeSchedule(network), {
     strategy,
     priority: problem.steps.map((_, at) => priorities[steps[at]?.priority ?? ''] ?? 1),
@@ -104,7 +110,7 @@ function prepare(
   const order = plan.schedule === null ? urgency : rankBySchedule(plan.schedule, problem.steps, urgency);
   const rank = keepPreferences(order, findPreferences(problem, steps, dependencies));
   // As hard constraints leave them.
-  const capacities = new Map(problem.resources.map(({ id, capacity }) => [id, capacity]));
+  const capacities = new Map(problem.resources.map((resource) => [resource.id, highestCapacity(resource)]));
   const staffing =
     pool &&
     createStaffing(
@@ -114,7 +120,8 @@ function prepare(
   const demands = problem.steps.map((_, at) => requiredOf(steps[at]));
   try {
     const options = { rank, maxConcurrent: Math.min(maxConcurrent, staffing?.places ?? Infinity), capacities, demands };
-    return { network, rank, options, staffing, readySteps: findFirstWave(createReadyQueue(network, options), problem) };
+    const readySteps = findFirstWave(createReadyQueue(network, options), problem);
+    return { network, rank, options, staffing, times: createResourceTimes(problem.resources), calendarMs, readySteps };
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     throw new PlatformError('RESOURCE_ALLOCATION_FAILED', error.message, { path: ['input', 'planId'] });
@@ -165,8 +172,10 @@ export function createRunStarts(
         if (pool) requireAgents(steps, pool);
         const dependencies = await findDependencies(sql, tenantId, [plan.id]);
         if (input.validateDependencies) requireNetwork(steps, dependencies, ['input', 'planId']);
-        const prepared = prepare(plan, steps, dependencies, { ...dispatchOf(plan, input), pool });
-        const run = simulateDispatch(prepared.network, prepared.options, prepared.staffing);
+        const prepared = prepare(plan, steps, dependencies, {
+          ...{ ...dispatchOf(plan, input), pool, now: Date.now() },
+        });
+        const run = simulateDispatch(prepared.network, prepared.options, prepared);
         requireDone(prepared.network, run);
         return {
           planId: plan.id,
@@ -200,17 +209,19 @@ export function createRunStarts(
         if (pool) requireAgents(steps, pool);
         const config = executionConfigOf(plan.definition);
         const dispatch = dispatchOf(plan, input);
+        const now = Date.now();
         requireParts(steps);
         if (input.validateDependencies) requireNetwork(steps, dependencies, ['input', 'planId']);
         const limited = withLimits(plan, input.resourceLimits);
         const bound = bindConstraints(limited.definition, steps);
         const ancestors = ancestorsOf(steps);
-        const prepared = prepare(limited, steps, dependencies, { ...dispatch, pool });
-        if (
-          pool?.some(({ availableFrom, availableUntil }) => availableFrom !== undefined || availableUntil !== undefined)
-        )
-          requireDone(prepared.network, simulateDispatch(prepared.network, prepared.options, prepared.staffing));
-        requireTimes(plan.definition, prepared, Date.now());
+        const prepared = prepare(limited, steps, dependencies, { ...dispatch, pool, now });
+        const comesAndGoes = pool?.some(
+          ({ availableFrom, availableUntil }) => availableFrom !== undefined || availableUntil !== undefined,
+        );
+        if (comesAndGoes === true || prepared.times !== null)
+          requireDone(prepared.network, simulateDispatch(prepared.network, prepared.options, prepared));
+        requireTimes(plan.definition, prepared, now);
         const { rank, readySteps } = prepared;
         const waits = new Map<string, number>();
         const finishWaits = new Map<string, number>();
@@ -235,7 +246,8 @@ export function createRunStarts(
               failure: plan.definition.failureResolver,
               approval: plan.definition.approval,
               conditional: dependencies.some(isConditional),
-              resources: Object.fromEntries(bound.definition.resources.map(({ id, capacity }) => [id, capacity])),
+              resources: capacitiesOf(bound.definition),
+              calendars: calendarsOfRun(bound.definition.resources, prepared.calendarMs),
             },
             totalSteps: steps.length,
             endedSteps: 0,
@@ -322,8 +334,8 @@ function requireDone({ ids }: ActivityNetwork, { complete, start }: SimulatedRun
   const stepIds = ids.filter((id, at) => Number.isNaN(start[at]) && !isStructural(id));
   throw new PlatformError(
     'RESOURCE_ALLOCATION_FAILED',
-    `no agent of the pool is there for as long as ${stepIds.slice(0, 5).join(', ')} would need`,
-    { path: ['input', 'agentPool'], details: { stepIds } },
+    `neither agents nor resources are there for as long as ${stepIds.slice(0, 5).join(', ')} would need`,
+    { path: ['input'], details: { stepIds } },
   );
 }
 

@@ -1,6 +1,6 @@
 import { PlatformError } from '#shared/errors.ts';
 import { constraintsOf, timelineOf } from './constraints/index.ts';
-import { type ReadyQueueOptions, type Staffing, simulateDispatch } from './dispatch/index.ts';
+import { type ReadyQueueOptions, type ResourceTimes, type Staffing, simulateDispatch } from './dispatch/index.ts';
 import type { ActivityNetwork } from './network/index.ts';
 import type { PlanDefinition } from './rows.ts';
 
@@ -15,10 +15,12 @@ export function requireTimes(
     network,
     options,
     staffing,
+    times,
   }: {
     readonly network: ActivityNetwork;
     readonly options: ReadyQueueOptions;
     readonly staffing: Staffing | null;
+    readonly times: ResourceTimes | null;
   },
   now: number,
 ): void {
@@ -31,8 +33,8 @@ export function requireTimes(
       : [],
   );
   if (end === null && bounds.length === 0) return;
-  const { finish, makespan, complete } = simulateDispatch(network, options, staffing);
-  if (!complete) throw conflict('the agents of the pool are not there for as long as the plan would take', {});
+  const { finish, makespan, complete } = simulateDispatch(network, options, { staffing, times });
+  if (!complete) throw conflict('the agents and the resources are not there for as long as the plan would take', {});
   if (end !== null && now + makespan > end)
     throw conflict(
       `the plan's time ends at ${new Date(end).toISOString()}, started now it would end at ${new Date(now + makespan).toISOString()}`,

@@ -1,3 +1,4 @@
+import { leastCapacity, type TimedCapacity } from './analysis/calendar.ts';
 import type { PlanProblem } from './analysis/index.ts';
 import { free, type RenewableResource, type SchedulingProblem, unbounded } from './scheduling/index.ts';
 
@@ -34,7 +35,8 @@ export function toSchedulingProblem(plan: PlanProblem, alsoDividing: readonly nu
   for (const [index, step] of plan.steps.entries()) {
     for (const { resourceId, amount } of step.demands ?? []) {
       const at = resourceAt.get(resourceId);
-      if (at !== undefined) demands[index * plan.resources.length + at]! += amount;
+      if (at === undefined || (step.running === true && outlasts(plan.resources[at]!, step.duration, amount))) continue;
+      demands[index * plan.resources.length + at]! += amount;
     }
   }
   const bounded = (deadline: number | undefined) => Math.min(deadline ?? Infinity, plan.deadline ?? Infinity);
@@ -73,6 +75,10 @@ export function toSchedulingProblem(plan: PlanProblem, alsoDividing: readonly nu
     },
   };
 }
+
+/** Whether what is at work goes on longer than what it uses is there: then it waits for nothing any more. */
+const outlasts = (resource: TimedCapacity, duration: number, amount: number): boolean =>
+  (resource.calendar ?? []).length > 0 && leastCapacity(resource, 0, duration) < amount;
 
 /** What is there for the whole of each unit. */
 function toCapacities(

@@ -219,6 +219,52 @@ describe.each(modes)('confirms of private contexts, %s', (mode) => {
     await Promise.all([outside.close(), inside.close(), deciding.close(), refused.close()]);
   });
 
+  /** The ids in an export of confirms, and what else its rows say of one. */
+  async function exported(who: Person, query = '', format = 'ndjson') {
+    const answer = await fetch(`${platform.url}/v1/export/confirm/confirms?format=${format}${query}`, {
+      headers: { authorization: `Bearer ${tokens[who]}` },
+    });
+    expect(answer.status).toBe(200);
+    return answer.text();
+  }
+
+  test('are not exported to who may not see them, in whatever form', async () => {
+    const contextId = await createContext('TENANT');
+    const confirmId = idOf(await createApproval('owner', contextId));
+    const openId = idOf(await createApproval('owner', await createContext('TENANT'), { title: 'An open risk' }));
+    const formats = ['ndjson', 'csv', 'copy'];
+    for (const format of formats) expect(await exported('other', '', format)).toContain(confirmId);
+    await hide(contextId);
+    await settled(async () => (await exported('other')).includes(confirmId), false);
+    for (const format of formats) {
+      for (const who of ['other', 'guest'] as const) {
+        const rows = await exported(who, '', format);
+        expect([format, rows.includes(confirmId), rows.includes(contextId)]).toEqual([format, false, false]);
+        expect(rows).toContain(openId);
+        expect(await exported(who, `&contextId=${contextId}`, format)).not.toContain('A secret risk');
+      }
+      // The owner, and who is to decide it, though no participant.
+      for (const who of ['owner', 'judge'] as const) expect(await exported(who, '', format)).toContain(confirmId);
+    }
+    for (const format of ['binary', 'parquet'])
+      expect((await exported('other', `&contextId=${contextId}`, format)).includes('A secret risk')).toBe(false);
+    const [row] = (await exported('judge', `&contextId=${contextId}`)).split('\n').slice(0, -1);
+    expect(JSON.parse(row!)).toMatchObject({
+      ...{ id: confirmId, context_id: contextId, target_type: 'context', target_id: contextId, status: 'pending' },
+      ...{ title: 'A secret risk', requested_by: 'owner', decision_count: 0, version: 1 },
+    });
+    await done('owner', `mutation ($input: AddParticipantInput!) { addParticipant(input: $input) { ${errors} } }`, {
+      input: { contextId, agentId: 'guest' },
+    });
+    await settled(async () => (await exported('guest')).includes(confirmId), true);
+    expect(await exported('other')).not.toContain(confirmId);
+    const stranger = await platform.token({ tenant: 'elsewhere', subject: 'owner', roles: ['admin'] });
+    const answer = await fetch(`${platform.url}/v1/export/confirm/confirms`, {
+      headers: { authorization: `Bearer ${stranger}` },
+    });
+    expect(await answer.text()).not.toContain(confirmId);
+  });
+
   test('that are there from the start are seen by who joins, and votes by who takes part in them', async () => {
     const contextId = await createContext('PRIVATE');
     const planId = await createPlan(contextId);

@@ -1,4 +1,4 @@
-import { type ActivityNetwork, edgeSlack, findRedundantDependencies, type Schedule } from '../network/index.ts';
+import { type ActivityNetwork, findRedundantDependencies, isDriving, type Schedule } from '../network/index.ts';
 import type { PlanChange } from './change.ts';
 import type { PlanProblem } from './problem.ts';
 import { measureLoad, type ResourceLoad } from './resourceLoad.ts';
@@ -77,7 +77,7 @@ function overlaps({ steps, dependencies }: PlanProblem, network: ActivityNetwork
       schedule.critical[network.edgeTarget[edge]!] === 0
     )
       return [];
-    if (edgeSlack(network, schedule, edge) > 0) return [];
+    if (!isDriving(network, schedule, edge)) return [];
     const { id, type, lag, maxOverlap = defaultMaxOverlap } = dependency;
     const { duration } = steps[source]!;
     const lead = Math.floor(duration * maxOverlap);
@@ -90,9 +90,10 @@ function overlaps({ steps, dependencies }: PlanProblem, network: ActivityNetwork
 /** One more unit, and as many as end every conflict of the early schedule, of each resource that may grow. */
 function addedCapacity({ resources }: PlanProblem, loads: readonly ResourceLoad[]): Candidate[] {
   return resources.flatMap(({ id, capacity, maxAdded = 0 }, at) => {
-    const { overAllocations, peak } = loads[at]!;
+    const { overAllocations } = loads[at]!;
     const excess = overAllocations.reduce((sum, interval) => sum + interval.excess, 0);
-    const enough = Math.min(maxAdded, Math.ceil(peak - capacity));
+    const lacking = overAllocations.reduce((most, { over }) => Math.max(most, over), 0);
+    const enough = Math.min(maxAdded, Math.ceil(lacking));
     if (enough < 1) return [];
     return [...new Set([1, enough])].map((amount) => ({
       change: { kind: 'add_capacity', target: id, parameters: { amount } } as const,

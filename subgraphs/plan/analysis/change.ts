@@ -1,3 +1,4 @@
+import { withAdded } from './calendar.ts';
 import { type PlanProblem, type ProblemDependency, type ProblemStep, replaceOne, scaleDuration } from './problem.ts';
 import { splitStep } from './splitStep.ts';
 
@@ -29,9 +30,7 @@ export function applyChange(problem: PlanProblem, change: PlanChange): PlanProbl
     case 'add_capacity':
       return {
         ...problem,
-        resources: replaceOne(problem.resources, target, (resource) => [
-          { ...resource, capacity: resource.capacity + change.parameters.amount },
-        ]),
+        resources: replaceOne(problem.resources, target, (resource) => [withAdded(resource, change.parameters.amount)]),
       };
     case 'crash':
       return withStep(problem, target, (step) => scaleDuration(step, change.parameters.duration));

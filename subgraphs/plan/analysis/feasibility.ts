@@ -1,4 +1,5 @@
-import type { Schedule } from '../network/index.ts';
+import { fits, type Schedule } from '../network/index.ts';
+import { earliestRoom, highestCapacity, networkOf } from './calendar.ts';
 import type { PlanProblem } from './problem.ts';
 
 /** Why a plan cannot be carried out as it stands. Each is proven: none of them is a guess about a schedule. */
@@ -17,11 +18,14 @@ export type InfeasibilityReason =
       readonly amount: number;
       readonly capacity: number;
     }
+  /** What it needs is never there, all together, for as long as it takes. */
+  | { readonly reason: 'calendar_too_short'; readonly stepId: string }
   | { readonly reason: 'unknown_resource'; readonly stepId: string; readonly resourceId: string }
   | {
       readonly reason: 'work_above_capacity';
       readonly resourceId: string;
-      readonly earliestFinish: number;
+      /** Null where the calendar never leaves enough. */
+      readonly earliestFinish: number | null;
       readonly deadline: number;
     }
   | { readonly reason: 'cost_above_limit'; readonly cost: number; readonly maxCost: number }
@@ -50,7 +54,7 @@ export function findInfeasibilities(
         earliestFinish: earlyFinish[node]!,
       });
 
-  const capacities = new Map(resources.map(({ id, capacity }) => [id, capacity]));
+  const capacities = new Map(resources.map((resource) => [resource.id, highestCapacity(resource)]));
   const work = new Map<string, { amount: number; earliest: number }>();
   for (const [node, { id: stepId, duration, demands = [] }] of steps.entries())
     for (const { resourceId, amount } of demands) {
@@ -63,13 +67,25 @@ export function findInfeasibilities(
       work.set(resourceId, total);
     }
   if (deadline !== undefined)
-    for (const { id: resourceId, capacity } of resources) {
+    for (const resource of resources) {
+      const { id: resourceId } = resource;
       const total = work.get(resourceId);
-      if (total === undefined || total.amount === 0 || capacity <= 0) continue;
-      const earliestFinish = total.earliest + total.amount / capacity;
+      if (total === undefined || total.amount === 0 || highestCapacity(resource) <= 0) continue;
+      const earliestFinish = earliestRoom(resource, total.earliest, total.amount);
       if (earliestFinish > deadline)
-        found.push({ reason: 'work_above_capacity', resourceId, earliestFinish, deadline });
+        found.push({
+          ...{ reason: 'work_above_capacity', resourceId, deadline },
+          earliestFinish: earliestFinish === Infinity ? null : earliestFinish,
+        });
     }
+
+  // Early dates are those where a step fits, if there is any.
+  const lacking = new Set(found.flatMap((one) => (one.reason === 'demand_above_capacity' ? [one.stepId] : [])));
+  for (const [node, open] of (networkOf(problem).open ?? []).entries()) {
+    const { id: stepId, duration } = steps[node]!;
+    if (open !== undefined && !lacking.has(stepId) && !fits(open, earlyStart[node]!, duration))
+      found.push({ reason: 'calendar_too_short', stepId });
+  }
 
   const duration = finish - projectStart;
   if (durationRange !== undefined && (duration < durationRange.min || duration > durationRange.max))
@@ -88,7 +104,7 @@ function shareOf(reason: InfeasibilityReason): number {
     case 'deadline_before_longest_path':
     case 'step_deadline':
     case 'work_above_capacity':
-      return share(reason.deadline, reason.earliestFinish);
+      return reason.earliestFinish === null ? 0 : share(reason.deadline, reason.earliestFinish);
     case 'demand_above_capacity':
       return share(reason.capacity, reason.amount);
     case 'cost_above_limit':
@@ -96,6 +112,7 @@ function shareOf(reason: InfeasibilityReason): number {
     case 'duration_out_of_range':
       return share(Math.min(reason.duration, reason.max), Math.max(reason.duration, reason.min));
     case 'unknown_resource':
+    case 'calendar_too_short':
       return 0;
   }
 }

@@ -1,5 +1,5 @@
 import { sourceIsFinish, targetIsFinish } from '../network/dependency.ts';
-import { type ActivityNetwork, requireTopology, type Topology } from '../network/index.ts';
+import { type ActivityNetwork, earliestFit, requireTopology, type Topology } from '../network/index.ts';
 import { pertMean, pertVariance, type ThreePoint } from './estimate.ts';
 import { normalCdf } from './normal.ts';
 
@@ -20,6 +20,7 @@ export interface PertResult {
 /**
  * PERT (Malcolm, Roseboom, Clark & Fazar 1959). Other paths may become the longest, so the finish is optimistic where
  * several are nearly as long (merge-event bias, MacCrimmon & Ryavec 1964): the Monte Carlo analysis has no such bias.
+ * A step that waits for its times begins a path anew, as one with an imposed start does: what came before varies within the wait.
  */
 export function analyzePert(
   network: ActivityNetwork,
@@ -54,7 +55,7 @@ function passLongestPath(
   topology: Topology,
   { mean, variance }: { readonly mean: Float64Array; readonly variance: Float64Array },
 ) {
-  const { count, edgeSource, edgeType, edgeLag, inStart, inEdges, earliestStart } = network;
+  const { count, edgeSource, edgeType, edgeLag, inStart, inEdges, earliestStart, open, planned } = network;
   const start = new Float64Array(count);
   const varianceAtStart = new Float64Array(count);
   const varianceAtFinish = new Float64Array(count);
@@ -80,6 +81,14 @@ function passLongestPath(
       varianceAtStart[node] = atStart;
       varianceAtFinish[node] = atFinish;
       cameFrom[node] = source;
+    }
+    const own = open?.[node];
+    const fit = own === undefined ? start[node]! : earliestFit(own, start[node]!, planned[node]!);
+    if (fit > start[node]!) {
+      start[node] = fit;
+      varianceAtStart[node] = 0;
+      varianceAtFinish[node] = variance[node]!;
+      cameFrom[node] = -1;
     }
     const order = end === -1 ? 1 : compareTimes(start[node]! + mean[node]!, start[end]! + mean[end]!);
     if (order > 0 || (order === 0 && varianceAtFinish[node]! >= varianceAtFinish[end]!)) end = node;

@@ -1,11 +1,11 @@
 import {
   computeSchedule,
-  createNetwork,
   findCriticalPaths,
   type Parallelism,
   profileParallelism,
   type Schedule,
 } from '../network/index.ts';
+import { networkOf } from './calendar.ts';
 import { type EstimateSpread, threePointOf } from './estimate.ts';
 import { type MonteCarloResult, simulateFinish } from './monteCarlo.ts';
 import { analyzePert, type PertResult } from './pert.ts';
@@ -58,7 +58,7 @@ export interface PlanAnalysis {
 export function analyzePlan(problem: PlanProblem, options: PlanAnalysisOptions = {}): PlanAnalysis {
   const { seed, samples, pathLimit = 20, stopSampling, scheduler, maxEvaluations, stopSuggesting } = options;
   const { deadline } = problem;
-  const network = createNetwork(problem.steps, problem.dependencies);
+  const network = networkOf(problem);
   const schedule = computeSchedule(network, { horizon: deadline });
   const { topology } = schedule;
   const estimates = problem.steps.map((step) => threePointOf(step, options.spread));

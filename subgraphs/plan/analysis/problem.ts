@@ -15,6 +15,8 @@ export interface ProblemStep extends NetworkStep {
   readonly demands?: readonly ResourceDemand[] | undefined;
   /** Cost for each unit of time. */
   readonly costRate?: number | undefined;
+  /** At work already: what is left of it is not held to the times of its resources. @default false */
+  readonly running?: boolean | undefined;
   /** What the step can be shortened to, and what each unit of time saved costs (Kelley & Walker 1959). */
   readonly crash?: { readonly minDuration: number; readonly costPerUnit: number } | undefined;
   /** Into how many parts the work may be divided, and whether these may run at the same time. */
@@ -36,7 +38,7 @@ export interface Resource {
   readonly costRate?: number | undefined;
   /** Capacity that can be added. @default none */
   readonly maxAdded?: number | undefined;
-  /** Changes of the capacity by ascending time, which schedules under resources keep. @default none */
+  /** Changes of the capacity by ascending time: when steps that use it can be at work. @default none */
   readonly calendar?: readonly { readonly time: number; readonly capacity: number }[] | undefined;
 }
 

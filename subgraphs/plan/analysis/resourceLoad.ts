@@ -1,5 +1,6 @@
 import { integrate, peakOf, type StepFunction, sumSpans } from '../network/index.ts';
-import type { PlanProblem, ProblemStep } from './problem.ts';
+import { highestCapacity, roomOf } from './calendar.ts';
+import type { PlanProblem, ProblemStep, Resource } from './problem.ts';
 
 /** When each step runs, by index of the problem's steps. */
 export interface StepDates {
@@ -9,11 +10,12 @@ export interface StepDates {
 
 export interface ResourceLoad {
   readonly resourceId: string;
+  /** The most there ever is. */
   readonly capacity: number;
   /** Amount in use over time. */
   readonly profile: StepFunction;
   readonly peak: number;
-  /** Work over capacity x duration of the project. */
+  /** Work over capacity x duration of the project, by the calendar where there is one. */
   readonly utilization: number;
   /** The same counting only the work of critical steps. */
   readonly criticalUtilization: number;
@@ -27,6 +29,8 @@ export interface OverAllocation {
   readonly peak: number;
   /** Amount x time above capacity. */
   readonly excess: number;
+  /** Most of what is used above the capacity of the moment. */
+  readonly over: number;
   /** Steps that use the resource in the interval, in the order of the plan. */
   readonly stepIds: readonly string[];
 }
@@ -44,23 +48,23 @@ export function measureLoad(
     first = Math.min(first, dates.start[at]!);
     last = Math.max(last, dates.finish[at]!);
   }
-  const duration = Math.max(0, last - first);
-  return resources.map(({ id, capacity }) => {
+  return resources.map((resource) => {
+    const { id } = resource;
     const spans = (users.get(id) ?? []).map(({ step, amount }) => ({
       ...{ step, start: dates.start[step]!, end: dates.finish[step]!, weight: amount },
     }));
     const profile = sumSpans(spans);
-    const room = capacity * duration;
+    const room = last > first ? roomOf(resource, first, last) : 0;
     const share = (work: number): number => (work === 0 ? 0 : room > 0 ? work / room : Infinity);
     const criticalWork = spans.reduce(
       (sum, { step, start, end, weight }) => sum + (critical[step] ? (end - start) * weight : 0),
       0,
     );
     return {
-      ...{ resourceId: id, capacity, profile, peak: peakOf(profile) },
+      ...{ resourceId: id, capacity: highestCapacity(resource), profile, peak: peakOf(profile) },
       utilization: share(integrate(profile)),
       criticalUtilization: share(criticalWork),
-      overAllocations: findOverAllocations(profile, capacity).map((interval) => ({
+      overAllocations: findOverAllocations(profile, resource).map((interval) => ({
         ...interval,
         stepIds: spans
           .filter(({ start, end }) => start < interval.end && end > interval.start)
@@ -110,20 +114,33 @@ function groupUsers(steps: readonly ProblemStep[]): Map<string, { step: number; 
   return users;
 }
 
-/** Longest intervals throughout which use exceeds the capacity. */
-function findOverAllocations({ times, values }: StepFunction, capacity: number) {
-  const intervals: { start: number; end: number; peak: number; excess: number }[] = [];
+/** Longest intervals throughout which use exceeds the capacity of the moment. */
+function findOverAllocations({ times, values }: StepFunction, { capacity, calendar = [] }: Resource) {
+  const intervals: { start: number; end: number; peak: number; excess: number; over: number }[] = [];
+  let change = 0;
+  let there = capacity;
   for (let place = 0; place + 1 < times.length; place += 1) {
-    const over = values[place]! - capacity;
-    if (over <= 0) continue;
-    const start = times[place]!;
-    const end = times[place + 1]!;
-    const open = intervals.at(-1);
-    if (open?.end === start) {
-      open.end = end;
-      open.peak = Math.max(open.peak, values[place]!);
-      open.excess += over * (end - start);
-    } else intervals.push({ start, end, peak: values[place]!, excess: over * (end - start) });
+    const until = times[place + 1]!;
+    for (let start = times[place]!; start < until; ) {
+      for (; change < calendar.length && calendar[change]!.time <= start; change += 1)
+        there = calendar[change]!.capacity;
+      const end = Math.min(until, calendar[change]?.time ?? Infinity);
+      const over = values[place]! - there;
+      if (over > 0) add({ start, end, peak: values[place]!, excess: over * (end - start), over });
+      start = end;
+    }
   }
   return intervals;
+
+  function add(next: (typeof intervals)[number]): void {
+    const open = intervals.at(-1);
+    if (open?.end !== next.start) {
+      intervals.push(next);
+      return;
+    }
+    open.end = next.end;
+    open.peak = Math.max(open.peak, next.peak);
+    open.over = Math.max(open.over, next.over);
+    open.excess += next.excess;
+  }
 }

@@ -1,5 +1,5 @@
 import { sourceIsFinish, targetIsFinish } from '../network/dependency.ts';
-import type { ActivityNetwork, Topology } from '../network/index.ts';
+import { type ActivityNetwork, earliestFit, isLast, latestFit, type Topology } from '../network/index.ts';
 
 /** One forward pass over changing durations, its arrays laid out in topological order and used again and again. */
 export interface SamplePass {
@@ -11,7 +11,10 @@ export interface SamplePass {
   run(): number;
 }
 
-/** For contiguous steps: `computeSchedule` without late dates. */
+/**
+ * For contiguous steps: `computeSchedule` without late dates. A step with times of its own begins where what it is planned
+ * to take fits, and then takes what it takes: nobody knows better when it begins.
+ */
 export function compilePass(network: ActivityNetwork, { order, position }: Topology): SamplePass {
   const { count, edgeCount, inStart, inEdges, edgeSource, edgeType, edgeLag, earliestStart } = network;
   const first = new Int32Array(count + 1);
@@ -30,6 +33,10 @@ export function compilePass(network: ActivityNetwork, { order, position }: Topol
     }
     first[place + 1] = length;
   }
+  const planned = Float64Array.from(order, (node) => network.planned[node]!);
+  const open = network.open === null ? null : Array.from(order, (node) => network.open![node]);
+  /** Last starts, for steps with times of their own: `lastStarts`. */
+  const last = open === null ? null : new Float64Array(count);
   const release = Float64Array.from(order, (node) => Math.max(0, earliestStart[node]!));
   const duration = new Float64Array(count);
   const timesCritical = new Uint32Array(count);
@@ -40,6 +47,20 @@ export function compilePass(network: ActivityNetwork, { order, position }: Topol
   const bound = (at: number, place: number): number => {
     const reached = date[sourceEvent[at]!]! + lag[at]!;
     return toFinish[at] === 1 ? reached - duration[place]! : reached;
+  };
+  const countByFloat = (ends: Float64Array, finish: number): void => {
+    for (let place = 0; place < count; place += 1) ends[place] = finish - duration[place]!;
+    for (let place = count - 1; place >= 0; place -= 1) {
+      const own = open![place];
+      const latest = own === undefined ? ends[place]! : latestFit(own, ends[place]!, planned[place]!);
+      if (isLast(date[2 * place]!, latest)) timesCritical[place]! += 1;
+      for (let at = first[place]!; at < first[place + 1]!; at += 1) {
+        const source = sourceEvent[at]! >> 1;
+        const event = latest + (toFinish[at] === 1 ? duration[place]! : 0) - lag[at]!;
+        const end = sourceEvent[at]! & 1 ? event - duration[source]! : event;
+        if (end < ends[source]!) ends[source] = end;
+      }
+    }
   };
   return {
     duration,
@@ -52,10 +73,16 @@ export function compilePass(network: ActivityNetwork, { order, position }: Topol
           const candidate = bound(at, place);
           if (candidate > start) start = candidate;
         }
+        const own = open?.[place];
+        if (own !== undefined) start = earliestFit(own, start, planned[place]!);
         const end = start + duration[place]!;
         date[2 * place] = start;
         date[2 * place + 1] = end;
         if (end > finish) finish = end;
+      }
+      if (last !== null) {
+        countByFloat(last, finish);
+        return finish;
       }
       critical.fill(0);
       for (let place = count - 1; place >= 0; place -= 1) {

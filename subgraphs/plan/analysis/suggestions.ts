@@ -1,4 +1,5 @@
-import { computeSchedule, createNetwork } from '../network/index.ts';
+import { computeSchedule } from '../network/index.ts';
+import { networkOf } from './calendar.ts';
 import { type Candidate, proposeChanges } from './candidates.ts';
 import { applyChange, type PlanChange } from './change.ts';
 import type { PlanProblem } from './problem.ts';
@@ -42,7 +43,7 @@ export function suggestChanges(
   scheduler: Scheduler,
   { maxEvaluations = 50, shouldStop = () => false, limit = 20 }: SuggestionOptions = {},
 ): Suggestions {
-  const network = createNetwork(problem.steps, problem.dependencies);
+  const network = networkOf(problem);
   const queue = takeTurns(proposeChanges(problem, network, computeSchedule(network)));
   const before = scheduler(problem);
   const late = problem.deadline !== undefined && before > problem.deadline;

@@ -1,4 +1,5 @@
-import { computeSchedule, createNetwork, findCriticalPaths, type Schedule } from '../network/index.ts';
+import { computeSchedule, findCriticalPaths, type Schedule } from '../network/index.ts';
+import { networkOf } from './calendar.ts';
 import { type EstimateSpread, isThreePoint, threePointOf } from './estimate.ts';
 import { type DurationRange, findInfeasibilities, type InfeasibilityReason } from './feasibility.ts';
 import { analyzePert, probabilityWithin } from './pert.ts';
@@ -8,7 +9,7 @@ import { type Risk, type RiskScore, scoreRisks } from './risk.ts';
 
 export interface PlanSummary {
   readonly totalSteps: number;
-  /** Longest path, without regard to resources. */
+  /** Longest path, with regard to the calendars of resources alone. */
   readonly duration: number;
   /** Sum of duration x rate. */
   readonly cost: number;
@@ -48,7 +49,7 @@ export function summarizePlan(
   problem: PlanProblem,
   { risks = [], spread, durationRange }: SummaryOptions = {},
 ): PlanSummary & { readonly schedule: Schedule } {
-  const network = createNetwork(problem.steps, problem.dependencies);
+  const network = networkOf(problem);
   const schedule = computeSchedule(network);
   const estimates = problem.steps.map((step) => threePointOf(step, spread));
   const pert = analyzePert(network, estimates, { topology: schedule.topology });

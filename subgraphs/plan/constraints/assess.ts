@@ -1,7 +1,8 @@
+import { networkOf } from '../analysis/calendar.ts';
 import { measureLoad } from '../analysis/index.ts';
 import { isStructural } from '../compositeNodes.ts';
 import type { PlanState } from '../monitoring/forecast.ts';
-import { computeSchedule, createNetwork } from '../network/index.ts';
+import { computeSchedule } from '../network/index.ts';
 import { toPlanProblem } from '../planProblem.ts';
 import { constraintsOf } from './constraints.ts';
 import type { PlanConstraint } from './inputs.ts';
@@ -28,7 +29,7 @@ export function assessConstraints(state: PlanState): AssessedConstraint[] {
   const constraints = constraintsOf(plan.definition);
   if (constraints.length === 0) return [];
   const problem = toPlanProblem(plan.definition, steps, dependencies);
-  const network = createNetwork(problem.steps, problem.dependencies);
+  const network = networkOf(problem);
   const early = computeSchedule(network);
   const applied = plan.schedule;
   const start = Float64Array.from(problem.steps, ({ id }, at) =>

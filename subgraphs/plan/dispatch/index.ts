@@ -9,6 +9,7 @@ export {
   type ReadyQueue,
   type ReadyQueueOptions,
 } from './readyQueue.ts';
+export { createResourceTimes, type ResourceTimes } from './resourceTimes.ts';
 export type { StepRecord } from './restore.ts';
 export { type SimulatedRun, simulateDispatch } from './simulation.ts';
 export { createStaffing, type StaffedAgent, type Staffing } from './staffing.ts';

@@ -1,6 +1,7 @@
 import { createIntegerHeap } from '#shared/integerHeap.ts';
 import type { ActivityNetwork } from '../network/index.ts';
 import { createReadyQueue, type ReadyQueueOptions } from './readyQueue.ts';
+import type { ResourceTimes } from './resourceTimes.ts';
 import type { Staffing } from './staffing.ts';
 
 export interface SimulatedRun {
@@ -16,12 +17,16 @@ export interface SimulatedRun {
 /**
  * Runs the ready queue against the estimated durations: the schedule of a dry run. It is the parallel schedule
  * generation scheme (Kelley 1963), extended to four relations; a step waits for its finish relations after its work.
- * With agents a step also waits for one who can do it and is free; where none ever is, the run does not complete.
+ * With agents a step also waits for one who can do it and is free, with calendars until what it needs is there for all of
+ * its work; where that is never so, the run does not complete.
  */
 export function simulateDispatch(
   network: ActivityNetwork,
   options: ReadyQueueOptions,
-  staffing: Staffing | null = null,
+  {
+    staffing = null,
+    times = null,
+  }: { readonly staffing?: Staffing | null; readonly times?: ResourceTimes | null } = {},
 ): SimulatedRun {
   const { count, ids, indexOf, duration } = network;
   const queue = createReadyQueue(network, options);
@@ -35,6 +40,8 @@ export function simulateDispatch(
   let now = options.now ?? 0;
   const accept = (id: string): boolean => {
     const node = indexOf.get(id)!;
+    const needs = { now, duration: duration[node]!, inUse: queue.inUse };
+    if (times?.allow(options.demands?.[node] ?? [], needs) === false) return false;
     return staffing === null || staffing.take(node, now, duration[node]!);
   };
   for (;;) {
@@ -50,8 +57,10 @@ export function simulateDispatch(
     const next = active.peek();
     const release = queue.nextRelease();
     const arrival = queue.done ? null : (staffing?.nextArrival(now) ?? null);
-    if (next === undefined && release === null && arrival === null) break;
-    now = Math.min(next === undefined ? Infinity : workEnd[next]!, release ?? Infinity, arrival ?? Infinity);
+    const change = queue.done ? null : (times?.nextChange(now) ?? null);
+    if (next === undefined && release === null && arrival === null && change === null) break;
+    const soonest = Math.min(release ?? Infinity, arrival ?? Infinity, change ?? Infinity);
+    now = Math.min(next === undefined ? Infinity : workEnd[next]!, soonest);
     for (let node = active.peek(); node !== undefined && workEnd[node]! <= now; node = active.peek()) {
       active.pop();
       staffing?.release(node);

@@ -1,7 +1,8 @@
 import { remaining } from '../adaptationBases.ts';
+import { networkOf } from '../analysis/calendar.ts';
 import { foldDates, isStructural } from '../compositeNodes.ts';
 import { isComposite } from '../composites.ts';
-import { computeSchedule, createNetwork } from '../network/index.ts';
+import { computeSchedule } from '../network/index.ts';
 import type { PlanDependencyRow, PlanRow, PlanStepRow } from '../rows.ts';
 
 export interface PlanState {
@@ -23,15 +24,16 @@ export interface Forecast {
 const paceLimits = { slowest: 10, fastest: 0.1 };
 
 /**
- * When what is left of a plan would end, begun or gone on with at `now`: along its longest paths, without regard to
- * resources, and at the pace of the steps that are completed, ten times as fast or slow at most.
+ * When what is left of a plan would end, begun or gone on with at `now`: along its longest paths, at the times that the
+ * calendars of resources leave, and at the pace of the steps that are completed, ten times as fast or slow at most.
+ * @param startedAt of its latest run; null without one
  */
-export function forecastPlan(state: PlanState, now: number): Forecast {
+export function forecastPlan(state: PlanState, startedAt: number | null, now: number): Forecast {
   const pace = paceOf(state.steps);
-  const problem = remaining(state);
+  const problem = remaining(state, state.plan.status === 'in_progress' ? startedAt : null, now);
   if (problem.steps.length === 0) return { finishOf: new Map(), finish: now, pace };
-  const paced = problem.steps.map((step) => ({ ...step, duration: step.duration * pace }));
-  const network = createNetwork(paced, problem.dependencies);
+  const paced = problem.steps.map((step) => ({ ...step, planned: step.duration, duration: step.duration * pace }));
+  const network = networkOf({ ...problem, steps: paced });
   const { earlyStart, earlyFinish, finish } = computeSchedule(network);
   const dates = foldDates(
     network.ids.map((stepId, at) => ({ stepId, startMs: earlyStart[at]!, finishMs: earlyFinish[at]! })),

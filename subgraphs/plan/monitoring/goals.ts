@@ -80,7 +80,7 @@ function stepIdsIn(entry: unknown): readonly string[] {
  */
 export function trackMilestones(state: PlanState, startedAt: number | null, now: number): MilestoneValue[] {
   const byId = new Map(state.steps.map((step) => [step.id, step]));
-  const forecast = forecastPlan(state, now);
+  const forecast = forecastPlan(state, startedAt, now);
   const begin = startedAt ?? now;
   const given = milestonesOf(state.plan.definition).map((milestone, at) => ({
     id: milestone.id ?? `milestone-${at + 1}`,

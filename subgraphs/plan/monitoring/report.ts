@@ -1,8 +1,10 @@
+import { networkOf } from '../analysis/calendar.ts';
 import { type Deviation, type EarnedValueStep, findDeviations } from '../analysis/index.ts';
 import { foldDates, isStructural } from '../compositeNodes.ts';
 import { isComposite } from '../composites.ts';
-import { computeSchedule, createNetwork } from '../network/index.ts';
+import { computeSchedule } from '../network/index.ts';
 import { toPlanProblem } from '../planProblem.ts';
+import { atMoment, calendarAge } from '../planTimes.ts';
 import type { PlanExecutionRow, PlanStepExecutionRow } from '../rows.ts';
 import { forecastPlan, type PlanState } from './forecast.ts';
 
@@ -60,7 +62,7 @@ export function reportRun(
   const isOver = run.completedAt !== null;
   const now = isOver ? Date.parse(run.completedAt) : current;
   const started = Date.parse(run.startedAt);
-  const { finish, pace } = forecastPlan(state, now);
+  const { finish, pace } = forecastPlan(state, started, now);
   const { deadlineMs } = state.plan.definition;
   const deadlines = [
     ...(run.deadlineAt === null ? [] : [Date.parse(run.deadlineAt)]),
@@ -157,8 +159,10 @@ function deviationsOf(
   { plan, steps, dependencies }: PlanState,
   { started, now }: { readonly started: number; readonly now: number },
 ): Deviation[] {
-  const problem = toPlanProblem(plan.definition, steps, dependencies);
-  const network = createNetwork(problem.steps, problem.dependencies);
+  const problem = atMoment(toPlanProblem(plan.definition, steps, dependencies), {
+    calendarMs: calendarAge(plan.definition, started, started),
+  });
+  const network = networkOf(problem);
   const { earlyStart, earlyFinish } = computeSchedule(network);
   const dates = new Map(
     foldDates(network.ids.map((stepId, at) => ({ stepId, startMs: earlyStart[at]!, finishMs: earlyFinish[at]! })))

@@ -26,7 +26,11 @@ export function traceTimeline(state: PlanState, run: PlanExecutionRow | null, no
   const ended = run?.completedAt == null ? null : Date.parse(run.completedAt);
   return {
     ...{ start, end, estimatedDurationMs: durationMs },
-    estimatedEnd: open ? forecastPlan(state, now).finish : over ? null : Math.max(now, start ?? now) + durationMs,
+    estimatedEnd: open
+      ? forecastPlan(state, Date.parse(run.startedAt), now).finish
+      : over
+        ? null
+        : Math.max(now, start ?? now) + durationMs,
     actualStart: run?.startedAt ?? null,
     actualEnd: run?.completedAt ?? null,
     actualDurationMs: run === null ? null : (ended ?? now) - Date.parse(run.startedAt),

@@ -1,6 +1,6 @@
 import { sourceIsFinish, targetIsFinish } from './dependency.ts';
 import type { ActivityNetwork } from './network.ts';
-import { edgeSlack, type Schedule } from './schedule.ts';
+import { isDriving, type Schedule } from './schedule.ts';
 
 /** All longest paths of a schedule, without listing them. */
 export interface CriticalPaths {
@@ -80,8 +80,7 @@ function buildDrivingGraph(network: ActivityNetwork, schedule: Schedule): Drivin
       const edge = outEdges[at]!;
       const from = nodeOf(2 * step + (edgeType[edge]! & sourceIsFinish ? 1 : 0));
       const to = 2 * edgeTarget[edge]! + (edgeType[edge]! & targetIsFinish ? 1 : 0);
-      if (criticalEvent[to] && own.has(from) && edgeSlack(network, schedule, edge) === 0)
-        own.get(from)!.add(nodeOf(to));
+      if (criticalEvent[to] && own.has(from) && isDriving(network, schedule, edge)) own.get(from)!.add(nodeOf(to));
     }
     for (const [node, next] of own) {
       byOrder.push(node);

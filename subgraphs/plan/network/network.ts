@@ -1,5 +1,6 @@
 import { eventBits, type NetworkDependency } from './dependency.ts';
 import { createDigraph, type Digraph } from './digraph.ts';
+import type { OpenTimes } from './openTimes.ts';
 
 export interface NetworkStep {
   readonly id: string;
@@ -9,6 +10,10 @@ export interface NetworkStep {
   readonly earliestStart?: number | undefined;
   /** Imposed: not to finish after. Moves the late dates, never the early ones. */
   readonly deadline?: number | undefined;
+  /** When it may be at work, begun so that its duration lies in one span. @default always */
+  readonly open?: OpenTimes | undefined;
+  /** What must lie in one span of these, where it takes something else than is planned. @default the duration */
+  readonly planned?: number | undefined;
 }
 
 /** Activity-on-node network over typed arrays; node `n` is the n-th step, edge `e` the e-th dependency. */
@@ -20,6 +25,10 @@ export interface ActivityNetwork extends Digraph {
   readonly earliestStart: Float64Array;
   /** Infinity where nothing is imposed. */
   readonly deadline: Float64Array;
+  /** By node; null where no step has such times. */
+  readonly open: readonly (OpenTimes | undefined)[] | null;
+  /** What must lie in one span of them. */
+  readonly planned: Float64Array;
   readonly edgeIds: readonly string[];
   /** `eventBits` of the dependency. */
   readonly edgeType: Uint8Array;
@@ -88,6 +97,8 @@ export function createNetwork(
     duration: Float64Array.from(steps, ({ duration }) => duration),
     earliestStart: Float64Array.from(steps, ({ earliestStart }) => earliestStart ?? -Infinity),
     deadline: Float64Array.from(steps, ({ deadline }) => deadline ?? Infinity),
+    open: steps.some(({ open }) => open !== undefined) ? steps.map(({ open }) => open) : null,
+    planned: Float64Array.from(steps, ({ duration, planned }) => planned ?? duration),
     edgeIds: dependencies.map(({ id }) => id),
     edgeType,
     edgeLag,

@@ -1,5 +1,7 @@
 import { sourceIsFinish, targetIsFinish } from './dependency.ts';
+import { isLast, lastStarts } from './lastStarts.ts';
 import type { ActivityNetwork } from './network.ts';
+import { earliestFit, latestFit, leastDelay } from './openTimes.ts';
 import { requireTopology, type Topology } from './topology.ts';
 
 /**
@@ -40,17 +42,20 @@ export interface Schedule {
   readonly totalFloat: Float64Array;
   /** Longest delay of the step that moves no other step's early dates and not the finish of the project. Never below zero. */
   readonly freeFloat: Float64Array;
-  /** 1 on a longest path, whatever deadlines say. */
+  /** How far the step moves at least when it moves later, by the times it may be at work; 0 where it moves freely. */
+  readonly leastDelay: Float64Array;
+  /** 1 on a longest path, whatever deadlines say: any delay of the step delays the project. */
   readonly critical: Uint8Array;
   /** The same by event: start of node n at 2n, finish at 2n + 1. Alike in a contiguous schedule. */
   readonly criticalEvent: Uint8Array;
-  /** Longest path from the start of the step, itself included, to the end of the project. */
+  /** Longest path from the start of the step, itself included, to the end of the project: of work and lags. */
   readonly longestRemaining: Float64Array;
 }
 
 /**
  * Critical path method (Kelley & Walker 1959) over the four relations of the precedence diagramming method with lags
- * (Fondahl 1961): a forward and a backward pass, O(steps + dependencies).
+ * (Fondahl 1961): a forward and a backward pass, O(steps + dependencies). Steps with times of their own begin at the first,
+ * at the latest at the last moment from which they fit (calendars of resources: Zhan 1992; Franck, Neumann & Schwindt 2001).
  * @throws {RangeError} on a cycle.
  */
 export function computeSchedule(network: ActivityNetwork, options: ScheduleOptions = {}): Schedule {
@@ -64,12 +69,16 @@ export function computeSchedule(network: ActivityNetwork, options: ScheduleOptio
   const longestRemaining = new Float64Array(count);
   const longestAfterFinish = new Float64Array(count);
   const criticalEvent = new Uint8Array(2 * count);
-  const { edgeTarget, edgeType, edgeLag, outStart, outEdges, duration, deadline } = network;
+  const { edgeTarget, edgeType, edgeLag, outStart, outEdges, duration, deadline, open, planned } = network;
+  const delay = new Float64Array(count);
+  const early = { earlyStart, earlyFinish, continuity };
   const rigid = continuity === 'contiguous';
 
   for (let place = count - 1; place >= 0; place -= 1) {
     const node = topology.order[place]!;
     const length = duration[node]!;
+    const own = open?.[node];
+    if (own !== undefined) delay[node] = leastDelay(own, earlyStart[node]!, planned[node]!);
     let startBound = Infinity;
     let finishBound = Math.min(horizon, deadline[node]!);
     let free = finish - earlyFinish[node]!;
@@ -85,7 +94,7 @@ export function computeSchedule(network: ActivityNetwork, options: ScheduleOptio
       const late = (toFinish ? lateFinish[next]! : lateStart[next]!) - lag;
       const tail = (toFinish ? longestAfterFinish[next]! : longestRemaining[next]!) + lag;
       const fromFinish = edgeType[edge]! & sourceIsFinish;
-      const slack = edgeSlack(network, { earlyStart, earlyFinish, continuity }, edge);
+      const slack = edgeSlack(network, early, edge);
       const driving = slack === 0 ? criticalEvent[2 * next + (toFinish ? 1 : 0)]! : 0;
       free = Math.min(free, slack);
       if (fromFinish) {
@@ -106,17 +115,27 @@ export function computeSchedule(network: ActivityNetwork, options: ScheduleOptio
     lateFinish[node] = finishBound;
     lateStart[node] = Math.min(startBound, finishBound - length);
     freeFloat[node] = free;
+    if (own !== undefined) {
+      lateStart[node] = latestFit(own, lateStart[node]!, planned[node]!);
+      if (rigid) lateFinish[node] = lateStart[node]! + length;
+      freeFloat[node] = Math.max(0, latestFit(own, earlyStart[node]! + free, planned[node]!) - earlyStart[node]!);
+    }
     longestRemaining[node] = Math.max(startTail, finishTail + length);
     longestAfterFinish[node] = rigid ? longestRemaining[node]! - length : finishTail;
     criticalEvent[2 * node] = startCritical;
     criticalEvent[2 * node + 1] = finishCritical;
   }
 
+  if (open !== null) {
+    const last = lastStarts(network, topology, finish);
+    for (let node = 0; node < count; node += 1)
+      criticalEvent.fill(isLast(earlyStart[node]!, last[node]!) ? 1 : 0, 2 * node, 2 * node + 2);
+  }
   const startFloat = lateStart.map((late, node) => late - earlyStart[node]!);
   const finishFloat = lateFinish.map((late, node) => late - earlyFinish[node]!);
   return {
     ...{ continuity, topology, projectStart, finish, horizon, earlyStart, earlyFinish, lateStart, lateFinish },
-    ...{ startFloat, finishFloat, freeFloat, criticalEvent, longestRemaining },
+    ...{ startFloat, finishFloat, freeFloat, criticalEvent, longestRemaining, leastDelay: delay },
     totalFloat: startFloat.map((float, node) => Math.min(float, finishFloat[node]!)),
     critical: Uint8Array.from(startFloat, (_, node) => criticalEvent[2 * node]! | criticalEvent[2 * node + 1]!),
   };
@@ -137,11 +156,21 @@ export function edgeSlack(network: ActivityNetwork, { earlyStart, earlyFinish, c
     : earlyFinish[target]! - bound;
 }
 
+/** Whether any delay of the edge's predecessor moves its successor. */
+export function isDriving(
+  network: ActivityNetwork,
+  schedule: EarlyDates & Pick<Schedule, 'leastDelay'>,
+  edge: number,
+): boolean {
+  const slack = edgeSlack(network, schedule, edge);
+  return slack === 0 || slack < schedule.leastDelay[network.edgeSource[edge]!]!;
+}
+
 function passForward(
   network: ActivityNetwork,
   { topology, continuity, projectStart }: Pick<Schedule, 'topology' | 'continuity' | 'projectStart'>,
 ): Pick<Schedule, 'earlyStart' | 'earlyFinish' | 'finish'> {
-  const { count, edgeSource, edgeType, edgeLag, inStart, inEdges, duration, earliestStart } = network;
+  const { count, edgeSource, edgeType, edgeLag, inStart, inEdges, duration, earliestStart, open, planned } = network;
   const earlyStart = new Float64Array(count);
   const earlyFinish = new Float64Array(count);
   let finish = projectStart;
@@ -157,6 +186,8 @@ function passForward(
       else if (continuity === 'contiguous') start = Math.max(start, bound - length);
       else end = Math.max(end, bound);
     }
+    const own = open?.[node];
+    if (own !== undefined) start = earliestFit(own, start, planned[node]!);
     earlyStart[node] = start;
     earlyFinish[node] = Math.max(start + length, end);
     finish = Math.max(finish, earlyFinish[node]!);

@@ -182,8 +182,8 @@ test('quality checks name what is loose, redundant, late or too much, and nothin
       check: 'over_allocation',
       resourceId: 'crew',
       intervals: [
-        { start: 2, end: 3, peak: 2, excess: 1, stepIds: ['b', 'c'] },
-        { start: 6, end: 9, peak: 3, excess: 6, stepIds: ['d'] },
+        { start: 2, end: 3, peak: 2, excess: 1, over: 1, stepIds: ['b', 'c'] },
+        { start: 6, end: 9, peak: 3, excess: 6, over: 2, stepIds: ['d'] },
       ],
     },
   ]);

@@ -80,7 +80,7 @@ it('gives no agent more than it can carry, none outside its time, and each step 
         needs.map((capabilities) => ({ capabilities })),
       );
       const rank = rankSteps(network, computeSchedule(network));
-      const run = simulateDispatch(network, { rank }, staffing);
+      const run = simulateDispatch(network, { rank }, { staffing });
       const able = needs.every((wanted) =>
         pool.some(({ capabilities }) => wanted.every((one) => capabilities.includes(one))),
       );
