@@ -31,7 +31,8 @@ async function readMethods(sql: Sql, { tenantId, id }: ExtensionRow, hours: numb
   )) as unknown as readonly MethodFigures[];
 }
 
-function requireHours(hours: number): void {
+/** @throws {VALIDATION_FAILED} */
+export function requireHours(hours: number): void {
   if (hours < 1 || hours > maxHours)
     throw new PlatformError('VALIDATION_FAILED', `hours: expected 1 to ${maxHours}, got ${hours}`, { path: ['hours'] });
 }
@@ -66,29 +67,44 @@ export async function readExtensionMetrics(sql: Sql, extension: ExtensionRow, ho
   };
 }
 
-/** What the calls of a sandbox's extension took in the last hours, whole hours of the clock. @throws {VALIDATION_FAILED} */
+export interface UsageKey {
+  readonly extensionId: string;
+  readonly hours: number;
+}
+
+export interface SandboxUsage extends UsageKey {
+  readonly invocations: number;
+  readonly crashes: number;
+  readonly cpuTimeMs: number;
+  readonly memoryPeakBytes: number;
+  readonly hostCalls: number;
+  readonly storedBytes: number;
+}
+
+/** What the calls of extensions took in the last hours, whole hours of the clock, in the order of the keys. */
 export async function readSandboxUsage(
   sql: Sql,
-  { tenantId, extensionId, limits }: Pick<ExtensionSandboxRow, 'tenantId' | 'extensionId' | 'limits'>,
-  hours: number,
-) {
-  requireHours(hours);
-  const [row] = (await sql.unsafe(
-    `SELECT coalesce(sum(u.invocations), 0)::float8 AS invocations, coalesce(sum(u.crashes), 0)::float8 AS crashes, coalesce(sum(u.cpu_ms), 0)::float8 AS "cpuTimeMs",
-       coalesce(max(u.memory_peak), 0)::float8 AS "memoryPeakBytes", coalesce(sum(u.host_calls), 0)::float8 AS "hostCalls",
-       (SELECT coalesce(sum(s.size_bytes), 0)::float8 FROM extension.state s WHERE s.tenant_id = $1 AND s.extension_id = $2) AS "storedBytes"
-     FROM extension.usage u WHERE u.tenant_id = $1 AND u.extension_id = $2 AND u.hour >= date_trunc('hour', now(), 'UTC') - make_interval(hours => $3::int - 1)`,
-    [tenantId, extensionId, hours],
+  tenantId: string,
+  keys: readonly UsageKey[],
+): Promise<readonly SandboxUsage[]> {
+  return (await sql.unsafe(
+    `SELECT k.extension_id AS "extensionId", k.hours, coalesce(u.invocations, 0) AS invocations, coalesce(u.crashes, 0) AS crashes,
+       coalesce(u.cpu, 0) AS "cpuTimeMs", coalesce(u.memory, 0) AS "memoryPeakBytes", coalesce(u.host_calls, 0) AS "hostCalls",
+       coalesce(s.size, 0) AS "storedBytes"
+     FROM unnest($2::uuid[], $3::int[]) WITH ORDINALITY AS k(extension_id, hours, place)
+     CROSS JOIN LATERAL (
+       SELECT sum(u.invocations)::float8 AS invocations, sum(u.crashes)::float8 AS crashes, sum(u.cpu_ms)::float8 AS cpu,
+         max(u.memory_peak)::float8 AS memory, sum(u.host_calls)::float8 AS host_calls
+       FROM extension.usage u WHERE u.tenant_id = $1 AND u.extension_id = k.extension_id
+         AND u.hour >= date_trunc('hour', now(), 'UTC') - make_interval(hours => k.hours - 1)
+     ) u
+     CROSS JOIN LATERAL (
+       SELECT sum(s.size_bytes)::float8 AS size FROM extension.state s WHERE s.tenant_id = $1 AND s.extension_id = k.extension_id
+     ) s
+     ORDER BY k.place`,
+    [tenantId, keys.map(({ extensionId }) => extensionId), keys.map(({ hours }) => hours)],
     { prepare: true },
-  )) as unknown as {
-    readonly invocations: number;
-    readonly crashes: number;
-    readonly cpuTimeMs: number;
-    readonly memoryPeakBytes: number;
-    readonly hostCalls: number;
-    readonly storedBytes: number;
-  }[];
-  return { hours, ...row!, memoryPeakShare: row!.memoryPeakBytes / limits.memoryBytes };
+  )) as unknown as readonly SandboxUsage[];
 }
 
 export interface CapabilityFigures {

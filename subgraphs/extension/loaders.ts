@@ -2,7 +2,13 @@ import { createChildPageLoader } from '#shared/childPages.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { createListLoader, createPageLoader, createRowLoader } from '#shared/loaders.ts';
 import { keepVisible } from './access.ts';
-import { type CapabilityFigures, readCapabilityFigures } from './figures.ts';
+import {
+  type CapabilityFigures,
+  readCapabilityFigures,
+  readSandboxUsage,
+  type SandboxUsage,
+  type UsageKey,
+} from './figures.ts';
 import { type ExecutionFilterInput, type ExtensionFilterInput, executionsBelow, extensionsBelow } from './lists.ts';
 import type {
   ExtensionCapabilityRow,
@@ -65,6 +71,7 @@ export function createExtensionLoaders(
     hooks: below<ExtensionHookRow>(findHooksOf),
     sandboxes: below<ExtensionSandboxRow>(findSandboxesOf),
     capabilityFigures: createPageLoader<string, CapabilityFigures>((ids) => readCapabilityFigures(sql, tenantId, ids)),
+    sandboxUsage: createPageLoader<UsageKey, SandboxUsage>((keys) => readSandboxUsage(sql, tenantId, keys)),
     contextExtensions: createChildPageLoader(sql, (filter: ExtensionFilterInput) =>
       extensionsBelow(scope.principal, filter),
     ),

@@ -9,7 +9,7 @@ import { createBreakers } from './execution/breakers.ts';
 import { createCrashes } from './execution/crashes.ts';
 import { createExecute } from './execution/execute.ts';
 import { createRecorder } from './execution/recorder.ts';
-import { readExtensionHealth, readExtensionMetrics, readSandboxUsage } from './figures.ts';
+import { readExtensionHealth, readExtensionMetrics } from './figures.ts';
 import { readDependencyGraph } from './graph.ts';
 import { createHooks } from './hooks.ts';
 import { createBroker } from './host/broker.ts';
@@ -84,7 +84,6 @@ export function createExtensionService(runtime: ModuleRuntime) {
 
     dependencyGraph: (extension: ExtensionRow) => readDependencyGraph({ engine, dependencies }, extension),
     metrics: (extension: ExtensionRow, hours: number) => readExtensionMetrics(sql, extension, hours),
-    sandboxUsage: (sandbox: ExtensionSandboxRow, hours: number) => readSandboxUsage(sql, sandbox, hours),
     health: (extension: ExtensionRow, sandbox: ExtensionSandboxRow | null) =>
       readExtensionHealth(sql, extension, { sandbox, breakers }),
 

@@ -1,5 +1,6 @@
 import { toDocument } from '../document.ts';
 import { executionsTag } from '../execution/recorder.ts';
+import { requireHours } from '../figures.ts';
 import { hostOperations } from '../host/operations.ts';
 import { integrationsOf } from '../integrations.ts';
 import { readFilter } from '../lists.ts';
@@ -104,7 +105,11 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     runtime: () => 'QuickJS in WebAssembly',
     status: (row) => upper<ExtensionSandboxStatus>(row.status),
     errors: ({ errors }) => [...errors],
-    usage: (row, { hours }, { service }) => service.sandboxUsage(row, hours),
+    usage: async ({ extensionId, limits }, { hours }, { loaders }) => {
+      requireHours(hours);
+      const usage = await loaders.sandboxUsage.load({ extensionId, hours });
+      return { ...usage, memoryPeakShare: usage.memoryPeakBytes / limits.memoryBytes };
+    },
     allowedOperations: ({ extensionId }, _args, { loaders }) => operations(loaders.extension.load(extensionId), true),
     blockedOperations: ({ extensionId }, _args, { loaders }) => operations(loaders.extension.load(extensionId), false),
   },
