@@ -1,5 +1,4 @@
 import type { ProtocolCodec, ProtocolDocument } from '#shared/codec.ts';
-import { derivedId } from '#shared/derivedId.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { ContextDocument } from '../../schema/protocol/index.ts';
@@ -8,7 +7,7 @@ import { toDocument } from './document.ts';
 import { contextEvent } from './events.ts';
 import { defaultAccessControl, defaultConfiguration } from './inputs.ts';
 import { claimedName, createNames, duplicateName, findNameHolders } from './names.ts';
-import { importFailed, observeContext } from './observability.ts';
+import { observeContext } from './observability.ts';
 import type { ContextRow, ContextStatusValue, GovernanceValue, ProtocolRemainder } from './rows.ts';
 import { checksumOf } from './sharedState.ts';
 import { isOpen } from './states.ts';
@@ -53,27 +52,6 @@ export const contextCodec: ProtocolCodec = {
       events: [contextEvent('context.created', row, { imported: true })],
       audit: [{ action: 'context.import', resource: 'Context', resourceId: row.id }],
     }));
-  },
-
-  /** Told in the stream of the context it was to be, unless that is one the caller does not see: else in the tenant's. */
-  async refused(sql, principal, refusals) {
-    const ids = refusals.flatMap(({ id }) => id ?? []);
-    const rows = ids.length === 0 ? [] : await findContexts(sql, principal.tenantId, ids);
-    const seen = await keepVisible(sql, { principal, readTags: new Set() }, rows);
-    const hidden = new Set(rows.filter((row) => !seen.includes(row)).map((row) => row.id));
-    const tenantStream = derivedId(`refused contexts of ${principal.tenantId}`);
-    return [
-      {
-        tenantId: principal.tenantId,
-        actor: principal.subject,
-        events: refusals.map(({ id, keywords }) => ({
-          streamId: id === null || hidden.has(id) ? tenantStream : id,
-          type: importFailed,
-          data: { objectId: id, keywords: [...new Set(keywords)] },
-          tags: [],
-        })),
-      },
-    ];
   },
 
   idsOfContext: async (_sql, _tenantId, contextId) => [contextId],

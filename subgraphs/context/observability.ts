@@ -2,8 +2,6 @@ import type { ProtocolDocument } from '#shared/codec.ts';
 import { derivedId } from '#shared/derivedId.ts';
 import type { EventRow } from '#shared/events.ts';
 
-/** Of the context module, but not of a context: of what was refused there may be none. */
-export const importFailed = 'import.failed';
 const goalPrefix = 'goals.';
 
 type Kind = 'node_add' | 'node_update' | 'node_delete';
@@ -13,8 +11,8 @@ const nodeDeltas: Readonly<Record<Kind, number>> = { node_add: 1, node_update: 0
 /**
  * The frozen observability events of a context's own events, under the names of the module-event matrix: the context as
  * a node of its graph (`graph_update`), what changes in the world that it stands for (its status, its shared state), the
- * taking over of one that was made elsewhere (`import_process`), also where it was refused, and the goals that are set for
- * it (`intent`). Texts stay out.
+ * taking over of one that was made elsewhere (`import_process`), and the goals that are set for it (`intent`). Texts stay
+ * out. What is refused at the door leaves no event: nothing of it is stored.
  */
 export function observeContext(event: EventRow): readonly ProtocolDocument[] {
   switch (event.type) {
@@ -34,10 +32,6 @@ export function observeContext(event: EventRow): readonly ProtocolDocument[] {
       return [graphUpdate(event, 'world_state_changed', 'node_update')];
     case 'context.state.sync':
       return [graphUpdate(event, 'world_state_changed', 'node_update'), ...intents(event)];
-    case importFailed: {
-      const { keywords } = event.data as { readonly keywords?: readonly string[] };
-      return [importStep(event, 'import_started'), importStep(event, 'import_failed', { reasons: keywords ?? [] })];
-    }
     default:
       return [];
   }
@@ -54,8 +48,8 @@ function graphUpdate(event: EventRow, type: string, kind: Kind): ProtocolDocumen
   };
 }
 
-function importStep(event: EventRow, type: string, more: Readonly<Record<string, unknown>> = {}): ProtocolDocument {
-  return { ...envelope(event, type, 'import_process'), payload: { context_id: event.streamId, ...more } };
+function importStep(event: EventRow, type: string): ProtocolDocument {
+  return { ...envelope(event, type, 'import_process'), payload: { context_id: event.streamId } };
 }
 
 /** Goals that somebody wants reached from now on; what becomes of one is no intent. */

@@ -6,14 +6,6 @@ import type { Sql, SqlTransaction } from './sql.ts';
 
 export type ProtocolDocument = Readonly<Record<string, unknown>>;
 
-/** A document that was not taken over, with what was wrong with it or with what came beside it. */
-export interface RefusedDocument {
-  /** Null where it has none that could be one. */
-  readonly id: string | null;
-  /** Rules that were broken: what the document says itself is not told. */
-  readonly keywords: readonly string[];
-}
-
 /** How a module stores and gives back the frozen protocol objects of its kind. */
 export interface ProtocolCodec {
   /** Documents of these ids as they would be exported, by id; unknown and foreign ids are left out. */
@@ -37,15 +29,6 @@ export interface ProtocolCodec {
   idsOfContext(sql: Sql | SqlTransaction, tenantId: string, contextId: string): Promise<readonly string[]>;
   /** Those of the ids that the principal may read; without it all that `read` finds. */
   visibleTo?(sql: Sql | SqlTransaction, principal: Principal, ids: readonly string[]): Promise<ReadonlySet<string>>;
-  /**
-   * Changes that tell of documents whose import was refused, within a transaction of their own; nothing of them is stored.
-   * Without it nobody is told.
-   */
-  refused?(
-    sql: Sql | SqlTransaction,
-    principal: Principal,
-    refusals: readonly RefusedDocument[],
-  ): Promise<readonly Change[]>;
   /** What the frozen observability envelopes say of one of the module's events; nothing for most. */
   observe?(event: EventRow): readonly ProtocolDocument[];
 }

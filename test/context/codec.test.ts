@@ -5,7 +5,7 @@ import { appendChange } from '#shared/outbox.ts';
 import { sameDocument, validateEvent, validateProtocolObject } from '../../schema/protocol/index.ts';
 import { contextCodec } from '../../subgraphs/context/codec.ts';
 import { contextPayload } from '../../subgraphs/context/events.ts';
-import { alice, bob, type ContextRig, openContextRig } from './rig.ts';
+import { alice, type ContextRig, openContextRig } from './rig.ts';
 
 let rig: ContextRig;
 beforeAll(async () => {
@@ -156,25 +156,6 @@ test('goals that are set for a context are intents, what becomes of them is none
   ]);
   for (const event of observed) expect(validateEvent(event)).toEqual([]);
   expect(new Set(observed.map((event) => event['event_id'])).size).toBe(observed.length);
-});
-
-test('a refused import is told in the stream of what it was to be, unless the caller does not see that', async () => {
-  const hidden = await rig.createContext(alice, { accessControl: { visibility: 'PRIVATE' } });
-  const unknown = newId();
-  const refusals = [unknown, hidden, null].map((id) => ({ id, keywords: ['required', 'required'] }));
-  const [change] = await contextCodec.refused!(rig.sql, bob, refusals);
-  const streams = change!.events.map(({ streamId }) => streamId);
-  expect(streams[0]).toBe(unknown);
-  expect([unknown, hidden]).not.toContain(streams[1]);
-  expect(streams[2]).toBe(streams[1]);
-  expect((await contextCodec.refused!(rig.sql, alice, refusals))[0]!.events[1]!.streamId).toBe(hidden);
-  const [event] = await rig.sql.begin((tx) => appendChange(tx, 'context', [change!]));
-  const observed = contextCodec.observe!(event!);
-  expect(observed.map(({ event_type, payload }) => [event_type, payload])).toEqual([
-    ['import_started', { context_id: unknown }],
-    ['import_failed', { context_id: unknown, reasons: ['required'] }],
-  ]);
-  for (const told of observed) expect(validateEvent(told)).toEqual([]);
 });
 
 test('the payload of an event answers every plain field of a context, and no secret', async () => {

@@ -2,7 +2,7 @@ import { ConcurrentInsert, type ProtocolDocument } from '#shared/codec.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EventRow } from '#shared/events.ts';
-import { isId, newId } from '#shared/ids.ts';
+import { newId } from '#shared/ids.ts';
 import { appendChange } from '#shared/outbox.ts';
 import { transactionRetry } from '#shared/retry.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
@@ -44,8 +44,6 @@ export interface BundleImportResultShape {
 
 const maxObjects = 10_000;
 const maxErrors = 100;
-/** Of a bundle, by module, as many are told of one by one. */
-const maxToldRefusals = 100;
 /** As many are looked up on the connections of short reads. */
 const maxKeyedObjects = 100;
 
@@ -178,47 +176,14 @@ export function createImporter(runtime: ModuleRuntime) {
     return errors;
   }
 
-  /** Tells the modules that want to know of what was not taken over; the answer does not wait for more than that. */
-  async function tellRefused(
-    scope: RequestScope,
-    objects: readonly ProtocolObject[],
-    errorsOf: (index: number) => readonly ImportErrorShape[],
-  ): Promise<void> {
-    const { principal, traceparent } = scope;
-    const events: EventRow[] = [];
-    const places = objects.map((entry, index) => ({ ...entry, index }));
-    for (const [module, own] of Map.groupBy(places, (place) => place.module)) {
-      const codec = codecOf(module);
-      if (codec?.refused === undefined) continue;
-      const refusals = own.slice(0, maxToldRefusals).map(({ object, index }) => {
-        const id = (object as Readonly<Record<string, unknown>> | null)?.[`${module}_id`];
-        return { id: isId(id) ? id : null, keywords: errorsOf(index).map(({ keyword }) => keyword) };
-      });
-      const tell = codec.refused.bind(codec);
-      const written = await sql.begin(async (tx) =>
-        appendChange(
-          tx,
-          module as SubgraphName,
-          (await tell(tx, principal, refusals)).map((change) => ({ ...change, traceparent })),
-        ),
-      );
-      events.push(...written);
-    }
-    await publisher.published(events, scope);
-  }
-
   return {
     async importObject(scope: RequestScope, entry: ProtocolObject, dryRun: boolean): Promise<ImportResultShape> {
       const errors = validate(entry);
       const id = errors.length === 0 ? (idOf(entry.module, entry.object) ?? null) : null;
-      if (errors.length > 0) {
-        if (!dryRun) await tellRefused(scope, [entry], () => errors);
-        return { ok: false, id: null, errors };
-      }
+      if (errors.length > 0) return { ok: false, id: null, errors };
       if (!codecOf(entry.module))
         return dryRun ? { ok: true, id, errors: [] } : { ok: false, id, errors: [notStored(entry.module)] };
       const [found] = await (dryRun ? tryOut(scope, [entry]) : run(scope, [entry]));
-      if (!dryRun && found!.length > 0) await tellRefused(scope, [entry], () => found!);
       return { ok: found!.length === 0, id, errors: found! };
     },
 
@@ -233,13 +198,11 @@ export function createImporter(runtime: ModuleRuntime) {
           path: ['objects'],
         });
       const invalid = objects.map(validate);
-      const answer = async (
+      const answer = (
         perObject: readonly ImportErrorShape[][],
         errors: ImportErrorShape[],
-      ): Promise<BundleImportResultShape> => {
+      ): BundleImportResultShape => {
         const failed = errors.length > 0 || perObject.some((list) => list.length > 0);
-        if (failed && !dryRun)
-          await tellRefused(scope, objects, (index) => (perObject[index]!.length > 0 ? perObject[index]! : errors));
         return {
           ok: !failed,
           results: objects.map(({ module, object }, index) => ({
