@@ -10,7 +10,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/globalSetup.ts'],
     pool: 'forks',
-    // Files wait for half a minute in sum, for timers and for each other: a third keeps two cores at work.
+    // Files wait for timers and processes: two lanes left a quarter of two cores idle, three a twentieth.
     maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
     // A worker a file would spend a second of a core on each of two hundred files. What a module remembers between
