@@ -45,15 +45,6 @@ export interface CoreRigOptions extends CoreServiceOptions {
   readonly works?: boolean;
 }
 
-/** What a file asks for in a minute is not what people do; callRates.test.ts sets rates of its own. */
-const unhurried = {
-  CORE_STATUS_PER_MINUTE: '1000000000',
-  CORE_HEALTH_PER_MINUTE: '1000000000',
-  CORE_WORKFLOWS_PER_MINUTE: '1000000000',
-  CORE_ALLOCATIONS_PER_MINUTE: '1000000000',
-  CORE_EVENTS_PER_MINUTE: '1000000000',
-};
-
 /** The core subgraph over a database of its own; other modules answer what `answers` says, by operation. */
 export async function openCoreRig({ env = {}, works = true, ...given }: CoreRigOptions = {}) {
   // What one test lets fail does not keep the next from calling.
@@ -73,7 +64,7 @@ export async function openCoreRig({ env = {}, works = true, ...given }: CoreRigO
   const compute = createComputePool({ maxThreads: 2, logger: pino({ level: 'silent' }) });
   const logger = pino({ level: 'silent' });
   const runtime: ModuleRuntime = {
-    config: readConfig({ NODE_ENV: 'test', CORE_POLL_MS: '50', ...unhurried, ...env }),
+    config: readConfig({ NODE_ENV: 'test', CORE_POLL_MS: '50', ...env }),
     sql,
     prisma,
     bus,

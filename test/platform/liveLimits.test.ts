@@ -7,7 +7,7 @@ let operator: string;
 let user: string;
 beforeAll(async () => {
   // Gateway, contexts and the platform's subgraph are processes of their own, and no Redis connects them.
-  platform = await hostPlatform({ mode: 'distributed', env: { OPERATOR_TENANT: 'ops', QUOTA_CONTEXTS_PER_USER: '' } });
+  platform = await hostPlatform({ mode: 'distributed', env: { OPERATOR_TENANT: 'ops' } });
   operator = await platform.token({ tenant: 'ops', subject: 'olga', roles: ['admin'] });
   user = await platform.token({ tenant: 'users', subject: 'ann', roles: ['member'] });
 }, 300_000);
