@@ -39,7 +39,10 @@ export interface ConsumerOptions {
 }
 
 export interface Consumer {
-  /** Reads everything that is committed now; for tests and for shutdown. */
+  /**
+   * Reads everything that is committed now; for tests and for shutdown. A transaction that stays open, of whatever database
+   * of the server, holds back what was written beside it: it is waited for ten seconds at most.
+   */
   catchUp(): Promise<void>;
   close(): Promise<void>;
 }
@@ -48,6 +51,10 @@ export interface Consumer {
 const maxHeard = 5_000;
 /** How long a look waits for transactions still open, ms; what they hold is read at the next one. */
 const settleMs = 50;
+/** How long catching up waits for them, and for another reader of the same name, ms. */
+const catchUpMs = 10_000;
+/** How often it asks whether the other reader is done, ms. */
+const elsewhereMs = 20;
 
 /** Reads every event of a module exactly once into the consumer's own tables, each stream in the order of its sequence, across restarts. */
 export async function createConsumer(options: ConsumerOptions): Promise<Consumer> {
@@ -103,13 +110,15 @@ export async function createConsumer(options: ConsumerOptions): Promise<Consumer
   // Known outside of the page's transaction: its own id would hold the horizon back.
   const positions = settledPositionsOf(sql, module);
   let readUpTo = 0;
-  async function drain(): Promise<void> {
-    const upTo = await positions.reach(settleMs);
+  /** Answers whether all that had settled is read; if not, another reader holds the offset. */
+  async function drain(maxWaitMs = settleMs): Promise<boolean> {
+    const upTo = await positions.reach(maxWaitMs);
     // A page that failed or was another's leaves readUpTo behind: it is looked at again even if nothing new comes.
-    if (upTo === readUpTo) return;
+    if (upTo === readUpTo) return true;
     let state = await page(upTo);
     while (state === 'more' && !closed) state = await page(upTo);
     if (state === 'done') readUpTo = upTo;
+    return state === 'done';
   }
 
   function wake(): Promise<void> {
@@ -164,9 +173,11 @@ export async function createConsumer(options: ConsumerOptions): Promise<Consumer
   void wake();
   return {
     async catchUp() {
+      const deadline = performance.now() + catchUpMs;
       await active;
-      await drain();
-      // A look that began meanwhile may hold the page that this one then left alone.
+      while (!(await drain(deadline - performance.now())) && !closed && performance.now() < deadline)
+        await sleep(elsewhereMs);
+      // A look that began meanwhile may not have committed yet.
       await active;
     },
     async close() {

@@ -1,7 +1,7 @@
 import type { Sql as PostgresSql, TransactionSql } from 'postgres';
 import { findLocalSocket } from '../../prisma/embedded/localSocket.ts';
 import { currentCancellation } from './cancellation.ts';
-import postgres from './postgresDriver.ts';
+import postgres, { reconnectPause } from './postgresDriver.ts';
 import { createStatementEnder, type StatementEnder } from './statementEnder.ts';
 import { sampledTrace, withTraceComment } from './tracing.ts';
 
@@ -28,6 +28,7 @@ export function createSql(url: string, options: SqlOptions): Sql {
       max: options.max ?? 8,
       prepare: options.prepare ?? true,
       connect_timeout: 10,
+      backoff: reconnectPause,
       // Connections are cheap to keep and dear to open: only a broken one is replaced.
       idle_timeout: 0,
       max_lifetime: null,

@@ -1,5 +1,5 @@
 import type { Sql } from 'postgres';
-import postgres from './postgresDriver.ts';
+import postgres, { reconnectPause } from './postgresDriver.ts';
 
 /** How often statements that nobody waits for are looked at. */
 const lookMs = 100;
@@ -52,6 +52,7 @@ export function createStatementEnder(url: string, applicationName: string): Stat
       max: 1,
       idle_timeout: 5,
       connect_timeout: 5,
+      backoff: reconnectPause,
       onnotice: () => {},
       connection: { application_name: applicationName, statement_timeout: 2_000 },
     });

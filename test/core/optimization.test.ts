@@ -219,7 +219,9 @@ describe('the system is tuned by what was measured', () => {
     await work();
     const input = { scope: ['WORKERS'], dryRun: false, windowMs: 60_000, judgeAfterMs: 2_500 };
     const { run } = await small.field(alice, optimize, { input });
-    expect(run).toMatchObject({ status: 'APPLIED', changes: [{ knob: 'worker.slots', from: '1', model: 'M/M/c' }] });
+    // On a busy machine the time until somebody looks may be shortened beside it.
+    expect(String(run!['status'])).toBe('APPLIED');
+    expect(run!['changes']![0]).toMatchObject({ knob: 'worker.slots', from: '1', model: 'M/M/c' });
     const to = Number(run!['changes']![0]!['to']);
     for (const { settings } of [small.service, other])
       while (settings.current().slots !== to) await new Promise((resolve) => setTimeout(resolve, 50));
