@@ -22,9 +22,11 @@ export function createJobPool(config: pg.PoolConfig, logger: Pick<Logger, 'warn'
   class OutlastingPool extends pg.Pool {
     override connect(): Promise<pg.PoolClient>;
     override connect(callback: Parameters<typeof connectWith>[1]): void;
-    override connect(callback?: Parameters<typeof connectWith>[1]): Promise<pg.PoolClient> | void {
+    override connect(callback?: Parameters<typeof connectWith>[1]): Promise<pg.PoolClient> | undefined {
       const connected = this.connectOnceThere();
-      return callback === undefined ? connected : connectWith(connected, callback);
+      if (callback === undefined) return connected;
+      connectWith(connected, callback);
+      return undefined;
     }
 
     private async connectOnceThere(): Promise<pg.PoolClient> {

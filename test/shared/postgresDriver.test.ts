@@ -69,7 +69,8 @@ test('a transaction whose connection broke writes nothing more, not into the nex
   let id = 0;
   const writer = async () => {
     while (!stop) {
-      const own = (id += 1);
+      id += 1;
+      const own = id;
       const done = sql.begin(async (tx) => {
         await tx.unsafe('INSERT INTO driver_pair VALUES ($1, $2)', [own, 'first'], { prepare: true });
         // Busy elsewhere when the connection breaks, so that no statement of it is refused.
