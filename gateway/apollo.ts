@@ -70,6 +70,17 @@ export function rootFields(operation: OperationDefinitionNode): readonly string[
   );
 }
 
+const firstRootFields = new WeakMap<OperationDefinitionNode, string>();
+
+function firstRootField(operation: OperationDefinitionNode): string {
+  let name = firstRootFields.get(operation);
+  if (name === undefined) {
+    name = rootFields(operation)[0] ?? 'none';
+    firstRootFields.set(operation, name);
+  }
+  return name;
+}
+
 /** Refuses what no data source could run: a document without the operation asked for, and subscriptions. */
 function refuseUnrunnable(): ApolloServerPlugin<GatewayContext> {
   return {
@@ -163,7 +174,7 @@ export function countOperation(
   errors: readonly GraphQLFormattedError[] | undefined,
   tookMs: number,
 ): void {
-  const name = operation ? (rootFields(operation)[0] ?? 'none') : 'none';
+  const name = operation ? firstRootField(operation) : 'none';
   metrics.operationMs.observe({ operation: name }, tookMs);
   metrics.requestsTotal.inc({ module: 'gateway', operation: name, status: errors ? 'error' : 'ok' });
   for (const error of errors ?? []) {

@@ -1,11 +1,11 @@
 import type { ApolloServer } from '@apollo/server';
 import type { FormattedExecutionResult } from 'graphql';
 import { Cancellation } from '#shared/cancellation.ts';
-import { createRequestScope } from '#shared/context.ts';
+import { createRequestScope, type Lazy } from '#shared/context.ts';
 import type { Graph, GraphResult } from '#shared/graph.ts';
 import { newId } from '#shared/ids.ts';
 import type { Principal } from '#shared/principal.ts';
-import { continueTrace } from '#shared/telemetry.ts';
+import { beginTrace, continueTrace } from '#shared/telemetry.ts';
 import type { GatewayContext } from './context.ts';
 import type { Toll } from './limits/toll.ts';
 
@@ -20,7 +20,7 @@ export function createGatewayContext(
   options: {
     readonly traceparent?: string | undefined;
     readonly correlationId?: string;
-    readonly signal?: AbortSignal;
+    readonly signal?: Lazy<AbortSignal>;
     readonly consistencyToken?: string | undefined;
     readonly toll?: Toll;
   } = {},
@@ -30,8 +30,8 @@ export function createGatewayContext(
     ...(options.toll === undefined ? {} : { toll: options.toll }),
     scope: createRequestScope({
       principal,
-      correlationId: options.correlationId ?? newId(),
-      traceparent: continueTrace(options.traceparent),
+      correlationId: options.correlationId ?? newId,
+      traceparent: options.traceparent === undefined ? beginTrace : continueTrace(options.traceparent),
       signal: options.signal,
       consistencyToken: options.consistencyToken,
     }),

@@ -12,6 +12,7 @@ import type { ModuleExports } from '#shared/exports/moduleExports.ts';
 import { type Logger, type Metrics, moduleMetrics } from '#shared/telemetry.ts';
 import { runTraced } from '#shared/tracing.ts';
 import type { TrustedDocuments } from '#shared/trustedDocuments.ts';
+import { turnEnd } from '#shared/turnEnd.ts';
 import type { GatewayContext } from './context.ts';
 import { afterData, type DirectAnswers } from './directAnswers.ts';
 import type { KnownOperations } from './execution/operations.ts';
@@ -26,6 +27,13 @@ import { RateLimited, rateLimitHeaders } from './limits/admission.ts';
 import { registerOtlp } from './otlp.ts';
 import { createBodyParser } from './requestBody.ts';
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Once the caller is known. On the request itself: a weak map of requests makes each collection longer. */
+    graphContext: GatewayContext | null;
+  }
+}
+
 /** Streams of a subscription over plain HTTP, as the hub serves them. */
 export interface SubscriptionTransports {
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
@@ -35,8 +43,11 @@ export interface SubscriptionTransports {
 
 export interface ServerOptions {
   readonly apollo: ApolloServer<GatewayContext>;
-  /** The signal aborts when the client goes away before it is answered. */
-  readonly createContext: (request: FastifyRequest, signal: AbortSignal) => Promise<GatewayContext> | GatewayContext;
+  /** The signal, made when it is asked for, aborts when the client goes away before it is answered. */
+  readonly createContext: (
+    request: FastifyRequest,
+    signal: () => AbortSignal,
+  ) => Promise<GatewayContext> | GatewayContext;
   readonly subscriptions: SubscriptionTransports;
   readonly health: HealthChecks;
   readonly ide: Ide | null;
@@ -122,16 +133,16 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
   });
   if (options.ide) registerIde(app, options.ide);
 
-  const contexts = new WeakMap<FastifyRequest, GatewayContext>();
+  app.decorateRequest('graphContext', null);
   const createContext = async (request: FastifyRequest, reply: FastifyReply): Promise<GatewayContext> => {
-    const gone = abortSignalOf(reply, () => contexts.get(request)?.cancellation.cancel());
-    const context = await options.createContext(request, gone);
-    contexts.set(request, context);
+    const signal = watchClient(reply, () => request.graphContext?.cancellation.cancel());
+    const context = await options.createContext(request, signal);
+    request.graphContext = context;
     return context;
   };
-  const apolloHandler = fastifyApolloHandler(apollo, { context: async (request) => contexts.get(request)! });
+  const apolloHandler = fastifyApolloHandler(apollo, { context: async (request) => request.graphContext! });
 
-  const handle = async (request: FastifyRequest, reply: FastifyReply) => {
+  const answer = async (request: FastifyRequest, reply: FastifyReply) => {
     const accept = request.headers.accept ?? '';
     if (accept.includes('text/event-stream')) {
       reply.hijack();
@@ -144,7 +155,9 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
       return reply;
     }
     const context = await createContext(request, reply);
-    const traced = <T>(work: () => Promise<T>) => runTraced(context.scope.traceparent, work);
+    // Without a trace of the caller's there is none that would be sampled.
+    const traced = <T>(work: () => Promise<T>) =>
+      request.headers['traceparent'] === undefined ? work() : runTraced(context.scope.traceparent, work);
     const executeByApollo = () => traced(async () => String(await apolloHandler.call(app, request, reply)));
     // What is kept answers application/json; who asks for another form of it gets it from Apollo Server.
     const hot = request.method === 'POST' && acceptsJson(accept) ? readHotRequest(request.body) : null;
@@ -180,6 +193,11 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
     if ('response' in served) return served.response;
     void reply.type(jsonType).header('x-mplp-cache', served.hit);
     return `{"data":${String(served.data)}${end}`;
+  };
+  const handle = async (request: FastifyRequest, reply: FastifyReply) => {
+    const payload = await answer(request, reply);
+    await turnEnd();
+    return payload;
   };
   app.route({ method: ['GET', 'POST'], url: '/graphql', handler: handle });
   app.route({
@@ -219,14 +237,20 @@ function bodyOf(request: FastifyRequest): unknown {
 }
 
 /** Bound to the answer, not to the socket: a kept-alive socket sees many of them. */
-function abortSignalOf(reply: FastifyReply, onGone: () => void): AbortSignal {
-  const abort = new AbortController();
+function watchClient(reply: FastifyReply, onGone: () => void): () => AbortSignal {
+  let isGone = false;
+  let abort: AbortController | null = null;
   reply.raw.once('close', () => {
     if (reply.raw.writableFinished) return;
-    abort.abort();
+    isGone = true;
+    abort?.abort();
     onGone();
   });
-  return abort.signal;
+  return () => {
+    abort ??= new AbortController();
+    if (isGone) abort.abort();
+    return abort.signal;
+  };
 }
 
 function acceptsJson(accept: string): boolean {

@@ -50,13 +50,19 @@ export interface Door {
 }
 
 export function createDoor({ authorizer, sql, locators }: DoorDeps): Door {
-  const loaders = new WeakMap<DoorRequest, Map<string, DataLoader<string, AuthTarget | null>>>();
+  // On the request itself: a weak map of requests makes each collection longer.
+  const loaders = Symbol('loaders');
+  type Loaders = Map<string, DataLoader<string, AuthTarget | null>>;
 
-  function locate(kind: string, id: string, request: DoorRequest): Promise<AuthTarget | null> {
+  function locate(
+    kind: string,
+    id: string,
+    request: DoorRequest & { [loaders]?: Loaders },
+  ): Promise<AuthTarget | null> {
     const locator = locators[kind];
     if (!locator || !isId(id)) return Promise.resolve(null);
-    const ofRequest = loaders.get(request) ?? new Map<string, DataLoader<string, AuthTarget | null>>();
-    loaders.set(request, ofRequest);
+    request[loaders] ??= new Map();
+    const ofRequest = request[loaders];
     let loader = ofRequest.get(kind);
     if (!loader) {
       loader = new DataLoader<string, AuthTarget | null>(

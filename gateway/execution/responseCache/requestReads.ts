@@ -28,15 +28,12 @@ export interface RequestReadsRegistry {
 }
 
 export function createRequestReadsRegistry(cache: TaggedCache): RequestReadsRegistry {
-  const byRequest = new WeakMap<RequestIdentity, RequestReads>();
+  // On the request itself: a weak map of requests makes each collection longer.
+  const own = Symbol('reads');
   return {
-    of(request) {
-      let reads = byRequest.get(request);
-      if (!reads) {
-        reads = createRequestReads(cache.now());
-        byRequest.set(request, reads);
-      }
-      return reads;
+    of(request: RequestIdentity & { [own]?: RequestReads }) {
+      request[own] ??= createRequestReads(cache.now());
+      return request[own];
     },
   };
 }

@@ -48,8 +48,9 @@ export const start: StartPeer = async ({ variant, supergraphSdl, subgraphsOrigin
   const metrics = createMetrics(newId());
   const verifier = createVerifier(authentication);
   const identity = createIdentitySigner('peers are asked by one gateway only');
-  // By the scope: Apollo Server hands a copy of the context on.
-  const authorizations = new WeakMap<RequestScope, string>();
+  // On the scope: Apollo Server hands a copy of the context on.
+  const authorization = Symbol('authorization');
+  type Authorized = RequestScope & { [authorization]?: string };
   const onFetch = createFetchMeter(metrics);
   const authorizer = createScopeAuthorizer();
   const cache = createTaggedCache({ enabled: false, l1: { maxEntries: 1, maxBytes: 1, ttlMs: 1 } });
@@ -77,7 +78,7 @@ export const start: StartPeer = async ({ variant, supergraphSdl, subgraphsOrigin
         [identityHeader]: identity.sign(scope.principal),
         traceparent: scope.traceparent,
         'x-correlation-id': scope.correlationId,
-        authorization: authorizations.get(scope) ?? '',
+        authorization: (scope as Authorized)[authorization] ?? '',
       }),
       cancellationFor: ({ cancellation }) => cancellation,
       onFetch,
@@ -123,7 +124,7 @@ export const start: StartPeer = async ({ variant, supergraphSdl, subgraphsOrigin
         traceparent: headerText(headers['traceparent']),
         signal,
       });
-      if (variant === 'http') authorizations.set(context.scope, headers.authorization ?? '');
+      if (variant === 'http') (context.scope as Authorized)[authorization] = headers.authorization ?? '';
       return context;
     },
     // The foreign graph has no subscriptions.
