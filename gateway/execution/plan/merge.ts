@@ -1,5 +1,12 @@
 export type JsonObject = Record<string, unknown>;
 
+/** Reads a property of an object's own. Few names are inherited by every object: only those have to be looked at twice. */
+export function readOwn(name: string): (from: JsonObject) => unknown {
+  return name in Object.prototype
+    ? (from) => (Object.hasOwn(from, name) ? from[name] : undefined)
+    : (from) => from[name];
+}
+
 const isObject = (value: unknown): value is JsonObject => typeof value === 'object' && value !== null;
 
 /** Takes the fields of `source` over into `target`, object by object, and lists of one length entry by entry. */

@@ -1,6 +1,6 @@
 import type { QueryPlanSelectionNode } from '@apollo/query-planner';
 import { type GraphQLSchema, isAbstractType, isInterfaceType, isObjectType } from 'graphql';
-import { type JsonObject, mergeInto } from './merge.ts';
+import { type JsonObject, mergeInto, readOwn } from './merge.ts';
 
 /** What of an object a subgraph has to be told to find it; null where the object does not have all of it. */
 export type BuildRepresentation = (source: JsonObject) => JsonObject | null;
@@ -13,10 +13,11 @@ export function compileRepresentation(
   const steps = selections.flatMap((selection): ((source: JsonObject, result: JsonObject) => boolean)[] => {
     if (selection.kind === 'Field') {
       const name = selection.alias ?? selection.name;
+      const read = readOwn(name);
       const build = selection.selections && compileRepresentation(schema, selection.selections);
       return [
         (source, result) => {
-          const value = Object.hasOwn(source, name) ? source[name] : undefined;
+          const value = read(source);
           if (value === undefined) return false;
           result[name] = build ? representValue(value, build) : value;
           return true;
@@ -36,6 +37,13 @@ export function compileRepresentation(
       },
     ];
   });
+  const [only] = selections;
+  // Nearly every fetch asks for the key of one type: what that makes is the whole.
+  if (selections.length === 1 && only!.kind === 'InlineFragment' && only!.typeCondition !== undefined) {
+    const applies = createTypeTest(schema, only!.typeCondition);
+    const build = compileRepresentation(schema, only!.selections);
+    return (source) => (applies(source['__typename']) ? build(source) : null) ?? {};
+  }
   return (source) => {
     const result: JsonObject = {};
     for (const step of steps) if (!step(source, result)) return null;

@@ -2,6 +2,7 @@ import {
   type DocumentNode,
   type FragmentDefinitionNode,
   type GraphQLCompositeType,
+  type GraphQLLeafType,
   type GraphQLObjectType,
   type GraphQLOutputType,
   type GraphQLSchema,
@@ -19,7 +20,7 @@ import {
   type SelectionNode,
   type SelectionSetNode,
 } from 'graphql';
-import type { JsonObject } from './merge.ts';
+import { type JsonObject, readOwn } from './merge.ts';
 
 /** What cannot be told here: the gateway executes the operation anew and says what is wrong. */
 export class NotShapeable extends Error {}
@@ -44,6 +45,7 @@ type ShapeValue = (value: unknown, state: State) => unknown;
 
 interface FieldShape {
   readonly name: string;
+  readonly read: (from: JsonObject) => unknown;
   /** Null for `__typename`. */
   readonly shape: ShapeValue | null;
 }
@@ -114,10 +116,11 @@ export function compileShape({ schema, document, operation, conditions }: ShapeO
     collect(sets, type, fields);
     return [...fields].map(([response, field]): FieldShape => {
       if (response === '__proto__') throw new NotShapeable();
-      if (field.name === '__typename') return { name: response, shape: null };
+      const named = { name: response, read: readOwn(response) };
+      if (field.name === '__typename') return { ...named, shape: null };
       const definition = type.getFields()[field.name];
       if (!definition) throw new NotShapeable();
-      return { name: response, shape: shapeOf(definition.type, field.sets) };
+      return { ...named, shape: shapeOf(definition.type, field.sets) };
     });
   }
 
@@ -142,7 +145,7 @@ export function compileShape({ schema, document, operation, conditions }: ShapeO
           output[field.name] = name;
           continue;
         }
-        const made = field.shape(Object.hasOwn(input, field.name) ? input[field.name] : null, state);
+        const made = field.shape(field.read(input), state);
         if (made === invalid) return null;
         output[field.name] = made;
       }
@@ -176,7 +179,7 @@ export function compileShape({ schema, document, operation, conditions }: ShapeO
         return isNull ? null : made;
       };
     }
-    if (isLeafType(type)) return shapeLeaf(type.name, isEnumType(type) || isSpecifiedScalarType(type), schema);
+    if (isLeafType(type)) return shapeLeaf(type);
     const composite = getNamedType(type);
     if (!isCompositeType(composite)) throw new NotShapeable();
     const object = shapeObject(sets, composite);
@@ -194,21 +197,26 @@ export function compileShape({ schema, document, operation, conditions }: ShapeO
 }
 
 const whole = /^-?\d+$/;
+const isWhole = (value: unknown): boolean =>
+  typeof value === 'number' && Number.isFinite(value) && (Number.isSafeInteger(value) || whole.test(String(value)));
+
+/** What ApolloGateway takes for a value of the scalars that the specification has. */
+const checks: Readonly<Record<string, (value: unknown) => boolean>> = {
+  Boolean: (value) => typeof value === 'boolean',
+  Float: (value) => typeof value === 'number' && Number.isFinite(value),
+  ID: (value) => typeof value === 'string' || isWhole(value),
+  Int: isWhole,
+  String: (value) => typeof value === 'string',
+};
 
 /** As ApolloGateway checks what came: custom scalars may be anything. */
-function shapeLeaf(name: string, isChecked: boolean, schema: GraphQLSchema): ShapeValue {
-  if (!isChecked) return (value) => value ?? null;
-  const type = schema.getType(name);
-  const isValid = (value: unknown): boolean => {
-    if (typeof value === 'boolean') return name === 'Boolean';
-    if (typeof value === 'number')
-      return (
-        Number.isFinite(value) && (name === 'Float' || ((name === 'Int' || name === 'ID') && whole.test(String(value))))
-      );
-    if (typeof value !== 'string') return false;
-    if (isEnumType(type)) return type.getValue(value) !== undefined;
-    return name === 'String' || name === 'ID';
-  };
+function shapeLeaf(type: GraphQLLeafType): ShapeValue {
+  const isValid = isEnumType(type)
+    ? (value: unknown) => typeof value === 'string' && type.getValue(value) !== undefined
+    : isSpecifiedScalarType(type)
+      ? checks[type.name]
+      : undefined;
+  if (isValid === undefined) return (value) => value ?? null;
   return (value, state) => {
     if (value === null || value === undefined) return null;
     if (isValid(value)) return value;
