@@ -72,7 +72,8 @@ export const signal = z.object({
   payload: jsonObject({ maxBytes: 65_536 }).nullish(),
 });
 export const statusReason = reason;
-export const stepId = text({ min: 1, max: 64 }).nullish();
+export const requiredStepId = text({ min: 1, max: 64 });
+export const stepId = requiredStepId.nullish();
 export const bulk = z.object({
   filter: executionFilter,
   action: z.enum(['PAUSE', 'RESUME', 'CANCEL', 'COMPENSATE']),

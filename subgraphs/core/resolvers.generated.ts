@@ -82,6 +82,11 @@ export type Mutation = {
   cancelWorkflow: CoreWorkflowExecutionPayload;
   /** Reaches the step that waits for it, or is kept for one that will. */
   signalWorkflow: CoreWorkflowExecutionPayload;
+  /**
+   * Who works on a step that waits for its signal is still there. `execution.status` says whether the work is still wanted.
+   * After `heartbeatMs` of silence the step has an attempt more, for whoever takes it up, until its `retry` allows none.
+   */
+  heartbeatWorkflowStep: CoreWorkflowExecutionPayload;
   /** What becomes of an execution that has failed or run out of time. */
   recoverWorkflow: CoreWorkflowExecutionPayload;
   /** One action on all executions that a filter finds, 10,000 at most; a dry run says how many they are. */
@@ -203,6 +208,13 @@ export type MutationCancelWorkflowArgs = {
 export type MutationSignalWorkflowArgs = {
   executionId: Scalars['ID']['input'];
   signal: CoreSignalInput;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationHeartbeatWorkflowStepArgs = {
+  executionId: Scalars['ID']['input'];
+  stepId: Scalars['String']['input'];
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -983,6 +995,8 @@ export type CoreWorkflowStepInput = {
   waitMs?: InputMaybe<Scalars['DurationMs']['input']>;
   /** Of a SIGNAL: its name. */
   signal?: InputMaybe<Scalars['String']['input']>;
+  /** Of a SIGNAL: longest silence of who works on it, told by `heartbeatWorkflowStep`. @default any */
+  heartbeatMs?: InputMaybe<Scalars['DurationMs']['input']>;
   /** Of an APPROVAL: the Confirm waited for. */
   confirmId?: InputMaybe<Scalars['JSON']['input']>;
   /** Of a WORKFLOW. */
@@ -2554,6 +2568,7 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   resumeWorkflow?: Resolver<ResolversTypes['CoreWorkflowExecutionPayload'], ParentType, ContextType, RequireFields<MutationResumeWorkflowArgs, 'executionId'>>;
   cancelWorkflow?: Resolver<ResolversTypes['CoreWorkflowExecutionPayload'], ParentType, ContextType, RequireFields<MutationCancelWorkflowArgs, 'executionId'>>;
   signalWorkflow?: Resolver<ResolversTypes['CoreWorkflowExecutionPayload'], ParentType, ContextType, RequireFields<MutationSignalWorkflowArgs, 'executionId' | 'signal'>>;
+  heartbeatWorkflowStep?: Resolver<ResolversTypes['CoreWorkflowExecutionPayload'], ParentType, ContextType, RequireFields<MutationHeartbeatWorkflowStepArgs, 'executionId' | 'stepId'>>;
   recoverWorkflow?: Resolver<ResolversTypes['CoreWorkflowExecutionPayload'], ParentType, ContextType, RequireFields<MutationRecoverWorkflowArgs, 'executionId' | 'strategy'>>;
   bulkChangeWorkflows?: Resolver<ResolversTypes['BulkCoreWorkflowsPayload'], ParentType, ContextType, RequireFields<MutationBulkChangeWorkflowsArgs, 'input'>>;
   allocateResources?: Resolver<ResolversTypes['CoreAllocationPayload'], ParentType, ContextType, RequireFields<MutationAllocateResourcesArgs, 'input'>>;

@@ -4,6 +4,8 @@ import {
   alice,
   type CoreRig,
   command,
+  createWorkflow,
+  errors,
   type GraphCall,
   made,
   openCoreRig,
@@ -11,6 +13,7 @@ import {
   stepOf,
   stranger,
   task,
+  typesOf,
 } from './rig.ts';
 
 let rig: CoreRig;
@@ -64,6 +67,49 @@ test('an attempt past its time is given up; the deadline of the whole ends every
   });
   expect(stepOf(await rig.until(late, 'COMPLETED'), 'w')).toMatchObject({ status: 'TIMED_OUT' });
   expect(Date.now() - started).toBeGreaterThanOrEqual(3_000);
+});
+
+test('who works on a wait is heard of, or it is for another, as often as its policy allows', async () => {
+  const watched = {
+    stepId: 'w',
+    kind: 'SIGNAL',
+    signal: 'done',
+    heartbeatMs: 1_000,
+    retry: { ...retry, maxAttempts: 2 },
+  };
+  const id = await rig.start({ steps: [watched, { stepId: 'p', kind: 'PASS', input: 1 }] });
+  const beat = (by: typeof alice, stepId: string) =>
+    rig.field(
+      by,
+      `mutation ($id: ID!, $stepId: String!) { heartbeatWorkflowStep(executionId: $id, stepId: $stepId) { execution { status } ${errors} } }`,
+      { id, stepId },
+    );
+  // Heard of for longer than it may be silent: nothing is held against it.
+  for (let beats = 0; beats < 6; beats += 1) {
+    expect(await beat(alice, 'w')).toMatchObject({ execution: { status: 'IN_PROGRESS' }, userErrors: [] });
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+  expect(stepOf(await rig.execution(id), 'w')).toMatchObject({ status: 'WAITING', failures: 0 });
+  expect(await beat(alice, 'p')).toMatchObject({ userErrors: [{ code: 'INVALID_STATE' }] });
+  expect(await beat(alice, 'x')).toMatchObject({ userErrors: [{ code: 'NOT_FOUND' }] });
+  expect(await beat(stranger, 'w')).toMatchObject({ userErrors: [{ code: 'NOT_FOUND' }] });
+  const over = await rig.until(id, 'FAILED');
+  expect(stepOf(over, 'w')).toMatchObject({
+    status: 'TIMED_OUT',
+    failures: 2,
+    error: { code: 'STEP_TIMEOUT', message: 'no heartbeat within 1000 ms' },
+  });
+  expect(typesOf(over).filter((type) => type.endsWith(' w'))).toEqual([
+    'step.waiting w',
+    'step.retrying w',
+    'step.timed.out w',
+  ]);
+  // A step that is called has its worker's lease.
+  expect(
+    await rig.field(alice, createWorkflow, {
+      input: { name: 'w', definition: { steps: [task('a', { heartbeatMs: 1_000 })] } },
+    }),
+  ).toMatchObject({ userErrors: [{ code: 'VALIDATION_FAILED' }] });
 });
 
 test('recovery: resume, retry, skip and restart from a step', async () => {

@@ -155,8 +155,11 @@ function waitFor(draft: Draft, step: StepDraft, waitsFor: string) {
     draft.taken.push({ id: signal!.id, stepId: step.stepId });
     return completeStep(draft, step, signal!.payload);
   }
-  const { timeoutMs } = compiledOf(draft, step).definition;
-  changeStep(draft, step, { status: 'waiting', waitsFor, timeoutAt: later(draft.now, timeoutMs) });
+  const { timeoutMs, heartbeatMs } = compiledOf(draft, step).definition;
+  changeStep(draft, step, {
+    ...{ status: 'waiting', waitsFor, timeoutAt: later(draft.now, timeoutMs) },
+    leaseUntil: heartbeatMs == null ? null : later(draft.now, heartbeatMs),
+  });
   note(draft, 'step.waiting', step, { for: waitsFor });
 }
 

@@ -2,7 +2,17 @@ import { PlatformError } from '#shared/errors.ts';
 import type { StepError } from '../rows.ts';
 import { beginSteps, completeStep, nextRound, skipStep } from './begin.ts';
 import { childUndone, compensated, compensationFailed, settled, startCompensation } from './compensation.ts';
-import { changeExecution, changeStep, type Draft, ended, later, note, type StepDraft, terminal } from './draft.ts';
+import {
+  changeExecution,
+  changeStep,
+  compiledOf,
+  type Draft,
+  ended,
+  later,
+  note,
+  type StepDraft,
+  terminal,
+} from './draft.ts';
 import { meetTimes } from './due.ts';
 import { endExecution, failStep } from './failure.ts';
 import { finish } from './finish.ts';
@@ -26,6 +36,7 @@ export type ExecutionCommand =
   | { readonly kind: 'due' }
   | { readonly kind: 'outcome'; readonly stepId: string; readonly epoch: number; readonly result: CallResult }
   | { readonly kind: 'heartbeat'; readonly stepId: string; readonly epoch: number }
+  | { readonly kind: 'heard'; readonly stepId: string }
   | { readonly kind: 'signal'; readonly id: string; readonly name: string; readonly payload: unknown }
   | { readonly kind: 'confirmed'; readonly confirmId: string; readonly approved: boolean; readonly payload: unknown }
   | { readonly kind: 'childEnded'; readonly stepId: string; readonly childId: string }
@@ -77,6 +88,8 @@ function apply(draft: Draft, command: ExecutionCommand): CommandAnswer {
       changeStep(draft, step, { leaseUntil: later(draft.now, draft.settings.leaseMs) });
       return { stop: draft.execution.ending === 'cancelled' };
     }
+    case 'heard':
+      return heard(draft, command.stepId);
     case 'signal':
       return signal(draft, command);
     case 'confirmed':
@@ -169,6 +182,20 @@ function takeOutcome(draft: Draft, step: StepDraft, result: CallResult): void {
     else compensationFailed(draft, step, result.error, true);
   } else if (result.ok) compensated(draft, step);
   else compensationFailed(draft, step, result.error, result.retryable || result.unknown);
+}
+
+/** Who works on a step that waits for its signal is still there. */
+function heard(draft: Draft, stepId: string): CommandAnswer {
+  const step = draft.steps.get(stepId);
+  if (step === undefined) throw new PlatformError('NOT_FOUND', 'no such step in this execution', { path: ['stepId'] });
+  const silenceMs = compiledOf(draft, step).definition.heartbeatMs ?? null;
+  if (step.status !== 'waiting' || step.phase !== 'forward' || silenceMs === null)
+    throw new PlatformError('INVALID_STATE', `expected a step that waits and is watched, ${stepId} is not`, {
+      path: ['stepId'],
+      details: { status: step.status.toUpperCase() },
+    });
+  changeStep(draft, step, { leaseUntil: later(draft.now, silenceMs) });
+  return {};
 }
 
 function signal(draft: Draft, { id, name, payload }: Extract<ExecutionCommand, { kind: 'signal' }>): CommandAnswer {

@@ -24,6 +24,7 @@ export function meetTimes(draft: Draft): void {
           { code: 'STEP_TIMEOUT', message: `nothing came of ${step.waitsFor}` },
           { final: true, timedOut: true },
         );
+      else if (step.leaseUntil !== null && step.leaseUntil <= now) missHeartbeat(draft, step);
     } else if (step.status === 'retry_wait' && step.dueAt !== null && step.dueAt <= now)
       changeStep(draft, step, { status: 'ready', dueAt: null });
     if (step.status === 'ready' && step.phase === 'forward' && step.attempt === 0) {
@@ -37,6 +38,26 @@ export function meetTimes(draft: Draft): void {
         );
     }
   }
+}
+
+/** Nobody is heard of who works on it: whoever takes it up has an attempt more, while its policy allows. */
+function missHeartbeat(draft: Draft, step: StepDraft): void {
+  const { heartbeatMs, retry } = compiledOf(draft, step).definition;
+  const error = { code: 'STEP_TIMEOUT', message: `no heartbeat within ${heartbeatMs} ms` };
+  const mayRetry =
+    step.failures + 1 < retry.maxAttempts &&
+    !retry.nonRetryable.includes(error.code) &&
+    (retry.retryable ?? [error.code]).includes(error.code);
+  if (!mayRetry || draft.execution.ending !== null) {
+    failStep(draft, step, error, { final: true, timedOut: true });
+    return;
+  }
+  changeStep(draft, step, {
+    ...{ failures: step.failures + 1, attempt: step.attempt + 1, error },
+    leaseUntil: later(draft.now, heartbeatMs!),
+  });
+  draft.execution.retries += 1;
+  note(draft, 'step.retrying', step, { error, dueAt: draft.now });
 }
 
 /** The attempt is over; whether its call has had its effect nobody knows. */

@@ -173,6 +173,15 @@ export function createExecutions(
         idempotencyKey,
       });
     },
+    heartbeat(scope: RequestScope, id: string, { stepId, idempotencyKey }: CallOptions & { readonly stepId: string }) {
+      const step = parseInput(inputs.requiredStepId, stepId, ['stepId']);
+      return send(scope, id, {
+        operation: 'heartbeatWorkflowStep',
+        command: { kind: 'heard', stepId: step },
+        input: { stepId: step },
+        idempotencyKey,
+      });
+    },
     recover(
       scope: RequestScope,
       id: string,

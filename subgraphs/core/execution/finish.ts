@@ -133,7 +133,9 @@ export function nextAtOf(draft: Draft): string | null {
           return earliest(step.leaseUntil, step.timeoutAt);
         case 'waiting':
           // An execution that was to be undone is told again.
-          return step.phase === 'backward' ? later(now, tellAgainMs) : earliest(step.dueAt, step.timeoutAt);
+          return step.phase === 'backward'
+            ? later(now, tellAgainMs)
+            : earliest(step.dueAt, step.timeoutAt, step.leaseUntil);
         case 'ready': {
           const { scheduleToStartMs } = workflow.steps.get(step.stepId)!.definition;
           const lateAt =

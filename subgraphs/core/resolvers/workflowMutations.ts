@@ -39,6 +39,8 @@ export const workflowMutations: MutationResolvers = {
     executionPayload(context, context.service.executions.cancel(context.scope, executionId, options)),
   signalWorkflow: (_parent, { executionId, signal, ...options }, context) =>
     executionPayload(context, context.service.executions.signal(context.scope, executionId, signal, options)),
+  heartbeatWorkflowStep: (_parent, { executionId, ...options }, context) =>
+    executionPayload(context, context.service.executions.heartbeat(context.scope, executionId, options)),
   recoverWorkflow: (_parent, { executionId, ...options }, context) =>
     executionPayload(context, context.service.executions.recover(context.scope, executionId, options)),
   bulkChangeWorkflows: async (_parent, { input, ...options }, { service, scope }) => {

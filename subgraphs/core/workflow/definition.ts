@@ -52,6 +52,8 @@ export interface StepDefinition {
   readonly waitMs: number | null;
   /** Name of the signal waited for. */
   readonly signal: string | null;
+  /** Of a signal: longest silence of who works on it; null for any, and not there in versions of before. */
+  readonly heartbeatMs?: number | null;
   /** Id of the Confirm waited for. */
   readonly confirmId: Template;
   readonly workflowId: string | null;

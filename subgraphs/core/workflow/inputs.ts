@@ -84,6 +84,7 @@ function stepAt(depth: number): z.ZodType<StepDefinition> {
         .transform((value) => value ?? false),
       waitMs: nullish(duration(0, 31_536_000_000)),
       signal: nullish(text({ min: 1, max: 128 })),
+      heartbeatMs: nullish(duration(1_000, 86_400_000)),
       confirmId: nullish(template),
       workflowId: nullish(id),
       workflowVersion: nullish(z.number().int().min(1)),
@@ -120,6 +121,8 @@ function stepAt(depth: number): z.ZodType<StepDefinition> {
         fail('compensation', 'expected a task: nothing else has effects of its own');
       if (kind === 'wait' && rest.waitMs === null) fail('waitMs', 'expected how long to wait');
       if (kind === 'signal' && rest.signal === null) fail('signal', 'expected the name of the signal');
+      if (kind !== 'signal' && rest.heartbeatMs !== null)
+        fail('heartbeatMs', 'expected a signal: what is called is watched by the lease of its worker');
       if (kind === 'approval' && rest.confirmId === null) fail('confirmId', 'expected the Confirm that is waited for');
       if (kind === 'workflow' && rest.workflowId === null) fail('workflowId', 'expected a workflow');
       if (kind === 'loop' && rest.body.length === 0) fail('body', 'expected the steps that are repeated');

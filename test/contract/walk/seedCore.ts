@@ -31,7 +31,7 @@ export async function seedCore({ run, say, contextId }: Seeding): Promise<Readon
             steps: [
               { stepId: 'said', kind: 'PASS', input: { note: say('output') } },
               { stepId: 'sub', kind: 'WORKFLOW', workflowId: inner },
-              { stepId: 'wait', kind: 'SIGNAL', signal: 'walk', dependsOn: ['said'] },
+              { stepId: 'wait', kind: 'SIGNAL', signal: 'walk', heartbeatMs: 3_600_000, dependsOn: ['said'] },
             ],
           },
         },
