@@ -5,6 +5,7 @@ import { createRequestScope } from '#shared/context.ts';
 import type { Graph, GraphResult } from '#shared/graph.ts';
 import { newId } from '#shared/ids.ts';
 import type { Principal } from '#shared/principal.ts';
+import { createOrigin, noteOrigin } from '#shared/requestOrigin.ts';
 import { continueTrace } from '#shared/telemetry.ts';
 import type { GatewayContext } from './context.ts';
 import type { Toll } from './limits/toll.ts';
@@ -23,15 +24,20 @@ export function createGatewayContext(
     readonly signal?: AbortSignal;
     readonly consistencyToken?: string | undefined;
     readonly toll?: Toll;
+    /** Of a request that may change something: what the audit keeps of where it came from. */
+    readonly origin?: { readonly instance: string; readonly address?: string; readonly userAgent?: string | undefined };
   } = {},
 ): GatewayContext {
+  const correlationId = options.correlationId ?? newId();
+  const traceparent = continueTrace(options.traceparent);
+  if (options.origin) noteOrigin(traceparent, createOrigin({ principal, correlationId, ...options.origin }));
   return {
     cancellation: new Cancellation(),
     ...(options.toll === undefined ? {} : { toll: options.toll }),
     scope: createRequestScope({
       principal,
-      correlationId: options.correlationId ?? newId(),
-      traceparent: continueTrace(options.traceparent),
+      correlationId,
+      traceparent,
       signal: options.signal,
       consistencyToken: options.consistencyToken,
     }),

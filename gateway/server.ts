@@ -24,6 +24,7 @@ import type { Ide } from './ide.ts';
 import { type ImportsOptions, registerImports } from './imports.ts';
 import { RateLimited, rateLimitHeaders } from './limits/admission.ts';
 import { registerOtlp } from './otlp.ts';
+import { type PageRules, registerPageRules } from './pageRules.ts';
 import { createBodyParser } from './requestBody.ts';
 
 /** Streams of a subscription over plain HTTP, as the hub serves them. */
@@ -46,6 +47,8 @@ export interface ServerOptions {
   readonly drainTimeoutMs: number;
   /** Proxies whose `x-forwarded-for` is believed. */
   readonly trustProxy: readonly string[] | false;
+  /** What browsers are told. @default pages of the own origin alone may ask, and nothing is said of TLS */
+  readonly pages?: PageRules;
   readonly maxBodyBytes: number;
   readonly maxBulkBodyBytes: number;
   /** Root fields whose operations may carry a body over `maxBodyBytes`. */
@@ -97,6 +100,7 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
     (request, reply) => void sendError(request, reply, new PlatformError('NOT_ROUTED', 'no such path')),
   );
 
+  registerPageRules(app, options.pages ?? { origins: new Set(), production: false });
   app.addHook('onResponse', (request, reply, done) => {
     const path = request.routeOptions.url ?? 'unknown';
     metrics.countRequest(path);
@@ -134,12 +138,12 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
   const handle = async (request: FastifyRequest, reply: FastifyReply) => {
     const accept = request.headers.accept ?? '';
     if (accept.includes('text/event-stream')) {
-      reply.hijack();
+      hijack(reply);
       await options.subscriptions.handleSse(request.raw, reply.raw, bodyOf(request));
       return reply;
     }
     if (accept.includes('multipart/mixed') && accept.includes('subscriptionSpec')) {
-      reply.hijack();
+      hijack(reply);
       await options.subscriptions.handleMultipart(request.raw, reply.raw, bodyOf(request));
       return reply;
     }
@@ -211,6 +215,13 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
       await closeServer(app, options.drainTimeoutMs);
     },
   };
+}
+
+/** Leaves the answer to a stream, which writes its own head beside the headers there are. */
+function hijack(reply: FastifyReply): void {
+  for (const [name, value] of Object.entries(reply.getHeaders()))
+    if (value !== undefined) reply.raw.setHeader(name, value);
+  reply.hijack();
 }
 
 /** What was posted; never the query string in its place, which a page of another site may choose without a preflight. */

@@ -719,6 +719,10 @@ export type PlatformAuditFilter = {
   resource?: InputMaybe<Scalars['String']['input']>;
   resourceId?: InputMaybe<Scalars['String']['input']>;
   actor?: InputMaybe<Scalars['String']['input']>;
+  correlationId?: InputMaybe<Scalars['String']['input']>;
+  tokenId?: InputMaybe<Scalars['String']['input']>;
+  /** Needs `audit:inspect`. */
+  address?: InputMaybe<Scalars['String']['input']>;
   from?: InputMaybe<Scalars['DateTime']['input']>;
   /** Not included. */
   to?: InputMaybe<Scalars['DateTime']['input']>;
@@ -749,6 +753,17 @@ export type PlatformAuditEvent = {
   timestamp: Scalars['DateTime']['output'];
   /** W3C trace context of the request. */
   traceparent?: Maybe<Scalars['String']['output']>;
+  /** Of the request: what the caller sent as `x-correlation-id`, else the gateway's own. Null, as what follows, where no request asked for it. */
+  correlationId?: Maybe<Scalars['String']['output']>;
+  /** Id of the token it came with: what one session did has it in common. */
+  tokenId?: Maybe<Scalars['String']['output']>;
+  /** Roles of that token. */
+  roles?: Maybe<Array<Scalars['String']['output']>>;
+  /** Gateway that took the request. */
+  instance?: Maybe<Scalars['String']['output']>;
+  /** Of the client; null where a module asked on its behalf. */
+  address?: Maybe<Scalars['String']['output']>;
+  userAgent?: Maybe<Scalars['String']['output']>;
   /** What changed. It may name what is in private contexts. */
   detail?: Maybe<Scalars['JSON']['output']>;
   /** Whether a block of the chain covers it; false for about a second. */
@@ -2527,7 +2542,11 @@ export type Query = {
    * may ask this. Exports of the audit need `audit:export`, reports `report:read`, exports of a subject's data `subject:export`.
    */
   fileContent?: Maybe<PlatformFileContent>;
-  /** Who changed what in all modules, newest first. */
+  /**
+   * Who changed what in all modules, newest first; also each token's first acceptance by an instance (`authentication.accepted`) and
+   * what was refused (`access.refused`: the root field and the code). Tokens that are none (`authentication.refused`, by address) are
+   * the operators' tenant's. What is alike within a second is one row with its `count`.
+   */
   auditEvents: PlatformAuditEventConnection;
   /** The changes of one object, newest first: of a context, a plan, a role or whatever `resource` names. */
   auditTrail: PlatformAuditEventConnection;
@@ -3829,6 +3848,12 @@ export type PlatformAuditEventResolvers<ContextType = RequestContext, ParentType
   actor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   timestamp?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   traceparent?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  correlationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  tokenId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  roles?: Resolver<Maybe<Array<ResolversTypes['String']>>, ParentType, ContextType>;
+  instance?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  address?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  userAgent?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   detail?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   sealed?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
 };

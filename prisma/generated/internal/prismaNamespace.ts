@@ -17607,6 +17607,7 @@ export const CollabAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -17702,6 +17703,7 @@ export const ConfirmAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -17797,6 +17799,7 @@ export const ContextAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -17892,6 +17895,7 @@ export const CoreAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -17987,6 +17991,7 @@ export const DialogAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -18082,6 +18087,7 @@ export const ExtensionAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -18177,6 +18183,7 @@ export const NetworkAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -18272,6 +18279,7 @@ export const PlanAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -18367,6 +18375,7 @@ export const PlatformAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -18462,6 +18471,7 @@ export const RoleAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -18557,6 +18567,7 @@ export const TraceAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
