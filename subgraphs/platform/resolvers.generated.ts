@@ -84,8 +84,8 @@ export type Mutation = {
   acknowledgeDelivery: AcknowledgeDeliveryPayload;
   redriveDeadLetter: RedriveDeadLetterPayload;
   /**
-   * Delivers kept events of a time again, oldest first; exactly once leaves out what the consumer has processed. One call
-   * reads 10,000: go on at `nextFrom`.
+   * Delivers kept events of a time again, oldest first: those the subscription is told of, or of these the ones that
+   * `patterns` and `streamId` leave. Exactly once leaves out what the consumer has processed. One call reads 10,000: go on at `nextFrom`.
    */
   replayEvents: ReplayEventsPayload;
   /**
@@ -304,6 +304,8 @@ export type MutationReplayEventsArgs = {
   subscriptionId: Scalars['ID']['input'];
   from: Scalars['DateTime']['input'];
   to: Scalars['DateTime']['input'];
+  patterns?: InputMaybe<Array<Scalars['String']['input']>>;
+  streamId?: InputMaybe<Scalars['ID']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -826,10 +828,35 @@ export type PlatformEventFilter = {
   patterns?: InputMaybe<Array<Scalars['String']['input']>>;
   streamId?: InputMaybe<Scalars['ID']['input']>;
   actor?: InputMaybe<Scalars['String']['input']>;
+  /** Of events that were published, as what follows. */
+  correlationId?: InputMaybe<Scalars['String']['input']>;
+  categories?: InputMaybe<Array<PlatformEventCategory>>;
+  /** What modules tell is NORMAL. */
+  priorities?: InputMaybe<Array<PlatformEventPriority>>;
   from?: InputMaybe<Scalars['DateTime']['input']>;
   /** Not included. */
   to?: InputMaybe<Scalars['DateTime']['input']>;
 };
+
+/** What an event is about, as the protocol's event bus tells it. */
+export type PlatformEventCategory =
+  | 'MODULE_LIFECYCLE'
+  | 'COORDINATION_REQUEST'
+  | 'COORDINATION_RESPONSE'
+  | 'WORKFLOW_STATUS'
+  | 'TRANSACTION_EVENT'
+  | 'ERROR_EVENT'
+  | 'PERFORMANCE_METRICS'
+  | 'SECURITY_EVENT'
+  | 'CUSTOM_EVENT';
+
+/** Of what waits in a partition the more urgent is delivered first, without passing an event of its own key. */
+export type PlatformEventPriority =
+  | 'LOW'
+  | 'NORMAL'
+  | 'HIGH'
+  | 'URGENT'
+  | 'CRITICAL';
 
 export type PublishEventInput = {
   /** Dotted, lower case; its first word is none of the platform's modules. */
@@ -840,8 +867,14 @@ export type PublishEventInput = {
   orderingKey?: InputMaybe<Scalars['String']['input']>;
   correlationId?: InputMaybe<Scalars['String']['input']>;
   headers?: InputMaybe<Scalars['JSON']['input']>;
-  /** 1,000 to 86,400,000: what was not delivered by then is not any more. */
+  /** 1,000 to 86,400,000: what was not delivered by then is not any more. Without it, it is delivered as long as events are kept. */
   ttlMs?: InputMaybe<Scalars['DurationMs']['input']>;
+  category?: PlatformEventCategory;
+  priority?: PlatformEventPriority;
+  /** Modules it is for: consumer groups of other modules are not told. Without any it is for all. */
+  targetModules?: InputMaybe<Array<Scalars['String']['input']>>;
+  /** Type of the events that answer it. */
+  replyTo?: InputMaybe<Scalars['String']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -867,6 +900,12 @@ export type CreateEventSubscriptionInput = {
   batchSize?: Scalars['Int']['input'];
   /** Time a pull consumer has for its answer. */
   ackTimeoutMs?: Scalars['DurationMs']['input'];
+  /** How long a batch that is not full waits for company, 60,000 at most. */
+  batchWaitMs?: Scalars['DurationMs']['input'];
+  /** Whose consumer it is: of events with `targetModules` it is told those that name it. Without one it is told all. */
+  module?: InputMaybe<Scalars['String']['input']>;
+  /** Texts, numbers and booleans that the headers of an event have to hold, all of them. */
+  headers?: InputMaybe<Scalars['JSON']['input']>;
 };
 
 export type PlatformEventTarget =
@@ -876,6 +915,8 @@ export type PlatformEventTarget =
   | 'PULL';
 
 export type PlatformDeliveryMode =
+  /** One attempt: what fails is gone, and what was brought needs no answer. `maxRetry` is 0 then, `deadLetter` false. */
+  | 'FIRE_AND_FORGET'
   | 'AT_LEAST_ONCE'
   /** What was acknowledged is not delivered again, by replays neither; each attempt bears the same `inboxKey`, which the consumer keeps with its work. */
   | 'EXACTLY_ONCE';
@@ -891,6 +932,13 @@ export type PlatformEvent = {
   payload?: Maybe<Scalars['JSON']['output']>;
   correlationId?: Maybe<Scalars['String']['output']>;
   headers?: Maybe<Scalars['JSON']['output']>;
+  /** Null of what modules tell. */
+  category?: Maybe<PlatformEventCategory>;
+  priority: PlatformEventPriority;
+  /** None where it is for all. */
+  targetModules: Array<Scalars['String']['output']>;
+  replyTo?: Maybe<Scalars['String']['output']>;
+  expiresAt?: Maybe<Scalars['DateTime']['output']>;
   traceparent?: Maybe<Scalars['String']['output']>;
   timestamp: Scalars['DateTime']['output'];
 };
@@ -920,6 +968,9 @@ export type PlatformEventSubscription = {
   deadLetter: Scalars['Boolean']['output'];
   batchSize: Scalars['Int']['output'];
   ackTimeoutMs: Scalars['DurationMs']['output'];
+  batchWaitMs: Scalars['DurationMs']['output'];
+  module?: Maybe<Scalars['String']['output']>;
+  headers?: Maybe<Scalars['JSON']['output']>;
   status: PlatformEventSubscriptionStatus;
   revision: Scalars['Int']['output'];
   createdBy: Scalars['String']['output'];
@@ -943,12 +994,26 @@ export type PlatformDelivery = {
   inboxKey: Scalars['String']['output'];
   status: PlatformDeliveryStatus;
   attempt: Scalars['Int']['output'];
+  priority: PlatformEventPriority;
   lastError?: Maybe<Scalars['String']['output']>;
+  /** Of the last attempt that did not succeed. */
+  fault?: Maybe<PlatformDeliveryFault>;
   event: PlatformEvent;
   createdAt: Scalars['DateTime']['output'];
   sentAt?: Maybe<Scalars['DateTime']['output']>;
   endedAt?: Maybe<Scalars['DateTime']['output']>;
+  /** From the last attempt to its acknowledgement. */
+  processingMs?: Maybe<Scalars['Float']['output']>;
 };
+
+export type PlatformDeliveryFault =
+  | 'FAILED'
+  /** The consumer does not want it. */
+  | 'REJECTED'
+  /** Nobody answered in time. */
+  | 'TIMEOUT'
+  /** Its time to live was over. */
+  | 'EXPIRED';
 
 export type PlatformDeliveryStatus =
   | 'PENDING'
@@ -979,6 +1044,8 @@ export type PlatformDeliveryEdge = {
 };
 
 export type PlatformEventMetrics = {
+  /** By callers, whoever is told of it. */
+  published: Scalars['Int']['output'];
   deliveries: Scalars['Int']['output'];
   acknowledged: Scalars['Int']['output'];
   failed: Scalars['Int']['output'];
@@ -987,8 +1054,14 @@ export type PlatformEventMetrics = {
   waiting: Scalars['Int']['output'];
   /** That needed more than one attempt. */
   retried: Scalars['Int']['output'];
+  /** That nobody answered in time once, or that outlived their time. */
+  timeouts: Scalars['Int']['output'];
   /** Share of those that ended without an acknowledgement. */
   errorRate: Scalars['Float']['output'];
+  /** Timeouts of all deliveries. */
+  timeoutRate: Scalars['Float']['output'];
+  /** Dead letters of those that ended. */
+  deadLetterRate: Scalars['Float']['output'];
   /** From the event's arrival to its acknowledgement. */
   averageMs?: Maybe<Scalars['Float']['output']>;
   p95Ms?: Maybe<Scalars['Float']['output']>;
@@ -3150,6 +3223,8 @@ export type ResolversTypes = {
   PlatformAuditProblem: ResolverTypeWrapper<PlatformAuditProblem>;
   PlatformAuditProblemKind: PlatformAuditProblemKind;
   PlatformEventFilter: PlatformEventFilter;
+  PlatformEventCategory: PlatformEventCategory;
+  PlatformEventPriority: PlatformEventPriority;
   PublishEventInput: PublishEventInput;
   CreateEventSubscriptionInput: CreateEventSubscriptionInput;
   PlatformEventTarget: PlatformEventTarget;
@@ -3160,6 +3235,7 @@ export type ResolversTypes = {
   PlatformEventSubscription: ResolverTypeWrapper<PlatformEventSubscription>;
   PlatformEventSubscriptionStatus: PlatformEventSubscriptionStatus;
   PlatformDelivery: ResolverTypeWrapper<PlatformDelivery>;
+  PlatformDeliveryFault: PlatformDeliveryFault;
   PlatformDeliveryStatus: PlatformDeliveryStatus;
   PlatformDeliveryAnswer: PlatformDeliveryAnswer;
   PlatformDeliveryConnection: ResolverTypeWrapper<PlatformDeliveryConnection>;
@@ -3899,6 +3975,11 @@ export type PlatformEventResolvers<ContextType = RequestContext, ParentType exte
   payload?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   correlationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   headers?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  category?: Resolver<Maybe<ResolversTypes['PlatformEventCategory']>, ParentType, ContextType>;
+  priority?: Resolver<ResolversTypes['PlatformEventPriority'], ParentType, ContextType>;
+  targetModules?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  replyTo?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  expiresAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   traceparent?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   timestamp?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
 };
@@ -3928,6 +4009,9 @@ export type PlatformEventSubscriptionResolvers<ContextType = RequestContext, Par
   deadLetter?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   batchSize?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   ackTimeoutMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
+  batchWaitMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
+  module?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  headers?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   status?: Resolver<ResolversTypes['PlatformEventSubscriptionStatus'], ParentType, ContextType>;
   revision?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
@@ -3945,11 +4029,14 @@ export type PlatformDeliveryResolvers<ContextType = RequestContext, ParentType e
   inboxKey?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   status?: Resolver<ResolversTypes['PlatformDeliveryStatus'], ParentType, ContextType>;
   attempt?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  priority?: Resolver<ResolversTypes['PlatformEventPriority'], ParentType, ContextType>;
   lastError?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  fault?: Resolver<Maybe<ResolversTypes['PlatformDeliveryFault']>, ParentType, ContextType>;
   event?: Resolver<ResolversTypes['PlatformEvent'], ParentType, ContextType>;
   createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   sentAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   endedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  processingMs?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
 };
 
 export type PlatformDeliveryConnectionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformDeliveryConnection'] = ResolversParentTypes['PlatformDeliveryConnection']> = {
@@ -3964,13 +4051,17 @@ export type PlatformDeliveryEdgeResolvers<ContextType = RequestContext, ParentTy
 };
 
 export type PlatformEventMetricsResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformEventMetrics'] = ResolversParentTypes['PlatformEventMetrics']> = {
+  published?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   deliveries?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   acknowledged?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   failed?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   deadLetters?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   waiting?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   retried?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  timeouts?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   errorRate?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  timeoutRate?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  deadLetterRate?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   averageMs?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
   p95Ms?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
   p99Ms?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;

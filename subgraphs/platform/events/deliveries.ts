@@ -49,10 +49,10 @@ export function createDeliveries({ sql }: Pick<ModuleRuntime, 'sql'>, once: Once
     outcome: Outcome,
   ): Promise<DeliveryRow> {
     const [row] = (await tx.unsafe(
-      `UPDATE platform.delivery d SET status = $3, last_error = coalesce($4, d.last_error),
+      `UPDATE platform.delivery d SET status = $3, last_error = coalesce($4, d.last_error), fault = coalesce($5, d.fault),
          ended_at = CASE WHEN $3 <> 'pending' THEN now() END
        WHERE d.tenant_id = $1 AND d.id = $2 RETURNING ${deliveryColumns}`,
-      [before.tenantId, before.id, outcome.status, outcome.error],
+      [before.tenantId, before.id, outcome.status, outcome.error, outcome.fault ?? null],
       { prepare: true },
     )) as unknown as DeliveryRow[];
     // With the last one answered the partition goes on; after a failure, when its rest is over.
@@ -130,8 +130,8 @@ export function createDeliveries({ sql }: Pick<ModuleRuntime, 'sql'>, once: Once
           answer === 'ACKNOWLEDGED'
             ? { id: deliveryId, status: 'acknowledged', error }
             : answer === 'FAILED'
-              ? afterFailure(before, subscription, error!)
-              : { id: deliveryId, status: subscription.deadLetter ? 'dead' : 'failed', error };
+              ? afterFailure(before, subscription, { error: error!, fault: 'failed' })
+              : { id: deliveryId, status: subscription.deadLetter ? 'dead' : 'failed', error, fault: 'rejected' };
         return { delivery: await settle(tx, before, subscription, outcome), first: true };
       })) as { delivery: DeliveryRow; first: boolean };
       wake();

@@ -65,6 +65,10 @@ export function createPublishing({ sql, publisher }: Pick<ModuleRuntime, 'sql' |
           correlationId: input.correlationId ?? null,
           headers: input.headers ?? null,
           expiresAt: input.ttlMs == null ? null : new Date(Date.now() + input.ttlMs).toISOString(),
+          category: input.category ?? 'CUSTOM_EVENT',
+          priority: input.priority ?? 'NORMAL',
+          targetModules: [...new Set(input.targetModules ?? [])],
+          replyTo: input.replyTo ?? null,
         };
         return {
           at,
