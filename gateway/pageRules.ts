@@ -22,7 +22,7 @@ const idePolicy =
 const transportSecurity = 'max-age=31536000; includeSubDomains; preload';
 
 const readable =
-  'retry-after, x-mplp-cache, x-mplp-consistency, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset';
+  'retry-after, x-correlation-id, x-mplp-cache, x-mplp-consistency, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset';
 const sendable =
   'accept, apollo-require-preflight, authorization, content-type, traceparent, x-apollo-operation-name, x-correlation-id, x-mplp-consistency';
 const preflightSeconds = 600;

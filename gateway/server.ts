@@ -131,6 +131,8 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
     const gone = abortSignalOf(reply, () => contexts.get(request)?.cancellation.cancel());
     const context = await options.createContext(request, gone);
     contexts.set(request, context);
+    // By it the caller's failure is found in logs, errors and the audit.
+    void reply.header('x-correlation-id', context.scope.correlationId);
     return context;
   };
   const apolloHandler = fastifyApolloHandler(apollo, { context: async (request) => contexts.get(request)! });

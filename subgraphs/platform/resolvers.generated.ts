@@ -96,7 +96,7 @@ export type Mutation = {
   deleteConfig: PlatformConfigPayload;
   /** The value of an earlier version becomes the newest. */
   rollbackConfig: PlatformConfigPayload;
-  /** Has every instance read its files and the database anew. */
+  /** Has every instance read its files, the configuration service and the database anew. */
   reloadConfig: ReloadConfigPayload;
   /**
    * Keeps a value for a time. Reads that send its consistency token along see it in every instance at once, others when its
@@ -119,6 +119,8 @@ export type Mutation = {
    * make a validation go on for long: references, patterns that backtrack, unique items without a bound.
    */
   registerSchema: PlatformSchemaPayload;
+  /** Data that is held to a deprecated version is told so; its documents stay as they are. Again it changes nothing. */
+  setSchemaStatus: PlatformSchemaPayload;
   /** Makes a rule, or changes the one of this name in its set. */
   createBusinessRule: PlatformBusinessRulePayload;
   deleteBusinessRule: DeleteBusinessRulePayload;
@@ -172,6 +174,13 @@ export type Mutation = {
   deleteNotificationRule: DeletePlatformErrorNotificationRulePayload;
   /** Does what a safe recommendation says. INVALID_STATE where it is not safe, NOT_FOUND where its evidence is gone. */
   applyRecommendation: ApplyPlatformRecommendationPayload;
+  /**
+   * Samples where the CPU of the process that answers is, every `sampleIntervalUs` (100 to 100,000), for `maxSeconds` (1 to 120) at most.
+   * The operators' tenant alone may ask. INVALID_STATE while one runs.
+   */
+  startProfiling: PlatformProfilePayload;
+  /** Ends the profile and tells what it found. INVALID_STATE where none runs in the instance that answers. */
+  stopProfiling: PlatformProfilePayload;
   /**
    * Makes a token that authenticates as `subject` until it expires or is revoked, and may do at most what its scopes say.
    * They must lie within what the caller may do. Its secret is told once.
@@ -368,6 +377,14 @@ export type MutationRegisterSchemaArgs = {
 };
 
 
+export type MutationSetSchemaStatusArgs = {
+  name: Scalars['String']['input'];
+  version: Scalars['Int']['input'];
+  status: PlatformSchemaStatus;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
 export type MutationCreateBusinessRuleArgs = {
   input: BusinessRuleInput;
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
@@ -512,6 +529,12 @@ export type MutationDeleteNotificationRuleArgs = {
 export type MutationApplyRecommendationArgs = {
   recommendationId: Scalars['ID']['input'];
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationStartProfilingArgs = {
+  maxSeconds?: Scalars['Int']['input'];
+  sampleIntervalUs?: Scalars['Int']['input'];
 };
 
 
@@ -1136,6 +1159,8 @@ export type PlatformConfigSource =
   | 'DEFAULT'
   /** CONFIG_DIR. */
   | 'FILE'
+  /** CONFIG_SERVICE_URL. */
+  | 'SERVICE'
   | 'DATABASE'
   /** A variable of the process. */
   | 'ENVIRONMENT';
@@ -1155,6 +1180,10 @@ export type PlatformConfigEntry = {
   target?: Maybe<Scalars['String']['output']>;
   /** Null of a secret and of what was deleted. */
   value?: Maybe<Scalars['JSON']['output']>;
+  /** Null where the value is. */
+  type?: Maybe<PlatformConfigType>;
+  /** Schema that values of the entry are held to, as `name@version`. */
+  schemaRef?: Maybe<Scalars['String']['output']>;
   secret: Scalars['Boolean']['output'];
   /** Rises with each change, over deletions too. */
   version: Scalars['Int']['output'];
@@ -1163,6 +1192,13 @@ export type PlatformConfigEntry = {
   updatedBy: Scalars['String']['output'];
   updatedAt: Scalars['DateTime']['output'];
 };
+
+export type PlatformConfigType =
+  | 'STRING'
+  | 'NUMBER'
+  | 'BOOLEAN'
+  | 'OBJECT'
+  | 'ARRAY';
 
 export type PlatformConfigConnection = {
   edges: Array<PlatformConfigEdge>;
@@ -1202,6 +1238,8 @@ export type PlatformConfigProblem = {
 export type PlatformConfigValueInput = {
   key: Scalars['String']['input'];
   value: Scalars['JSON']['input'];
+  /** As of `SetConfigInput`; without one that of the tenant's own entry holds. */
+  schemaRef?: InputMaybe<Scalars['String']['input']>;
 };
 
 export type SetConfigInput = {
@@ -1211,6 +1249,11 @@ export type SetConfigInput = {
   value: Scalars['JSON']['input'];
   scope?: PlatformConfigScope;
   target?: InputMaybe<Scalars['String']['input']>;
+  /**
+   * A registered schema of the caller's tenant, `name` or `name@version`: this value and later ones of the entry are held to that version.
+   * Without one that of the entry before holds; an empty text ends it.
+   */
+  schemaRef?: InputMaybe<Scalars['String']['input']>;
   /** Whether it is never handed out again. */
   secret?: Scalars['Boolean']['input'];
 };
@@ -1369,9 +1412,16 @@ export type WarmCacheFailure = {
   message: Scalars['String']['output'];
 };
 
+export type PlatformSchemaStatus =
+  | 'ACTIVE'
+  | 'DEPRECATED';
+
 export type PlatformSchema = {
   name: Scalars['String']['output'];
   version: Scalars['Int']['output'];
+  /** What the document says it is written in; draft-07 where it says nothing. */
+  dialect: Scalars['String']['output'];
+  status: PlatformSchemaStatus;
   document: Scalars['JSON']['output'];
   createdBy: Scalars['String']['output'];
   createdAt: Scalars['DateTime']['output'];
@@ -1403,9 +1453,22 @@ export type PlatformDataVerdict = {
   valid: Scalars['Boolean']['output'];
   version: Scalars['Int']['output'];
   errors: Array<PlatformDataError>;
-  /** With `coerce`, where it is valid. */
+  /** What does not make it invalid: a deprecated version, and with `removeUnknown` what was left out. */
+  warnings: Array<PlatformDataWarning>;
+  /** With `coerce` or `removeUnknown`, where it is valid. */
   data?: Maybe<Scalars['JSON']['output']>;
 };
+
+export type PlatformDataWarning = {
+  /** JSON pointer into the data. */
+  path: Scalars['String']['output'];
+  code: PlatformDataWarningCode;
+  message: Scalars['String']['output'];
+};
+
+export type PlatformDataWarningCode =
+  | 'DEPRECATED_SCHEMA'
+  | 'REMOVED';
 
 export type PlatformDataError = {
   /** JSON pointer into the data. */
@@ -2161,6 +2224,39 @@ export type DeletePlatformErrorNotificationRulePayload = {
   userErrors: Array<UserError>;
 };
 
+export type PlatformProfile = {
+  id: Scalars['ID']['output'];
+  isRunning: Scalars['Boolean']['output'];
+  startedBy: Scalars['String']['output'];
+  startedAt: Scalars['DateTime']['output'];
+  /** When it ends by itself. */
+  endsAt: Scalars['DateTime']['output'];
+  endedAt?: Maybe<Scalars['DateTime']['output']>;
+  sampleIntervalUs: Scalars['Int']['output'];
+  /** Null, as what follows, while it runs. */
+  samples?: Maybe<Scalars['Int']['output']>;
+  /** Share of the time that the process waited, 0 to 1. */
+  idleShare?: Maybe<Scalars['Float']['output']>;
+  /** The fifty that took most themselves. */
+  functions?: Maybe<Array<PlatformProfiledFunction>>;
+};
+
+export type PlatformProfiledFunction = {
+  name: Scalars['String']['output'];
+  /** Path within the project or package, or a module of Node. */
+  file: Scalars['String']['output'];
+  line: Scalars['Int']['output'];
+  /** Without what it called. */
+  selfMs: Scalars['Float']['output'];
+  /** Of the time that was not waited, 0 to 1. */
+  share: Scalars['Float']['output'];
+};
+
+export type PlatformProfilePayload = {
+  profile?: Maybe<PlatformProfile>;
+  userErrors: Array<UserError>;
+};
+
 export type PlatformOperationFigures = {
   operation: Scalars['String']['output'];
   count: Scalars['Float']['output'];
@@ -2169,6 +2265,13 @@ export type PlatformOperationFigures = {
   p90Ms: Scalars['Float']['output'];
   p95Ms: Scalars['Float']['output'];
   p99Ms: Scalars['Float']['output'];
+  /** Those asked for, in that order; none in lists. */
+  percentiles: Array<PlatformPercentile>;
+};
+
+export type PlatformPercentile = {
+  percentile: Scalars['Float']['output'];
+  ms: Scalars['Float']['output'];
 };
 
 export type PlatformBudgetStatus =
@@ -2554,6 +2657,11 @@ export type Subscription = {
   alertFired: PlatformAlertUpdate;
   /** Errors of the tenant as they are stored, at most 200 at a time. It passes by: `errors` has what was missed. */
   errorCaptured: PlatformError;
+  /**
+   * Alerts on what the platform measures of itself (latencies, resources, errors), as they fire, are acknowledged and resolved; of all
+   * severities unless some are named. Resumes after `after` without gap or repeat.
+   */
+  performanceAlert: PlatformAlertUpdate;
 };
 
 
@@ -2587,6 +2695,12 @@ export type SubscriptionAlertFiredArgs = {
 
 export type SubscriptionErrorCapturedArgs = {
   severities?: InputMaybe<Array<PlatformErrorSeverity>>;
+};
+
+
+export type SubscriptionPerformanceAlertArgs = {
+  severities?: InputMaybe<Array<PlatformAlertSeverity>>;
+  after?: InputMaybe<Scalars['String']['input']>;
 };
 
 export type Link__Purpose =
@@ -2646,7 +2760,7 @@ export type Query = {
   eventMetrics: PlatformEventMetrics;
   /**
    * What holds of a key: of the tenant's own value, that of the module, of the environment and that for all, the first there
-   * is. Of the platform's own variables the environment of the process goes before the database, and files after it.
+   * is. Of the platform's own variables the environment of the process goes before the database, the configuration service and files after it.
    * Null where nothing says anything.
    */
   config?: Maybe<PlatformConfig>;
@@ -2673,7 +2787,10 @@ export type Query = {
   schema?: Maybe<PlatformSchema>;
   /** Whether a document could be registered. */
   validateSchema: PlatformSchemaVerdict;
-  /** Holds data to a registered schema. `coerce` turns texts into numbers and fills in defaults, in the data answered. */
+  /**
+   * Holds data to a registered schema. In the data answered `coerce` turns texts into numbers and fills in defaults, `removeUnknown`
+   * leaves out what the schema does not name where it allows nothing more.
+   */
   validateData: PlatformDataVerdict;
   /** What a document in place of a registered schema would change for whoever writes data. */
   checkCompatibility: PlatformCompatibility;
@@ -2732,8 +2849,10 @@ export type Query = {
   errorStatistics: PlatformErrorStatistics;
   /** By name. */
   errorNotificationRules: Array<PlatformErrorNotificationRule>;
-  /** Quantiles of one operation (a root field); null where nothing was measured. */
+  /** Quantiles of one operation (a root field), with those asked for (0 to 100, 20 at most); null where nothing was measured. */
   performanceMetric?: Maybe<PlatformOperationFigures>;
+  /** The profile that runs in the instance that answers, else its last one. The operators' tenant alone may ask. */
+  profile?: Maybe<PlatformProfile>;
   /** The latency rows of the guide with what was measured of each. */
   performanceBudgets: Array<PlatformBudget>;
   /** Those that were measured and are not held. */
@@ -2912,6 +3031,7 @@ export type QueryValidateDataArgs = {
   version?: InputMaybe<Scalars['Int']['input']>;
   data: Scalars['JSON']['input'];
   coerce?: Scalars['Boolean']['input'];
+  removeUnknown?: Scalars['Boolean']['input'];
 };
 
 
@@ -3033,6 +3153,7 @@ export type QueryPerformanceMetricArgs = {
   operation: Scalars['String']['input'];
   from?: InputMaybe<Scalars['DateTime']['input']>;
   to?: InputMaybe<Scalars['DateTime']['input']>;
+  percentiles?: InputMaybe<Array<Scalars['Float']['input']>>;
 };
 
 
@@ -3254,6 +3375,7 @@ export type ResolversTypes = {
   PlatformConfigSource: PlatformConfigSource;
   PlatformConfig: ResolverTypeWrapper<PlatformConfig>;
   PlatformConfigEntry: ResolverTypeWrapper<PlatformConfigEntry>;
+  PlatformConfigType: PlatformConfigType;
   PlatformConfigConnection: ResolverTypeWrapper<PlatformConfigConnection>;
   PlatformConfigEdge: ResolverTypeWrapper<PlatformConfigEdge>;
   PlatformConfigChange: ResolverTypeWrapper<PlatformConfigChange>;
@@ -3280,12 +3402,15 @@ export type ResolversTypes = {
   WarmCacheInput: WarmCacheInput;
   WarmCachePayload: ResolverTypeWrapper<WarmCachePayload>;
   WarmCacheFailure: ResolverTypeWrapper<WarmCacheFailure>;
+  PlatformSchemaStatus: PlatformSchemaStatus;
   PlatformSchema: ResolverTypeWrapper<PlatformSchema>;
   PlatformSchemaConnection: ResolverTypeWrapper<PlatformSchemaConnection>;
   PlatformSchemaEdge: ResolverTypeWrapper<PlatformSchemaEdge>;
   PlatformSchemaVerdict: ResolverTypeWrapper<PlatformSchemaVerdict>;
   PlatformSchemaProblem: ResolverTypeWrapper<PlatformSchemaProblem>;
   PlatformDataVerdict: ResolverTypeWrapper<PlatformDataVerdict>;
+  PlatformDataWarning: ResolverTypeWrapper<PlatformDataWarning>;
+  PlatformDataWarningCode: PlatformDataWarningCode;
   PlatformDataError: ResolverTypeWrapper<PlatformDataError>;
   PlatformCompatibility: ResolverTypeWrapper<PlatformCompatibility>;
   PlatformSchemaChange: ResolverTypeWrapper<PlatformSchemaChange>;
@@ -3378,7 +3503,11 @@ export type ResolversTypes = {
   RetryPlatformErrorPayload: ResolverTypeWrapper<RetryPlatformErrorPayload>;
   PlatformErrorNotificationRulePayload: ResolverTypeWrapper<PlatformErrorNotificationRulePayload>;
   DeletePlatformErrorNotificationRulePayload: ResolverTypeWrapper<DeletePlatformErrorNotificationRulePayload>;
+  PlatformProfile: ResolverTypeWrapper<PlatformProfile>;
+  PlatformProfiledFunction: ResolverTypeWrapper<PlatformProfiledFunction>;
+  PlatformProfilePayload: ResolverTypeWrapper<PlatformProfilePayload>;
   PlatformOperationFigures: ResolverTypeWrapper<PlatformOperationFigures>;
+  PlatformPercentile: ResolverTypeWrapper<PlatformPercentile>;
   PlatformBudgetStatus: PlatformBudgetStatus;
   PlatformBudget: ResolverTypeWrapper<PlatformBudget>;
   PlatformObjective: ResolverTypeWrapper<PlatformObjective>;
@@ -3513,6 +3642,7 @@ export type ResolversParentTypes = {
   PlatformSchemaVerdict: PlatformSchemaVerdict;
   PlatformSchemaProblem: PlatformSchemaProblem;
   PlatformDataVerdict: PlatformDataVerdict;
+  PlatformDataWarning: PlatformDataWarning;
   PlatformDataError: PlatformDataError;
   PlatformCompatibility: PlatformCompatibility;
   PlatformSchemaChange: PlatformSchemaChange;
@@ -3585,7 +3715,11 @@ export type ResolversParentTypes = {
   RetryPlatformErrorPayload: RetryPlatformErrorPayload;
   PlatformErrorNotificationRulePayload: PlatformErrorNotificationRulePayload;
   DeletePlatformErrorNotificationRulePayload: DeletePlatformErrorNotificationRulePayload;
+  PlatformProfile: PlatformProfile;
+  PlatformProfiledFunction: PlatformProfiledFunction;
+  PlatformProfilePayload: PlatformProfilePayload;
   PlatformOperationFigures: PlatformOperationFigures;
+  PlatformPercentile: PlatformPercentile;
   PlatformBudget: PlatformBudget;
   PlatformObjective: PlatformObjective;
   PlatformPerformanceReport: PlatformPerformanceReport;
@@ -3793,6 +3927,7 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   invalidateCache?: Resolver<ResolversTypes['InvalidateCachePayload'], ParentType, ContextType, RequireFields<MutationInvalidateCacheArgs, 'input'>>;
   warmCache?: Resolver<ResolversTypes['WarmCachePayload'], ParentType, ContextType, RequireFields<MutationWarmCacheArgs, 'input'>>;
   registerSchema?: Resolver<ResolversTypes['PlatformSchemaPayload'], ParentType, ContextType, RequireFields<MutationRegisterSchemaArgs, 'name' | 'document'>>;
+  setSchemaStatus?: Resolver<ResolversTypes['PlatformSchemaPayload'], ParentType, ContextType, RequireFields<MutationSetSchemaStatusArgs, 'name' | 'version' | 'status'>>;
   createBusinessRule?: Resolver<ResolversTypes['PlatformBusinessRulePayload'], ParentType, ContextType, RequireFields<MutationCreateBusinessRuleArgs, 'input'>>;
   deleteBusinessRule?: Resolver<ResolversTypes['DeleteBusinessRulePayload'], ParentType, ContextType, RequireFields<MutationDeleteBusinessRuleArgs, 'ruleId'>>;
   createReport?: Resolver<ResolversTypes['PlatformFilePayload'], ParentType, ContextType, RequireFields<MutationCreateReportArgs, 'input'>>;
@@ -3816,6 +3951,8 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   createNotificationRule?: Resolver<ResolversTypes['PlatformErrorNotificationRulePayload'], ParentType, ContextType, RequireFields<MutationCreateNotificationRuleArgs, 'input'>>;
   deleteNotificationRule?: Resolver<ResolversTypes['DeletePlatformErrorNotificationRulePayload'], ParentType, ContextType, RequireFields<MutationDeleteNotificationRuleArgs, 'name'>>;
   applyRecommendation?: Resolver<ResolversTypes['ApplyPlatformRecommendationPayload'], ParentType, ContextType, RequireFields<MutationApplyRecommendationArgs, 'recommendationId'>>;
+  startProfiling?: Resolver<ResolversTypes['PlatformProfilePayload'], ParentType, ContextType, RequireFields<MutationStartProfilingArgs, 'maxSeconds' | 'sampleIntervalUs'>>;
+  stopProfiling?: Resolver<ResolversTypes['PlatformProfilePayload'], ParentType, ContextType>;
   issueApiToken?: Resolver<ResolversTypes['IssueApiTokenPayload'], ParentType, ContextType, RequireFields<MutationIssueApiTokenArgs, 'input'>>;
   revokeApiToken?: Resolver<ResolversTypes['RevokeApiTokenPayload'], ParentType, ContextType, RequireFields<MutationRevokeApiTokenArgs, 'id'>>;
   revokeTokens?: Resolver<ResolversTypes['RevokeTokensPayload'], ParentType, ContextType, RequireFields<MutationRevokeTokensArgs, 'input'>>;
@@ -4131,6 +4268,8 @@ export type PlatformConfigEntryResolvers<ContextType = RequestContext, ParentTyp
   scope?: Resolver<ResolversTypes['PlatformConfigScope'], ParentType, ContextType>;
   target?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   value?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  type?: Resolver<Maybe<ResolversTypes['PlatformConfigType']>, ParentType, ContextType>;
+  schemaRef?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   secret?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   deleted?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
@@ -4263,6 +4402,8 @@ export type WarmCacheFailureResolvers<ContextType = RequestContext, ParentType e
 export type PlatformSchemaResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformSchema'] = ResolversParentTypes['PlatformSchema']> = {
   name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  dialect?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  status?: Resolver<ResolversTypes['PlatformSchemaStatus'], ParentType, ContextType>;
   document?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
   createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
@@ -4293,7 +4434,14 @@ export type PlatformDataVerdictResolvers<ContextType = RequestContext, ParentTyp
   valid?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   errors?: Resolver<Array<ResolversTypes['PlatformDataError']>, ParentType, ContextType>;
+  warnings?: Resolver<Array<ResolversTypes['PlatformDataWarning']>, ParentType, ContextType>;
   data?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+};
+
+export type PlatformDataWarningResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformDataWarning'] = ResolversParentTypes['PlatformDataWarning']> = {
+  path?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  code?: Resolver<ResolversTypes['PlatformDataWarningCode'], ParentType, ContextType>;
+  message?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
 };
 
 export type PlatformDataErrorResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformDataError'] = ResolversParentTypes['PlatformDataError']> = {
@@ -4722,6 +4870,32 @@ export type DeletePlatformErrorNotificationRulePayloadResolvers<ContextType = Re
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
 };
 
+export type PlatformProfileResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformProfile'] = ResolversParentTypes['PlatformProfile']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  isRunning?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  startedBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  startedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  endsAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  endedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  sampleIntervalUs?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  samples?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  idleShare?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  functions?: Resolver<Maybe<Array<ResolversTypes['PlatformProfiledFunction']>>, ParentType, ContextType>;
+};
+
+export type PlatformProfiledFunctionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformProfiledFunction'] = ResolversParentTypes['PlatformProfiledFunction']> = {
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  file?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  line?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  selfMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  share?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type PlatformProfilePayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformProfilePayload'] = ResolversParentTypes['PlatformProfilePayload']> = {
+  profile?: Resolver<Maybe<ResolversTypes['PlatformProfile']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
 export type PlatformOperationFiguresResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformOperationFigures'] = ResolversParentTypes['PlatformOperationFigures']> = {
   operation?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   count?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
@@ -4730,6 +4904,12 @@ export type PlatformOperationFiguresResolvers<ContextType = RequestContext, Pare
   p90Ms?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   p95Ms?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   p99Ms?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  percentiles?: Resolver<Array<ResolversTypes['PlatformPercentile']>, ParentType, ContextType>;
+};
+
+export type PlatformPercentileResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformPercentile'] = ResolversParentTypes['PlatformPercentile']> = {
+  percentile?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  ms?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
 };
 
 export type PlatformBudgetResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformBudget'] = ResolversParentTypes['PlatformBudget']> = {
@@ -4991,6 +5171,7 @@ export type SubscriptionResolvers<ContextType = RequestContext, ParentType exten
   metricUpdated?: SubscriptionResolver<ResolversTypes['PlatformMetricUpdate'], "metricUpdated", ParentType, ContextType, Partial<SubscriptionMetricUpdatedArgs>>;
   alertFired?: SubscriptionResolver<ResolversTypes['PlatformAlertUpdate'], "alertFired", ParentType, ContextType, Partial<SubscriptionAlertFiredArgs>>;
   errorCaptured?: SubscriptionResolver<ResolversTypes['PlatformError'], "errorCaptured", ParentType, ContextType, Partial<SubscriptionErrorCapturedArgs>>;
+  performanceAlert?: SubscriptionResolver<ResolversTypes['PlatformAlertUpdate'], "performanceAlert", ParentType, ContextType, Partial<SubscriptionPerformanceAlertArgs>>;
 };
 
 export interface Link__ImportScalarConfig extends GraphQLScalarTypeConfig<ResolversTypes['link__Import'], any> {
@@ -5041,7 +5222,7 @@ export type QueryResolvers<ContextType = RequestContext, ParentType extends Reso
   schemas?: Resolver<ResolversTypes['PlatformSchemaConnection'], ParentType, ContextType, Partial<QuerySchemasArgs>>;
   schema?: Resolver<Maybe<ResolversTypes['PlatformSchema']>, ParentType, ContextType, RequireFields<QuerySchemaArgs, 'name'>>;
   validateSchema?: Resolver<ResolversTypes['PlatformSchemaVerdict'], ParentType, ContextType, RequireFields<QueryValidateSchemaArgs, 'document'>>;
-  validateData?: Resolver<ResolversTypes['PlatformDataVerdict'], ParentType, ContextType, RequireFields<QueryValidateDataArgs, 'name' | 'data' | 'coerce'>>;
+  validateData?: Resolver<ResolversTypes['PlatformDataVerdict'], ParentType, ContextType, RequireFields<QueryValidateDataArgs, 'name' | 'data' | 'coerce' | 'removeUnknown'>>;
   checkCompatibility?: Resolver<ResolversTypes['PlatformCompatibility'], ParentType, ContextType, RequireFields<QueryCheckCompatibilityArgs, 'name' | 'document'>>;
   businessRules?: Resolver<Array<ResolversTypes['PlatformBusinessRule']>, ParentType, ContextType, Partial<QueryBusinessRulesArgs>>;
   validateBusinessRules?: Resolver<ResolversTypes['PlatformRuleVerdict'], ParentType, ContextType, RequireFields<QueryValidateBusinessRulesArgs, 'ruleSet' | 'data'>>;
@@ -5067,6 +5248,7 @@ export type QueryResolvers<ContextType = RequestContext, ParentType extends Reso
   errorStatistics?: Resolver<ResolversTypes['PlatformErrorStatistics'], ParentType, ContextType, Partial<QueryErrorStatisticsArgs>>;
   errorNotificationRules?: Resolver<Array<ResolversTypes['PlatformErrorNotificationRule']>, ParentType, ContextType>;
   performanceMetric?: Resolver<Maybe<ResolversTypes['PlatformOperationFigures']>, ParentType, ContextType, RequireFields<QueryPerformanceMetricArgs, 'operation'>>;
+  profile?: Resolver<Maybe<ResolversTypes['PlatformProfile']>, ParentType, ContextType>;
   performanceBudgets?: Resolver<Array<ResolversTypes['PlatformBudget']>, ParentType, ContextType, Partial<QueryPerformanceBudgetsArgs>>;
   budgetViolations?: Resolver<Array<ResolversTypes['PlatformBudget']>, ParentType, ContextType, Partial<QueryBudgetViolationsArgs>>;
   performanceReport?: Resolver<ResolversTypes['PlatformPerformanceReport'], ParentType, ContextType, Partial<QueryPerformanceReportArgs>>;
@@ -5148,6 +5330,7 @@ export type Resolvers<ContextType = RequestContext> = {
   PlatformSchemaVerdict?: PlatformSchemaVerdictResolvers<ContextType>;
   PlatformSchemaProblem?: PlatformSchemaProblemResolvers<ContextType>;
   PlatformDataVerdict?: PlatformDataVerdictResolvers<ContextType>;
+  PlatformDataWarning?: PlatformDataWarningResolvers<ContextType>;
   PlatformDataError?: PlatformDataErrorResolvers<ContextType>;
   PlatformCompatibility?: PlatformCompatibilityResolvers<ContextType>;
   PlatformSchemaChange?: PlatformSchemaChangeResolvers<ContextType>;
@@ -5203,7 +5386,11 @@ export type Resolvers<ContextType = RequestContext> = {
   RetryPlatformErrorPayload?: RetryPlatformErrorPayloadResolvers<ContextType>;
   PlatformErrorNotificationRulePayload?: PlatformErrorNotificationRulePayloadResolvers<ContextType>;
   DeletePlatformErrorNotificationRulePayload?: DeletePlatformErrorNotificationRulePayloadResolvers<ContextType>;
+  PlatformProfile?: PlatformProfileResolvers<ContextType>;
+  PlatformProfiledFunction?: PlatformProfiledFunctionResolvers<ContextType>;
+  PlatformProfilePayload?: PlatformProfilePayloadResolvers<ContextType>;
   PlatformOperationFigures?: PlatformOperationFiguresResolvers<ContextType>;
+  PlatformPercentile?: PlatformPercentileResolvers<ContextType>;
   PlatformBudget?: PlatformBudgetResolvers<ContextType>;
   PlatformObjective?: PlatformObjectiveResolvers<ContextType>;
   PlatformPerformanceReport?: PlatformPerformanceReportResolvers<ContextType>;

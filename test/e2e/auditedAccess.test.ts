@@ -65,12 +65,13 @@ describe.each(modes)('the audit of access, %s', (mode) => {
 
   it('says of a change by which token, roles, address and client it was made', async () => {
     const correlationId = `change-${mode.length}`;
-    const { data } = await platform.query<{ createContext: { context: { id: string } } }>(
+    const { data, headers } = await platform.query<{ createContext: { context: { id: string } } }>(
       create,
       {},
       { token: auditor, headers: { 'user-agent': 'planner/1.0', 'x-correlation-id': correlationId } },
     );
     const { id } = data!.createContext.context;
+    expect(headers.get('x-correlation-id')).toBe(correlationId);
     const [row] = await eventually(() => rows({ resourceId: id, actions: ['context.*'] }));
     expect(row).toMatchObject({
       actor: 'auditor',

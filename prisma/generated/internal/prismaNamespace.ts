@@ -19260,6 +19260,7 @@ export const PlatformConfigEntryScalarFieldEnum = {
   target: 'target',
   key: 'key',
   value: 'value',
+  schemaRef: 'schemaRef',
   secret: 'secret',
   version: 'version',
   deleted: 'deleted',
@@ -19277,6 +19278,7 @@ export const PlatformConfigVersionScalarFieldEnum = {
   key: 'key',
   version: 'version',
   value: 'value',
+  schemaRef: 'schemaRef',
   secret: 'secret',
   deleted: 'deleted',
   updatedBy: 'updatedBy',
@@ -19337,6 +19339,7 @@ export const PlatformSchemaScalarFieldEnum = {
   name: 'name',
   version: 'version',
   document: 'document',
+  status: 'status',
   createdBy: 'createdBy',
   createdAt: 'createdAt'
 } as const

@@ -3308,6 +3308,7 @@ export const PlatformConfigEntryScalarFieldEnum = {
   target: 'target',
   key: 'key',
   value: 'value',
+  schemaRef: 'schemaRef',
   secret: 'secret',
   version: 'version',
   deleted: 'deleted',
@@ -3325,6 +3326,7 @@ export const PlatformConfigVersionScalarFieldEnum = {
   key: 'key',
   version: 'version',
   value: 'value',
+  schemaRef: 'schemaRef',
   secret: 'secret',
   deleted: 'deleted',
   updatedBy: 'updatedBy',
@@ -3385,6 +3387,7 @@ export const PlatformSchemaScalarFieldEnum = {
   name: 'name',
   version: 'version',
   document: 'document',
+  status: 'status',
   createdBy: 'createdBy',
   createdAt: 'createdAt'
 } as const

@@ -81,6 +81,7 @@ export const plainAnswers = new Set([
   'errorNotificationRules',
   'notifications',
   'performanceMetric',
+  'profile',
   'performanceBudgets',
   'budgetViolations',
   'performanceReport',
@@ -116,6 +117,7 @@ export const ownStreams: ReadonlySet<string> = new Set([
   'logTail',
   'metricUpdated',
   'alertFired',
+  'performanceAlert',
   'errorCaptured',
 ]);
 /** Arguments of such streams that choose among what is one's own: they too have nothing to be refused for. */

@@ -67,6 +67,8 @@ export const platformValues: Readonly<Record<string, unknown>> = {
   'checkCompatibility.document': { type: 'object' },
   'validateSchema.document': { type: 'object' },
   'registerSchema.name': 'walk',
+  'setSchemaStatus.name': 'walk',
+  'setSchemaStatus.version': 1,
   'registerSchema.document': { type: 'object' },
   'BusinessRuleInput.expression': 'walk EXISTS',
   'validateBusinessRules.ruleSet': 'walk',
