@@ -1747,6 +1747,10 @@ export type PlatformAlertSeverity =
   | 'WARNING'
   | 'CRITICAL';
 
+export type PlatformAlertMatch =
+  | 'ANY'
+  | 'ALL';
+
 export type PlatformAlertAction =
   | 'NONE'
   /** Sets `mplp_scale_up_requested`, which an autoscaler reads. */
@@ -1925,8 +1929,10 @@ export type PlatformAlertConditionInput = {
 export type PlatformAlertRuleInput = {
   name: Scalars['String']['input'];
   description?: InputMaybe<Scalars['String']['input']>;
-  /** One of 1 to 5 is enough. All series of a condition are taken together. */
+  /** 1 to 5. All series of a condition are taken together. */
   conditions: Array<PlatformAlertConditionInput>;
+  /** Whether one of them is enough. */
+  match?: PlatformAlertMatch;
   /** How long it must hold before it fires, 0 to 86,400. */
   forSeconds?: Scalars['Int']['input'];
   severity?: PlatformAlertSeverity;
@@ -1952,6 +1958,7 @@ export type PlatformAlertRule = {
   name: Scalars['String']['output'];
   description?: Maybe<Scalars['String']['output']>;
   conditions: Array<PlatformAlertCondition>;
+  match: PlatformAlertMatch;
   forSeconds: Scalars['Int']['output'];
   severity: PlatformAlertSeverity;
   action: PlatformAlertAction;
@@ -2789,7 +2796,8 @@ export type Query = {
   validateSchema: PlatformSchemaVerdict;
   /**
    * Holds data to a registered schema. In the data answered `coerce` turns texts into numbers and fills in defaults, `removeUnknown`
-   * leaves out what the schema does not name where it allows nothing more.
+   * leaves out what the schema does not name where it allows nothing more. A text with `x-references: "Context"` (or another of
+   * the graph's types) has to be the id of one that the caller can see; 100 at most.
    */
   validateData: PlatformDataVerdict;
   /** What a document in place of a registered schema would change for whoever writes data. */
@@ -3446,6 +3454,7 @@ export type ResolversTypes = {
   PlatformAlertState: PlatformAlertState;
   PlatformAlertChange: PlatformAlertChange;
   PlatformAlertSeverity: PlatformAlertSeverity;
+  PlatformAlertMatch: PlatformAlertMatch;
   PlatformAlertAction: PlatformAlertAction;
   PlatformComparison: PlatformComparison;
   PlatformChannelKind: PlatformChannelKind;
@@ -4678,6 +4687,7 @@ export type PlatformAlertRuleResolvers<ContextType = RequestContext, ParentType 
   name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   description?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   conditions?: Resolver<Array<ResolversTypes['PlatformAlertCondition']>, ParentType, ContextType>;
+  match?: Resolver<ResolversTypes['PlatformAlertMatch'], ParentType, ContextType>;
   forSeconds?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   severity?: Resolver<ResolversTypes['PlatformAlertSeverity'], ParentType, ContextType>;
   action?: Resolver<ResolversTypes['PlatformAlertAction'], ParentType, ContextType>;

@@ -3522,6 +3522,7 @@ export const PlatformAlertRuleScalarFieldEnum = {
   name: 'name',
   description: 'description',
   conditions: 'conditions',
+  match: 'match',
   forSeconds: 'forSeconds',
   severity: 'severity',
   action: 'action',

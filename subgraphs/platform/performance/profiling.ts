@@ -16,8 +16,10 @@ const input = z.object({
 export function createProfiling({ config }: Pick<ModuleRuntime, 'config'>, once: Once) {
   const profiler = createProfiler();
 
-  function requireOperator({ principal }: RequestScope): void {
-    if (operatorTenantOf(config) !== principal.tenantId)
+  const isOperator = ({ principal }: RequestScope) => operatorTenantOf(config) === principal.tenantId;
+
+  function requireOperator(scope: RequestScope): void {
+    if (!isOperator(scope))
       throw new PlatformError('PERMISSION_DENIED', 'processes are profiled by the operator’s tenant');
   }
 
@@ -66,10 +68,8 @@ export function createProfiling({ config }: Pick<ModuleRuntime, 'config'>, once:
       return profile;
     },
 
-    current(scope: RequestScope): Profile | null {
-      requireOperator(scope);
-      return profiler.current();
-    },
+    /** Null to other tenants. */
+    current: (scope: RequestScope): Profile | null => (isOperator(scope) ? profiler.current() : null),
 
     close: () => profiler.close(),
   };

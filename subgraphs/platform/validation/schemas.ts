@@ -10,7 +10,8 @@ import { isoText } from '#shared/record.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { jsonProblem, parseInput, text } from '#shared/validation.ts';
 import { compareSchemas } from './compatibility.ts';
-import { compileSchema, type DataChanges, findSchemaProblems, toDataErrors } from './schemaRules.ts';
+import { findMissing, type Reference, referenceKeyword } from './references.ts';
+import { compileSchema, type DataChanges, type DataError, findSchemaProblems, toDataErrors } from './schemaRules.ts';
 
 export interface SchemaRow {
   readonly tenantId: string;
@@ -27,6 +28,7 @@ const schemaName = text({ min: 1, max: 255 }).regex(/^[A-Za-z][\w.-]*$/, 'expect
 const maxSchemas = 1_000;
 const maxDataBytes = 262_144;
 const maxWarnings = 100;
+const maxReferences = 100;
 
 export interface DataWarning {
   /** JSON pointer into the data. */
@@ -45,7 +47,8 @@ function removedFrom(before: unknown, after: unknown, path = ''): readonly strin
 }
 
 /** JSON schemas of tenants, in versions that never change, and data held to them. */
-export function createSchemas({ sql }: ModuleRuntime, once: Once) {
+export function createSchemas(runtime: ModuleRuntime, once: Once) {
+  const { sql } = runtime;
   const compiled = new LRUCache<string, ValidateFunction>({ max: 500 });
 
   async function find(tenantId: string, name: string, version: number | null): Promise<SchemaRow | null> {
@@ -73,6 +76,25 @@ export function createSchemas({ sql }: ModuleRuntime, once: Once) {
     const known = compiled.get(key) ?? (await compileSchema(document, changes));
     compiled.set(key, known);
     return known;
+  }
+
+  /** Looked for in the graph as the caller. */
+  async function referenceErrors(
+    { principal, signal }: RequestScope,
+    references: readonly Reference[],
+  ): Promise<readonly DataError[]> {
+    if (references.length === 0) return [];
+    if (references.length > maxReferences)
+      throw new PlatformError('LIMIT_EXCEEDED', `data: expected at most ${maxReferences} references`, {
+        path: ['data'],
+      });
+    const missing = await findMissing(runtime.graph, principal, references, signal);
+    return missing.map(({ type, path }) => ({
+      path: path || '/',
+      keyword: referenceKeyword,
+      message: `there is no such ${type}`,
+      params: { type },
+    }));
   }
 
   return {
@@ -187,8 +209,10 @@ export function createSchemas({ sql }: ModuleRuntime, once: Once) {
       const validate = await validatorOf(schema, changes);
       // Coercing writes into what it is given, save the root itself.
       const holder = structuredClone(data);
-      const valid = validate(holder) === true;
-      const errors = valid ? [] : toDataErrors(validate.errors);
+      const references: Reference[] = [];
+      const fits = validate.call(references as never, holder) === true;
+      const errors = fits ? await referenceErrors(scope, references) : toDataErrors(validate.errors);
+      const valid = errors.length === 0;
       validate.errors = null;
       const warnings: DataWarning[] =
         schema.status === 'deprecated'
