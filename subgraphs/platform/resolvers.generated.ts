@@ -2859,7 +2859,7 @@ export type Query = {
   errorNotificationRules: Array<PlatformErrorNotificationRule>;
   /** Quantiles of one operation (a root field), with those asked for (0 to 100, 20 at most); null where nothing was measured. */
   performanceMetric?: Maybe<PlatformOperationFigures>;
-  /** The profile that runs in the instance that answers, else its last one. The operators' tenant alone may ask. */
+  /** The profile that runs in the instance that answers, else its last one; null to others than the operators' tenant. */
   profile?: Maybe<PlatformProfile>;
   /** The latency rows of the guide with what was measured of each. */
   performanceBudgets: Array<PlatformBudget>;

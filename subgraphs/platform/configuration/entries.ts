@@ -152,6 +152,11 @@ export function createConfigEntries({ sql, config }: ModuleRuntime, { once, keyr
     /** A secret is sealed before it is stored. @throws {UNAVAILABLE} where nothing can be sealed. */
     async set(scope: RequestScope, place: ConfigPlace, { value, secret, schemaRef, ...how }: ConfigChange & NewConfig) {
       requireOperator(scope, place);
+      // Before the transaction: looking schemas and objects up takes connections of its own.
+      const standing = schemaRef === null ? await find(sql, ownerOf(scope, place), place) : null;
+      const known = standing === null || standing.deleted ? null : standing.schemaRef;
+      const asked = schemaRef === '' ? null : (schemaRef ?? known);
+      const held = asked === null ? null : await holdTo(scope, asked, value);
       const stored = secret
         ? sealedValue(
             await keyring.seal(
@@ -162,10 +167,12 @@ export function createConfigEntries({ sql, config }: ModuleRuntime, { once, keyr
         : value;
       return change(scope, place, 'set', {
         ...how,
-        async next(before) {
-          // Under the lock of the entry: what is held to the schema of before is held to the one that is replaced.
-          const asked = schemaRef === '' ? null : (schemaRef ?? before?.schemaRef ?? null);
-          const held = asked === null ? null : await holdTo(scope, asked, value);
+        next(before) {
+          // What it was held to may be another one by now: whoever asked looks again.
+          if (schemaRef === null && (before?.schemaRef ?? null) !== known)
+            throw new PlatformError('VERSION_CONFLICT', 'the schema of the entry was changed meanwhile', {
+              path: ['input', 'schemaRef'],
+            });
           return { value: stored, schemaRef: held, secret, deleted: false };
         },
       });
