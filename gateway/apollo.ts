@@ -9,9 +9,11 @@ import {
   type ValidationRule,
 } from 'graphql';
 import { consistencyHeader, createConsistencyToken } from '#shared/cache/consistencyToken.ts';
+import type { RequestScope } from '#shared/context.ts';
 import { type ErrorCode, PlatformError } from '#shared/errors.ts';
 import { hasScope } from '#shared/principal.ts';
 import type { Logger, Metrics } from '#shared/telemetry.ts';
+import type { AuditedAccess } from './auth/auditedAccess.ts';
 import type { GatewayContext } from './context.ts';
 import type { PersistedDocuments } from './documents/persistedDocuments.ts';
 import { createErrorFormatter } from './errors.ts';
@@ -24,6 +26,8 @@ export interface ApolloOptions {
   readonly gateway: GatewayInterface;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** Told of what was refused to whoever asked. @default nobody is */
+  readonly onDenied?: AuditedAccess['denied'] | undefined;
   /** Whether everybody may ask for the schema; otherwise `graph:introspect` lets one. */
   readonly introspection: boolean;
   readonly persisted: PersistedDocuments;
@@ -56,7 +60,7 @@ export function createApollo(options: ApolloOptions): ApolloServer<GatewayContex
       refuseUnrunnable(),
       guardDocuments(options),
       takeToll(),
-      countOperations(options.metrics),
+      countOperations(options),
       reportWrites(),
       noteValidated(options.onValidated),
     ],
@@ -64,7 +68,8 @@ export function createApollo(options: ApolloOptions): ApolloServer<GatewayContex
 }
 
 /** Root fields of an operation: known names, so that metric labels stay few. */
-export function rootFields(operation: OperationDefinitionNode): readonly string[] {
+export function rootFields(operation: OperationDefinitionNode | undefined): readonly string[] {
+  if (!operation) return [];
   return operation.selectionSet.selections.flatMap((selection) =>
     selection.kind === Kind.FIELD ? [selection.name.value] : [],
   );
@@ -153,18 +158,44 @@ function takeToll(): ApolloServerPlugin<GatewayContext> {
   };
 }
 
-function countOperations(metrics: Metrics): ApolloServerPlugin<GatewayContext> {
+function countOperations({
+  metrics,
+  onDenied,
+}: Pick<ApolloOptions, 'metrics' | 'onDenied'>): ApolloServerPlugin<GatewayContext> {
   return {
     async requestDidStart() {
       const beganMs = performance.now();
       return {
-        async willSendResponse({ operation, response }) {
+        async willSendResponse({ operation, response, contextValue }) {
           const errors = response.body.kind === 'single' ? response.body.singleResult.errors : undefined;
+          if (onDenied) tellDenied(onDenied, { errors, operation, scope: contextValue.scope });
           countOperation(metrics, operation, errors, performance.now() - beganMs);
         },
       };
     },
   };
+}
+
+interface DeniedOptions {
+  readonly errors: readonly GraphQLFormattedError[] | undefined;
+  readonly operation: OperationDefinitionNode | undefined;
+  readonly scope: RequestScope;
+}
+
+/** By the root field that an error lies under. */
+export function tellDenied(onDenied: AuditedAccess['denied'], { errors, operation, scope }: DeniedOptions): void {
+  for (const { path, extensions } of errors ?? []) {
+    const code = extensions?.['code'];
+    const place = operation && typeof path?.[0] === 'string' ? fieldAt(operation, path[0]) : null;
+    if (typeof code === 'string') onDenied(scope, place ?? rootFields(operation)[0] ?? 'none', code);
+  }
+}
+
+/** The field behind a name in the answer, which may be an alias: names of clients are none of the audit's. */
+function fieldAt({ selectionSet }: OperationDefinitionNode, key: string): string | null {
+  for (const selection of selectionSet.selections)
+    if (selection.kind === Kind.FIELD && (selection.alias ?? selection.name).value === key) return selection.name.value;
+  return null;
 }
 
 /** One metric row per root field of an operation. */

@@ -109,6 +109,7 @@ export function createAuthenticator(config: AuthConfig, { now = Date.now, logger
       reason === 'missing'
         ? 'expected a token: send the header "Authorization: Bearer <token>"'
         : 'the token was not accepted',
+      { cause: reason },
     );
   }
 

@@ -1,7 +1,8 @@
 import { type ExecutionResult, type GraphQLFormattedError, OperationTypeNode } from 'graphql';
 import { createConsistencyToken } from '#shared/cache/consistencyToken.ts';
 import type { Logger, Metrics } from '#shared/telemetry.ts';
-import { countOperation } from './apollo.ts';
+import { countOperation, tellDenied } from './apollo.ts';
+import type { AuditedAccess } from './auth/auditedAccess.ts';
 import type { GatewayContext } from './context.ts';
 import type { Deadlines } from './deadlines.ts';
 import { createErrorFormatter } from './errors.ts';
@@ -37,8 +38,10 @@ export function createDirectAnswers(options: {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly deadlines: Deadlines;
+  /** Told of what was refused to whoever asked. @default nobody is */
+  readonly onDenied?: AuditedAccess['denied'] | undefined;
 }): DirectAnswers {
-  const { logger, metrics, deadlines } = options;
+  const { logger, metrics, deadlines, onDenied } = options;
   const formatError = createErrorFormatter(logger);
   return {
     async answer(operation, variables, context) {
@@ -52,6 +55,8 @@ export function createDirectAnswers(options: {
       if (result === null) return null;
       const errors = result.errors?.map((error): GraphQLFormattedError => formatError(error.toJSON(), error));
       countOperation(metrics, operation.operation, errors, performance.now() - beganMs);
+      if (onDenied && errors !== undefined)
+        tellDenied(onDenied, { errors, operation: operation.operation, scope: context.scope });
       const { written } = context.scope;
       const consistencyToken = written.length > 0 ? createConsistencyToken(written) : null;
       const data = JSON.stringify(result.data);

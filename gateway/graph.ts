@@ -5,6 +5,7 @@ import { createRequestScope, type Lazy } from '#shared/context.ts';
 import type { Graph, GraphResult } from '#shared/graph.ts';
 import { newId } from '#shared/ids.ts';
 import type { Principal } from '#shared/principal.ts';
+import { createOrigin, noteOrigin } from '#shared/requestOrigin.ts';
 import { beginTrace, continueTrace } from '#shared/telemetry.ts';
 import type { GatewayContext } from './context.ts';
 import type { Toll } from './limits/toll.ts';
@@ -23,19 +24,20 @@ export function createGatewayContext(
     readonly signal?: Lazy<AbortSignal>;
     readonly consistencyToken?: string | undefined;
     readonly toll?: Toll;
+    /** Of a request that may change something: what the audit keeps of where it came from. */
+    readonly origin?: { readonly instance: string; readonly address?: string; readonly userAgent?: string | undefined };
   } = {},
 ): GatewayContext {
-  return {
-    cancellation: new Cancellation(),
-    ...(options.toll === undefined ? {} : { toll: options.toll }),
-    scope: createRequestScope({
-      principal,
-      correlationId: options.correlationId ?? newId,
-      traceparent: options.traceparent === undefined ? beginTrace : continueTrace(options.traceparent),
-      signal: options.signal,
-      consistencyToken: options.consistencyToken,
-    }),
-  };
+  const { origin } = options;
+  const scope = createRequestScope({
+    principal,
+    correlationId: options.correlationId ?? newId,
+    traceparent: options.traceparent === undefined ? beginTrace : continueTrace(options.traceparent),
+    signal: options.signal,
+    consistencyToken: options.consistencyToken,
+  });
+  if (origin) noteOrigin(scope.traceparent, createOrigin({ principal, correlationId: scope.correlationId, ...origin }));
+  return { cancellation: new Cancellation(), ...(options.toll === undefined ? {} : { toll: options.toll }), scope };
 }
 
 /** Executes one operation without HTTP around it. */

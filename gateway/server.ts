@@ -25,6 +25,7 @@ import type { Ide } from './ide.ts';
 import { type ImportsOptions, registerImports } from './imports.ts';
 import { RateLimited, rateLimitHeaders } from './limits/admission.ts';
 import { registerOtlp } from './otlp.ts';
+import { type PageRules, registerPageRules } from './pageRules.ts';
 import { createBodyParser } from './requestBody.ts';
 
 declare module 'fastify' {
@@ -57,6 +58,8 @@ export interface ServerOptions {
   readonly drainTimeoutMs: number;
   /** Proxies whose `x-forwarded-for` is believed. */
   readonly trustProxy: readonly string[] | false;
+  /** What browsers are told. @default pages of the own origin alone may ask, and nothing is said of TLS */
+  readonly pages?: PageRules;
   readonly maxBodyBytes: number;
   readonly maxBulkBodyBytes: number;
   /** Root fields whose operations may carry a body over `maxBodyBytes`. */
@@ -101,6 +104,7 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
       severity: failure.status >= 500 ? 'critical' : 'warning',
     });
     if (failure instanceof RateLimited) void reply.headers(rateLimitHeaders(failure.standing));
+    tellCorrelation(request, reply);
     if (failure.code === 'INTERNAL_ERROR') logger.error({ error: String(error) }, 'request failed');
     void sendError(request, reply, failure);
   });
@@ -108,6 +112,7 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
     (request, reply) => void sendError(request, reply, new PlatformError('NOT_ROUTED', 'no such path')),
   );
 
+  registerPageRules(app, options.pages ?? { origins: new Set(), production: false });
   app.addHook('onResponse', (request, reply, done) => {
     const path = request.routeOptions.url ?? 'unknown';
     metrics.countRequest(path);
@@ -138,6 +143,7 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
     const signal = watchClient(reply, () => request.graphContext?.cancellation.cancel());
     const context = await options.createContext(request, signal);
     request.graphContext = context;
+    if (request.headers['x-correlation-id'] !== undefined) tellCorrelation(request, reply);
     return context;
   };
   const apolloHandler = fastifyApolloHandler(apollo, { context: async (request) => request.graphContext! });
@@ -145,12 +151,12 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
   const answer = async (request: FastifyRequest, reply: FastifyReply) => {
     const accept = request.headers.accept ?? '';
     if (accept.includes('text/event-stream')) {
-      reply.hijack();
+      hijack(reply);
       await options.subscriptions.handleSse(request.raw, reply.raw, bodyOf(request));
       return reply;
     }
     if (accept.includes('multipart/mixed') && accept.includes('subscriptionSpec')) {
-      reply.hijack();
+      hijack(reply);
       await options.subscriptions.handleMultipart(request.raw, reply.raw, bodyOf(request));
       return reply;
     }
@@ -184,7 +190,10 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
       if (answer.consistencyToken !== null) void reply.header(consistencyHeader, answer.consistencyToken);
       return { response: answer.body, data: answer.data };
     };
-    if (!known.isQuery) return (await execute()).response;
+    if (!known.isQuery) {
+      tellCorrelation(request, reply);
+      return (await execute()).response;
+    }
     const served = await options.responses.serve(
       { ...hot, document, scope: context.scope, admitted: direct?.bypassesSources === true },
       execute,
@@ -196,6 +205,7 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
   };
   const handle = async (request: FastifyRequest, reply: FastifyReply) => {
     const payload = await answer(request, reply);
+    if (typeof payload === 'string' && !payload.startsWith(dataPrefix)) tellCorrelation(request, reply);
     await turnEnd();
     return payload;
   };
@@ -229,6 +239,18 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
       await closeServer(app, options.drainTimeoutMs);
     },
   };
+}
+
+/** Finds what failed or was changed in logs, errors and the audit. Who only read and was answered has no use for it. */
+function tellCorrelation({ graphContext }: FastifyRequest, reply: FastifyReply): void {
+  if (graphContext !== null) void reply.header('x-correlation-id', graphContext.scope.correlationId);
+}
+
+/** Leaves the answer to a stream, which writes its own head beside the headers there are. */
+function hijack(reply: FastifyReply): void {
+  for (const [name, value] of Object.entries(reply.getHeaders()))
+    if (value !== undefined) reply.raw.setHeader(name, value);
+  reply.hijack();
 }
 
 /** What was posted; never the query string in its place, which a page of another site may choose without a preflight. */

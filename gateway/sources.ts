@@ -3,6 +3,7 @@ import type { Authorizer } from '#shared/auth.ts';
 import { consistencyHeader, type WrittenChange } from '#shared/cache/consistencyToken.ts';
 import type { TaggedCache } from '#shared/cache.ts';
 import { type IdentitySigner, identityHeader } from '#shared/identity.ts';
+import { originHeader, originOf, writeOriginHeader } from '#shared/requestOrigin.ts';
 import type { OpenSubgraph } from '#shared/subgraph.ts';
 import type { Metrics } from '#shared/telemetry.ts';
 import type { SubgraphName } from '../subgraphs/names.ts';
@@ -95,6 +96,7 @@ export async function createSources(options: SourcesOptions): Promise<{
         [identityHeader]: options.identity.sign(scope.principal),
         traceparent: scope.traceparent,
         'x-correlation-id': scope.correlationId,
+        ...originOfCaller(scope.traceparent),
         ...(scope.consistencyToken === undefined ? {} : { [consistencyHeader]: scope.consistencyToken }),
       }),
       cancellationFor: ({ cancellation }) => cancellation,
@@ -136,4 +138,9 @@ export async function createSources(options: SourcesOptions): Promise<{
       await Promise.all(closers.map((close) => close()));
     },
   };
+}
+
+function originOfCaller(traceparent: string): Record<string, string> {
+  const origin = originOf(traceparent);
+  return origin === null ? {} : { [originHeader]: writeOriginHeader(origin) };
 }

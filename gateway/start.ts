@@ -1,8 +1,9 @@
 import './lazyPackages.ts';
 import { readFile } from 'node:fs/promises';
 import type { FastifyRequest } from 'fastify';
+import { createAccessAudit } from '#shared/accessAudit.ts';
 import { consistencyHeader } from '#shared/cache/consistencyToken.ts';
-import type { Config } from '#shared/config.ts';
+import { type Config, operatorTenantOf } from '#shared/config.ts';
 import { createSqlEventLog } from '#shared/eventLog.ts';
 import type { StreamSubscription } from '#shared/events.ts';
 import { createLateGraph } from '#shared/graph.ts';
@@ -21,8 +22,9 @@ import { followRevocations } from '../subgraphs/platform/security/revocationList
 import { createTokenReader } from '../subgraphs/platform/security/tokenReader.ts';
 import { registry } from '../subgraphs/registry.ts';
 import { createRoleAuthorizer, readRoleLimits } from '../subgraphs/role/index.ts';
+import { createAuditedAccess } from './auth/auditedAccess.ts';
 import { createCredentials } from './auth/credentials.ts';
-import { type Authenticator, describePeer } from './auth.ts';
+import type { Authenticator } from './auth.ts';
 import { bulkFields } from './bulkFields.ts';
 import type { GatewayContext } from './context.ts';
 import { createDeadlines } from './deadlines.ts';
@@ -52,7 +54,7 @@ import { createModuleGate } from './moduleGate.ts';
 import { otlpDocument } from './otlp.ts';
 import { openQuickRedis } from './quickRedis.ts';
 import { remoteSubgraphs } from './remoteSubgraphs.ts';
-import { bearerOf, headerText, isLocalHost, mayAsk } from './requestHeaders.ts';
+import { bearerOf, headerText, isMutation, mayAsk, originOfRequest } from './requestHeaders.ts';
 import { createServer } from './server.ts';
 import { createSources } from './sources.ts';
 import { createSubscriptionHub } from './subscriptions/hub.ts';
@@ -85,6 +87,7 @@ export interface StartOptions {
 export async function startGateway(options: StartOptions): Promise<RunningGateway> {
   const { config, logger, authenticator } = options;
   const instance = newId();
+  const corsOrigins = new Set(config.CORS_ORIGINS);
   const metrics = createMetrics(instance);
   const closers: (() => Promise<void> | void)[] = [() => authenticator.close()];
   const closeAll = async () => {
@@ -116,6 +119,9 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       ...{ authenticator, revocations },
       apiTokens: createTokenReader({ sql: sqlOf('platform'), logger }),
     });
+    const audit = createAccessAudit({ sql: sqlOf('platform'), logger });
+    closers.push(() => audit.close());
+    const access = createAuditedAccess({ credentials, audit, operatorTenant: operatorTenantOf(config) });
     const graph = createLateGraph();
     const authorizer = createRoleAuthorizer({
       sql: sqlOf('role'),
@@ -201,6 +207,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       deadlines,
       logger,
       metrics,
+      onDenied: access.denied,
       introspection: !config.production,
       maxTokens: config.MAX_QUERY_TOKENS,
       validationRules: [documentRule],
@@ -210,23 +217,11 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     closers.push(() => federation.stop());
     const { apollo, planning, operations } = federation;
     const admission = createLimits(config, planning.apiSchema, quickRedis);
-    const direct = createDirectAnswers({ logger, metrics, deadlines });
+    const direct = createDirectAnswers({ logger, metrics, deadlines, onDenied: access.denied });
     const responses = createResponseCache({ cache, policies, authorizer, reads });
     const isNarrowed = ({ scope }: GatewayContext) => gate.isNarrowed(scope.principal.tenantId);
     graph.connect(createWarmGraph({ apollo, operations, direct, responses, isNarrowed }));
 
-    const authenticate = (
-      authorization: string | undefined,
-      remoteAddress: string | undefined,
-      host: string | undefined,
-    ) => {
-      const peer = describePeer(remoteAddress);
-      // A page of some other site that resolves to this machine must not become the development principal.
-      return credentials.authenticate(
-        authorization,
-        peer.loopback && !isLocalHost(host) ? { ...peer, loopback: false } : peer,
-      );
-    };
     const subscriptions: Record<string, StreamSubscription> = Object.assign(
       {},
       ...Object.values(registry).map((subgraph) => subgraph.subscriptions),
@@ -239,12 +234,17 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       bus,
       sqlOf,
       authenticate: ({ headers, connectionParams, remoteAddress }) =>
-        authenticate(bearerOf(connectionParams) ?? headers.authorization, remoteAddress, headers.host),
+        access.authenticate({
+          authorization: bearerOf(connectionParams) ?? headers.authorization,
+          remoteAddress,
+          host: headers.host,
+        }),
       createRequestContext: (principal, _connection, event) =>
         createGatewayContext(principal, { traceparent: 'traceparent' in event ? event.traceparent : undefined }),
-      executeOperation: (request, principal, { remoteAddress }) => {
-        const toll = createToll(admission, { principal, address: remoteAddress ?? '' });
-        return executeOperation(apollo, request, createGatewayContext(principal, { toll }));
+      executeOperation: (request, principal, { remoteAddress: address = '', headers }) => {
+        const toll = createToll(admission, { principal, address });
+        const origin = { instance, address, userAgent: headerText(headers['user-agent']) };
+        return executeOperation(apollo, request, createGatewayContext(principal, { toll, origin }));
       },
       pay: ({ operation, variables, principal, connection }) =>
         createToll(admission, { principal, address: connection.remoteAddress ?? '' }).pay(
@@ -255,7 +255,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       validationRules: [documentRule],
       isAdmitted,
       scopeOf: (document) => findDocumentPolicy(document, policies, { subgraph: null })?.scope ?? 'SUBJECT',
-      isOriginAllowed: (origin, request) => mayAsk(origin, request.headers),
+      isOriginAllowed: (origin, request) => mayAsk(origin, request.headers, corsOrigins),
       rightsKey: (principal) => authorizer.rightsKey?.(principal) ?? '',
       authorize: createSubscriptionDoor({
         closedTo: gate.closedTo,
@@ -309,7 +309,8 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     const authenticateCaller = async ({ headers, socket, ip }: FastifyRequest) => {
       await admission.chargeAddress(ip, 0);
       try {
-        return await authenticate(headers.authorization, socket.remoteAddress, headers.host);
+        const { authorization, host } = headers;
+        return await access.authenticate({ authorization, remoteAddress: socket.remoteAddress, host, address: ip });
       } catch (error) {
         await admission.chargeAddress(ip, failedTokenCost);
         throw error;
@@ -334,6 +335,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
           ...(correlationId !== undefined && /^[\w.:-]{1,128}$/.test(correlationId) ? { correlationId } : {}),
           signal,
           ...(signed === undefined ? { toll: createToll(admission, { principal, address: request.ip }) } : {}),
+          ...(isMutation(request) ? { origin: originOfRequest(instance, signed === undefined ? request : null) } : {}),
         });
         await gate.closedTo(principal.tenantId);
         if (token !== undefined && (await consistency.apply(token, principal.tenantId)))
@@ -351,14 +353,16 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       logger,
       drainTimeoutMs: config.DRAIN_TIMEOUT_MS,
       trustProxy: config.TRUST_PROXY ?? false,
+      pages: { origins: corsOrigins, production: config.production },
       maxBodyBytes: config.MAX_BODY_BYTES,
       maxBulkBodyBytes: config.MAX_BULK_BODY_BYTES,
       bulkFields,
       trusted,
-      importContextFor: ({ scope: { principal, signal } }, { ip }) =>
+      importContextFor: ({ scope: { principal, signal } }, request) =>
         createGatewayContext(principal, {
           ...(signal === undefined ? {} : { signal }),
-          toll: createToll(admission, { principal, address: ip }),
+          toll: createToll(admission, { principal, address: request.ip }),
+          origin: originOfRequest(instance, request),
         }),
       exports: createExports({
         local: opened.exports,

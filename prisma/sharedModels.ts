@@ -48,6 +48,8 @@ model ${prefix}Audit {
   actor       String
   detail      Json
   traceparent String?
+  /// Where the request came from: correlation, token, roles, address, client; null of what no request asked for.
+  origin      Json?
   createdAt   DateTime @default(now()) @map("created_at") @db.Timestamptz(3)
   /// Drawn after the transaction has its id: what the sealer has passed never grows.
   position    BigInt   @default(autoincrement())

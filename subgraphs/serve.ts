@@ -14,6 +14,7 @@ import { createGatewayGraph } from '#shared/gatewayGraph.ts';
 import { createIdentitySigner, identityHeader, loadInternalSecret } from '#shared/identity.ts';
 import { newId } from '#shared/ids.ts';
 import type { LogBuffer } from '#shared/logs/buffer.ts';
+import { noteOrigin, originHeader, readOriginHeader } from '#shared/requestOrigin.ts';
 import type { OpenSubgraph } from '#shared/subgraph.ts';
 import { continueTrace, type Logger } from '#shared/telemetry.ts';
 import { runTraced } from '#shared/tracing.ts';
@@ -121,6 +122,9 @@ export function createSubgraphServer(
       signal: abort.signal,
       ...(typeof consistencyToken === 'string' ? { consistencyToken } : {}),
     });
+    const origin = request.headers[originHeader];
+    const came = readOriginHeader(Array.isArray(origin) ? undefined : origin);
+    if (came !== null) noteOrigin(scope.traceparent, came);
     const operation = documents.find(query, typeof operationName === 'string' ? operationName : null);
     const result: ExecutionResult =
       'execute' in operation

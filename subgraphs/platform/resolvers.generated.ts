@@ -84,8 +84,8 @@ export type Mutation = {
   acknowledgeDelivery: AcknowledgeDeliveryPayload;
   redriveDeadLetter: RedriveDeadLetterPayload;
   /**
-   * Delivers kept events of a time again, oldest first; exactly once leaves out what the consumer has processed. One call
-   * reads 10,000: go on at `nextFrom`.
+   * Delivers kept events of a time again, oldest first: those the subscription is told of, or of these the ones that
+   * `patterns` and `streamId` leave. Exactly once leaves out what the consumer has processed. One call reads 10,000: go on at `nextFrom`.
    */
   replayEvents: ReplayEventsPayload;
   /**
@@ -96,7 +96,7 @@ export type Mutation = {
   deleteConfig: PlatformConfigPayload;
   /** The value of an earlier version becomes the newest. */
   rollbackConfig: PlatformConfigPayload;
-  /** Has every instance read its files and the database anew. */
+  /** Has every instance read its files, the configuration service and the database anew. */
   reloadConfig: ReloadConfigPayload;
   /**
    * Keeps a value for a time. Reads that send its consistency token along see it in every instance at once, others when its
@@ -119,6 +119,8 @@ export type Mutation = {
    * make a validation go on for long: references, patterns that backtrack, unique items without a bound.
    */
   registerSchema: PlatformSchemaPayload;
+  /** Data that is held to a deprecated version is told so; its documents stay as they are. Again it changes nothing. */
+  setSchemaStatus: PlatformSchemaPayload;
   /** Makes a rule, or changes the one of this name in its set. */
   createBusinessRule: PlatformBusinessRulePayload;
   deleteBusinessRule: DeleteBusinessRulePayload;
@@ -172,6 +174,13 @@ export type Mutation = {
   deleteNotificationRule: DeletePlatformErrorNotificationRulePayload;
   /** Does what a safe recommendation says. INVALID_STATE where it is not safe, NOT_FOUND where its evidence is gone. */
   applyRecommendation: ApplyPlatformRecommendationPayload;
+  /**
+   * Samples where the CPU of the process that answers is, every `sampleIntervalUs` (100 to 100,000), for `maxSeconds` (1 to 120) at most.
+   * The operators' tenant alone may ask. INVALID_STATE while one runs.
+   */
+  startProfiling: PlatformProfilePayload;
+  /** Ends the profile and tells what it found. INVALID_STATE where none runs in the instance that answers. */
+  stopProfiling: PlatformProfilePayload;
   /**
    * Makes a token that authenticates as `subject` until it expires or is revoked, and may do at most what its scopes say.
    * They must lie within what the caller may do. Its secret is told once.
@@ -304,6 +313,8 @@ export type MutationReplayEventsArgs = {
   subscriptionId: Scalars['ID']['input'];
   from: Scalars['DateTime']['input'];
   to: Scalars['DateTime']['input'];
+  patterns?: InputMaybe<Array<Scalars['String']['input']>>;
+  streamId?: InputMaybe<Scalars['ID']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -362,6 +373,14 @@ export type MutationWarmCacheArgs = {
 export type MutationRegisterSchemaArgs = {
   name: Scalars['String']['input'];
   document: Scalars['JSON']['input'];
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationSetSchemaStatusArgs = {
+  name: Scalars['String']['input'];
+  version: Scalars['Int']['input'];
+  status: PlatformSchemaStatus;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -510,6 +529,12 @@ export type MutationDeleteNotificationRuleArgs = {
 export type MutationApplyRecommendationArgs = {
   recommendationId: Scalars['ID']['input'];
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationStartProfilingArgs = {
+  maxSeconds?: Scalars['Int']['input'];
+  sampleIntervalUs?: Scalars['Int']['input'];
 };
 
 
@@ -719,6 +744,10 @@ export type PlatformAuditFilter = {
   resource?: InputMaybe<Scalars['String']['input']>;
   resourceId?: InputMaybe<Scalars['String']['input']>;
   actor?: InputMaybe<Scalars['String']['input']>;
+  correlationId?: InputMaybe<Scalars['String']['input']>;
+  tokenId?: InputMaybe<Scalars['String']['input']>;
+  /** Needs `audit:inspect`. */
+  address?: InputMaybe<Scalars['String']['input']>;
   from?: InputMaybe<Scalars['DateTime']['input']>;
   /** Not included. */
   to?: InputMaybe<Scalars['DateTime']['input']>;
@@ -749,6 +778,17 @@ export type PlatformAuditEvent = {
   timestamp: Scalars['DateTime']['output'];
   /** W3C trace context of the request. */
   traceparent?: Maybe<Scalars['String']['output']>;
+  /** Of the request: what the caller sent as `x-correlation-id`, else the gateway's own. Null, as what follows, where no request asked for it. */
+  correlationId?: Maybe<Scalars['String']['output']>;
+  /** Id of the token it came with: what one session did has it in common. */
+  tokenId?: Maybe<Scalars['String']['output']>;
+  /** Roles of that token. */
+  roles?: Maybe<Array<Scalars['String']['output']>>;
+  /** Gateway that took the request. */
+  instance?: Maybe<Scalars['String']['output']>;
+  /** Of the client; null where a module asked on its behalf. */
+  address?: Maybe<Scalars['String']['output']>;
+  userAgent?: Maybe<Scalars['String']['output']>;
   /** What changed. It may name what is in private contexts. */
   detail?: Maybe<Scalars['JSON']['output']>;
   /** Whether a block of the chain covers it; false for about a second. */
@@ -811,10 +851,35 @@ export type PlatformEventFilter = {
   patterns?: InputMaybe<Array<Scalars['String']['input']>>;
   streamId?: InputMaybe<Scalars['ID']['input']>;
   actor?: InputMaybe<Scalars['String']['input']>;
+  /** Of events that were published, as what follows. */
+  correlationId?: InputMaybe<Scalars['String']['input']>;
+  categories?: InputMaybe<Array<PlatformEventCategory>>;
+  /** What modules tell is NORMAL. */
+  priorities?: InputMaybe<Array<PlatformEventPriority>>;
   from?: InputMaybe<Scalars['DateTime']['input']>;
   /** Not included. */
   to?: InputMaybe<Scalars['DateTime']['input']>;
 };
+
+/** What an event is about, as the protocol's event bus tells it. */
+export type PlatformEventCategory =
+  | 'MODULE_LIFECYCLE'
+  | 'COORDINATION_REQUEST'
+  | 'COORDINATION_RESPONSE'
+  | 'WORKFLOW_STATUS'
+  | 'TRANSACTION_EVENT'
+  | 'ERROR_EVENT'
+  | 'PERFORMANCE_METRICS'
+  | 'SECURITY_EVENT'
+  | 'CUSTOM_EVENT';
+
+/** Of what waits in a partition the more urgent is delivered first, without passing an event of its own key. */
+export type PlatformEventPriority =
+  | 'LOW'
+  | 'NORMAL'
+  | 'HIGH'
+  | 'URGENT'
+  | 'CRITICAL';
 
 export type PublishEventInput = {
   /** Dotted, lower case; its first word is none of the platform's modules. */
@@ -825,8 +890,14 @@ export type PublishEventInput = {
   orderingKey?: InputMaybe<Scalars['String']['input']>;
   correlationId?: InputMaybe<Scalars['String']['input']>;
   headers?: InputMaybe<Scalars['JSON']['input']>;
-  /** 1,000 to 86,400,000: what was not delivered by then is not any more. */
+  /** 1,000 to 86,400,000: what was not delivered by then is not any more. Without it, it is delivered as long as events are kept. */
   ttlMs?: InputMaybe<Scalars['DurationMs']['input']>;
+  category?: PlatformEventCategory;
+  priority?: PlatformEventPriority;
+  /** Modules it is for: consumer groups of other modules are not told. Without any it is for all. */
+  targetModules?: InputMaybe<Array<Scalars['String']['input']>>;
+  /** Type of the events that answer it. */
+  replyTo?: InputMaybe<Scalars['String']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -852,6 +923,12 @@ export type CreateEventSubscriptionInput = {
   batchSize?: Scalars['Int']['input'];
   /** Time a pull consumer has for its answer. */
   ackTimeoutMs?: Scalars['DurationMs']['input'];
+  /** How long a batch that is not full waits for company, 60,000 at most. */
+  batchWaitMs?: Scalars['DurationMs']['input'];
+  /** Whose consumer it is: of events with `targetModules` it is told those that name it. Without one it is told all. */
+  module?: InputMaybe<Scalars['String']['input']>;
+  /** Texts, numbers and booleans that the headers of an event have to hold, all of them. */
+  headers?: InputMaybe<Scalars['JSON']['input']>;
 };
 
 export type PlatformEventTarget =
@@ -861,6 +938,8 @@ export type PlatformEventTarget =
   | 'PULL';
 
 export type PlatformDeliveryMode =
+  /** One attempt: what fails is gone, and what was brought needs no answer. `maxRetry` is 0 then, `deadLetter` false. */
+  | 'FIRE_AND_FORGET'
   | 'AT_LEAST_ONCE'
   /** What was acknowledged is not delivered again, by replays neither; each attempt bears the same `inboxKey`, which the consumer keeps with its work. */
   | 'EXACTLY_ONCE';
@@ -876,6 +955,13 @@ export type PlatformEvent = {
   payload?: Maybe<Scalars['JSON']['output']>;
   correlationId?: Maybe<Scalars['String']['output']>;
   headers?: Maybe<Scalars['JSON']['output']>;
+  /** Null of what modules tell. */
+  category?: Maybe<PlatformEventCategory>;
+  priority: PlatformEventPriority;
+  /** None where it is for all. */
+  targetModules: Array<Scalars['String']['output']>;
+  replyTo?: Maybe<Scalars['String']['output']>;
+  expiresAt?: Maybe<Scalars['DateTime']['output']>;
   traceparent?: Maybe<Scalars['String']['output']>;
   timestamp: Scalars['DateTime']['output'];
 };
@@ -905,6 +991,9 @@ export type PlatformEventSubscription = {
   deadLetter: Scalars['Boolean']['output'];
   batchSize: Scalars['Int']['output'];
   ackTimeoutMs: Scalars['DurationMs']['output'];
+  batchWaitMs: Scalars['DurationMs']['output'];
+  module?: Maybe<Scalars['String']['output']>;
+  headers?: Maybe<Scalars['JSON']['output']>;
   status: PlatformEventSubscriptionStatus;
   revision: Scalars['Int']['output'];
   createdBy: Scalars['String']['output'];
@@ -928,12 +1017,26 @@ export type PlatformDelivery = {
   inboxKey: Scalars['String']['output'];
   status: PlatformDeliveryStatus;
   attempt: Scalars['Int']['output'];
+  priority: PlatformEventPriority;
   lastError?: Maybe<Scalars['String']['output']>;
+  /** Of the last attempt that did not succeed. */
+  fault?: Maybe<PlatformDeliveryFault>;
   event: PlatformEvent;
   createdAt: Scalars['DateTime']['output'];
   sentAt?: Maybe<Scalars['DateTime']['output']>;
   endedAt?: Maybe<Scalars['DateTime']['output']>;
+  /** From the last attempt to its acknowledgement. */
+  processingMs?: Maybe<Scalars['Float']['output']>;
 };
+
+export type PlatformDeliveryFault =
+  | 'FAILED'
+  /** The consumer does not want it. */
+  | 'REJECTED'
+  /** Nobody answered in time. */
+  | 'TIMEOUT'
+  /** Its time to live was over. */
+  | 'EXPIRED';
 
 export type PlatformDeliveryStatus =
   | 'PENDING'
@@ -964,6 +1067,8 @@ export type PlatformDeliveryEdge = {
 };
 
 export type PlatformEventMetrics = {
+  /** By callers, whoever is told of it. */
+  published: Scalars['Int']['output'];
   deliveries: Scalars['Int']['output'];
   acknowledged: Scalars['Int']['output'];
   failed: Scalars['Int']['output'];
@@ -972,8 +1077,14 @@ export type PlatformEventMetrics = {
   waiting: Scalars['Int']['output'];
   /** That needed more than one attempt. */
   retried: Scalars['Int']['output'];
+  /** That nobody answered in time once, or that outlived their time. */
+  timeouts: Scalars['Int']['output'];
   /** Share of those that ended without an acknowledgement. */
   errorRate: Scalars['Float']['output'];
+  /** Timeouts of all deliveries. */
+  timeoutRate: Scalars['Float']['output'];
+  /** Dead letters of those that ended. */
+  deadLetterRate: Scalars['Float']['output'];
   /** From the event's arrival to its acknowledgement. */
   averageMs?: Maybe<Scalars['Float']['output']>;
   p95Ms?: Maybe<Scalars['Float']['output']>;
@@ -1048,6 +1159,8 @@ export type PlatformConfigSource =
   | 'DEFAULT'
   /** CONFIG_DIR. */
   | 'FILE'
+  /** CONFIG_SERVICE_URL. */
+  | 'SERVICE'
   | 'DATABASE'
   /** A variable of the process. */
   | 'ENVIRONMENT';
@@ -1067,6 +1180,10 @@ export type PlatformConfigEntry = {
   target?: Maybe<Scalars['String']['output']>;
   /** Null of a secret and of what was deleted. */
   value?: Maybe<Scalars['JSON']['output']>;
+  /** Null where the value is. */
+  type?: Maybe<PlatformConfigType>;
+  /** Schema that values of the entry are held to, as `name@version`. */
+  schemaRef?: Maybe<Scalars['String']['output']>;
   secret: Scalars['Boolean']['output'];
   /** Rises with each change, over deletions too. */
   version: Scalars['Int']['output'];
@@ -1075,6 +1192,13 @@ export type PlatformConfigEntry = {
   updatedBy: Scalars['String']['output'];
   updatedAt: Scalars['DateTime']['output'];
 };
+
+export type PlatformConfigType =
+  | 'STRING'
+  | 'NUMBER'
+  | 'BOOLEAN'
+  | 'OBJECT'
+  | 'ARRAY';
 
 export type PlatformConfigConnection = {
   edges: Array<PlatformConfigEdge>;
@@ -1114,6 +1238,8 @@ export type PlatformConfigProblem = {
 export type PlatformConfigValueInput = {
   key: Scalars['String']['input'];
   value: Scalars['JSON']['input'];
+  /** As of `SetConfigInput`; without one that of the tenant's own entry holds. */
+  schemaRef?: InputMaybe<Scalars['String']['input']>;
 };
 
 export type SetConfigInput = {
@@ -1123,6 +1249,11 @@ export type SetConfigInput = {
   value: Scalars['JSON']['input'];
   scope?: PlatformConfigScope;
   target?: InputMaybe<Scalars['String']['input']>;
+  /**
+   * A registered schema of the caller's tenant, `name` or `name@version`: this value and later ones of the entry are held to that version.
+   * Without one that of the entry before holds; an empty text ends it.
+   */
+  schemaRef?: InputMaybe<Scalars['String']['input']>;
   /** Whether it is never handed out again. */
   secret?: Scalars['Boolean']['input'];
 };
@@ -1281,9 +1412,16 @@ export type WarmCacheFailure = {
   message: Scalars['String']['output'];
 };
 
+export type PlatformSchemaStatus =
+  | 'ACTIVE'
+  | 'DEPRECATED';
+
 export type PlatformSchema = {
   name: Scalars['String']['output'];
   version: Scalars['Int']['output'];
+  /** What the document says it is written in; draft-07 where it says nothing. */
+  dialect: Scalars['String']['output'];
+  status: PlatformSchemaStatus;
   document: Scalars['JSON']['output'];
   createdBy: Scalars['String']['output'];
   createdAt: Scalars['DateTime']['output'];
@@ -1315,9 +1453,22 @@ export type PlatformDataVerdict = {
   valid: Scalars['Boolean']['output'];
   version: Scalars['Int']['output'];
   errors: Array<PlatformDataError>;
-  /** With `coerce`, where it is valid. */
+  /** What does not make it invalid: a deprecated version, and with `removeUnknown` what was left out. */
+  warnings: Array<PlatformDataWarning>;
+  /** With `coerce` or `removeUnknown`, where it is valid. */
   data?: Maybe<Scalars['JSON']['output']>;
 };
+
+export type PlatformDataWarning = {
+  /** JSON pointer into the data. */
+  path: Scalars['String']['output'];
+  code: PlatformDataWarningCode;
+  message: Scalars['String']['output'];
+};
+
+export type PlatformDataWarningCode =
+  | 'DEPRECATED_SCHEMA'
+  | 'REMOVED';
 
 export type PlatformDataError = {
   /** JSON pointer into the data. */
@@ -1596,6 +1747,10 @@ export type PlatformAlertSeverity =
   | 'WARNING'
   | 'CRITICAL';
 
+export type PlatformAlertMatch =
+  | 'ANY'
+  | 'ALL';
+
 export type PlatformAlertAction =
   | 'NONE'
   /** Sets `mplp_scale_up_requested`, which an autoscaler reads. */
@@ -1774,8 +1929,10 @@ export type PlatformAlertConditionInput = {
 export type PlatformAlertRuleInput = {
   name: Scalars['String']['input'];
   description?: InputMaybe<Scalars['String']['input']>;
-  /** One of 1 to 5 is enough. All series of a condition are taken together. */
+  /** 1 to 5. All series of a condition are taken together. */
   conditions: Array<PlatformAlertConditionInput>;
+  /** Whether one of them is enough. */
+  match?: PlatformAlertMatch;
   /** How long it must hold before it fires, 0 to 86,400. */
   forSeconds?: Scalars['Int']['input'];
   severity?: PlatformAlertSeverity;
@@ -1801,6 +1958,7 @@ export type PlatformAlertRule = {
   name: Scalars['String']['output'];
   description?: Maybe<Scalars['String']['output']>;
   conditions: Array<PlatformAlertCondition>;
+  match: PlatformAlertMatch;
   forSeconds: Scalars['Int']['output'];
   severity: PlatformAlertSeverity;
   action: PlatformAlertAction;
@@ -2073,6 +2231,39 @@ export type DeletePlatformErrorNotificationRulePayload = {
   userErrors: Array<UserError>;
 };
 
+export type PlatformProfile = {
+  id: Scalars['ID']['output'];
+  isRunning: Scalars['Boolean']['output'];
+  startedBy: Scalars['String']['output'];
+  startedAt: Scalars['DateTime']['output'];
+  /** When it ends by itself. */
+  endsAt: Scalars['DateTime']['output'];
+  endedAt?: Maybe<Scalars['DateTime']['output']>;
+  sampleIntervalUs: Scalars['Int']['output'];
+  /** Null, as what follows, while it runs. */
+  samples?: Maybe<Scalars['Int']['output']>;
+  /** Share of the time that the process waited, 0 to 1. */
+  idleShare?: Maybe<Scalars['Float']['output']>;
+  /** The fifty that took most themselves. */
+  functions?: Maybe<Array<PlatformProfiledFunction>>;
+};
+
+export type PlatformProfiledFunction = {
+  name: Scalars['String']['output'];
+  /** Path within the project or package, or a module of Node. */
+  file: Scalars['String']['output'];
+  line: Scalars['Int']['output'];
+  /** Without what it called. */
+  selfMs: Scalars['Float']['output'];
+  /** Of the time that was not waited, 0 to 1. */
+  share: Scalars['Float']['output'];
+};
+
+export type PlatformProfilePayload = {
+  profile?: Maybe<PlatformProfile>;
+  userErrors: Array<UserError>;
+};
+
 export type PlatformOperationFigures = {
   operation: Scalars['String']['output'];
   count: Scalars['Float']['output'];
@@ -2081,6 +2272,13 @@ export type PlatformOperationFigures = {
   p90Ms: Scalars['Float']['output'];
   p95Ms: Scalars['Float']['output'];
   p99Ms: Scalars['Float']['output'];
+  /** Those asked for, in that order; none in lists. */
+  percentiles: Array<PlatformPercentile>;
+};
+
+export type PlatformPercentile = {
+  percentile: Scalars['Float']['output'];
+  ms: Scalars['Float']['output'];
 };
 
 export type PlatformBudgetStatus =
@@ -2466,6 +2664,11 @@ export type Subscription = {
   alertFired: PlatformAlertUpdate;
   /** Errors of the tenant as they are stored, at most 200 at a time. It passes by: `errors` has what was missed. */
   errorCaptured: PlatformError;
+  /**
+   * Alerts on what the platform measures of itself (latencies, resources, errors), as they fire, are acknowledged and resolved; of all
+   * severities unless some are named. Resumes after `after` without gap or repeat.
+   */
+  performanceAlert: PlatformAlertUpdate;
 };
 
 
@@ -2501,6 +2704,12 @@ export type SubscriptionErrorCapturedArgs = {
   severities?: InputMaybe<Array<PlatformErrorSeverity>>;
 };
 
+
+export type SubscriptionPerformanceAlertArgs = {
+  severities?: InputMaybe<Array<PlatformAlertSeverity>>;
+  after?: InputMaybe<Scalars['String']['input']>;
+};
+
 export type Link__Purpose =
   /** `SECURITY` features provide metadata necessary to securely resolve fields. */
   | 'SECURITY'
@@ -2527,7 +2736,11 @@ export type Query = {
    * may ask this. Exports of the audit need `audit:export`, reports `report:read`, exports of a subject's data `subject:export`.
    */
   fileContent?: Maybe<PlatformFileContent>;
-  /** Who changed what in all modules, newest first. */
+  /**
+   * Who changed what in all modules, newest first; also each token's first acceptance by an instance (`authentication.accepted`) and
+   * what was refused (`access.refused`: the root field and the code). Tokens that are none (`authentication.refused`, by address) are
+   * the operators' tenant's. What is alike within a second is one row with its `count`.
+   */
   auditEvents: PlatformAuditEventConnection;
   /** The changes of one object, newest first: of a context, a plan, a role or whatever `resource` names. */
   auditTrail: PlatformAuditEventConnection;
@@ -2554,7 +2767,7 @@ export type Query = {
   eventMetrics: PlatformEventMetrics;
   /**
    * What holds of a key: of the tenant's own value, that of the module, of the environment and that for all, the first there
-   * is. Of the platform's own variables the environment of the process goes before the database, and files after it.
+   * is. Of the platform's own variables the environment of the process goes before the database, the configuration service and files after it.
    * Null where nothing says anything.
    */
   config?: Maybe<PlatformConfig>;
@@ -2581,7 +2794,11 @@ export type Query = {
   schema?: Maybe<PlatformSchema>;
   /** Whether a document could be registered. */
   validateSchema: PlatformSchemaVerdict;
-  /** Holds data to a registered schema. `coerce` turns texts into numbers and fills in defaults, in the data answered. */
+  /**
+   * Holds data to a registered schema. In the data answered `coerce` turns texts into numbers and fills in defaults, `removeUnknown`
+   * leaves out what the schema does not name where it allows nothing more. A text with `x-references: "Context"` (or another of
+   * the graph's types) has to be the id of one that the caller can see; 100 at most.
+   */
   validateData: PlatformDataVerdict;
   /** What a document in place of a registered schema would change for whoever writes data. */
   checkCompatibility: PlatformCompatibility;
@@ -2640,8 +2857,10 @@ export type Query = {
   errorStatistics: PlatformErrorStatistics;
   /** By name. */
   errorNotificationRules: Array<PlatformErrorNotificationRule>;
-  /** Quantiles of one operation (a root field); null where nothing was measured. */
+  /** Quantiles of one operation (a root field), with those asked for (0 to 100, 20 at most); null where nothing was measured. */
   performanceMetric?: Maybe<PlatformOperationFigures>;
+  /** The profile that runs in the instance that answers, else its last one; null to others than the operators' tenant. */
+  profile?: Maybe<PlatformProfile>;
   /** The latency rows of the guide with what was measured of each. */
   performanceBudgets: Array<PlatformBudget>;
   /** Those that were measured and are not held. */
@@ -2820,6 +3039,7 @@ export type QueryValidateDataArgs = {
   version?: InputMaybe<Scalars['Int']['input']>;
   data: Scalars['JSON']['input'];
   coerce?: Scalars['Boolean']['input'];
+  removeUnknown?: Scalars['Boolean']['input'];
 };
 
 
@@ -2941,6 +3161,7 @@ export type QueryPerformanceMetricArgs = {
   operation: Scalars['String']['input'];
   from?: InputMaybe<Scalars['DateTime']['input']>;
   to?: InputMaybe<Scalars['DateTime']['input']>;
+  percentiles?: InputMaybe<Array<Scalars['Float']['input']>>;
 };
 
 
@@ -3131,6 +3352,8 @@ export type ResolversTypes = {
   PlatformAuditProblem: ResolverTypeWrapper<PlatformAuditProblem>;
   PlatformAuditProblemKind: PlatformAuditProblemKind;
   PlatformEventFilter: PlatformEventFilter;
+  PlatformEventCategory: PlatformEventCategory;
+  PlatformEventPriority: PlatformEventPriority;
   PublishEventInput: PublishEventInput;
   CreateEventSubscriptionInput: CreateEventSubscriptionInput;
   PlatformEventTarget: PlatformEventTarget;
@@ -3141,6 +3364,7 @@ export type ResolversTypes = {
   PlatformEventSubscription: ResolverTypeWrapper<PlatformEventSubscription>;
   PlatformEventSubscriptionStatus: PlatformEventSubscriptionStatus;
   PlatformDelivery: ResolverTypeWrapper<PlatformDelivery>;
+  PlatformDeliveryFault: PlatformDeliveryFault;
   PlatformDeliveryStatus: PlatformDeliveryStatus;
   PlatformDeliveryAnswer: PlatformDeliveryAnswer;
   PlatformDeliveryConnection: ResolverTypeWrapper<PlatformDeliveryConnection>;
@@ -3159,6 +3383,7 @@ export type ResolversTypes = {
   PlatformConfigSource: PlatformConfigSource;
   PlatformConfig: ResolverTypeWrapper<PlatformConfig>;
   PlatformConfigEntry: ResolverTypeWrapper<PlatformConfigEntry>;
+  PlatformConfigType: PlatformConfigType;
   PlatformConfigConnection: ResolverTypeWrapper<PlatformConfigConnection>;
   PlatformConfigEdge: ResolverTypeWrapper<PlatformConfigEdge>;
   PlatformConfigChange: ResolverTypeWrapper<PlatformConfigChange>;
@@ -3185,12 +3410,15 @@ export type ResolversTypes = {
   WarmCacheInput: WarmCacheInput;
   WarmCachePayload: ResolverTypeWrapper<WarmCachePayload>;
   WarmCacheFailure: ResolverTypeWrapper<WarmCacheFailure>;
+  PlatformSchemaStatus: PlatformSchemaStatus;
   PlatformSchema: ResolverTypeWrapper<PlatformSchema>;
   PlatformSchemaConnection: ResolverTypeWrapper<PlatformSchemaConnection>;
   PlatformSchemaEdge: ResolverTypeWrapper<PlatformSchemaEdge>;
   PlatformSchemaVerdict: ResolverTypeWrapper<PlatformSchemaVerdict>;
   PlatformSchemaProblem: ResolverTypeWrapper<PlatformSchemaProblem>;
   PlatformDataVerdict: ResolverTypeWrapper<PlatformDataVerdict>;
+  PlatformDataWarning: ResolverTypeWrapper<PlatformDataWarning>;
+  PlatformDataWarningCode: PlatformDataWarningCode;
   PlatformDataError: ResolverTypeWrapper<PlatformDataError>;
   PlatformCompatibility: ResolverTypeWrapper<PlatformCompatibility>;
   PlatformSchemaChange: ResolverTypeWrapper<PlatformSchemaChange>;
@@ -3226,6 +3454,7 @@ export type ResolversTypes = {
   PlatformAlertState: PlatformAlertState;
   PlatformAlertChange: PlatformAlertChange;
   PlatformAlertSeverity: PlatformAlertSeverity;
+  PlatformAlertMatch: PlatformAlertMatch;
   PlatformAlertAction: PlatformAlertAction;
   PlatformComparison: PlatformComparison;
   PlatformChannelKind: PlatformChannelKind;
@@ -3283,7 +3512,11 @@ export type ResolversTypes = {
   RetryPlatformErrorPayload: ResolverTypeWrapper<RetryPlatformErrorPayload>;
   PlatformErrorNotificationRulePayload: ResolverTypeWrapper<PlatformErrorNotificationRulePayload>;
   DeletePlatformErrorNotificationRulePayload: ResolverTypeWrapper<DeletePlatformErrorNotificationRulePayload>;
+  PlatformProfile: ResolverTypeWrapper<PlatformProfile>;
+  PlatformProfiledFunction: ResolverTypeWrapper<PlatformProfiledFunction>;
+  PlatformProfilePayload: ResolverTypeWrapper<PlatformProfilePayload>;
   PlatformOperationFigures: ResolverTypeWrapper<PlatformOperationFigures>;
+  PlatformPercentile: ResolverTypeWrapper<PlatformPercentile>;
   PlatformBudgetStatus: PlatformBudgetStatus;
   PlatformBudget: ResolverTypeWrapper<PlatformBudget>;
   PlatformObjective: ResolverTypeWrapper<PlatformObjective>;
@@ -3418,6 +3651,7 @@ export type ResolversParentTypes = {
   PlatformSchemaVerdict: PlatformSchemaVerdict;
   PlatformSchemaProblem: PlatformSchemaProblem;
   PlatformDataVerdict: PlatformDataVerdict;
+  PlatformDataWarning: PlatformDataWarning;
   PlatformDataError: PlatformDataError;
   PlatformCompatibility: PlatformCompatibility;
   PlatformSchemaChange: PlatformSchemaChange;
@@ -3490,7 +3724,11 @@ export type ResolversParentTypes = {
   RetryPlatformErrorPayload: RetryPlatformErrorPayload;
   PlatformErrorNotificationRulePayload: PlatformErrorNotificationRulePayload;
   DeletePlatformErrorNotificationRulePayload: DeletePlatformErrorNotificationRulePayload;
+  PlatformProfile: PlatformProfile;
+  PlatformProfiledFunction: PlatformProfiledFunction;
+  PlatformProfilePayload: PlatformProfilePayload;
   PlatformOperationFigures: PlatformOperationFigures;
+  PlatformPercentile: PlatformPercentile;
   PlatformBudget: PlatformBudget;
   PlatformObjective: PlatformObjective;
   PlatformPerformanceReport: PlatformPerformanceReport;
@@ -3698,6 +3936,7 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   invalidateCache?: Resolver<ResolversTypes['InvalidateCachePayload'], ParentType, ContextType, RequireFields<MutationInvalidateCacheArgs, 'input'>>;
   warmCache?: Resolver<ResolversTypes['WarmCachePayload'], ParentType, ContextType, RequireFields<MutationWarmCacheArgs, 'input'>>;
   registerSchema?: Resolver<ResolversTypes['PlatformSchemaPayload'], ParentType, ContextType, RequireFields<MutationRegisterSchemaArgs, 'name' | 'document'>>;
+  setSchemaStatus?: Resolver<ResolversTypes['PlatformSchemaPayload'], ParentType, ContextType, RequireFields<MutationSetSchemaStatusArgs, 'name' | 'version' | 'status'>>;
   createBusinessRule?: Resolver<ResolversTypes['PlatformBusinessRulePayload'], ParentType, ContextType, RequireFields<MutationCreateBusinessRuleArgs, 'input'>>;
   deleteBusinessRule?: Resolver<ResolversTypes['DeleteBusinessRulePayload'], ParentType, ContextType, RequireFields<MutationDeleteBusinessRuleArgs, 'ruleId'>>;
   createReport?: Resolver<ResolversTypes['PlatformFilePayload'], ParentType, ContextType, RequireFields<MutationCreateReportArgs, 'input'>>;
@@ -3721,6 +3960,8 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   createNotificationRule?: Resolver<ResolversTypes['PlatformErrorNotificationRulePayload'], ParentType, ContextType, RequireFields<MutationCreateNotificationRuleArgs, 'input'>>;
   deleteNotificationRule?: Resolver<ResolversTypes['DeletePlatformErrorNotificationRulePayload'], ParentType, ContextType, RequireFields<MutationDeleteNotificationRuleArgs, 'name'>>;
   applyRecommendation?: Resolver<ResolversTypes['ApplyPlatformRecommendationPayload'], ParentType, ContextType, RequireFields<MutationApplyRecommendationArgs, 'recommendationId'>>;
+  startProfiling?: Resolver<ResolversTypes['PlatformProfilePayload'], ParentType, ContextType, RequireFields<MutationStartProfilingArgs, 'maxSeconds' | 'sampleIntervalUs'>>;
+  stopProfiling?: Resolver<ResolversTypes['PlatformProfilePayload'], ParentType, ContextType>;
   issueApiToken?: Resolver<ResolversTypes['IssueApiTokenPayload'], ParentType, ContextType, RequireFields<MutationIssueApiTokenArgs, 'input'>>;
   revokeApiToken?: Resolver<ResolversTypes['RevokeApiTokenPayload'], ParentType, ContextType, RequireFields<MutationRevokeApiTokenArgs, 'id'>>;
   revokeTokens?: Resolver<ResolversTypes['RevokeTokensPayload'], ParentType, ContextType, RequireFields<MutationRevokeTokensArgs, 'input'>>;
@@ -3829,6 +4070,12 @@ export type PlatformAuditEventResolvers<ContextType = RequestContext, ParentType
   actor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   timestamp?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   traceparent?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  correlationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  tokenId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  roles?: Resolver<Maybe<Array<ResolversTypes['String']>>, ParentType, ContextType>;
+  instance?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  address?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  userAgent?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   detail?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   sealed?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
 };
@@ -3874,6 +4121,11 @@ export type PlatformEventResolvers<ContextType = RequestContext, ParentType exte
   payload?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   correlationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   headers?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  category?: Resolver<Maybe<ResolversTypes['PlatformEventCategory']>, ParentType, ContextType>;
+  priority?: Resolver<ResolversTypes['PlatformEventPriority'], ParentType, ContextType>;
+  targetModules?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  replyTo?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  expiresAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   traceparent?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   timestamp?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
 };
@@ -3903,6 +4155,9 @@ export type PlatformEventSubscriptionResolvers<ContextType = RequestContext, Par
   deadLetter?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   batchSize?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   ackTimeoutMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
+  batchWaitMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
+  module?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  headers?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   status?: Resolver<ResolversTypes['PlatformEventSubscriptionStatus'], ParentType, ContextType>;
   revision?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
@@ -3920,11 +4175,14 @@ export type PlatformDeliveryResolvers<ContextType = RequestContext, ParentType e
   inboxKey?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   status?: Resolver<ResolversTypes['PlatformDeliveryStatus'], ParentType, ContextType>;
   attempt?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  priority?: Resolver<ResolversTypes['PlatformEventPriority'], ParentType, ContextType>;
   lastError?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  fault?: Resolver<Maybe<ResolversTypes['PlatformDeliveryFault']>, ParentType, ContextType>;
   event?: Resolver<ResolversTypes['PlatformEvent'], ParentType, ContextType>;
   createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   sentAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   endedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  processingMs?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
 };
 
 export type PlatformDeliveryConnectionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformDeliveryConnection'] = ResolversParentTypes['PlatformDeliveryConnection']> = {
@@ -3939,13 +4197,17 @@ export type PlatformDeliveryEdgeResolvers<ContextType = RequestContext, ParentTy
 };
 
 export type PlatformEventMetricsResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformEventMetrics'] = ResolversParentTypes['PlatformEventMetrics']> = {
+  published?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   deliveries?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   acknowledged?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   failed?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   deadLetters?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   waiting?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   retried?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  timeouts?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   errorRate?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  timeoutRate?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  deadLetterRate?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   averageMs?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
   p95Ms?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
   p99Ms?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
@@ -4015,6 +4277,8 @@ export type PlatformConfigEntryResolvers<ContextType = RequestContext, ParentTyp
   scope?: Resolver<ResolversTypes['PlatformConfigScope'], ParentType, ContextType>;
   target?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   value?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  type?: Resolver<Maybe<ResolversTypes['PlatformConfigType']>, ParentType, ContextType>;
+  schemaRef?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   secret?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   deleted?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
@@ -4147,6 +4411,8 @@ export type WarmCacheFailureResolvers<ContextType = RequestContext, ParentType e
 export type PlatformSchemaResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformSchema'] = ResolversParentTypes['PlatformSchema']> = {
   name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  dialect?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  status?: Resolver<ResolversTypes['PlatformSchemaStatus'], ParentType, ContextType>;
   document?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
   createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
@@ -4177,7 +4443,14 @@ export type PlatformDataVerdictResolvers<ContextType = RequestContext, ParentTyp
   valid?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   errors?: Resolver<Array<ResolversTypes['PlatformDataError']>, ParentType, ContextType>;
+  warnings?: Resolver<Array<ResolversTypes['PlatformDataWarning']>, ParentType, ContextType>;
   data?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+};
+
+export type PlatformDataWarningResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformDataWarning'] = ResolversParentTypes['PlatformDataWarning']> = {
+  path?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  code?: Resolver<ResolversTypes['PlatformDataWarningCode'], ParentType, ContextType>;
+  message?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
 };
 
 export type PlatformDataErrorResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformDataError'] = ResolversParentTypes['PlatformDataError']> = {
@@ -4414,6 +4687,7 @@ export type PlatformAlertRuleResolvers<ContextType = RequestContext, ParentType 
   name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   description?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   conditions?: Resolver<Array<ResolversTypes['PlatformAlertCondition']>, ParentType, ContextType>;
+  match?: Resolver<ResolversTypes['PlatformAlertMatch'], ParentType, ContextType>;
   forSeconds?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   severity?: Resolver<ResolversTypes['PlatformAlertSeverity'], ParentType, ContextType>;
   action?: Resolver<ResolversTypes['PlatformAlertAction'], ParentType, ContextType>;
@@ -4606,6 +4880,32 @@ export type DeletePlatformErrorNotificationRulePayloadResolvers<ContextType = Re
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
 };
 
+export type PlatformProfileResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformProfile'] = ResolversParentTypes['PlatformProfile']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  isRunning?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  startedBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  startedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  endsAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  endedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  sampleIntervalUs?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  samples?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  idleShare?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  functions?: Resolver<Maybe<Array<ResolversTypes['PlatformProfiledFunction']>>, ParentType, ContextType>;
+};
+
+export type PlatformProfiledFunctionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformProfiledFunction'] = ResolversParentTypes['PlatformProfiledFunction']> = {
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  file?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  line?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  selfMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  share?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type PlatformProfilePayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformProfilePayload'] = ResolversParentTypes['PlatformProfilePayload']> = {
+  profile?: Resolver<Maybe<ResolversTypes['PlatformProfile']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
 export type PlatformOperationFiguresResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformOperationFigures'] = ResolversParentTypes['PlatformOperationFigures']> = {
   operation?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   count?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
@@ -4614,6 +4914,12 @@ export type PlatformOperationFiguresResolvers<ContextType = RequestContext, Pare
   p90Ms?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   p95Ms?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   p99Ms?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  percentiles?: Resolver<Array<ResolversTypes['PlatformPercentile']>, ParentType, ContextType>;
+};
+
+export type PlatformPercentileResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformPercentile'] = ResolversParentTypes['PlatformPercentile']> = {
+  percentile?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  ms?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
 };
 
 export type PlatformBudgetResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformBudget'] = ResolversParentTypes['PlatformBudget']> = {
@@ -4875,6 +5181,7 @@ export type SubscriptionResolvers<ContextType = RequestContext, ParentType exten
   metricUpdated?: SubscriptionResolver<ResolversTypes['PlatformMetricUpdate'], "metricUpdated", ParentType, ContextType, Partial<SubscriptionMetricUpdatedArgs>>;
   alertFired?: SubscriptionResolver<ResolversTypes['PlatformAlertUpdate'], "alertFired", ParentType, ContextType, Partial<SubscriptionAlertFiredArgs>>;
   errorCaptured?: SubscriptionResolver<ResolversTypes['PlatformError'], "errorCaptured", ParentType, ContextType, Partial<SubscriptionErrorCapturedArgs>>;
+  performanceAlert?: SubscriptionResolver<ResolversTypes['PlatformAlertUpdate'], "performanceAlert", ParentType, ContextType, Partial<SubscriptionPerformanceAlertArgs>>;
 };
 
 export interface Link__ImportScalarConfig extends GraphQLScalarTypeConfig<ResolversTypes['link__Import'], any> {
@@ -4925,7 +5232,7 @@ export type QueryResolvers<ContextType = RequestContext, ParentType extends Reso
   schemas?: Resolver<ResolversTypes['PlatformSchemaConnection'], ParentType, ContextType, Partial<QuerySchemasArgs>>;
   schema?: Resolver<Maybe<ResolversTypes['PlatformSchema']>, ParentType, ContextType, RequireFields<QuerySchemaArgs, 'name'>>;
   validateSchema?: Resolver<ResolversTypes['PlatformSchemaVerdict'], ParentType, ContextType, RequireFields<QueryValidateSchemaArgs, 'document'>>;
-  validateData?: Resolver<ResolversTypes['PlatformDataVerdict'], ParentType, ContextType, RequireFields<QueryValidateDataArgs, 'name' | 'data' | 'coerce'>>;
+  validateData?: Resolver<ResolversTypes['PlatformDataVerdict'], ParentType, ContextType, RequireFields<QueryValidateDataArgs, 'name' | 'data' | 'coerce' | 'removeUnknown'>>;
   checkCompatibility?: Resolver<ResolversTypes['PlatformCompatibility'], ParentType, ContextType, RequireFields<QueryCheckCompatibilityArgs, 'name' | 'document'>>;
   businessRules?: Resolver<Array<ResolversTypes['PlatformBusinessRule']>, ParentType, ContextType, Partial<QueryBusinessRulesArgs>>;
   validateBusinessRules?: Resolver<ResolversTypes['PlatformRuleVerdict'], ParentType, ContextType, RequireFields<QueryValidateBusinessRulesArgs, 'ruleSet' | 'data'>>;
@@ -4951,6 +5258,7 @@ export type QueryResolvers<ContextType = RequestContext, ParentType extends Reso
   errorStatistics?: Resolver<ResolversTypes['PlatformErrorStatistics'], ParentType, ContextType, Partial<QueryErrorStatisticsArgs>>;
   errorNotificationRules?: Resolver<Array<ResolversTypes['PlatformErrorNotificationRule']>, ParentType, ContextType>;
   performanceMetric?: Resolver<Maybe<ResolversTypes['PlatformOperationFigures']>, ParentType, ContextType, RequireFields<QueryPerformanceMetricArgs, 'operation'>>;
+  profile?: Resolver<Maybe<ResolversTypes['PlatformProfile']>, ParentType, ContextType>;
   performanceBudgets?: Resolver<Array<ResolversTypes['PlatformBudget']>, ParentType, ContextType, Partial<QueryPerformanceBudgetsArgs>>;
   budgetViolations?: Resolver<Array<ResolversTypes['PlatformBudget']>, ParentType, ContextType, Partial<QueryBudgetViolationsArgs>>;
   performanceReport?: Resolver<ResolversTypes['PlatformPerformanceReport'], ParentType, ContextType, Partial<QueryPerformanceReportArgs>>;
@@ -5032,6 +5340,7 @@ export type Resolvers<ContextType = RequestContext> = {
   PlatformSchemaVerdict?: PlatformSchemaVerdictResolvers<ContextType>;
   PlatformSchemaProblem?: PlatformSchemaProblemResolvers<ContextType>;
   PlatformDataVerdict?: PlatformDataVerdictResolvers<ContextType>;
+  PlatformDataWarning?: PlatformDataWarningResolvers<ContextType>;
   PlatformDataError?: PlatformDataErrorResolvers<ContextType>;
   PlatformCompatibility?: PlatformCompatibilityResolvers<ContextType>;
   PlatformSchemaChange?: PlatformSchemaChangeResolvers<ContextType>;
@@ -5087,7 +5396,11 @@ export type Resolvers<ContextType = RequestContext> = {
   RetryPlatformErrorPayload?: RetryPlatformErrorPayloadResolvers<ContextType>;
   PlatformErrorNotificationRulePayload?: PlatformErrorNotificationRulePayloadResolvers<ContextType>;
   DeletePlatformErrorNotificationRulePayload?: DeletePlatformErrorNotificationRulePayloadResolvers<ContextType>;
+  PlatformProfile?: PlatformProfileResolvers<ContextType>;
+  PlatformProfiledFunction?: PlatformProfiledFunctionResolvers<ContextType>;
+  PlatformProfilePayload?: PlatformProfilePayloadResolvers<ContextType>;
   PlatformOperationFigures?: PlatformOperationFiguresResolvers<ContextType>;
+  PlatformPercentile?: PlatformPercentileResolvers<ContextType>;
   PlatformBudget?: PlatformBudgetResolvers<ContextType>;
   PlatformObjective?: PlatformObjectiveResolvers<ContextType>;
   PlatformPerformanceReport?: PlatformPerformanceReportResolvers<ContextType>;

@@ -25,6 +25,7 @@ import { createLogging } from './logging/service.ts';
 import { createMonitoring } from './monitoring/service.ts';
 import { createSmtpTransport } from './notifications/mail.ts';
 import { createNotifications } from './notifications/notifications.ts';
+import { createProfiling } from './performance/profiling.ts';
 import { createPerformance } from './performance/service.ts';
 import { createPersonalDataSource } from './personalData/source.ts';
 import { createExporter } from './protocol/exporter.ts';
@@ -68,6 +69,8 @@ export function createPlatformService(runtime: ModuleRuntime) {
     once,
     operatorTenant: operatorTenantOf(runtime.config),
   });
+  const profiling = createProfiling(runtime, once);
+  const schemas = createSchemas(runtime, once);
   return {
     authorizer: runtime.authorizer,
     apiTokens: security.apiTokens,
@@ -78,9 +81,9 @@ export function createPlatformService(runtime: ModuleRuntime) {
     audit,
     reports: createReports(runtime, files),
     events,
-    configuration: createConfiguration(runtime, once, security.keyring),
+    configuration: createConfiguration(runtime, { once, keyring: security.keyring, schemas }),
     caching,
-    schemas: createSchemas(runtime, once),
+    schemas,
     rules: createRules(runtime, once),
     async filePage(scope: RequestScope, filter: { purpose: FilePurpose; contextId: string | null }, page: PageInput) {
       const { edges: found, pageInfo } = await files.page(scope, filter, page);
@@ -96,6 +99,7 @@ export function createPlatformService(runtime: ModuleRuntime) {
     errors,
     errorRules: createNotificationRules({ sql: runtime.sql, once }),
     performance: createPerformance(runtime, { logging, once }),
+    profiling,
     jobs: (): Readonly<Record<string, JobHandler>> => ({
       writeFile: createFileWriter(runtime, {
         audit: audit.source,
@@ -124,6 +128,7 @@ export function createPlatformService(runtime: ModuleRuntime) {
       return {
         async close() {
           for (const part of started) await part.close();
+          await profiling.close();
           if (runtime.logs === undefined) await logs.close();
         },
       };

@@ -18,7 +18,12 @@ function readFile(path: string): Readonly<Record<string, string>> {
     if ((error as { code?: unknown }).code === 'ENOENT') return {};
     throw error;
   }
-  const fault = (problem: string) => new Error(`${path}: ${problem}`);
+  return readPlainValues(text, path);
+}
+
+/** An object of texts, numbers and booleans in JSON, as texts. @throws {Error} with `where` where it is none. */
+export function readPlainValues(text: string, where: string): Readonly<Record<string, string>> {
+  const fault = (problem: string) => new Error(`${where}: ${problem}`);
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);

@@ -1,6 +1,7 @@
 import type { Bus } from './bus.ts';
 import { type Config, configVariables, isLiveVariable, type LiveVariable, setLive } from './config.ts';
 import { readConfigFiles } from './configFiles.ts';
+import { createConfigService } from './configService.ts';
 import type { Sql } from './sql.ts';
 import type { Logger } from './telemetry.ts';
 
@@ -8,6 +9,8 @@ import type { Logger } from './telemetry.ts';
 export interface ConfigFollower {
   /** Reads both anew; answers the variables that have another value now. */
   reload(): Promise<readonly LiveVariable[]>;
+  /** Whether the configuration service says something of a variable. */
+  isServed(name: LiveVariable): boolean;
   close(): Promise<void>;
 }
 
@@ -41,7 +44,7 @@ export function parseLive(name: LiveVariable, value: unknown): unknown {
 }
 
 /**
- * Follows what the database says of live variables: rows of the scopes global and environment, told by events, which reach
+ * Follows what files, the configuration service and the database say of live variables, each before the one named first: rows of the scopes global and environment, told by events, which reach
  * every instance within its poll of the event tables also where no bus connects them.
  */
 export async function followConfig({ config, sql, bus, logger }: ConfigFollowerOptions): Promise<ConfigFollower> {
@@ -53,11 +56,15 @@ export async function followConfig({ config, sql, bus, logger }: ConfigFollowerO
       ORDER BY scope DESC`;
   }
 
+  const service =
+    config.CONFIG_SERVICE_URL === undefined ? null : createConfigService(config.CONFIG_SERVICE_URL, logger);
+
   async function reload(): Promise<readonly LiveVariable[]> {
     const values = new Map<LiveVariable, unknown>();
     const files = config.CONFIG_DIR === undefined ? {} : readConfigFiles(config.CONFIG_DIR, config.NODE_ENV);
+    const served = (await service?.read()) ?? {};
     for (const { key, value } of [
-      ...Object.entries(files).map(([key, text]) => ({ key, value: text })),
+      ...Object.entries({ ...files, ...served }).map(([key, text]) => ({ key, value: text })),
       ...(await readDatabase()),
     ]) {
       if (!isLiveVariable(key)) continue;
@@ -89,10 +96,14 @@ export async function followConfig({ config, sql, bus, logger }: ConfigFollowerO
     if (messages.some(({ type, data }) => type.startsWith('config.') && data['everywhere'] === true)) follow();
   });
   await reload();
+  // Nobody tells what it has changed.
+  const poll = service === null ? undefined : setInterval(follow, config.CONFIG_SERVICE_POLL_MS).unref();
   const follower: ConfigFollower = {
     reload,
+    isServed: (name) => service !== null && name in service.values,
     async close() {
       closed = true;
+      clearInterval(poll);
       unsubscribe();
       await reading;
     },

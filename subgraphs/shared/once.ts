@@ -3,6 +3,7 @@ import type { RequestScope } from './context.ts';
 import type { EventRow } from './events.ts';
 import { findIdempotentResponse, type IdempotentCall, idempotencyRecord, isIdempotencyRace } from './idempotency.ts';
 import { appendChange, type Change } from './outbox.ts';
+import { transactionRetry } from './retry.ts';
 import type { SqlTransaction } from './sql.ts';
 import type { ModuleRuntime } from './subgraph.ts';
 import { idempotencyKey, parseInput } from './validation.ts';
@@ -24,7 +25,10 @@ export interface OnceOptions<Row> {
 
 export type Once = <Row>(scope: RequestScope, options: OnceOptions<Row>) => Promise<Row>;
 
-/** Runs a change of a module in one transaction with its events, once for all calls that have its key. */
+/**
+ * Runs a change of a module in one transaction with its events, once for all calls that have its key. What PostgreSQL asks
+ * to be tried again is: `write` may be called several times, of which one counts.
+ */
 export function createOnce(module: SubgraphName, { sql, publisher }: Pick<ModuleRuntime, 'sql' | 'publisher'>): Once {
   return async <Row>(scope: RequestScope, { call, write, repeat }: OnceOptions<Row>): Promise<Row> => {
     const { tenantId, subject } = scope.principal;
@@ -36,20 +40,23 @@ export function createOnce(module: SubgraphName, { sql, publisher }: Pick<Module
     if (known) return known.row;
     let events: readonly EventRow[] = [];
     try {
-      const row = (await sql.begin(async (tx) => {
-        const written = await write(tx);
-        const changes = written.changes.map(
-          (change, at): Change => ({
-            ...change,
-            tenantId,
-            actor: subject,
-            traceparent: scope.traceparent,
-            idempotency: at === 0 ? idempotencyRecord(call, written.response) : undefined,
-          }),
-        );
-        if (changes.length > 0) events = await appendChange(tx, module, changes);
-        return written.row;
-      })) as Row;
+      const row = (await transactionRetry.execute(() =>
+        sql.begin(async (tx) => {
+          events = [];
+          const written = await write(tx);
+          const changes = written.changes.map(
+            (change, at): Change => ({
+              ...change,
+              tenantId,
+              actor: subject,
+              traceparent: scope.traceparent,
+              idempotency: at === 0 ? idempotencyRecord(call, written.response) : undefined,
+            }),
+          );
+          if (changes.length > 0) events = await appendChange(tx, module, changes);
+          return written.row;
+        }),
+      )) as Row;
       await publisher.published(events, scope);
       return row;
     } catch (error) {

@@ -2,6 +2,7 @@ import type { SubgraphName } from '../names.ts';
 import { plainArray, textArray } from './arrayLiteral.ts';
 import type { EventRow } from './events.ts';
 import { newId } from './ids.ts';
+import { originOf } from './requestOrigin.ts';
 import type { SqlTransaction } from './sql.ts';
 
 export interface NewEvent {
@@ -110,8 +111,8 @@ function statement(module: SubgraphName, { events, audits, keys, jobs }: Written
 )`);
   if (audits)
     parts.push(`audits AS (
-  INSERT INTO ${module}.audit (tenant_id, id, action, resource, resource_id, actor, detail, traceparent)
-  SELECT * FROM json_to_recordset(${next('json')}) AS a(tenant_id text, id uuid, action text, resource text, resource_id text, actor text, detail jsonb, traceparent text)
+  INSERT INTO ${module}.audit (tenant_id, id, action, resource, resource_id, actor, detail, traceparent, origin)
+  SELECT * FROM json_to_recordset(${next('json')}) AS a(tenant_id text, id uuid, action text, resource text, resource_id text, actor text, detail jsonb, traceparent text, origin jsonb)
   WHERE pg_current_xact_id() IS NOT NULL
 )`);
   if (keys)
@@ -210,6 +211,7 @@ export async function appendChange(
         actor,
         detail: entry.detail ?? {},
         traceparent,
+        origin: originOf(traceparent) ?? undefined,
       });
     }
     if (change.idempotency) {

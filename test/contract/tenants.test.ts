@@ -11,6 +11,7 @@ import {
   emptyEdges,
   endsOwnToken,
   open,
+  operatorsOnly,
   ownChoices,
   ownRecords,
   ownStreams,
@@ -20,7 +21,7 @@ import {
 import { listen } from './walk/listen.ts';
 import { difference, leaksIn, normalised, objectsIn, secret, uuidsIn } from './walk/marks.ts';
 import { findOwnersProblems } from './walk/ownMutations.ts';
-import { readTenantJobs, readTenantRows, waitUntilQuiet } from './walk/rows.ts';
+import { readTenantJobs, readTenantRows, waitUntilQuiet, withoutAccess } from './walk/rows.ts';
 import {
   documentOf,
   edgesOf,
@@ -120,7 +121,7 @@ describe.each(modes)('two tenants, %s', (mode) => {
     }
     await settle();
     direct = await openDirect(platform.databaseUrl);
-    rowsOfA = await readTenantRows(sql, a.tenant);
+    rowsOfA = withoutAccess(await readTenantRows(sql, a.tenant));
     jobsOfA = await readTenantJobs(sql, a.tenant);
     idsOfA = uuidsIn([...rowsOfA.values()].flat().join('\n'));
     // Three worlds, and every query of one of them twice.
@@ -351,7 +352,7 @@ describe.each(modes)('two tenants, %s', (mode) => {
 
   it('leaves every row and every job of the other tenant as it was', async () => {
     await settle();
-    const rows = await readTenantRows(sql, a.tenant);
+    const rows = withoutAccess(await readTenantRows(sql, a.tenant));
     for (const [table, before] of rowsOfA) expect([table, rows.get(table)]).toEqual([table, before]);
     expect(await readTenantJobs(sql, a.tenant)).toEqual(jobsOfA);
     expect(idsOfA.size).toBeGreaterThan(5);
@@ -410,7 +411,7 @@ describe.each(modes)('two tenants, %s', (mode) => {
   if (whole)
     it('lets the owner do with those arguments what others could not', async () => {
       const problems = await findOwnersProblems({
-        mutations,
+        mutations: mutations.filter(({ name }) => !operatorsOnly.has(name)),
         cursors,
         seed: (nth) => seedWorld(platform, api, a, 100 + nth),
         ask: (field, variant) => ask('mutation', field, variant, a.token),

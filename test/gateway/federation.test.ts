@@ -13,10 +13,10 @@ import { composeForeignSupergraph } from '../../perf/peers/graph/supergraph.ts';
 type Sources = Parameters<typeof createFederation>[0]['sources'];
 
 /** Starts on the sources alone: nothing is executed in the process. */
-function federate(sources: Sources) {
+function federate(sources: Sources, supergraphSdl = composeForeignSupergraph('http://127.0.0.1:1')) {
   const deadlines = createDeadlines(5_000);
   return createFederation({
-    supergraphSdl: composeForeignSupergraph('http://127.0.0.1:1'),
+    supergraphSdl,
     sources,
     schemas: new Map(),
     contextFor: () => null,
@@ -64,6 +64,30 @@ test('each fetch of a plan goes to the source of its subgraph, with the requestâ
   expect(await known?.direct?.execute(undefined, context)).toEqual(result);
   expect(asked.slice(2)).toEqual(['products for ann', 'inventory for ann']);
   await federation.stop();
+});
+
+test('a supergraph that is broken keeps it from starting, and one that runs does not notice', async () => {
+  const answering: Sources = new Map(
+    [...buildForeignSchemas().keys()].map((name) => [
+      name as string,
+      { process: async () => ({ data: { product: { __typename: 'Product', upc: 'p1', name: 'n' } } }) },
+    ]),
+  );
+  const running = await federate(answering);
+  const whole = composeForeignSupergraph('http://127.0.0.1:1');
+  const broken = [
+    '',
+    'no SDL {',
+    whole.slice(0, whole.length / 2),
+    whole.replaceAll('@join__type', '@nobody'),
+    'type Query { product: String }',
+  ];
+  for (const sdl of broken) await expect(federate(answering, sdl)).rejects.toThrow();
+  const context = createGatewayContext(createPrincipal({ tenantId: 'acme', subject: 'ann' }));
+  expect(await executeOperation(running.apollo, { query: '{ product(upc: "p1") { name } }' }, context)).toEqual({
+    data: { product: { name: 'n' } },
+  });
+  await running.stop();
 });
 
 test('a subgraph without a data source keeps it from starting', async () => {

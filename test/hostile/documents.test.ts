@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { brotliCompressSync, constants, deflateSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isErrorCode } from '#shared/errors.ts';
 import { type OwnPlatform, startPlatform } from '../support/platform.ts';
@@ -144,6 +145,57 @@ describe('variables', () => {
     const plain = await ask('{ platform { version } me { subject scopes } }');
     expect(plain.codes).toEqual([]);
     expect(plain.text).not.toContain('polluted');
+  });
+});
+
+describe('bodies', () => {
+  const bodies: readonly (readonly [string, () => RequestInit, number, string])[] = [
+    [
+      'of 2 MB',
+      () => ({ body: JSON.stringify({ query: '{ __typename }', pad: 'x'.repeat(2_000_000) }) }),
+      413,
+      'BODY_TOO_LARGE',
+    ],
+    [
+      'of 60 MB',
+      () => ({ body: JSON.stringify({ query: '{ __typename }', pad: 'x'.repeat(60_000_000) }) }),
+      413,
+      'BODY_TOO_LARGE',
+    ],
+    ...(
+      [
+        ['gzip', gzipSync],
+        ['deflate', deflateSync],
+        ['br', (bytes: Buffer) => brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 1 } })],
+      ] as const
+    ).map(
+      ([encoding, compress]) =>
+        [
+          `that ${encoding} makes 100 MB of`,
+          () => ({
+            headers: { 'content-encoding': encoding },
+            body: new Uint8Array(compress(Buffer.alloc(100_000_000, 0x20))),
+          }),
+          400,
+          'BAD_REQUEST',
+        ] as const,
+    ),
+  ];
+
+  it.each(bodies)('%s are refused, and memory stays', async (_name, bodyOf, status, code) => {
+    const { headers, ...init } = bodyOf();
+    const before = await residentBytes();
+    for (let times = 0; times < 3; times += 1) {
+      const response = await fetch(`${platform.url}/graphql`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${token}`, ...headers },
+        ...init,
+      });
+      const { errors } = (await response.json()) as { errors: { extensions: { code: string } }[] };
+      expect([response.status, errors.map(({ extensions }) => extensions.code)]).toEqual([status, [code]]);
+    }
+    expect((await residentBytes()) - before).toBeLessThan(96 * 1_048_576);
+    expect(await ask('{ me { subject } }')).toMatchObject({ status: 200, codes: [] });
   });
 });
 

@@ -316,8 +316,8 @@ describe('exports of the audit', () => {
     const { exportAudit } = await rig.ask(who, exporting, { input: { format: 'CSV', filter: { modules: ['plan'] } } });
     await rig.run('writeFile', { tenantId: 'csv', fileId: exportAudit.file.id });
     const content = await contentOf(who, exportAudit.file.id);
-    expect(content).toMatch(/^createdAt,module,.*,detail\r\n/);
-    expect(content).toContain(`,'=cmd(),"a,""b""","one\nline",tester,,"{""x"": 1}"\r\n`);
+    expect(content).toMatch(/^createdAt,module,.*,detail,origin\r\n/);
+    expect(content).toContain(`,'=cmd(),"a,""b""","one\nline",tester,,"{""x"": 1}",\r\n`);
   });
 
   it('are cancelled, refused beyond ten at a time, and forgotten', async () => {

@@ -1,4 +1,6 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -195,6 +197,66 @@ describe('what the platform reads itself', () => {
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
+  });
+
+  it('comes from a service in the network, over files and under the database, whose last answer holds while it is away', async () => {
+    let answer: { status: number; body: string } = { status: 200, body: '{ "PLAN_SESSIONS": 31, "PORT": 1 }' };
+    const server = createServer((_request, response) => void response.writeHead(answer.status).end(answer.body));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/values`;
+    const folder = await mkdtemp(join(tmpdir(), 'mplp-config-'));
+    await writeFile(join(folder, 'default.json'), '{ "PLAN_SESSIONS": 5, "TRACE_ALERT_RULES": 6 }');
+    const env = {
+      CONFIG_DIR: folder,
+      CONFIG_SERVICE_URL: url,
+      CONFIG_SERVICE_POLL_MS: '3600000',
+      OPERATOR_TENANT: 'ops',
+    };
+    await using own = await openPlatformRig({ env });
+    const { config: live, sql, bus, logger } = own.runtime;
+    const follower = await followConfig({ config: live, sql, bus, logger });
+    const operator = principal('olga', 'ops');
+    const source = async (key: string) =>
+      (await own.ask(operator, 'query ($key: String!) { config(key: $key) { value source } }', { key })).config;
+    expect(await source('PLAN_SESSIONS')).toEqual({ value: 31, source: 'SERVICE' });
+    expect(await source('TRACE_ALERT_RULES')).toEqual({ value: 6, source: 'FILE' });
+    expect(live.PORT).not.toBe(1);
+    const reload = () => own.ask(operator, 'mutation { reloadConfig { userErrors { code } } }');
+    answer = { status: 200, body: '{ "PLAN_SESSIONS": "none" }' };
+    await reload();
+    // What is not usable is left out; what stood behind it comes forth.
+    await until(
+      async () => live.PLAN_SESSIONS,
+      (value) => value !== 31,
+    );
+    answer = { status: 200, body: '{ "PLAN_SESSIONS": 32 }' };
+    await reload();
+    await until(
+      async () => live.PLAN_SESSIONS,
+      (value) => value === 32,
+    );
+    for (const broken of [
+      { status: 500, body: '{}' },
+      { status: 200, body: '[1]' },
+      { status: 200, body: 'no JSON' },
+    ]) {
+      answer = broken;
+      await reload();
+      expect(await source('PLAN_SESSIONS')).toEqual({ value: 32, source: 'SERVICE' });
+    }
+    server.close();
+    await reload();
+    expect(live.PLAN_SESSIONS).toBe(32);
+    await own.ask(
+      operator,
+      'mutation { setConfig(input: { key: "PLAN_SESSIONS", value: 50, scope: GLOBAL }) { userErrors { code } } }',
+    );
+    await until(
+      () => source('PLAN_SESSIONS'),
+      (found) => found.value === 50 && found.source === 'DATABASE',
+    );
+    await follower.close();
+    await rm(folder, { recursive: true, force: true });
   });
 
   it('refuses to start on files that are none', async () => {

@@ -3,7 +3,7 @@ import type { Json, PlatformRig } from './rig.ts';
 
 const errors = 'userErrors { code path message }';
 const delivery =
-  'id subscriptionId eventId replayId partition orderingKey inboxKey status attempt lastError event { type payload }';
+  'id subscriptionId eventId replayId partition orderingKey inboxKey status attempt lastError fault processingMs event { type payload }';
 
 /** The operations on events, with the payloads as they come. */
 export function eventCalls(rig: () => PlatformRig) {

@@ -41,6 +41,68 @@ const order = {
 };
 
 describe('schemas', () => {
+  it('that are deprecated say so to whoever holds data to them', async () => {
+    const who = principal('ann', 'deprecating');
+    await register(who, order);
+    const status = async (by: Who, value: string, version = 1): Promise<Json> =>
+      (
+        await rig.ask(
+          by,
+          'mutation ($version: Int!, $status: PlatformSchemaStatus!) { setSchemaStatus(name: "order", version: $version, status: $status) { schema { version status dialect } userErrors { code } } }',
+          { version, status: value },
+        )
+      ).setSchemaStatus;
+    const warnings = async () =>
+      (
+        await rig.ask(
+          who,
+          '{ validateData(name: "order", data: { id: "AB-1", total: 1 }) { valid warnings { path code } } }',
+        )
+      ).validateData;
+    expect(await warnings()).toEqual({ valid: true, warnings: [] });
+    for (let times = 0; times < 2; times += 1)
+      expect(await status(who, 'DEPRECATED')).toEqual({
+        schema: { version: 1, status: 'DEPRECATED', dialect: 'http://json-schema.org/draft-07/schema#' },
+        userErrors: [],
+      });
+    expect(await warnings()).toEqual({ valid: true, warnings: [{ path: '/', code: 'DEPRECATED_SCHEMA' }] });
+    const told =
+      await rig.sql`SELECT action FROM platform.audit WHERE tenant_id = 'deprecating' AND action = 'schema.status'`;
+    expect(told).toHaveLength(1);
+    expect((await status(who, 'ACTIVE', 7)).userErrors).toEqual([{ code: 'NOT_FOUND' }]);
+    expect((await status(principal('eve', 'other'), 'ACTIVE')).userErrors).toEqual([{ code: 'NOT_FOUND' }]);
+    expect((await status(who, 'ACTIVE')).schema.status).toBe('ACTIVE');
+    expect((await warnings()).warnings).toEqual([]);
+  });
+
+  it('leave out what they do not name, where that is asked for and nothing more is allowed', async () => {
+    const who = principal('ann', 'removing');
+    const inner = { type: 'object', additionalProperties: false, properties: { a: { type: 'integer' } } };
+    await register(who, {
+      type: 'object',
+      properties: { closed: inner, list: { type: 'array', items: inner, maxItems: 9 } },
+    });
+    const data = { closed: { a: '1', 'b/c': 2 }, open: 3, list: [{ a: 1 }, { a: 1, z: { deep: true } }] };
+    const verdict = async (more: string): Promise<Json> =>
+      (
+        await rig.ask(
+          who,
+          `query ($data: JSON!) { validateData(name: "order", data: $data, ${more}) { valid data warnings { path code } } }`,
+          { data },
+        )
+      ).validateData;
+    expect(await verdict('coerce: true')).toEqual({ valid: false, data: null, warnings: [] });
+    expect(await verdict('removeUnknown: true')).toMatchObject({ valid: false, data: null });
+    expect(await verdict('coerce: true, removeUnknown: true')).toEqual({
+      valid: true,
+      data: { closed: { a: 1 }, open: 3, list: [{ a: 1 }, { a: 1 }] },
+      warnings: [
+        { path: '/closed/b~1c', code: 'REMOVED' },
+        { path: '/list/1/z', code: 'REMOVED' },
+      ],
+    });
+  });
+
   it('are versions that hold data to them', async () => {
     const who = principal('ann', 'schemas');
     expect(await register(who, order, 'order', 'k')).toMatchObject({ schema: { version: 1 } });

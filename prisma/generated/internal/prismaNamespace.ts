@@ -17607,6 +17607,7 @@ export const CollabAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -17702,6 +17703,7 @@ export const ConfirmAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -17797,6 +17799,7 @@ export const ContextAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -17892,6 +17895,7 @@ export const CoreAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -17987,6 +17991,7 @@ export const DialogAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -18082,6 +18087,7 @@ export const ExtensionAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -18177,6 +18183,7 @@ export const NetworkAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -18272,6 +18279,7 @@ export const PlanAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -18367,6 +18375,7 @@ export const PlatformAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -18462,6 +18471,7 @@ export const RoleAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -18557,6 +18567,7 @@ export const TraceAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -19182,6 +19193,9 @@ export const PlatformEventSubscriptionScalarFieldEnum = {
   deadLetter: 'deadLetter',
   batchSize: 'batchSize',
   ackTimeoutMs: 'ackTimeoutMs',
+  module: 'module',
+  headers: 'headers',
+  batchWaitMs: 'batchWaitMs',
   status: 'status',
   revision: 'revision',
   createdBy: 'createdBy',
@@ -19218,7 +19232,9 @@ export const PlatformDeliveryScalarFieldEnum = {
   event: 'event',
   status: 'status',
   attempt: 'attempt',
+  priority: 'priority',
   lastError: 'lastError',
+  fault: 'fault',
   expiresAt: 'expiresAt',
   createdAt: 'createdAt',
   sentAt: 'sentAt',
@@ -19244,6 +19260,7 @@ export const PlatformConfigEntryScalarFieldEnum = {
   target: 'target',
   key: 'key',
   value: 'value',
+  schemaRef: 'schemaRef',
   secret: 'secret',
   version: 'version',
   deleted: 'deleted',
@@ -19261,6 +19278,7 @@ export const PlatformConfigVersionScalarFieldEnum = {
   key: 'key',
   version: 'version',
   value: 'value',
+  schemaRef: 'schemaRef',
   secret: 'secret',
   deleted: 'deleted',
   updatedBy: 'updatedBy',
@@ -19321,6 +19339,7 @@ export const PlatformSchemaScalarFieldEnum = {
   name: 'name',
   version: 'version',
   document: 'document',
+  status: 'status',
   createdBy: 'createdBy',
   createdAt: 'createdAt'
 } as const
@@ -19455,6 +19474,7 @@ export const PlatformAlertRuleScalarFieldEnum = {
   name: 'name',
   description: 'description',
   conditions: 'conditions',
+  match: 'match',
   forSeconds: 'forSeconds',
   severity: 'severity',
   action: 'action',

@@ -1655,6 +1655,7 @@ export const CollabAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -1750,6 +1751,7 @@ export const ConfirmAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -1845,6 +1847,7 @@ export const ContextAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -1940,6 +1943,7 @@ export const CoreAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -2035,6 +2039,7 @@ export const DialogAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -2130,6 +2135,7 @@ export const ExtensionAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -2225,6 +2231,7 @@ export const NetworkAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -2320,6 +2327,7 @@ export const PlanAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -2415,6 +2423,7 @@ export const PlatformAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -2510,6 +2519,7 @@ export const RoleAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -2605,6 +2615,7 @@ export const TraceAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
+  origin: 'origin',
   createdAt: 'createdAt',
   position: 'position'
 } as const
@@ -3230,6 +3241,9 @@ export const PlatformEventSubscriptionScalarFieldEnum = {
   deadLetter: 'deadLetter',
   batchSize: 'batchSize',
   ackTimeoutMs: 'ackTimeoutMs',
+  module: 'module',
+  headers: 'headers',
+  batchWaitMs: 'batchWaitMs',
   status: 'status',
   revision: 'revision',
   createdBy: 'createdBy',
@@ -3266,7 +3280,9 @@ export const PlatformDeliveryScalarFieldEnum = {
   event: 'event',
   status: 'status',
   attempt: 'attempt',
+  priority: 'priority',
   lastError: 'lastError',
+  fault: 'fault',
   expiresAt: 'expiresAt',
   createdAt: 'createdAt',
   sentAt: 'sentAt',
@@ -3292,6 +3308,7 @@ export const PlatformConfigEntryScalarFieldEnum = {
   target: 'target',
   key: 'key',
   value: 'value',
+  schemaRef: 'schemaRef',
   secret: 'secret',
   version: 'version',
   deleted: 'deleted',
@@ -3309,6 +3326,7 @@ export const PlatformConfigVersionScalarFieldEnum = {
   key: 'key',
   version: 'version',
   value: 'value',
+  schemaRef: 'schemaRef',
   secret: 'secret',
   deleted: 'deleted',
   updatedBy: 'updatedBy',
@@ -3369,6 +3387,7 @@ export const PlatformSchemaScalarFieldEnum = {
   name: 'name',
   version: 'version',
   document: 'document',
+  status: 'status',
   createdBy: 'createdBy',
   createdAt: 'createdAt'
 } as const
@@ -3503,6 +3522,7 @@ export const PlatformAlertRuleScalarFieldEnum = {
   name: 'name',
   description: 'description',
   conditions: 'conditions',
+  match: 'match',
   forSeconds: 'forSeconds',
   severity: 'severity',
   action: 'action',

@@ -67,6 +67,7 @@ export type CollabAuditCountAggregateOutputType = {
   actor: number
   detail: number
   traceparent: number
+  origin: number
   createdAt: number
   position: number
   _all: number
@@ -114,6 +115,7 @@ export type CollabAuditCountAggregateInputType = {
   actor?: true
   detail?: true
   traceparent?: true
+  origin?: true
   createdAt?: true
   position?: true
   _all?: true
@@ -214,6 +216,7 @@ export type CollabAuditGroupByOutputType = {
   actor: string
   detail: runtime.JsonValue
   traceparent: string | null
+  origin: runtime.JsonValue | null
   createdAt: Date
   position: bigint
   _count: CollabAuditCountAggregateOutputType | null
@@ -250,6 +253,7 @@ export type CollabAuditWhereInput = {
   actor?: Prisma.StringFilter<"CollabAudit"> | string
   detail?: Prisma.JsonFilter<"CollabAudit">
   traceparent?: Prisma.StringNullableFilter<"CollabAudit"> | string | null
+  origin?: Prisma.JsonNullableFilter<"CollabAudit">
   createdAt?: Prisma.DateTimeFilter<"CollabAudit"> | Date | string
   position?: Prisma.BigIntFilter<"CollabAudit"> | bigint | number
 }
@@ -263,6 +267,7 @@ export type CollabAuditOrderByWithRelationInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
+  origin?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
@@ -280,6 +285,7 @@ export type CollabAuditWhereUniqueInput = Prisma.AtLeast<{
   actor?: Prisma.StringFilter<"CollabAudit"> | string
   detail?: Prisma.JsonFilter<"CollabAudit">
   traceparent?: Prisma.StringNullableFilter<"CollabAudit"> | string | null
+  origin?: Prisma.JsonNullableFilter<"CollabAudit">
   createdAt?: Prisma.DateTimeFilter<"CollabAudit"> | Date | string
   position?: Prisma.BigIntFilter<"CollabAudit"> | bigint | number
 }, "tenantId_id_createdAt">
@@ -293,6 +299,7 @@ export type CollabAuditOrderByWithAggregationInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
+  origin?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
   _count?: Prisma.CollabAuditCountOrderByAggregateInput
@@ -314,6 +321,7 @@ export type CollabAuditScalarWhereWithAggregatesInput = {
   actor?: Prisma.StringWithAggregatesFilter<"CollabAudit"> | string
   detail?: Prisma.JsonWithAggregatesFilter<"CollabAudit">
   traceparent?: Prisma.StringNullableWithAggregatesFilter<"CollabAudit"> | string | null
+  origin?: Prisma.JsonNullableWithAggregatesFilter<"CollabAudit">
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"CollabAudit"> | Date | string
   position?: Prisma.BigIntWithAggregatesFilter<"CollabAudit"> | bigint | number
 }
@@ -327,6 +335,7 @@ export type CollabAuditCreateInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -340,6 +349,7 @@ export type CollabAuditUncheckedCreateInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -353,6 +363,7 @@ export type CollabAuditUpdateInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -366,6 +377,7 @@ export type CollabAuditUncheckedUpdateInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -379,6 +391,7 @@ export type CollabAuditCreateManyInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -392,6 +405,7 @@ export type CollabAuditUpdateManyMutationInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -405,6 +419,7 @@ export type CollabAuditUncheckedUpdateManyInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -424,6 +439,7 @@ export type CollabAuditCountOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
+  origin?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
@@ -471,6 +487,7 @@ export type CollabAuditSelect<ExtArgs extends runtime.Types.Extensions.InternalA
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["collabAudit"]>
@@ -484,6 +501,7 @@ export type CollabAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Types.E
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["collabAudit"]>
@@ -497,6 +515,7 @@ export type CollabAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.E
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["collabAudit"]>
@@ -510,11 +529,12 @@ export type CollabAuditSelectScalar = {
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }
 
-export type CollabAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt" | "position", ExtArgs["result"]["collabAudit"]>
+export type CollabAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "origin" | "createdAt" | "position", ExtArgs["result"]["collabAudit"]>
 
 export type $CollabAuditPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "CollabAudit"
@@ -528,6 +548,10 @@ export type $CollabAuditPayload<ExtArgs extends runtime.Types.Extensions.Interna
     actor: string
     detail: runtime.JsonValue
     traceparent: string | null
+    /**
+     * Where the request came from: correlation, token, roles, address, client; null of what no request asked for.
+     */
+    origin: runtime.JsonValue | null
     createdAt: Date
     /**
      * Drawn after the transaction has its id: what the sealer has passed never grows.
@@ -964,6 +988,7 @@ export interface CollabAuditFieldRefs {
   readonly actor: Prisma.FieldRef<"CollabAudit", 'String'>
   readonly detail: Prisma.FieldRef<"CollabAudit", 'Json'>
   readonly traceparent: Prisma.FieldRef<"CollabAudit", 'String'>
+  readonly origin: Prisma.FieldRef<"CollabAudit", 'Json'>
   readonly createdAt: Prisma.FieldRef<"CollabAudit", 'DateTime'>
   readonly position: Prisma.FieldRef<"CollabAudit", 'BigInt'>
 }

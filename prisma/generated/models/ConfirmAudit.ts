@@ -67,6 +67,7 @@ export type ConfirmAuditCountAggregateOutputType = {
   actor: number
   detail: number
   traceparent: number
+  origin: number
   createdAt: number
   position: number
   _all: number
@@ -114,6 +115,7 @@ export type ConfirmAuditCountAggregateInputType = {
   actor?: true
   detail?: true
   traceparent?: true
+  origin?: true
   createdAt?: true
   position?: true
   _all?: true
@@ -214,6 +216,7 @@ export type ConfirmAuditGroupByOutputType = {
   actor: string
   detail: runtime.JsonValue
   traceparent: string | null
+  origin: runtime.JsonValue | null
   createdAt: Date
   position: bigint
   _count: ConfirmAuditCountAggregateOutputType | null
@@ -250,6 +253,7 @@ export type ConfirmAuditWhereInput = {
   actor?: Prisma.StringFilter<"ConfirmAudit"> | string
   detail?: Prisma.JsonFilter<"ConfirmAudit">
   traceparent?: Prisma.StringNullableFilter<"ConfirmAudit"> | string | null
+  origin?: Prisma.JsonNullableFilter<"ConfirmAudit">
   createdAt?: Prisma.DateTimeFilter<"ConfirmAudit"> | Date | string
   position?: Prisma.BigIntFilter<"ConfirmAudit"> | bigint | number
 }
@@ -263,6 +267,7 @@ export type ConfirmAuditOrderByWithRelationInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
+  origin?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
@@ -280,6 +285,7 @@ export type ConfirmAuditWhereUniqueInput = Prisma.AtLeast<{
   actor?: Prisma.StringFilter<"ConfirmAudit"> | string
   detail?: Prisma.JsonFilter<"ConfirmAudit">
   traceparent?: Prisma.StringNullableFilter<"ConfirmAudit"> | string | null
+  origin?: Prisma.JsonNullableFilter<"ConfirmAudit">
   createdAt?: Prisma.DateTimeFilter<"ConfirmAudit"> | Date | string
   position?: Prisma.BigIntFilter<"ConfirmAudit"> | bigint | number
 }, "tenantId_id_createdAt">
@@ -293,6 +299,7 @@ export type ConfirmAuditOrderByWithAggregationInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
+  origin?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
   _count?: Prisma.ConfirmAuditCountOrderByAggregateInput
@@ -314,6 +321,7 @@ export type ConfirmAuditScalarWhereWithAggregatesInput = {
   actor?: Prisma.StringWithAggregatesFilter<"ConfirmAudit"> | string
   detail?: Prisma.JsonWithAggregatesFilter<"ConfirmAudit">
   traceparent?: Prisma.StringNullableWithAggregatesFilter<"ConfirmAudit"> | string | null
+  origin?: Prisma.JsonNullableWithAggregatesFilter<"ConfirmAudit">
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"ConfirmAudit"> | Date | string
   position?: Prisma.BigIntWithAggregatesFilter<"ConfirmAudit"> | bigint | number
 }
@@ -327,6 +335,7 @@ export type ConfirmAuditCreateInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -340,6 +349,7 @@ export type ConfirmAuditUncheckedCreateInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -353,6 +363,7 @@ export type ConfirmAuditUpdateInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -366,6 +377,7 @@ export type ConfirmAuditUncheckedUpdateInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -379,6 +391,7 @@ export type ConfirmAuditCreateManyInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -392,6 +405,7 @@ export type ConfirmAuditUpdateManyMutationInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -405,6 +419,7 @@ export type ConfirmAuditUncheckedUpdateManyInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -424,6 +439,7 @@ export type ConfirmAuditCountOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
+  origin?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
@@ -471,6 +487,7 @@ export type ConfirmAuditSelect<ExtArgs extends runtime.Types.Extensions.Internal
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["confirmAudit"]>
@@ -484,6 +501,7 @@ export type ConfirmAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Types.
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["confirmAudit"]>
@@ -497,6 +515,7 @@ export type ConfirmAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["confirmAudit"]>
@@ -510,11 +529,12 @@ export type ConfirmAuditSelectScalar = {
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }
 
-export type ConfirmAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt" | "position", ExtArgs["result"]["confirmAudit"]>
+export type ConfirmAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "origin" | "createdAt" | "position", ExtArgs["result"]["confirmAudit"]>
 
 export type $ConfirmAuditPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "ConfirmAudit"
@@ -528,6 +548,10 @@ export type $ConfirmAuditPayload<ExtArgs extends runtime.Types.Extensions.Intern
     actor: string
     detail: runtime.JsonValue
     traceparent: string | null
+    /**
+     * Where the request came from: correlation, token, roles, address, client; null of what no request asked for.
+     */
+    origin: runtime.JsonValue | null
     createdAt: Date
     /**
      * Drawn after the transaction has its id: what the sealer has passed never grows.
@@ -964,6 +988,7 @@ export interface ConfirmAuditFieldRefs {
   readonly actor: Prisma.FieldRef<"ConfirmAudit", 'String'>
   readonly detail: Prisma.FieldRef<"ConfirmAudit", 'Json'>
   readonly traceparent: Prisma.FieldRef<"ConfirmAudit", 'String'>
+  readonly origin: Prisma.FieldRef<"ConfirmAudit", 'Json'>
   readonly createdAt: Prisma.FieldRef<"ConfirmAudit", 'DateTime'>
   readonly position: Prisma.FieldRef<"ConfirmAudit", 'BigInt'>
 }

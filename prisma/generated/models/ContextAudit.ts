@@ -67,6 +67,7 @@ export type ContextAuditCountAggregateOutputType = {
   actor: number
   detail: number
   traceparent: number
+  origin: number
   createdAt: number
   position: number
   _all: number
@@ -114,6 +115,7 @@ export type ContextAuditCountAggregateInputType = {
   actor?: true
   detail?: true
   traceparent?: true
+  origin?: true
   createdAt?: true
   position?: true
   _all?: true
@@ -214,6 +216,7 @@ export type ContextAuditGroupByOutputType = {
   actor: string
   detail: runtime.JsonValue
   traceparent: string | null
+  origin: runtime.JsonValue | null
   createdAt: Date
   position: bigint
   _count: ContextAuditCountAggregateOutputType | null
@@ -250,6 +253,7 @@ export type ContextAuditWhereInput = {
   actor?: Prisma.StringFilter<"ContextAudit"> | string
   detail?: Prisma.JsonFilter<"ContextAudit">
   traceparent?: Prisma.StringNullableFilter<"ContextAudit"> | string | null
+  origin?: Prisma.JsonNullableFilter<"ContextAudit">
   createdAt?: Prisma.DateTimeFilter<"ContextAudit"> | Date | string
   position?: Prisma.BigIntFilter<"ContextAudit"> | bigint | number
 }
@@ -263,6 +267,7 @@ export type ContextAuditOrderByWithRelationInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
+  origin?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
@@ -280,6 +285,7 @@ export type ContextAuditWhereUniqueInput = Prisma.AtLeast<{
   actor?: Prisma.StringFilter<"ContextAudit"> | string
   detail?: Prisma.JsonFilter<"ContextAudit">
   traceparent?: Prisma.StringNullableFilter<"ContextAudit"> | string | null
+  origin?: Prisma.JsonNullableFilter<"ContextAudit">
   createdAt?: Prisma.DateTimeFilter<"ContextAudit"> | Date | string
   position?: Prisma.BigIntFilter<"ContextAudit"> | bigint | number
 }, "tenantId_id_createdAt">
@@ -293,6 +299,7 @@ export type ContextAuditOrderByWithAggregationInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
+  origin?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
   _count?: Prisma.ContextAuditCountOrderByAggregateInput
@@ -314,6 +321,7 @@ export type ContextAuditScalarWhereWithAggregatesInput = {
   actor?: Prisma.StringWithAggregatesFilter<"ContextAudit"> | string
   detail?: Prisma.JsonWithAggregatesFilter<"ContextAudit">
   traceparent?: Prisma.StringNullableWithAggregatesFilter<"ContextAudit"> | string | null
+  origin?: Prisma.JsonNullableWithAggregatesFilter<"ContextAudit">
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"ContextAudit"> | Date | string
   position?: Prisma.BigIntWithAggregatesFilter<"ContextAudit"> | bigint | number
 }
@@ -327,6 +335,7 @@ export type ContextAuditCreateInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -340,6 +349,7 @@ export type ContextAuditUncheckedCreateInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -353,6 +363,7 @@ export type ContextAuditUpdateInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -366,6 +377,7 @@ export type ContextAuditUncheckedUpdateInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -379,6 +391,7 @@ export type ContextAuditCreateManyInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -392,6 +405,7 @@ export type ContextAuditUpdateManyMutationInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -405,6 +419,7 @@ export type ContextAuditUncheckedUpdateManyInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -424,6 +439,7 @@ export type ContextAuditCountOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
+  origin?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
@@ -471,6 +487,7 @@ export type ContextAuditSelect<ExtArgs extends runtime.Types.Extensions.Internal
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["contextAudit"]>
@@ -484,6 +501,7 @@ export type ContextAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Types.
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["contextAudit"]>
@@ -497,6 +515,7 @@ export type ContextAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["contextAudit"]>
@@ -510,11 +529,12 @@ export type ContextAuditSelectScalar = {
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }
 
-export type ContextAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt" | "position", ExtArgs["result"]["contextAudit"]>
+export type ContextAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "origin" | "createdAt" | "position", ExtArgs["result"]["contextAudit"]>
 
 export type $ContextAuditPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "ContextAudit"
@@ -528,6 +548,10 @@ export type $ContextAuditPayload<ExtArgs extends runtime.Types.Extensions.Intern
     actor: string
     detail: runtime.JsonValue
     traceparent: string | null
+    /**
+     * Where the request came from: correlation, token, roles, address, client; null of what no request asked for.
+     */
+    origin: runtime.JsonValue | null
     createdAt: Date
     /**
      * Drawn after the transaction has its id: what the sealer has passed never grows.
@@ -964,6 +988,7 @@ export interface ContextAuditFieldRefs {
   readonly actor: Prisma.FieldRef<"ContextAudit", 'String'>
   readonly detail: Prisma.FieldRef<"ContextAudit", 'Json'>
   readonly traceparent: Prisma.FieldRef<"ContextAudit", 'String'>
+  readonly origin: Prisma.FieldRef<"ContextAudit", 'Json'>
   readonly createdAt: Prisma.FieldRef<"ContextAudit", 'DateTime'>
   readonly position: Prisma.FieldRef<"ContextAudit", 'BigInt'>
 }

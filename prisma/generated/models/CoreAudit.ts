@@ -67,6 +67,7 @@ export type CoreAuditCountAggregateOutputType = {
   actor: number
   detail: number
   traceparent: number
+  origin: number
   createdAt: number
   position: number
   _all: number
@@ -114,6 +115,7 @@ export type CoreAuditCountAggregateInputType = {
   actor?: true
   detail?: true
   traceparent?: true
+  origin?: true
   createdAt?: true
   position?: true
   _all?: true
@@ -214,6 +216,7 @@ export type CoreAuditGroupByOutputType = {
   actor: string
   detail: runtime.JsonValue
   traceparent: string | null
+  origin: runtime.JsonValue | null
   createdAt: Date
   position: bigint
   _count: CoreAuditCountAggregateOutputType | null
@@ -250,6 +253,7 @@ export type CoreAuditWhereInput = {
   actor?: Prisma.StringFilter<"CoreAudit"> | string
   detail?: Prisma.JsonFilter<"CoreAudit">
   traceparent?: Prisma.StringNullableFilter<"CoreAudit"> | string | null
+  origin?: Prisma.JsonNullableFilter<"CoreAudit">
   createdAt?: Prisma.DateTimeFilter<"CoreAudit"> | Date | string
   position?: Prisma.BigIntFilter<"CoreAudit"> | bigint | number
 }
@@ -263,6 +267,7 @@ export type CoreAuditOrderByWithRelationInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
+  origin?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
@@ -280,6 +285,7 @@ export type CoreAuditWhereUniqueInput = Prisma.AtLeast<{
   actor?: Prisma.StringFilter<"CoreAudit"> | string
   detail?: Prisma.JsonFilter<"CoreAudit">
   traceparent?: Prisma.StringNullableFilter<"CoreAudit"> | string | null
+  origin?: Prisma.JsonNullableFilter<"CoreAudit">
   createdAt?: Prisma.DateTimeFilter<"CoreAudit"> | Date | string
   position?: Prisma.BigIntFilter<"CoreAudit"> | bigint | number
 }, "tenantId_id_createdAt">
@@ -293,6 +299,7 @@ export type CoreAuditOrderByWithAggregationInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
+  origin?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
   _count?: Prisma.CoreAuditCountOrderByAggregateInput
@@ -314,6 +321,7 @@ export type CoreAuditScalarWhereWithAggregatesInput = {
   actor?: Prisma.StringWithAggregatesFilter<"CoreAudit"> | string
   detail?: Prisma.JsonWithAggregatesFilter<"CoreAudit">
   traceparent?: Prisma.StringNullableWithAggregatesFilter<"CoreAudit"> | string | null
+  origin?: Prisma.JsonNullableWithAggregatesFilter<"CoreAudit">
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"CoreAudit"> | Date | string
   position?: Prisma.BigIntWithAggregatesFilter<"CoreAudit"> | bigint | number
 }
@@ -327,6 +335,7 @@ export type CoreAuditCreateInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -340,6 +349,7 @@ export type CoreAuditUncheckedCreateInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -353,6 +363,7 @@ export type CoreAuditUpdateInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -366,6 +377,7 @@ export type CoreAuditUncheckedUpdateInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -379,6 +391,7 @@ export type CoreAuditCreateManyInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -392,6 +405,7 @@ export type CoreAuditUpdateManyMutationInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -405,6 +419,7 @@ export type CoreAuditUncheckedUpdateManyInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -424,6 +439,7 @@ export type CoreAuditCountOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
+  origin?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
@@ -471,6 +487,7 @@ export type CoreAuditSelect<ExtArgs extends runtime.Types.Extensions.InternalArg
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["coreAudit"]>
@@ -484,6 +501,7 @@ export type CoreAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Ext
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["coreAudit"]>
@@ -497,6 +515,7 @@ export type CoreAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Ext
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["coreAudit"]>
@@ -510,11 +529,12 @@ export type CoreAuditSelectScalar = {
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }
 
-export type CoreAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt" | "position", ExtArgs["result"]["coreAudit"]>
+export type CoreAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "origin" | "createdAt" | "position", ExtArgs["result"]["coreAudit"]>
 
 export type $CoreAuditPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "CoreAudit"
@@ -528,6 +548,10 @@ export type $CoreAuditPayload<ExtArgs extends runtime.Types.Extensions.InternalA
     actor: string
     detail: runtime.JsonValue
     traceparent: string | null
+    /**
+     * Where the request came from: correlation, token, roles, address, client; null of what no request asked for.
+     */
+    origin: runtime.JsonValue | null
     createdAt: Date
     /**
      * Drawn after the transaction has its id: what the sealer has passed never grows.
@@ -964,6 +988,7 @@ export interface CoreAuditFieldRefs {
   readonly actor: Prisma.FieldRef<"CoreAudit", 'String'>
   readonly detail: Prisma.FieldRef<"CoreAudit", 'Json'>
   readonly traceparent: Prisma.FieldRef<"CoreAudit", 'String'>
+  readonly origin: Prisma.FieldRef<"CoreAudit", 'Json'>
   readonly createdAt: Prisma.FieldRef<"CoreAudit", 'DateTime'>
   readonly position: Prisma.FieldRef<"CoreAudit", 'BigInt'>
 }

@@ -67,6 +67,7 @@ export type DialogAuditCountAggregateOutputType = {
   actor: number
   detail: number
   traceparent: number
+  origin: number
   createdAt: number
   position: number
   _all: number
@@ -114,6 +115,7 @@ export type DialogAuditCountAggregateInputType = {
   actor?: true
   detail?: true
   traceparent?: true
+  origin?: true
   createdAt?: true
   position?: true
   _all?: true
@@ -214,6 +216,7 @@ export type DialogAuditGroupByOutputType = {
   actor: string
   detail: runtime.JsonValue
   traceparent: string | null
+  origin: runtime.JsonValue | null
   createdAt: Date
   position: bigint
   _count: DialogAuditCountAggregateOutputType | null
@@ -250,6 +253,7 @@ export type DialogAuditWhereInput = {
   actor?: Prisma.StringFilter<"DialogAudit"> | string
   detail?: Prisma.JsonFilter<"DialogAudit">
   traceparent?: Prisma.StringNullableFilter<"DialogAudit"> | string | null
+  origin?: Prisma.JsonNullableFilter<"DialogAudit">
   createdAt?: Prisma.DateTimeFilter<"DialogAudit"> | Date | string
   position?: Prisma.BigIntFilter<"DialogAudit"> | bigint | number
 }
@@ -263,6 +267,7 @@ export type DialogAuditOrderByWithRelationInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
+  origin?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
@@ -280,6 +285,7 @@ export type DialogAuditWhereUniqueInput = Prisma.AtLeast<{
   actor?: Prisma.StringFilter<"DialogAudit"> | string
   detail?: Prisma.JsonFilter<"DialogAudit">
   traceparent?: Prisma.StringNullableFilter<"DialogAudit"> | string | null
+  origin?: Prisma.JsonNullableFilter<"DialogAudit">
   createdAt?: Prisma.DateTimeFilter<"DialogAudit"> | Date | string
   position?: Prisma.BigIntFilter<"DialogAudit"> | bigint | number
 }, "tenantId_id_createdAt">
@@ -293,6 +299,7 @@ export type DialogAuditOrderByWithAggregationInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
+  origin?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
   _count?: Prisma.DialogAuditCountOrderByAggregateInput
@@ -314,6 +321,7 @@ export type DialogAuditScalarWhereWithAggregatesInput = {
   actor?: Prisma.StringWithAggregatesFilter<"DialogAudit"> | string
   detail?: Prisma.JsonWithAggregatesFilter<"DialogAudit">
   traceparent?: Prisma.StringNullableWithAggregatesFilter<"DialogAudit"> | string | null
+  origin?: Prisma.JsonNullableWithAggregatesFilter<"DialogAudit">
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"DialogAudit"> | Date | string
   position?: Prisma.BigIntWithAggregatesFilter<"DialogAudit"> | bigint | number
 }
@@ -327,6 +335,7 @@ export type DialogAuditCreateInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -340,6 +349,7 @@ export type DialogAuditUncheckedCreateInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -353,6 +363,7 @@ export type DialogAuditUpdateInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -366,6 +377,7 @@ export type DialogAuditUncheckedUpdateInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -379,6 +391,7 @@ export type DialogAuditCreateManyInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -392,6 +405,7 @@ export type DialogAuditUpdateManyMutationInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -405,6 +419,7 @@ export type DialogAuditUncheckedUpdateManyInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -424,6 +439,7 @@ export type DialogAuditCountOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
+  origin?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
@@ -471,6 +487,7 @@ export type DialogAuditSelect<ExtArgs extends runtime.Types.Extensions.InternalA
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["dialogAudit"]>
@@ -484,6 +501,7 @@ export type DialogAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Types.E
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["dialogAudit"]>
@@ -497,6 +515,7 @@ export type DialogAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.E
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["dialogAudit"]>
@@ -510,11 +529,12 @@ export type DialogAuditSelectScalar = {
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }
 
-export type DialogAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt" | "position", ExtArgs["result"]["dialogAudit"]>
+export type DialogAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "origin" | "createdAt" | "position", ExtArgs["result"]["dialogAudit"]>
 
 export type $DialogAuditPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "DialogAudit"
@@ -528,6 +548,10 @@ export type $DialogAuditPayload<ExtArgs extends runtime.Types.Extensions.Interna
     actor: string
     detail: runtime.JsonValue
     traceparent: string | null
+    /**
+     * Where the request came from: correlation, token, roles, address, client; null of what no request asked for.
+     */
+    origin: runtime.JsonValue | null
     createdAt: Date
     /**
      * Drawn after the transaction has its id: what the sealer has passed never grows.
@@ -964,6 +988,7 @@ export interface DialogAuditFieldRefs {
   readonly actor: Prisma.FieldRef<"DialogAudit", 'String'>
   readonly detail: Prisma.FieldRef<"DialogAudit", 'Json'>
   readonly traceparent: Prisma.FieldRef<"DialogAudit", 'String'>
+  readonly origin: Prisma.FieldRef<"DialogAudit", 'Json'>
   readonly createdAt: Prisma.FieldRef<"DialogAudit", 'DateTime'>
   readonly position: Prisma.FieldRef<"DialogAudit", 'BigInt'>
 }

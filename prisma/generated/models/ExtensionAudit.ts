@@ -67,6 +67,7 @@ export type ExtensionAuditCountAggregateOutputType = {
   actor: number
   detail: number
   traceparent: number
+  origin: number
   createdAt: number
   position: number
   _all: number
@@ -114,6 +115,7 @@ export type ExtensionAuditCountAggregateInputType = {
   actor?: true
   detail?: true
   traceparent?: true
+  origin?: true
   createdAt?: true
   position?: true
   _all?: true
@@ -214,6 +216,7 @@ export type ExtensionAuditGroupByOutputType = {
   actor: string
   detail: runtime.JsonValue
   traceparent: string | null
+  origin: runtime.JsonValue | null
   createdAt: Date
   position: bigint
   _count: ExtensionAuditCountAggregateOutputType | null
@@ -250,6 +253,7 @@ export type ExtensionAuditWhereInput = {
   actor?: Prisma.StringFilter<"ExtensionAudit"> | string
   detail?: Prisma.JsonFilter<"ExtensionAudit">
   traceparent?: Prisma.StringNullableFilter<"ExtensionAudit"> | string | null
+  origin?: Prisma.JsonNullableFilter<"ExtensionAudit">
   createdAt?: Prisma.DateTimeFilter<"ExtensionAudit"> | Date | string
   position?: Prisma.BigIntFilter<"ExtensionAudit"> | bigint | number
 }
@@ -263,6 +267,7 @@ export type ExtensionAuditOrderByWithRelationInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
+  origin?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
@@ -280,6 +285,7 @@ export type ExtensionAuditWhereUniqueInput = Prisma.AtLeast<{
   actor?: Prisma.StringFilter<"ExtensionAudit"> | string
   detail?: Prisma.JsonFilter<"ExtensionAudit">
   traceparent?: Prisma.StringNullableFilter<"ExtensionAudit"> | string | null
+  origin?: Prisma.JsonNullableFilter<"ExtensionAudit">
   createdAt?: Prisma.DateTimeFilter<"ExtensionAudit"> | Date | string
   position?: Prisma.BigIntFilter<"ExtensionAudit"> | bigint | number
 }, "tenantId_id_createdAt">
@@ -293,6 +299,7 @@ export type ExtensionAuditOrderByWithAggregationInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
+  origin?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
   _count?: Prisma.ExtensionAuditCountOrderByAggregateInput
@@ -314,6 +321,7 @@ export type ExtensionAuditScalarWhereWithAggregatesInput = {
   actor?: Prisma.StringWithAggregatesFilter<"ExtensionAudit"> | string
   detail?: Prisma.JsonWithAggregatesFilter<"ExtensionAudit">
   traceparent?: Prisma.StringNullableWithAggregatesFilter<"ExtensionAudit"> | string | null
+  origin?: Prisma.JsonNullableWithAggregatesFilter<"ExtensionAudit">
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"ExtensionAudit"> | Date | string
   position?: Prisma.BigIntWithAggregatesFilter<"ExtensionAudit"> | bigint | number
 }
@@ -327,6 +335,7 @@ export type ExtensionAuditCreateInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -340,6 +349,7 @@ export type ExtensionAuditUncheckedCreateInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -353,6 +363,7 @@ export type ExtensionAuditUpdateInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -366,6 +377,7 @@ export type ExtensionAuditUncheckedUpdateInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -379,6 +391,7 @@ export type ExtensionAuditCreateManyInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -392,6 +405,7 @@ export type ExtensionAuditUpdateManyMutationInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -405,6 +419,7 @@ export type ExtensionAuditUncheckedUpdateManyInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -424,6 +439,7 @@ export type ExtensionAuditCountOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
+  origin?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
@@ -471,6 +487,7 @@ export type ExtensionAuditSelect<ExtArgs extends runtime.Types.Extensions.Intern
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["extensionAudit"]>
@@ -484,6 +501,7 @@ export type ExtensionAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Type
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["extensionAudit"]>
@@ -497,6 +515,7 @@ export type ExtensionAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Type
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["extensionAudit"]>
@@ -510,11 +529,12 @@ export type ExtensionAuditSelectScalar = {
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }
 
-export type ExtensionAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt" | "position", ExtArgs["result"]["extensionAudit"]>
+export type ExtensionAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "origin" | "createdAt" | "position", ExtArgs["result"]["extensionAudit"]>
 
 export type $ExtensionAuditPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "ExtensionAudit"
@@ -528,6 +548,10 @@ export type $ExtensionAuditPayload<ExtArgs extends runtime.Types.Extensions.Inte
     actor: string
     detail: runtime.JsonValue
     traceparent: string | null
+    /**
+     * Where the request came from: correlation, token, roles, address, client; null of what no request asked for.
+     */
+    origin: runtime.JsonValue | null
     createdAt: Date
     /**
      * Drawn after the transaction has its id: what the sealer has passed never grows.
@@ -964,6 +988,7 @@ export interface ExtensionAuditFieldRefs {
   readonly actor: Prisma.FieldRef<"ExtensionAudit", 'String'>
   readonly detail: Prisma.FieldRef<"ExtensionAudit", 'Json'>
   readonly traceparent: Prisma.FieldRef<"ExtensionAudit", 'String'>
+  readonly origin: Prisma.FieldRef<"ExtensionAudit", 'Json'>
   readonly createdAt: Prisma.FieldRef<"ExtensionAudit", 'DateTime'>
   readonly position: Prisma.FieldRef<"ExtensionAudit", 'BigInt'>
 }

@@ -67,6 +67,7 @@ export type NetworkAuditCountAggregateOutputType = {
   actor: number
   detail: number
   traceparent: number
+  origin: number
   createdAt: number
   position: number
   _all: number
@@ -114,6 +115,7 @@ export type NetworkAuditCountAggregateInputType = {
   actor?: true
   detail?: true
   traceparent?: true
+  origin?: true
   createdAt?: true
   position?: true
   _all?: true
@@ -214,6 +216,7 @@ export type NetworkAuditGroupByOutputType = {
   actor: string
   detail: runtime.JsonValue
   traceparent: string | null
+  origin: runtime.JsonValue | null
   createdAt: Date
   position: bigint
   _count: NetworkAuditCountAggregateOutputType | null
@@ -250,6 +253,7 @@ export type NetworkAuditWhereInput = {
   actor?: Prisma.StringFilter<"NetworkAudit"> | string
   detail?: Prisma.JsonFilter<"NetworkAudit">
   traceparent?: Prisma.StringNullableFilter<"NetworkAudit"> | string | null
+  origin?: Prisma.JsonNullableFilter<"NetworkAudit">
   createdAt?: Prisma.DateTimeFilter<"NetworkAudit"> | Date | string
   position?: Prisma.BigIntFilter<"NetworkAudit"> | bigint | number
 }
@@ -263,6 +267,7 @@ export type NetworkAuditOrderByWithRelationInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
+  origin?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
@@ -280,6 +285,7 @@ export type NetworkAuditWhereUniqueInput = Prisma.AtLeast<{
   actor?: Prisma.StringFilter<"NetworkAudit"> | string
   detail?: Prisma.JsonFilter<"NetworkAudit">
   traceparent?: Prisma.StringNullableFilter<"NetworkAudit"> | string | null
+  origin?: Prisma.JsonNullableFilter<"NetworkAudit">
   createdAt?: Prisma.DateTimeFilter<"NetworkAudit"> | Date | string
   position?: Prisma.BigIntFilter<"NetworkAudit"> | bigint | number
 }, "tenantId_id_createdAt">
@@ -293,6 +299,7 @@ export type NetworkAuditOrderByWithAggregationInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
+  origin?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
   _count?: Prisma.NetworkAuditCountOrderByAggregateInput
@@ -314,6 +321,7 @@ export type NetworkAuditScalarWhereWithAggregatesInput = {
   actor?: Prisma.StringWithAggregatesFilter<"NetworkAudit"> | string
   detail?: Prisma.JsonWithAggregatesFilter<"NetworkAudit">
   traceparent?: Prisma.StringNullableWithAggregatesFilter<"NetworkAudit"> | string | null
+  origin?: Prisma.JsonNullableWithAggregatesFilter<"NetworkAudit">
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"NetworkAudit"> | Date | string
   position?: Prisma.BigIntWithAggregatesFilter<"NetworkAudit"> | bigint | number
 }
@@ -327,6 +335,7 @@ export type NetworkAuditCreateInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -340,6 +349,7 @@ export type NetworkAuditUncheckedCreateInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -353,6 +363,7 @@ export type NetworkAuditUpdateInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -366,6 +377,7 @@ export type NetworkAuditUncheckedUpdateInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -379,6 +391,7 @@ export type NetworkAuditCreateManyInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -392,6 +405,7 @@ export type NetworkAuditUpdateManyMutationInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -405,6 +419,7 @@ export type NetworkAuditUncheckedUpdateManyInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -424,6 +439,7 @@ export type NetworkAuditCountOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
+  origin?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
@@ -471,6 +487,7 @@ export type NetworkAuditSelect<ExtArgs extends runtime.Types.Extensions.Internal
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["networkAudit"]>
@@ -484,6 +501,7 @@ export type NetworkAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Types.
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["networkAudit"]>
@@ -497,6 +515,7 @@ export type NetworkAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["networkAudit"]>
@@ -510,11 +529,12 @@ export type NetworkAuditSelectScalar = {
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }
 
-export type NetworkAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt" | "position", ExtArgs["result"]["networkAudit"]>
+export type NetworkAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "origin" | "createdAt" | "position", ExtArgs["result"]["networkAudit"]>
 
 export type $NetworkAuditPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "NetworkAudit"
@@ -528,6 +548,10 @@ export type $NetworkAuditPayload<ExtArgs extends runtime.Types.Extensions.Intern
     actor: string
     detail: runtime.JsonValue
     traceparent: string | null
+    /**
+     * Where the request came from: correlation, token, roles, address, client; null of what no request asked for.
+     */
+    origin: runtime.JsonValue | null
     createdAt: Date
     /**
      * Drawn after the transaction has its id: what the sealer has passed never grows.
@@ -964,6 +988,7 @@ export interface NetworkAuditFieldRefs {
   readonly actor: Prisma.FieldRef<"NetworkAudit", 'String'>
   readonly detail: Prisma.FieldRef<"NetworkAudit", 'Json'>
   readonly traceparent: Prisma.FieldRef<"NetworkAudit", 'String'>
+  readonly origin: Prisma.FieldRef<"NetworkAudit", 'Json'>
   readonly createdAt: Prisma.FieldRef<"NetworkAudit", 'DateTime'>
   readonly position: Prisma.FieldRef<"NetworkAudit", 'BigInt'>
 }

@@ -67,6 +67,7 @@ export type PlanAuditCountAggregateOutputType = {
   actor: number
   detail: number
   traceparent: number
+  origin: number
   createdAt: number
   position: number
   _all: number
@@ -114,6 +115,7 @@ export type PlanAuditCountAggregateInputType = {
   actor?: true
   detail?: true
   traceparent?: true
+  origin?: true
   createdAt?: true
   position?: true
   _all?: true
@@ -214,6 +216,7 @@ export type PlanAuditGroupByOutputType = {
   actor: string
   detail: runtime.JsonValue
   traceparent: string | null
+  origin: runtime.JsonValue | null
   createdAt: Date
   position: bigint
   _count: PlanAuditCountAggregateOutputType | null
@@ -250,6 +253,7 @@ export type PlanAuditWhereInput = {
   actor?: Prisma.StringFilter<"PlanAudit"> | string
   detail?: Prisma.JsonFilter<"PlanAudit">
   traceparent?: Prisma.StringNullableFilter<"PlanAudit"> | string | null
+  origin?: Prisma.JsonNullableFilter<"PlanAudit">
   createdAt?: Prisma.DateTimeFilter<"PlanAudit"> | Date | string
   position?: Prisma.BigIntFilter<"PlanAudit"> | bigint | number
 }
@@ -263,6 +267,7 @@ export type PlanAuditOrderByWithRelationInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
+  origin?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
@@ -280,6 +285,7 @@ export type PlanAuditWhereUniqueInput = Prisma.AtLeast<{
   actor?: Prisma.StringFilter<"PlanAudit"> | string
   detail?: Prisma.JsonFilter<"PlanAudit">
   traceparent?: Prisma.StringNullableFilter<"PlanAudit"> | string | null
+  origin?: Prisma.JsonNullableFilter<"PlanAudit">
   createdAt?: Prisma.DateTimeFilter<"PlanAudit"> | Date | string
   position?: Prisma.BigIntFilter<"PlanAudit"> | bigint | number
 }, "tenantId_id_createdAt">
@@ -293,6 +299,7 @@ export type PlanAuditOrderByWithAggregationInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
+  origin?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
   _count?: Prisma.PlanAuditCountOrderByAggregateInput
@@ -314,6 +321,7 @@ export type PlanAuditScalarWhereWithAggregatesInput = {
   actor?: Prisma.StringWithAggregatesFilter<"PlanAudit"> | string
   detail?: Prisma.JsonWithAggregatesFilter<"PlanAudit">
   traceparent?: Prisma.StringNullableWithAggregatesFilter<"PlanAudit"> | string | null
+  origin?: Prisma.JsonNullableWithAggregatesFilter<"PlanAudit">
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"PlanAudit"> | Date | string
   position?: Prisma.BigIntWithAggregatesFilter<"PlanAudit"> | bigint | number
 }
@@ -327,6 +335,7 @@ export type PlanAuditCreateInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -340,6 +349,7 @@ export type PlanAuditUncheckedCreateInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -353,6 +363,7 @@ export type PlanAuditUpdateInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -366,6 +377,7 @@ export type PlanAuditUncheckedUpdateInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -379,6 +391,7 @@ export type PlanAuditCreateManyInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -392,6 +405,7 @@ export type PlanAuditUpdateManyMutationInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -405,6 +419,7 @@ export type PlanAuditUncheckedUpdateManyInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -424,6 +439,7 @@ export type PlanAuditCountOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
+  origin?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
@@ -471,6 +487,7 @@ export type PlanAuditSelect<ExtArgs extends runtime.Types.Extensions.InternalArg
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["planAudit"]>
@@ -484,6 +501,7 @@ export type PlanAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Ext
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["planAudit"]>
@@ -497,6 +515,7 @@ export type PlanAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Ext
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["planAudit"]>
@@ -510,11 +529,12 @@ export type PlanAuditSelectScalar = {
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }
 
-export type PlanAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt" | "position", ExtArgs["result"]["planAudit"]>
+export type PlanAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "origin" | "createdAt" | "position", ExtArgs["result"]["planAudit"]>
 
 export type $PlanAuditPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "PlanAudit"
@@ -528,6 +548,10 @@ export type $PlanAuditPayload<ExtArgs extends runtime.Types.Extensions.InternalA
     actor: string
     detail: runtime.JsonValue
     traceparent: string | null
+    /**
+     * Where the request came from: correlation, token, roles, address, client; null of what no request asked for.
+     */
+    origin: runtime.JsonValue | null
     createdAt: Date
     /**
      * Drawn after the transaction has its id: what the sealer has passed never grows.
@@ -964,6 +988,7 @@ export interface PlanAuditFieldRefs {
   readonly actor: Prisma.FieldRef<"PlanAudit", 'String'>
   readonly detail: Prisma.FieldRef<"PlanAudit", 'Json'>
   readonly traceparent: Prisma.FieldRef<"PlanAudit", 'String'>
+  readonly origin: Prisma.FieldRef<"PlanAudit", 'Json'>
   readonly createdAt: Prisma.FieldRef<"PlanAudit", 'DateTime'>
   readonly position: Prisma.FieldRef<"PlanAudit", 'BigInt'>
 }

@@ -41,6 +41,7 @@ export type PlatformAlertRuleMinAggregateOutputType = {
   id: string | null
   name: string | null
   description: string | null
+  match: string | null
   forSeconds: number | null
   severity: string | null
   action: string | null
@@ -55,6 +56,7 @@ export type PlatformAlertRuleMaxAggregateOutputType = {
   id: string | null
   name: string | null
   description: string | null
+  match: string | null
   forSeconds: number | null
   severity: string | null
   action: string | null
@@ -70,6 +72,7 @@ export type PlatformAlertRuleCountAggregateOutputType = {
   name: number
   description: number
   conditions: number
+  match: number
   forSeconds: number
   severity: number
   action: number
@@ -97,6 +100,7 @@ export type PlatformAlertRuleMinAggregateInputType = {
   id?: true
   name?: true
   description?: true
+  match?: true
   forSeconds?: true
   severity?: true
   action?: true
@@ -111,6 +115,7 @@ export type PlatformAlertRuleMaxAggregateInputType = {
   id?: true
   name?: true
   description?: true
+  match?: true
   forSeconds?: true
   severity?: true
   action?: true
@@ -126,6 +131,7 @@ export type PlatformAlertRuleCountAggregateInputType = {
   name?: true
   description?: true
   conditions?: true
+  match?: true
   forSeconds?: true
   severity?: true
   action?: true
@@ -229,6 +235,7 @@ export type PlatformAlertRuleGroupByOutputType = {
   name: string
   description: string | null
   conditions: runtime.JsonValue
+  match: string
   forSeconds: number
   severity: string
   action: string
@@ -268,6 +275,7 @@ export type PlatformAlertRuleWhereInput = {
   name?: Prisma.StringFilter<"PlatformAlertRule"> | string
   description?: Prisma.StringNullableFilter<"PlatformAlertRule"> | string | null
   conditions?: Prisma.JsonFilter<"PlatformAlertRule">
+  match?: Prisma.StringFilter<"PlatformAlertRule"> | string
   forSeconds?: Prisma.IntFilter<"PlatformAlertRule"> | number
   severity?: Prisma.StringFilter<"PlatformAlertRule"> | string
   action?: Prisma.StringFilter<"PlatformAlertRule"> | string
@@ -284,6 +292,7 @@ export type PlatformAlertRuleOrderByWithRelationInput = {
   name?: Prisma.SortOrder
   description?: Prisma.SortOrderInput | Prisma.SortOrder
   conditions?: Prisma.SortOrder
+  match?: Prisma.SortOrder
   forSeconds?: Prisma.SortOrder
   severity?: Prisma.SortOrder
   action?: Prisma.SortOrder
@@ -305,6 +314,7 @@ export type PlatformAlertRuleWhereUniqueInput = Prisma.AtLeast<{
   name?: Prisma.StringFilter<"PlatformAlertRule"> | string
   description?: Prisma.StringNullableFilter<"PlatformAlertRule"> | string | null
   conditions?: Prisma.JsonFilter<"PlatformAlertRule">
+  match?: Prisma.StringFilter<"PlatformAlertRule"> | string
   forSeconds?: Prisma.IntFilter<"PlatformAlertRule"> | number
   severity?: Prisma.StringFilter<"PlatformAlertRule"> | string
   action?: Prisma.StringFilter<"PlatformAlertRule"> | string
@@ -321,6 +331,7 @@ export type PlatformAlertRuleOrderByWithAggregationInput = {
   name?: Prisma.SortOrder
   description?: Prisma.SortOrderInput | Prisma.SortOrder
   conditions?: Prisma.SortOrder
+  match?: Prisma.SortOrder
   forSeconds?: Prisma.SortOrder
   severity?: Prisma.SortOrder
   action?: Prisma.SortOrder
@@ -345,6 +356,7 @@ export type PlatformAlertRuleScalarWhereWithAggregatesInput = {
   name?: Prisma.StringWithAggregatesFilter<"PlatformAlertRule"> | string
   description?: Prisma.StringNullableWithAggregatesFilter<"PlatformAlertRule"> | string | null
   conditions?: Prisma.JsonWithAggregatesFilter<"PlatformAlertRule">
+  match?: Prisma.StringWithAggregatesFilter<"PlatformAlertRule"> | string
   forSeconds?: Prisma.IntWithAggregatesFilter<"PlatformAlertRule"> | number
   severity?: Prisma.StringWithAggregatesFilter<"PlatformAlertRule"> | string
   action?: Prisma.StringWithAggregatesFilter<"PlatformAlertRule"> | string
@@ -361,6 +373,7 @@ export type PlatformAlertRuleCreateInput = {
   name: string
   description?: string | null
   conditions: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  match?: string
   forSeconds: number
   severity: string
   action: string
@@ -377,6 +390,7 @@ export type PlatformAlertRuleUncheckedCreateInput = {
   name: string
   description?: string | null
   conditions: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  match?: string
   forSeconds: number
   severity: string
   action: string
@@ -393,6 +407,7 @@ export type PlatformAlertRuleUpdateInput = {
   name?: Prisma.StringFieldUpdateOperationsInput | string
   description?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   conditions?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  match?: Prisma.StringFieldUpdateOperationsInput | string
   forSeconds?: Prisma.IntFieldUpdateOperationsInput | number
   severity?: Prisma.StringFieldUpdateOperationsInput | string
   action?: Prisma.StringFieldUpdateOperationsInput | string
@@ -409,6 +424,7 @@ export type PlatformAlertRuleUncheckedUpdateInput = {
   name?: Prisma.StringFieldUpdateOperationsInput | string
   description?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   conditions?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  match?: Prisma.StringFieldUpdateOperationsInput | string
   forSeconds?: Prisma.IntFieldUpdateOperationsInput | number
   severity?: Prisma.StringFieldUpdateOperationsInput | string
   action?: Prisma.StringFieldUpdateOperationsInput | string
@@ -425,6 +441,7 @@ export type PlatformAlertRuleCreateManyInput = {
   name: string
   description?: string | null
   conditions: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  match?: string
   forSeconds: number
   severity: string
   action: string
@@ -441,6 +458,7 @@ export type PlatformAlertRuleUpdateManyMutationInput = {
   name?: Prisma.StringFieldUpdateOperationsInput | string
   description?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   conditions?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  match?: Prisma.StringFieldUpdateOperationsInput | string
   forSeconds?: Prisma.IntFieldUpdateOperationsInput | number
   severity?: Prisma.StringFieldUpdateOperationsInput | string
   action?: Prisma.StringFieldUpdateOperationsInput | string
@@ -457,6 +475,7 @@ export type PlatformAlertRuleUncheckedUpdateManyInput = {
   name?: Prisma.StringFieldUpdateOperationsInput | string
   description?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   conditions?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  match?: Prisma.StringFieldUpdateOperationsInput | string
   forSeconds?: Prisma.IntFieldUpdateOperationsInput | number
   severity?: Prisma.StringFieldUpdateOperationsInput | string
   action?: Prisma.StringFieldUpdateOperationsInput | string
@@ -483,6 +502,7 @@ export type PlatformAlertRuleCountOrderByAggregateInput = {
   name?: Prisma.SortOrder
   description?: Prisma.SortOrder
   conditions?: Prisma.SortOrder
+  match?: Prisma.SortOrder
   forSeconds?: Prisma.SortOrder
   severity?: Prisma.SortOrder
   action?: Prisma.SortOrder
@@ -503,6 +523,7 @@ export type PlatformAlertRuleMaxOrderByAggregateInput = {
   id?: Prisma.SortOrder
   name?: Prisma.SortOrder
   description?: Prisma.SortOrder
+  match?: Prisma.SortOrder
   forSeconds?: Prisma.SortOrder
   severity?: Prisma.SortOrder
   action?: Prisma.SortOrder
@@ -517,6 +538,7 @@ export type PlatformAlertRuleMinOrderByAggregateInput = {
   id?: Prisma.SortOrder
   name?: Prisma.SortOrder
   description?: Prisma.SortOrder
+  match?: Prisma.SortOrder
   forSeconds?: Prisma.SortOrder
   severity?: Prisma.SortOrder
   action?: Prisma.SortOrder
@@ -548,6 +570,7 @@ export type PlatformAlertRuleSelect<ExtArgs extends runtime.Types.Extensions.Int
   name?: boolean
   description?: boolean
   conditions?: boolean
+  match?: boolean
   forSeconds?: boolean
   severity?: boolean
   action?: boolean
@@ -564,6 +587,7 @@ export type PlatformAlertRuleSelectCreateManyAndReturn<ExtArgs extends runtime.T
   name?: boolean
   description?: boolean
   conditions?: boolean
+  match?: boolean
   forSeconds?: boolean
   severity?: boolean
   action?: boolean
@@ -580,6 +604,7 @@ export type PlatformAlertRuleSelectUpdateManyAndReturn<ExtArgs extends runtime.T
   name?: boolean
   description?: boolean
   conditions?: boolean
+  match?: boolean
   forSeconds?: boolean
   severity?: boolean
   action?: boolean
@@ -596,6 +621,7 @@ export type PlatformAlertRuleSelectScalar = {
   name?: boolean
   description?: boolean
   conditions?: boolean
+  match?: boolean
   forSeconds?: boolean
   severity?: boolean
   action?: boolean
@@ -606,7 +632,7 @@ export type PlatformAlertRuleSelectScalar = {
   updatedAt?: boolean
 }
 
-export type PlatformAlertRuleOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "name" | "description" | "conditions" | "forSeconds" | "severity" | "action" | "channels" | "enabled" | "revision" | "createdBy" | "updatedAt", ExtArgs["result"]["platformAlertRule"]>
+export type PlatformAlertRuleOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "name" | "description" | "conditions" | "match" | "forSeconds" | "severity" | "action" | "channels" | "enabled" | "revision" | "createdBy" | "updatedAt", ExtArgs["result"]["platformAlertRule"]>
 
 export type $PlatformAlertRulePayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "PlatformAlertRule"
@@ -616,10 +642,11 @@ export type $PlatformAlertRulePayload<ExtArgs extends runtime.Types.Extensions.I
     id: string
     name: string
     description: string | null
-    /**
-     * Any of them is enough.
-     */
     conditions: runtime.JsonValue
+    /**
+     * any or all: how many of them it takes.
+     */
+    match: string
     forSeconds: number
     severity: string
     action: string
@@ -1056,6 +1083,7 @@ export interface PlatformAlertRuleFieldRefs {
   readonly name: Prisma.FieldRef<"PlatformAlertRule", 'String'>
   readonly description: Prisma.FieldRef<"PlatformAlertRule", 'String'>
   readonly conditions: Prisma.FieldRef<"PlatformAlertRule", 'Json'>
+  readonly match: Prisma.FieldRef<"PlatformAlertRule", 'String'>
   readonly forSeconds: Prisma.FieldRef<"PlatformAlertRule", 'Int'>
   readonly severity: Prisma.FieldRef<"PlatformAlertRule", 'String'>
   readonly action: Prisma.FieldRef<"PlatformAlertRule", 'String'>

@@ -67,6 +67,7 @@ export type PlatformAuditCountAggregateOutputType = {
   actor: number
   detail: number
   traceparent: number
+  origin: number
   createdAt: number
   position: number
   _all: number
@@ -114,6 +115,7 @@ export type PlatformAuditCountAggregateInputType = {
   actor?: true
   detail?: true
   traceparent?: true
+  origin?: true
   createdAt?: true
   position?: true
   _all?: true
@@ -214,6 +216,7 @@ export type PlatformAuditGroupByOutputType = {
   actor: string
   detail: runtime.JsonValue
   traceparent: string | null
+  origin: runtime.JsonValue | null
   createdAt: Date
   position: bigint
   _count: PlatformAuditCountAggregateOutputType | null
@@ -250,6 +253,7 @@ export type PlatformAuditWhereInput = {
   actor?: Prisma.StringFilter<"PlatformAudit"> | string
   detail?: Prisma.JsonFilter<"PlatformAudit">
   traceparent?: Prisma.StringNullableFilter<"PlatformAudit"> | string | null
+  origin?: Prisma.JsonNullableFilter<"PlatformAudit">
   createdAt?: Prisma.DateTimeFilter<"PlatformAudit"> | Date | string
   position?: Prisma.BigIntFilter<"PlatformAudit"> | bigint | number
 }
@@ -263,6 +267,7 @@ export type PlatformAuditOrderByWithRelationInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
+  origin?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
@@ -280,6 +285,7 @@ export type PlatformAuditWhereUniqueInput = Prisma.AtLeast<{
   actor?: Prisma.StringFilter<"PlatformAudit"> | string
   detail?: Prisma.JsonFilter<"PlatformAudit">
   traceparent?: Prisma.StringNullableFilter<"PlatformAudit"> | string | null
+  origin?: Prisma.JsonNullableFilter<"PlatformAudit">
   createdAt?: Prisma.DateTimeFilter<"PlatformAudit"> | Date | string
   position?: Prisma.BigIntFilter<"PlatformAudit"> | bigint | number
 }, "tenantId_id_createdAt">
@@ -293,6 +299,7 @@ export type PlatformAuditOrderByWithAggregationInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
+  origin?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
   _count?: Prisma.PlatformAuditCountOrderByAggregateInput
@@ -314,6 +321,7 @@ export type PlatformAuditScalarWhereWithAggregatesInput = {
   actor?: Prisma.StringWithAggregatesFilter<"PlatformAudit"> | string
   detail?: Prisma.JsonWithAggregatesFilter<"PlatformAudit">
   traceparent?: Prisma.StringNullableWithAggregatesFilter<"PlatformAudit"> | string | null
+  origin?: Prisma.JsonNullableWithAggregatesFilter<"PlatformAudit">
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"PlatformAudit"> | Date | string
   position?: Prisma.BigIntWithAggregatesFilter<"PlatformAudit"> | bigint | number
 }
@@ -327,6 +335,7 @@ export type PlatformAuditCreateInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -340,6 +349,7 @@ export type PlatformAuditUncheckedCreateInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -353,6 +363,7 @@ export type PlatformAuditUpdateInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -366,6 +377,7 @@ export type PlatformAuditUncheckedUpdateInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -379,6 +391,7 @@ export type PlatformAuditCreateManyInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -392,6 +405,7 @@ export type PlatformAuditUpdateManyMutationInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -405,6 +419,7 @@ export type PlatformAuditUncheckedUpdateManyInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -424,6 +439,7 @@ export type PlatformAuditCountOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
+  origin?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
@@ -471,6 +487,7 @@ export type PlatformAuditSelect<ExtArgs extends runtime.Types.Extensions.Interna
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["platformAudit"]>
@@ -484,6 +501,7 @@ export type PlatformAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Types
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["platformAudit"]>
@@ -497,6 +515,7 @@ export type PlatformAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Types
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["platformAudit"]>
@@ -510,11 +529,12 @@ export type PlatformAuditSelectScalar = {
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }
 
-export type PlatformAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt" | "position", ExtArgs["result"]["platformAudit"]>
+export type PlatformAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "origin" | "createdAt" | "position", ExtArgs["result"]["platformAudit"]>
 
 export type $PlatformAuditPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "PlatformAudit"
@@ -528,6 +548,10 @@ export type $PlatformAuditPayload<ExtArgs extends runtime.Types.Extensions.Inter
     actor: string
     detail: runtime.JsonValue
     traceparent: string | null
+    /**
+     * Where the request came from: correlation, token, roles, address, client; null of what no request asked for.
+     */
+    origin: runtime.JsonValue | null
     createdAt: Date
     /**
      * Drawn after the transaction has its id: what the sealer has passed never grows.
@@ -964,6 +988,7 @@ export interface PlatformAuditFieldRefs {
   readonly actor: Prisma.FieldRef<"PlatformAudit", 'String'>
   readonly detail: Prisma.FieldRef<"PlatformAudit", 'Json'>
   readonly traceparent: Prisma.FieldRef<"PlatformAudit", 'String'>
+  readonly origin: Prisma.FieldRef<"PlatformAudit", 'Json'>
   readonly createdAt: Prisma.FieldRef<"PlatformAudit", 'DateTime'>
   readonly position: Prisma.FieldRef<"PlatformAudit", 'BigInt'>
 }

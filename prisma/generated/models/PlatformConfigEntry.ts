@@ -39,6 +39,7 @@ export type PlatformConfigEntryMinAggregateOutputType = {
   scope: string | null
   target: string | null
   key: string | null
+  schemaRef: string | null
   secret: boolean | null
   version: number | null
   deleted: boolean | null
@@ -51,6 +52,7 @@ export type PlatformConfigEntryMaxAggregateOutputType = {
   scope: string | null
   target: string | null
   key: string | null
+  schemaRef: string | null
   secret: boolean | null
   version: number | null
   deleted: boolean | null
@@ -64,6 +66,7 @@ export type PlatformConfigEntryCountAggregateOutputType = {
   target: number
   key: number
   value: number
+  schemaRef: number
   secret: number
   version: number
   deleted: number
@@ -86,6 +89,7 @@ export type PlatformConfigEntryMinAggregateInputType = {
   scope?: true
   target?: true
   key?: true
+  schemaRef?: true
   secret?: true
   version?: true
   deleted?: true
@@ -98,6 +102,7 @@ export type PlatformConfigEntryMaxAggregateInputType = {
   scope?: true
   target?: true
   key?: true
+  schemaRef?: true
   secret?: true
   version?: true
   deleted?: true
@@ -111,6 +116,7 @@ export type PlatformConfigEntryCountAggregateInputType = {
   target?: true
   key?: true
   value?: true
+  schemaRef?: true
   secret?: true
   version?: true
   deleted?: true
@@ -211,6 +217,7 @@ export type PlatformConfigEntryGroupByOutputType = {
   target: string
   key: string
   value: runtime.JsonValue | null
+  schemaRef: string | null
   secret: boolean
   version: number
   deleted: boolean
@@ -247,6 +254,7 @@ export type PlatformConfigEntryWhereInput = {
   target?: Prisma.StringFilter<"PlatformConfigEntry"> | string
   key?: Prisma.StringFilter<"PlatformConfigEntry"> | string
   value?: Prisma.JsonNullableFilter<"PlatformConfigEntry">
+  schemaRef?: Prisma.StringNullableFilter<"PlatformConfigEntry"> | string | null
   secret?: Prisma.BoolFilter<"PlatformConfigEntry"> | boolean
   version?: Prisma.IntFilter<"PlatformConfigEntry"> | number
   deleted?: Prisma.BoolFilter<"PlatformConfigEntry"> | boolean
@@ -260,6 +268,7 @@ export type PlatformConfigEntryOrderByWithRelationInput = {
   target?: Prisma.SortOrder
   key?: Prisma.SortOrder
   value?: Prisma.SortOrderInput | Prisma.SortOrder
+  schemaRef?: Prisma.SortOrderInput | Prisma.SortOrder
   secret?: Prisma.SortOrder
   version?: Prisma.SortOrder
   deleted?: Prisma.SortOrder
@@ -277,6 +286,7 @@ export type PlatformConfigEntryWhereUniqueInput = Prisma.AtLeast<{
   target?: Prisma.StringFilter<"PlatformConfigEntry"> | string
   key?: Prisma.StringFilter<"PlatformConfigEntry"> | string
   value?: Prisma.JsonNullableFilter<"PlatformConfigEntry">
+  schemaRef?: Prisma.StringNullableFilter<"PlatformConfigEntry"> | string | null
   secret?: Prisma.BoolFilter<"PlatformConfigEntry"> | boolean
   version?: Prisma.IntFilter<"PlatformConfigEntry"> | number
   deleted?: Prisma.BoolFilter<"PlatformConfigEntry"> | boolean
@@ -290,6 +300,7 @@ export type PlatformConfigEntryOrderByWithAggregationInput = {
   target?: Prisma.SortOrder
   key?: Prisma.SortOrder
   value?: Prisma.SortOrderInput | Prisma.SortOrder
+  schemaRef?: Prisma.SortOrderInput | Prisma.SortOrder
   secret?: Prisma.SortOrder
   version?: Prisma.SortOrder
   deleted?: Prisma.SortOrder
@@ -311,6 +322,7 @@ export type PlatformConfigEntryScalarWhereWithAggregatesInput = {
   target?: Prisma.StringWithAggregatesFilter<"PlatformConfigEntry"> | string
   key?: Prisma.StringWithAggregatesFilter<"PlatformConfigEntry"> | string
   value?: Prisma.JsonNullableWithAggregatesFilter<"PlatformConfigEntry">
+  schemaRef?: Prisma.StringNullableWithAggregatesFilter<"PlatformConfigEntry"> | string | null
   secret?: Prisma.BoolWithAggregatesFilter<"PlatformConfigEntry"> | boolean
   version?: Prisma.IntWithAggregatesFilter<"PlatformConfigEntry"> | number
   deleted?: Prisma.BoolWithAggregatesFilter<"PlatformConfigEntry"> | boolean
@@ -324,6 +336,7 @@ export type PlatformConfigEntryCreateInput = {
   target: string
   key: string
   value?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  schemaRef?: string | null
   secret: boolean
   version: number
   deleted?: boolean
@@ -337,6 +350,7 @@ export type PlatformConfigEntryUncheckedCreateInput = {
   target: string
   key: string
   value?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  schemaRef?: string | null
   secret: boolean
   version: number
   deleted?: boolean
@@ -350,6 +364,7 @@ export type PlatformConfigEntryUpdateInput = {
   target?: Prisma.StringFieldUpdateOperationsInput | string
   key?: Prisma.StringFieldUpdateOperationsInput | string
   value?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  schemaRef?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   secret?: Prisma.BoolFieldUpdateOperationsInput | boolean
   version?: Prisma.IntFieldUpdateOperationsInput | number
   deleted?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -363,6 +378,7 @@ export type PlatformConfigEntryUncheckedUpdateInput = {
   target?: Prisma.StringFieldUpdateOperationsInput | string
   key?: Prisma.StringFieldUpdateOperationsInput | string
   value?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  schemaRef?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   secret?: Prisma.BoolFieldUpdateOperationsInput | boolean
   version?: Prisma.IntFieldUpdateOperationsInput | number
   deleted?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -376,6 +392,7 @@ export type PlatformConfigEntryCreateManyInput = {
   target: string
   key: string
   value?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  schemaRef?: string | null
   secret: boolean
   version: number
   deleted?: boolean
@@ -389,6 +406,7 @@ export type PlatformConfigEntryUpdateManyMutationInput = {
   target?: Prisma.StringFieldUpdateOperationsInput | string
   key?: Prisma.StringFieldUpdateOperationsInput | string
   value?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  schemaRef?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   secret?: Prisma.BoolFieldUpdateOperationsInput | boolean
   version?: Prisma.IntFieldUpdateOperationsInput | number
   deleted?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -402,6 +420,7 @@ export type PlatformConfigEntryUncheckedUpdateManyInput = {
   target?: Prisma.StringFieldUpdateOperationsInput | string
   key?: Prisma.StringFieldUpdateOperationsInput | string
   value?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  schemaRef?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   secret?: Prisma.BoolFieldUpdateOperationsInput | boolean
   version?: Prisma.IntFieldUpdateOperationsInput | number
   deleted?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -422,6 +441,7 @@ export type PlatformConfigEntryCountOrderByAggregateInput = {
   target?: Prisma.SortOrder
   key?: Prisma.SortOrder
   value?: Prisma.SortOrder
+  schemaRef?: Prisma.SortOrder
   secret?: Prisma.SortOrder
   version?: Prisma.SortOrder
   deleted?: Prisma.SortOrder
@@ -438,6 +458,7 @@ export type PlatformConfigEntryMaxOrderByAggregateInput = {
   scope?: Prisma.SortOrder
   target?: Prisma.SortOrder
   key?: Prisma.SortOrder
+  schemaRef?: Prisma.SortOrder
   secret?: Prisma.SortOrder
   version?: Prisma.SortOrder
   deleted?: Prisma.SortOrder
@@ -450,6 +471,7 @@ export type PlatformConfigEntryMinOrderByAggregateInput = {
   scope?: Prisma.SortOrder
   target?: Prisma.SortOrder
   key?: Prisma.SortOrder
+  schemaRef?: Prisma.SortOrder
   secret?: Prisma.SortOrder
   version?: Prisma.SortOrder
   deleted?: Prisma.SortOrder
@@ -469,6 +491,7 @@ export type PlatformConfigEntrySelect<ExtArgs extends runtime.Types.Extensions.I
   target?: boolean
   key?: boolean
   value?: boolean
+  schemaRef?: boolean
   secret?: boolean
   version?: boolean
   deleted?: boolean
@@ -482,6 +505,7 @@ export type PlatformConfigEntrySelectCreateManyAndReturn<ExtArgs extends runtime
   target?: boolean
   key?: boolean
   value?: boolean
+  schemaRef?: boolean
   secret?: boolean
   version?: boolean
   deleted?: boolean
@@ -495,6 +519,7 @@ export type PlatformConfigEntrySelectUpdateManyAndReturn<ExtArgs extends runtime
   target?: boolean
   key?: boolean
   value?: boolean
+  schemaRef?: boolean
   secret?: boolean
   version?: boolean
   deleted?: boolean
@@ -508,6 +533,7 @@ export type PlatformConfigEntrySelectScalar = {
   target?: boolean
   key?: boolean
   value?: boolean
+  schemaRef?: boolean
   secret?: boolean
   version?: boolean
   deleted?: boolean
@@ -515,7 +541,7 @@ export type PlatformConfigEntrySelectScalar = {
   updatedAt?: boolean
 }
 
-export type PlatformConfigEntryOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "scope" | "target" | "key" | "value" | "secret" | "version" | "deleted" | "updatedBy" | "updatedAt", ExtArgs["result"]["platformConfigEntry"]>
+export type PlatformConfigEntryOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "scope" | "target" | "key" | "value" | "schemaRef" | "secret" | "version" | "deleted" | "updatedBy" | "updatedAt", ExtArgs["result"]["platformConfigEntry"]>
 
 export type $PlatformConfigEntryPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "PlatformConfigEntry"
@@ -535,6 +561,10 @@ export type $PlatformConfigEntryPayload<ExtArgs extends runtime.Types.Extensions
     target: string
     key: string
     value: runtime.JsonValue | null
+    /**
+     * Schema its values are held to, `name@version`; of the tenant that set it.
+     */
+    schemaRef: string | null
     secret: boolean
     version: number
     deleted: boolean
@@ -968,6 +998,7 @@ export interface PlatformConfigEntryFieldRefs {
   readonly target: Prisma.FieldRef<"PlatformConfigEntry", 'String'>
   readonly key: Prisma.FieldRef<"PlatformConfigEntry", 'String'>
   readonly value: Prisma.FieldRef<"PlatformConfigEntry", 'Json'>
+  readonly schemaRef: Prisma.FieldRef<"PlatformConfigEntry", 'String'>
   readonly secret: Prisma.FieldRef<"PlatformConfigEntry", 'Boolean'>
   readonly version: Prisma.FieldRef<"PlatformConfigEntry", 'Int'>
   readonly deleted: Prisma.FieldRef<"PlatformConfigEntry", 'Boolean'>

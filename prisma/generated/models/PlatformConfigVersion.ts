@@ -40,6 +40,7 @@ export type PlatformConfigVersionMinAggregateOutputType = {
   target: string | null
   key: string | null
   version: number | null
+  schemaRef: string | null
   secret: boolean | null
   deleted: boolean | null
   updatedBy: string | null
@@ -52,6 +53,7 @@ export type PlatformConfigVersionMaxAggregateOutputType = {
   target: string | null
   key: string | null
   version: number | null
+  schemaRef: string | null
   secret: boolean | null
   deleted: boolean | null
   updatedBy: string | null
@@ -65,6 +67,7 @@ export type PlatformConfigVersionCountAggregateOutputType = {
   key: number
   version: number
   value: number
+  schemaRef: number
   secret: number
   deleted: number
   updatedBy: number
@@ -87,6 +90,7 @@ export type PlatformConfigVersionMinAggregateInputType = {
   target?: true
   key?: true
   version?: true
+  schemaRef?: true
   secret?: true
   deleted?: true
   updatedBy?: true
@@ -99,6 +103,7 @@ export type PlatformConfigVersionMaxAggregateInputType = {
   target?: true
   key?: true
   version?: true
+  schemaRef?: true
   secret?: true
   deleted?: true
   updatedBy?: true
@@ -112,6 +117,7 @@ export type PlatformConfigVersionCountAggregateInputType = {
   key?: true
   version?: true
   value?: true
+  schemaRef?: true
   secret?: true
   deleted?: true
   updatedBy?: true
@@ -212,6 +218,7 @@ export type PlatformConfigVersionGroupByOutputType = {
   key: string
   version: number
   value: runtime.JsonValue | null
+  schemaRef: string | null
   secret: boolean
   deleted: boolean
   updatedBy: string
@@ -248,6 +255,7 @@ export type PlatformConfigVersionWhereInput = {
   key?: Prisma.StringFilter<"PlatformConfigVersion"> | string
   version?: Prisma.IntFilter<"PlatformConfigVersion"> | number
   value?: Prisma.JsonNullableFilter<"PlatformConfigVersion">
+  schemaRef?: Prisma.StringNullableFilter<"PlatformConfigVersion"> | string | null
   secret?: Prisma.BoolFilter<"PlatformConfigVersion"> | boolean
   deleted?: Prisma.BoolFilter<"PlatformConfigVersion"> | boolean
   updatedBy?: Prisma.StringFilter<"PlatformConfigVersion"> | string
@@ -261,6 +269,7 @@ export type PlatformConfigVersionOrderByWithRelationInput = {
   key?: Prisma.SortOrder
   version?: Prisma.SortOrder
   value?: Prisma.SortOrderInput | Prisma.SortOrder
+  schemaRef?: Prisma.SortOrderInput | Prisma.SortOrder
   secret?: Prisma.SortOrder
   deleted?: Prisma.SortOrder
   updatedBy?: Prisma.SortOrder
@@ -278,6 +287,7 @@ export type PlatformConfigVersionWhereUniqueInput = Prisma.AtLeast<{
   key?: Prisma.StringFilter<"PlatformConfigVersion"> | string
   version?: Prisma.IntFilter<"PlatformConfigVersion"> | number
   value?: Prisma.JsonNullableFilter<"PlatformConfigVersion">
+  schemaRef?: Prisma.StringNullableFilter<"PlatformConfigVersion"> | string | null
   secret?: Prisma.BoolFilter<"PlatformConfigVersion"> | boolean
   deleted?: Prisma.BoolFilter<"PlatformConfigVersion"> | boolean
   updatedBy?: Prisma.StringFilter<"PlatformConfigVersion"> | string
@@ -291,6 +301,7 @@ export type PlatformConfigVersionOrderByWithAggregationInput = {
   key?: Prisma.SortOrder
   version?: Prisma.SortOrder
   value?: Prisma.SortOrderInput | Prisma.SortOrder
+  schemaRef?: Prisma.SortOrderInput | Prisma.SortOrder
   secret?: Prisma.SortOrder
   deleted?: Prisma.SortOrder
   updatedBy?: Prisma.SortOrder
@@ -312,6 +323,7 @@ export type PlatformConfigVersionScalarWhereWithAggregatesInput = {
   key?: Prisma.StringWithAggregatesFilter<"PlatformConfigVersion"> | string
   version?: Prisma.IntWithAggregatesFilter<"PlatformConfigVersion"> | number
   value?: Prisma.JsonNullableWithAggregatesFilter<"PlatformConfigVersion">
+  schemaRef?: Prisma.StringNullableWithAggregatesFilter<"PlatformConfigVersion"> | string | null
   secret?: Prisma.BoolWithAggregatesFilter<"PlatformConfigVersion"> | boolean
   deleted?: Prisma.BoolWithAggregatesFilter<"PlatformConfigVersion"> | boolean
   updatedBy?: Prisma.StringWithAggregatesFilter<"PlatformConfigVersion"> | string
@@ -325,6 +337,7 @@ export type PlatformConfigVersionCreateInput = {
   key: string
   version: number
   value?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  schemaRef?: string | null
   secret: boolean
   deleted: boolean
   updatedBy: string
@@ -338,6 +351,7 @@ export type PlatformConfigVersionUncheckedCreateInput = {
   key: string
   version: number
   value?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  schemaRef?: string | null
   secret: boolean
   deleted: boolean
   updatedBy: string
@@ -351,6 +365,7 @@ export type PlatformConfigVersionUpdateInput = {
   key?: Prisma.StringFieldUpdateOperationsInput | string
   version?: Prisma.IntFieldUpdateOperationsInput | number
   value?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  schemaRef?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   secret?: Prisma.BoolFieldUpdateOperationsInput | boolean
   deleted?: Prisma.BoolFieldUpdateOperationsInput | boolean
   updatedBy?: Prisma.StringFieldUpdateOperationsInput | string
@@ -364,6 +379,7 @@ export type PlatformConfigVersionUncheckedUpdateInput = {
   key?: Prisma.StringFieldUpdateOperationsInput | string
   version?: Prisma.IntFieldUpdateOperationsInput | number
   value?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  schemaRef?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   secret?: Prisma.BoolFieldUpdateOperationsInput | boolean
   deleted?: Prisma.BoolFieldUpdateOperationsInput | boolean
   updatedBy?: Prisma.StringFieldUpdateOperationsInput | string
@@ -377,6 +393,7 @@ export type PlatformConfigVersionCreateManyInput = {
   key: string
   version: number
   value?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  schemaRef?: string | null
   secret: boolean
   deleted: boolean
   updatedBy: string
@@ -390,6 +407,7 @@ export type PlatformConfigVersionUpdateManyMutationInput = {
   key?: Prisma.StringFieldUpdateOperationsInput | string
   version?: Prisma.IntFieldUpdateOperationsInput | number
   value?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  schemaRef?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   secret?: Prisma.BoolFieldUpdateOperationsInput | boolean
   deleted?: Prisma.BoolFieldUpdateOperationsInput | boolean
   updatedBy?: Prisma.StringFieldUpdateOperationsInput | string
@@ -403,6 +421,7 @@ export type PlatformConfigVersionUncheckedUpdateManyInput = {
   key?: Prisma.StringFieldUpdateOperationsInput | string
   version?: Prisma.IntFieldUpdateOperationsInput | number
   value?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  schemaRef?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   secret?: Prisma.BoolFieldUpdateOperationsInput | boolean
   deleted?: Prisma.BoolFieldUpdateOperationsInput | boolean
   updatedBy?: Prisma.StringFieldUpdateOperationsInput | string
@@ -424,6 +443,7 @@ export type PlatformConfigVersionCountOrderByAggregateInput = {
   key?: Prisma.SortOrder
   version?: Prisma.SortOrder
   value?: Prisma.SortOrder
+  schemaRef?: Prisma.SortOrder
   secret?: Prisma.SortOrder
   deleted?: Prisma.SortOrder
   updatedBy?: Prisma.SortOrder
@@ -440,6 +460,7 @@ export type PlatformConfigVersionMaxOrderByAggregateInput = {
   target?: Prisma.SortOrder
   key?: Prisma.SortOrder
   version?: Prisma.SortOrder
+  schemaRef?: Prisma.SortOrder
   secret?: Prisma.SortOrder
   deleted?: Prisma.SortOrder
   updatedBy?: Prisma.SortOrder
@@ -452,6 +473,7 @@ export type PlatformConfigVersionMinOrderByAggregateInput = {
   target?: Prisma.SortOrder
   key?: Prisma.SortOrder
   version?: Prisma.SortOrder
+  schemaRef?: Prisma.SortOrder
   secret?: Prisma.SortOrder
   deleted?: Prisma.SortOrder
   updatedBy?: Prisma.SortOrder
@@ -471,6 +493,7 @@ export type PlatformConfigVersionSelect<ExtArgs extends runtime.Types.Extensions
   key?: boolean
   version?: boolean
   value?: boolean
+  schemaRef?: boolean
   secret?: boolean
   deleted?: boolean
   updatedBy?: boolean
@@ -484,6 +507,7 @@ export type PlatformConfigVersionSelectCreateManyAndReturn<ExtArgs extends runti
   key?: boolean
   version?: boolean
   value?: boolean
+  schemaRef?: boolean
   secret?: boolean
   deleted?: boolean
   updatedBy?: boolean
@@ -497,6 +521,7 @@ export type PlatformConfigVersionSelectUpdateManyAndReturn<ExtArgs extends runti
   key?: boolean
   version?: boolean
   value?: boolean
+  schemaRef?: boolean
   secret?: boolean
   deleted?: boolean
   updatedBy?: boolean
@@ -510,13 +535,14 @@ export type PlatformConfigVersionSelectScalar = {
   key?: boolean
   version?: boolean
   value?: boolean
+  schemaRef?: boolean
   secret?: boolean
   deleted?: boolean
   updatedBy?: boolean
   updatedAt?: boolean
 }
 
-export type PlatformConfigVersionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "scope" | "target" | "key" | "version" | "value" | "secret" | "deleted" | "updatedBy" | "updatedAt", ExtArgs["result"]["platformConfigVersion"]>
+export type PlatformConfigVersionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "scope" | "target" | "key" | "version" | "value" | "schemaRef" | "secret" | "deleted" | "updatedBy" | "updatedAt", ExtArgs["result"]["platformConfigVersion"]>
 
 export type $PlatformConfigVersionPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "PlatformConfigVersion"
@@ -528,6 +554,7 @@ export type $PlatformConfigVersionPayload<ExtArgs extends runtime.Types.Extensio
     key: string
     version: number
     value: runtime.JsonValue | null
+    schemaRef: string | null
     secret: boolean
     deleted: boolean
     updatedBy: string
@@ -961,6 +988,7 @@ export interface PlatformConfigVersionFieldRefs {
   readonly key: Prisma.FieldRef<"PlatformConfigVersion", 'String'>
   readonly version: Prisma.FieldRef<"PlatformConfigVersion", 'Int'>
   readonly value: Prisma.FieldRef<"PlatformConfigVersion", 'Json'>
+  readonly schemaRef: Prisma.FieldRef<"PlatformConfigVersion", 'String'>
   readonly secret: Prisma.FieldRef<"PlatformConfigVersion", 'Boolean'>
   readonly deleted: Prisma.FieldRef<"PlatformConfigVersion", 'Boolean'>
   readonly updatedBy: Prisma.FieldRef<"PlatformConfigVersion", 'String'>

@@ -30,12 +30,14 @@ export type PlatformDeliveryAvgAggregateOutputType = {
   ordinal: number | null
   partition: number | null
   attempt: number | null
+  priority: number | null
 }
 
 export type PlatformDeliverySumAggregateOutputType = {
   ordinal: bigint | null
   partition: number | null
   attempt: number | null
+  priority: number | null
 }
 
 export type PlatformDeliveryMinAggregateOutputType = {
@@ -49,7 +51,9 @@ export type PlatformDeliveryMinAggregateOutputType = {
   replayId: string | null
   status: string | null
   attempt: number | null
+  priority: number | null
   lastError: string | null
+  fault: string | null
   expiresAt: Date | null
   createdAt: Date | null
   sentAt: Date | null
@@ -67,7 +71,9 @@ export type PlatformDeliveryMaxAggregateOutputType = {
   replayId: string | null
   status: string | null
   attempt: number | null
+  priority: number | null
   lastError: string | null
+  fault: string | null
   expiresAt: Date | null
   createdAt: Date | null
   sentAt: Date | null
@@ -86,7 +92,9 @@ export type PlatformDeliveryCountAggregateOutputType = {
   event: number
   status: number
   attempt: number
+  priority: number
   lastError: number
+  fault: number
   expiresAt: number
   createdAt: number
   sentAt: number
@@ -99,12 +107,14 @@ export type PlatformDeliveryAvgAggregateInputType = {
   ordinal?: true
   partition?: true
   attempt?: true
+  priority?: true
 }
 
 export type PlatformDeliverySumAggregateInputType = {
   ordinal?: true
   partition?: true
   attempt?: true
+  priority?: true
 }
 
 export type PlatformDeliveryMinAggregateInputType = {
@@ -118,7 +128,9 @@ export type PlatformDeliveryMinAggregateInputType = {
   replayId?: true
   status?: true
   attempt?: true
+  priority?: true
   lastError?: true
+  fault?: true
   expiresAt?: true
   createdAt?: true
   sentAt?: true
@@ -136,7 +148,9 @@ export type PlatformDeliveryMaxAggregateInputType = {
   replayId?: true
   status?: true
   attempt?: true
+  priority?: true
   lastError?: true
+  fault?: true
   expiresAt?: true
   createdAt?: true
   sentAt?: true
@@ -155,7 +169,9 @@ export type PlatformDeliveryCountAggregateInputType = {
   event?: true
   status?: true
   attempt?: true
+  priority?: true
   lastError?: true
+  fault?: true
   expiresAt?: true
   createdAt?: true
   sentAt?: true
@@ -261,7 +277,9 @@ export type PlatformDeliveryGroupByOutputType = {
   event: runtime.JsonValue
   status: string
   attempt: number
+  priority: number
   lastError: string | null
+  fault: string | null
   expiresAt: Date | null
   createdAt: Date
   sentAt: Date | null
@@ -303,7 +321,9 @@ export type PlatformDeliveryWhereInput = {
   event?: Prisma.JsonFilter<"PlatformDelivery">
   status?: Prisma.StringFilter<"PlatformDelivery"> | string
   attempt?: Prisma.IntFilter<"PlatformDelivery"> | number
+  priority?: Prisma.IntFilter<"PlatformDelivery"> | number
   lastError?: Prisma.StringNullableFilter<"PlatformDelivery"> | string | null
+  fault?: Prisma.StringNullableFilter<"PlatformDelivery"> | string | null
   expiresAt?: Prisma.DateTimeNullableFilter<"PlatformDelivery"> | Date | string | null
   createdAt?: Prisma.DateTimeFilter<"PlatformDelivery"> | Date | string
   sentAt?: Prisma.DateTimeNullableFilter<"PlatformDelivery"> | Date | string | null
@@ -322,7 +342,9 @@ export type PlatformDeliveryOrderByWithRelationInput = {
   event?: Prisma.SortOrder
   status?: Prisma.SortOrder
   attempt?: Prisma.SortOrder
+  priority?: Prisma.SortOrder
   lastError?: Prisma.SortOrderInput | Prisma.SortOrder
+  fault?: Prisma.SortOrderInput | Prisma.SortOrder
   expiresAt?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   sentAt?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -346,7 +368,9 @@ export type PlatformDeliveryWhereUniqueInput = Prisma.AtLeast<{
   event?: Prisma.JsonFilter<"PlatformDelivery">
   status?: Prisma.StringFilter<"PlatformDelivery"> | string
   attempt?: Prisma.IntFilter<"PlatformDelivery"> | number
+  priority?: Prisma.IntFilter<"PlatformDelivery"> | number
   lastError?: Prisma.StringNullableFilter<"PlatformDelivery"> | string | null
+  fault?: Prisma.StringNullableFilter<"PlatformDelivery"> | string | null
   expiresAt?: Prisma.DateTimeNullableFilter<"PlatformDelivery"> | Date | string | null
   createdAt?: Prisma.DateTimeFilter<"PlatformDelivery"> | Date | string
   sentAt?: Prisma.DateTimeNullableFilter<"PlatformDelivery"> | Date | string | null
@@ -365,7 +389,9 @@ export type PlatformDeliveryOrderByWithAggregationInput = {
   event?: Prisma.SortOrder
   status?: Prisma.SortOrder
   attempt?: Prisma.SortOrder
+  priority?: Prisma.SortOrder
   lastError?: Prisma.SortOrderInput | Prisma.SortOrder
+  fault?: Prisma.SortOrderInput | Prisma.SortOrder
   expiresAt?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   sentAt?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -392,7 +418,9 @@ export type PlatformDeliveryScalarWhereWithAggregatesInput = {
   event?: Prisma.JsonWithAggregatesFilter<"PlatformDelivery">
   status?: Prisma.StringWithAggregatesFilter<"PlatformDelivery"> | string
   attempt?: Prisma.IntWithAggregatesFilter<"PlatformDelivery"> | number
+  priority?: Prisma.IntWithAggregatesFilter<"PlatformDelivery"> | number
   lastError?: Prisma.StringNullableWithAggregatesFilter<"PlatformDelivery"> | string | null
+  fault?: Prisma.StringNullableWithAggregatesFilter<"PlatformDelivery"> | string | null
   expiresAt?: Prisma.DateTimeNullableWithAggregatesFilter<"PlatformDelivery"> | Date | string | null
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"PlatformDelivery"> | Date | string
   sentAt?: Prisma.DateTimeNullableWithAggregatesFilter<"PlatformDelivery"> | Date | string | null
@@ -411,7 +439,9 @@ export type PlatformDeliveryCreateInput = {
   event: Prisma.JsonNullValueInput | runtime.InputJsonValue
   status?: string
   attempt?: number
+  priority?: number
   lastError?: string | null
+  fault?: string | null
   expiresAt?: Date | string | null
   createdAt?: Date | string
   sentAt?: Date | string | null
@@ -430,7 +460,9 @@ export type PlatformDeliveryUncheckedCreateInput = {
   event: Prisma.JsonNullValueInput | runtime.InputJsonValue
   status?: string
   attempt?: number
+  priority?: number
   lastError?: string | null
+  fault?: string | null
   expiresAt?: Date | string | null
   createdAt?: Date | string
   sentAt?: Date | string | null
@@ -449,7 +481,9 @@ export type PlatformDeliveryUpdateInput = {
   event?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   status?: Prisma.StringFieldUpdateOperationsInput | string
   attempt?: Prisma.IntFieldUpdateOperationsInput | number
+  priority?: Prisma.IntFieldUpdateOperationsInput | number
   lastError?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  fault?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   sentAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -468,7 +502,9 @@ export type PlatformDeliveryUncheckedUpdateInput = {
   event?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   status?: Prisma.StringFieldUpdateOperationsInput | string
   attempt?: Prisma.IntFieldUpdateOperationsInput | number
+  priority?: Prisma.IntFieldUpdateOperationsInput | number
   lastError?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  fault?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   sentAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -487,7 +523,9 @@ export type PlatformDeliveryCreateManyInput = {
   event: Prisma.JsonNullValueInput | runtime.InputJsonValue
   status?: string
   attempt?: number
+  priority?: number
   lastError?: string | null
+  fault?: string | null
   expiresAt?: Date | string | null
   createdAt?: Date | string
   sentAt?: Date | string | null
@@ -506,7 +544,9 @@ export type PlatformDeliveryUpdateManyMutationInput = {
   event?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   status?: Prisma.StringFieldUpdateOperationsInput | string
   attempt?: Prisma.IntFieldUpdateOperationsInput | number
+  priority?: Prisma.IntFieldUpdateOperationsInput | number
   lastError?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  fault?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   sentAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -525,7 +565,9 @@ export type PlatformDeliveryUncheckedUpdateManyInput = {
   event?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   status?: Prisma.StringFieldUpdateOperationsInput | string
   attempt?: Prisma.IntFieldUpdateOperationsInput | number
+  priority?: Prisma.IntFieldUpdateOperationsInput | number
   lastError?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  fault?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   sentAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -556,7 +598,9 @@ export type PlatformDeliveryCountOrderByAggregateInput = {
   event?: Prisma.SortOrder
   status?: Prisma.SortOrder
   attempt?: Prisma.SortOrder
+  priority?: Prisma.SortOrder
   lastError?: Prisma.SortOrder
+  fault?: Prisma.SortOrder
   expiresAt?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   sentAt?: Prisma.SortOrder
@@ -567,6 +611,7 @@ export type PlatformDeliveryAvgOrderByAggregateInput = {
   ordinal?: Prisma.SortOrder
   partition?: Prisma.SortOrder
   attempt?: Prisma.SortOrder
+  priority?: Prisma.SortOrder
 }
 
 export type PlatformDeliveryMaxOrderByAggregateInput = {
@@ -580,7 +625,9 @@ export type PlatformDeliveryMaxOrderByAggregateInput = {
   replayId?: Prisma.SortOrder
   status?: Prisma.SortOrder
   attempt?: Prisma.SortOrder
+  priority?: Prisma.SortOrder
   lastError?: Prisma.SortOrder
+  fault?: Prisma.SortOrder
   expiresAt?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   sentAt?: Prisma.SortOrder
@@ -598,7 +645,9 @@ export type PlatformDeliveryMinOrderByAggregateInput = {
   replayId?: Prisma.SortOrder
   status?: Prisma.SortOrder
   attempt?: Prisma.SortOrder
+  priority?: Prisma.SortOrder
   lastError?: Prisma.SortOrder
+  fault?: Prisma.SortOrder
   expiresAt?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   sentAt?: Prisma.SortOrder
@@ -609,6 +658,7 @@ export type PlatformDeliverySumOrderByAggregateInput = {
   ordinal?: Prisma.SortOrder
   partition?: Prisma.SortOrder
   attempt?: Prisma.SortOrder
+  priority?: Prisma.SortOrder
 }
 
 
@@ -625,7 +675,9 @@ export type PlatformDeliverySelect<ExtArgs extends runtime.Types.Extensions.Inte
   event?: boolean
   status?: boolean
   attempt?: boolean
+  priority?: boolean
   lastError?: boolean
+  fault?: boolean
   expiresAt?: boolean
   createdAt?: boolean
   sentAt?: boolean
@@ -644,7 +696,9 @@ export type PlatformDeliverySelectCreateManyAndReturn<ExtArgs extends runtime.Ty
   event?: boolean
   status?: boolean
   attempt?: boolean
+  priority?: boolean
   lastError?: boolean
+  fault?: boolean
   expiresAt?: boolean
   createdAt?: boolean
   sentAt?: boolean
@@ -663,7 +717,9 @@ export type PlatformDeliverySelectUpdateManyAndReturn<ExtArgs extends runtime.Ty
   event?: boolean
   status?: boolean
   attempt?: boolean
+  priority?: boolean
   lastError?: boolean
+  fault?: boolean
   expiresAt?: boolean
   createdAt?: boolean
   sentAt?: boolean
@@ -682,14 +738,16 @@ export type PlatformDeliverySelectScalar = {
   event?: boolean
   status?: boolean
   attempt?: boolean
+  priority?: boolean
   lastError?: boolean
+  fault?: boolean
   expiresAt?: boolean
   createdAt?: boolean
   sentAt?: boolean
   endedAt?: boolean
 }
 
-export type PlatformDeliveryOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "subscriptionId" | "ordinal" | "partition" | "orderingKey" | "eventId" | "replayId" | "event" | "status" | "attempt" | "lastError" | "expiresAt" | "createdAt" | "sentAt" | "endedAt", ExtArgs["result"]["platformDelivery"]>
+export type PlatformDeliveryOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "subscriptionId" | "ordinal" | "partition" | "orderingKey" | "eventId" | "replayId" | "event" | "status" | "attempt" | "priority" | "lastError" | "fault" | "expiresAt" | "createdAt" | "sentAt" | "endedAt", ExtArgs["result"]["platformDelivery"]>
 
 export type $PlatformDeliveryPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "PlatformDelivery"
@@ -715,7 +773,15 @@ export type $PlatformDeliveryPayload<ExtArgs extends runtime.Types.Extensions.In
      */
     status: string
     attempt: number
+    /**
+     * 0 low to 4 critical.
+     */
+    priority: number
     lastError: string | null
+    /**
+     * failed, rejected, timeout or expired: of the last attempt that did not succeed.
+     */
+    fault: string | null
     expiresAt: Date | null
     createdAt: Date
     sentAt: Date | null
@@ -1154,7 +1220,9 @@ export interface PlatformDeliveryFieldRefs {
   readonly event: Prisma.FieldRef<"PlatformDelivery", 'Json'>
   readonly status: Prisma.FieldRef<"PlatformDelivery", 'String'>
   readonly attempt: Prisma.FieldRef<"PlatformDelivery", 'Int'>
+  readonly priority: Prisma.FieldRef<"PlatformDelivery", 'Int'>
   readonly lastError: Prisma.FieldRef<"PlatformDelivery", 'String'>
+  readonly fault: Prisma.FieldRef<"PlatformDelivery", 'String'>
   readonly expiresAt: Prisma.FieldRef<"PlatformDelivery", 'DateTime'>
   readonly createdAt: Prisma.FieldRef<"PlatformDelivery", 'DateTime'>
   readonly sentAt: Prisma.FieldRef<"PlatformDelivery", 'DateTime'>

@@ -32,6 +32,7 @@ export type PlatformEventSubscriptionAvgAggregateOutputType = {
   retryDelayMs: number | null
   batchSize: number | null
   ackTimeoutMs: number | null
+  batchWaitMs: number | null
   revision: number | null
 }
 
@@ -41,6 +42,7 @@ export type PlatformEventSubscriptionSumAggregateOutputType = {
   retryDelayMs: number | null
   batchSize: number | null
   ackTimeoutMs: number | null
+  batchWaitMs: number | null
   revision: number | null
 }
 
@@ -58,6 +60,8 @@ export type PlatformEventSubscriptionMinAggregateOutputType = {
   deadLetter: boolean | null
   batchSize: number | null
   ackTimeoutMs: number | null
+  module: string | null
+  batchWaitMs: number | null
   status: string | null
   revision: number | null
   createdBy: string | null
@@ -79,6 +83,8 @@ export type PlatformEventSubscriptionMaxAggregateOutputType = {
   deadLetter: boolean | null
   batchSize: number | null
   ackTimeoutMs: number | null
+  module: string | null
+  batchWaitMs: number | null
   status: string | null
   revision: number | null
   createdBy: string | null
@@ -101,6 +107,9 @@ export type PlatformEventSubscriptionCountAggregateOutputType = {
   deadLetter: number
   batchSize: number
   ackTimeoutMs: number
+  module: number
+  headers: number
+  batchWaitMs: number
   status: number
   revision: number
   createdBy: number
@@ -116,6 +125,7 @@ export type PlatformEventSubscriptionAvgAggregateInputType = {
   retryDelayMs?: true
   batchSize?: true
   ackTimeoutMs?: true
+  batchWaitMs?: true
   revision?: true
 }
 
@@ -125,6 +135,7 @@ export type PlatformEventSubscriptionSumAggregateInputType = {
   retryDelayMs?: true
   batchSize?: true
   ackTimeoutMs?: true
+  batchWaitMs?: true
   revision?: true
 }
 
@@ -142,6 +153,8 @@ export type PlatformEventSubscriptionMinAggregateInputType = {
   deadLetter?: true
   batchSize?: true
   ackTimeoutMs?: true
+  module?: true
+  batchWaitMs?: true
   status?: true
   revision?: true
   createdBy?: true
@@ -163,6 +176,8 @@ export type PlatformEventSubscriptionMaxAggregateInputType = {
   deadLetter?: true
   batchSize?: true
   ackTimeoutMs?: true
+  module?: true
+  batchWaitMs?: true
   status?: true
   revision?: true
   createdBy?: true
@@ -185,6 +200,9 @@ export type PlatformEventSubscriptionCountAggregateInputType = {
   deadLetter?: true
   batchSize?: true
   ackTimeoutMs?: true
+  module?: true
+  headers?: true
+  batchWaitMs?: true
   status?: true
   revision?: true
   createdBy?: true
@@ -294,6 +312,9 @@ export type PlatformEventSubscriptionGroupByOutputType = {
   deadLetter: boolean
   batchSize: number
   ackTimeoutMs: number
+  module: string | null
+  headers: runtime.JsonValue | null
+  batchWaitMs: number
   status: string
   revision: number
   createdBy: string
@@ -339,6 +360,9 @@ export type PlatformEventSubscriptionWhereInput = {
   deadLetter?: Prisma.BoolFilter<"PlatformEventSubscription"> | boolean
   batchSize?: Prisma.IntFilter<"PlatformEventSubscription"> | number
   ackTimeoutMs?: Prisma.IntFilter<"PlatformEventSubscription"> | number
+  module?: Prisma.StringNullableFilter<"PlatformEventSubscription"> | string | null
+  headers?: Prisma.JsonNullableFilter<"PlatformEventSubscription">
+  batchWaitMs?: Prisma.IntFilter<"PlatformEventSubscription"> | number
   status?: Prisma.StringFilter<"PlatformEventSubscription"> | string
   revision?: Prisma.IntFilter<"PlatformEventSubscription"> | number
   createdBy?: Prisma.StringFilter<"PlatformEventSubscription"> | string
@@ -361,6 +385,9 @@ export type PlatformEventSubscriptionOrderByWithRelationInput = {
   deadLetter?: Prisma.SortOrder
   batchSize?: Prisma.SortOrder
   ackTimeoutMs?: Prisma.SortOrder
+  module?: Prisma.SortOrderInput | Prisma.SortOrder
+  headers?: Prisma.SortOrderInput | Prisma.SortOrder
+  batchWaitMs?: Prisma.SortOrder
   status?: Prisma.SortOrder
   revision?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
@@ -388,6 +415,9 @@ export type PlatformEventSubscriptionWhereUniqueInput = Prisma.AtLeast<{
   deadLetter?: Prisma.BoolFilter<"PlatformEventSubscription"> | boolean
   batchSize?: Prisma.IntFilter<"PlatformEventSubscription"> | number
   ackTimeoutMs?: Prisma.IntFilter<"PlatformEventSubscription"> | number
+  module?: Prisma.StringNullableFilter<"PlatformEventSubscription"> | string | null
+  headers?: Prisma.JsonNullableFilter<"PlatformEventSubscription">
+  batchWaitMs?: Prisma.IntFilter<"PlatformEventSubscription"> | number
   status?: Prisma.StringFilter<"PlatformEventSubscription"> | string
   revision?: Prisma.IntFilter<"PlatformEventSubscription"> | number
   createdBy?: Prisma.StringFilter<"PlatformEventSubscription"> | string
@@ -410,6 +440,9 @@ export type PlatformEventSubscriptionOrderByWithAggregationInput = {
   deadLetter?: Prisma.SortOrder
   batchSize?: Prisma.SortOrder
   ackTimeoutMs?: Prisma.SortOrder
+  module?: Prisma.SortOrderInput | Prisma.SortOrder
+  headers?: Prisma.SortOrderInput | Prisma.SortOrder
+  batchWaitMs?: Prisma.SortOrder
   status?: Prisma.SortOrder
   revision?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
@@ -440,6 +473,9 @@ export type PlatformEventSubscriptionScalarWhereWithAggregatesInput = {
   deadLetter?: Prisma.BoolWithAggregatesFilter<"PlatformEventSubscription"> | boolean
   batchSize?: Prisma.IntWithAggregatesFilter<"PlatformEventSubscription"> | number
   ackTimeoutMs?: Prisma.IntWithAggregatesFilter<"PlatformEventSubscription"> | number
+  module?: Prisma.StringNullableWithAggregatesFilter<"PlatformEventSubscription"> | string | null
+  headers?: Prisma.JsonNullableWithAggregatesFilter<"PlatformEventSubscription">
+  batchWaitMs?: Prisma.IntWithAggregatesFilter<"PlatformEventSubscription"> | number
   status?: Prisma.StringWithAggregatesFilter<"PlatformEventSubscription"> | string
   revision?: Prisma.IntWithAggregatesFilter<"PlatformEventSubscription"> | number
   createdBy?: Prisma.StringWithAggregatesFilter<"PlatformEventSubscription"> | string
@@ -462,6 +498,9 @@ export type PlatformEventSubscriptionCreateInput = {
   deadLetter: boolean
   batchSize: number
   ackTimeoutMs: number
+  module?: string | null
+  headers?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  batchWaitMs?: number
   status?: string
   revision?: number
   createdBy: string
@@ -484,6 +523,9 @@ export type PlatformEventSubscriptionUncheckedCreateInput = {
   deadLetter: boolean
   batchSize: number
   ackTimeoutMs: number
+  module?: string | null
+  headers?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  batchWaitMs?: number
   status?: string
   revision?: number
   createdBy: string
@@ -506,6 +548,9 @@ export type PlatformEventSubscriptionUpdateInput = {
   deadLetter?: Prisma.BoolFieldUpdateOperationsInput | boolean
   batchSize?: Prisma.IntFieldUpdateOperationsInput | number
   ackTimeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
+  module?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  headers?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  batchWaitMs?: Prisma.IntFieldUpdateOperationsInput | number
   status?: Prisma.StringFieldUpdateOperationsInput | string
   revision?: Prisma.IntFieldUpdateOperationsInput | number
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
@@ -528,6 +573,9 @@ export type PlatformEventSubscriptionUncheckedUpdateInput = {
   deadLetter?: Prisma.BoolFieldUpdateOperationsInput | boolean
   batchSize?: Prisma.IntFieldUpdateOperationsInput | number
   ackTimeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
+  module?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  headers?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  batchWaitMs?: Prisma.IntFieldUpdateOperationsInput | number
   status?: Prisma.StringFieldUpdateOperationsInput | string
   revision?: Prisma.IntFieldUpdateOperationsInput | number
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
@@ -550,6 +598,9 @@ export type PlatformEventSubscriptionCreateManyInput = {
   deadLetter: boolean
   batchSize: number
   ackTimeoutMs: number
+  module?: string | null
+  headers?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  batchWaitMs?: number
   status?: string
   revision?: number
   createdBy: string
@@ -572,6 +623,9 @@ export type PlatformEventSubscriptionUpdateManyMutationInput = {
   deadLetter?: Prisma.BoolFieldUpdateOperationsInput | boolean
   batchSize?: Prisma.IntFieldUpdateOperationsInput | number
   ackTimeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
+  module?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  headers?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  batchWaitMs?: Prisma.IntFieldUpdateOperationsInput | number
   status?: Prisma.StringFieldUpdateOperationsInput | string
   revision?: Prisma.IntFieldUpdateOperationsInput | number
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
@@ -594,6 +648,9 @@ export type PlatformEventSubscriptionUncheckedUpdateManyInput = {
   deadLetter?: Prisma.BoolFieldUpdateOperationsInput | boolean
   batchSize?: Prisma.IntFieldUpdateOperationsInput | number
   ackTimeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
+  module?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  headers?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  batchWaitMs?: Prisma.IntFieldUpdateOperationsInput | number
   status?: Prisma.StringFieldUpdateOperationsInput | string
   revision?: Prisma.IntFieldUpdateOperationsInput | number
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
@@ -626,6 +683,9 @@ export type PlatformEventSubscriptionCountOrderByAggregateInput = {
   deadLetter?: Prisma.SortOrder
   batchSize?: Prisma.SortOrder
   ackTimeoutMs?: Prisma.SortOrder
+  module?: Prisma.SortOrder
+  headers?: Prisma.SortOrder
+  batchWaitMs?: Prisma.SortOrder
   status?: Prisma.SortOrder
   revision?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
@@ -639,6 +699,7 @@ export type PlatformEventSubscriptionAvgOrderByAggregateInput = {
   retryDelayMs?: Prisma.SortOrder
   batchSize?: Prisma.SortOrder
   ackTimeoutMs?: Prisma.SortOrder
+  batchWaitMs?: Prisma.SortOrder
   revision?: Prisma.SortOrder
 }
 
@@ -656,6 +717,8 @@ export type PlatformEventSubscriptionMaxOrderByAggregateInput = {
   deadLetter?: Prisma.SortOrder
   batchSize?: Prisma.SortOrder
   ackTimeoutMs?: Prisma.SortOrder
+  module?: Prisma.SortOrder
+  batchWaitMs?: Prisma.SortOrder
   status?: Prisma.SortOrder
   revision?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
@@ -677,6 +740,8 @@ export type PlatformEventSubscriptionMinOrderByAggregateInput = {
   deadLetter?: Prisma.SortOrder
   batchSize?: Prisma.SortOrder
   ackTimeoutMs?: Prisma.SortOrder
+  module?: Prisma.SortOrder
+  batchWaitMs?: Prisma.SortOrder
   status?: Prisma.SortOrder
   revision?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
@@ -690,6 +755,7 @@ export type PlatformEventSubscriptionSumOrderByAggregateInput = {
   retryDelayMs?: Prisma.SortOrder
   batchSize?: Prisma.SortOrder
   ackTimeoutMs?: Prisma.SortOrder
+  batchWaitMs?: Prisma.SortOrder
   revision?: Prisma.SortOrder
 }
 
@@ -719,6 +785,9 @@ export type PlatformEventSubscriptionSelect<ExtArgs extends runtime.Types.Extens
   deadLetter?: boolean
   batchSize?: boolean
   ackTimeoutMs?: boolean
+  module?: boolean
+  headers?: boolean
+  batchWaitMs?: boolean
   status?: boolean
   revision?: boolean
   createdBy?: boolean
@@ -741,6 +810,9 @@ export type PlatformEventSubscriptionSelectCreateManyAndReturn<ExtArgs extends r
   deadLetter?: boolean
   batchSize?: boolean
   ackTimeoutMs?: boolean
+  module?: boolean
+  headers?: boolean
+  batchWaitMs?: boolean
   status?: boolean
   revision?: boolean
   createdBy?: boolean
@@ -763,6 +835,9 @@ export type PlatformEventSubscriptionSelectUpdateManyAndReturn<ExtArgs extends r
   deadLetter?: boolean
   batchSize?: boolean
   ackTimeoutMs?: boolean
+  module?: boolean
+  headers?: boolean
+  batchWaitMs?: boolean
   status?: boolean
   revision?: boolean
   createdBy?: boolean
@@ -785,6 +860,9 @@ export type PlatformEventSubscriptionSelectScalar = {
   deadLetter?: boolean
   batchSize?: boolean
   ackTimeoutMs?: boolean
+  module?: boolean
+  headers?: boolean
+  batchWaitMs?: boolean
   status?: boolean
   revision?: boolean
   createdBy?: boolean
@@ -792,7 +870,7 @@ export type PlatformEventSubscriptionSelectScalar = {
   updatedAt?: boolean
 }
 
-export type PlatformEventSubscriptionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "name" | "patterns" | "target" | "url" | "secret" | "deliveryMode" | "partitions" | "maxRetry" | "retryDelayMs" | "deadLetter" | "batchSize" | "ackTimeoutMs" | "status" | "revision" | "createdBy" | "createdAt" | "updatedAt", ExtArgs["result"]["platformEventSubscription"]>
+export type PlatformEventSubscriptionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "name" | "patterns" | "target" | "url" | "secret" | "deliveryMode" | "partitions" | "maxRetry" | "retryDelayMs" | "deadLetter" | "batchSize" | "ackTimeoutMs" | "module" | "headers" | "batchWaitMs" | "status" | "revision" | "createdBy" | "createdAt" | "updatedAt", ExtArgs["result"]["platformEventSubscription"]>
 
 export type $PlatformEventSubscriptionPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "PlatformEventSubscription"
@@ -815,7 +893,7 @@ export type $PlatformEventSubscriptionPayload<ExtArgs extends runtime.Types.Exte
      */
     secret: string | null
     /**
-     * at_least_once or exactly_once.
+     * fire_and_forget, at_least_once or exactly_once.
      */
     deliveryMode: string
     partitions: number
@@ -824,6 +902,18 @@ export type $PlatformEventSubscriptionPayload<ExtArgs extends runtime.Types.Exte
     deadLetter: boolean
     batchSize: number
     ackTimeoutMs: number
+    /**
+     * Module whose consumer it is: of events with targets it hears those that name it.
+     */
+    module: string | null
+    /**
+     * Headers an event must have, with these values.
+     */
+    headers: runtime.JsonValue | null
+    /**
+     * Time a batch that is not full waits for company.
+     */
+    batchWaitMs: number
     /**
      * active or paused.
      */
@@ -1269,6 +1359,9 @@ export interface PlatformEventSubscriptionFieldRefs {
   readonly deadLetter: Prisma.FieldRef<"PlatformEventSubscription", 'Boolean'>
   readonly batchSize: Prisma.FieldRef<"PlatformEventSubscription", 'Int'>
   readonly ackTimeoutMs: Prisma.FieldRef<"PlatformEventSubscription", 'Int'>
+  readonly module: Prisma.FieldRef<"PlatformEventSubscription", 'String'>
+  readonly headers: Prisma.FieldRef<"PlatformEventSubscription", 'Json'>
+  readonly batchWaitMs: Prisma.FieldRef<"PlatformEventSubscription", 'Int'>
   readonly status: Prisma.FieldRef<"PlatformEventSubscription", 'String'>
   readonly revision: Prisma.FieldRef<"PlatformEventSubscription", 'Int'>
   readonly createdBy: Prisma.FieldRef<"PlatformEventSubscription", 'String'>

@@ -38,6 +38,7 @@ export type PlatformSchemaMinAggregateOutputType = {
   tenantId: string | null
   name: string | null
   version: number | null
+  status: string | null
   createdBy: string | null
   createdAt: Date | null
 }
@@ -46,6 +47,7 @@ export type PlatformSchemaMaxAggregateOutputType = {
   tenantId: string | null
   name: string | null
   version: number | null
+  status: string | null
   createdBy: string | null
   createdAt: Date | null
 }
@@ -55,6 +57,7 @@ export type PlatformSchemaCountAggregateOutputType = {
   name: number
   version: number
   document: number
+  status: number
   createdBy: number
   createdAt: number
   _all: number
@@ -73,6 +76,7 @@ export type PlatformSchemaMinAggregateInputType = {
   tenantId?: true
   name?: true
   version?: true
+  status?: true
   createdBy?: true
   createdAt?: true
 }
@@ -81,6 +85,7 @@ export type PlatformSchemaMaxAggregateInputType = {
   tenantId?: true
   name?: true
   version?: true
+  status?: true
   createdBy?: true
   createdAt?: true
 }
@@ -90,6 +95,7 @@ export type PlatformSchemaCountAggregateInputType = {
   name?: true
   version?: true
   document?: true
+  status?: true
   createdBy?: true
   createdAt?: true
   _all?: true
@@ -186,6 +192,7 @@ export type PlatformSchemaGroupByOutputType = {
   name: string
   version: number
   document: runtime.JsonValue
+  status: string
   createdBy: string
   createdAt: Date
   _count: PlatformSchemaCountAggregateOutputType | null
@@ -218,6 +225,7 @@ export type PlatformSchemaWhereInput = {
   name?: Prisma.StringFilter<"PlatformSchema"> | string
   version?: Prisma.IntFilter<"PlatformSchema"> | number
   document?: Prisma.JsonFilter<"PlatformSchema">
+  status?: Prisma.StringFilter<"PlatformSchema"> | string
   createdBy?: Prisma.StringFilter<"PlatformSchema"> | string
   createdAt?: Prisma.DateTimeFilter<"PlatformSchema"> | Date | string
 }
@@ -227,6 +235,7 @@ export type PlatformSchemaOrderByWithRelationInput = {
   name?: Prisma.SortOrder
   version?: Prisma.SortOrder
   document?: Prisma.SortOrder
+  status?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
 }
@@ -240,6 +249,7 @@ export type PlatformSchemaWhereUniqueInput = Prisma.AtLeast<{
   name?: Prisma.StringFilter<"PlatformSchema"> | string
   version?: Prisma.IntFilter<"PlatformSchema"> | number
   document?: Prisma.JsonFilter<"PlatformSchema">
+  status?: Prisma.StringFilter<"PlatformSchema"> | string
   createdBy?: Prisma.StringFilter<"PlatformSchema"> | string
   createdAt?: Prisma.DateTimeFilter<"PlatformSchema"> | Date | string
 }, "tenantId_name_version">
@@ -249,6 +259,7 @@ export type PlatformSchemaOrderByWithAggregationInput = {
   name?: Prisma.SortOrder
   version?: Prisma.SortOrder
   document?: Prisma.SortOrder
+  status?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   _count?: Prisma.PlatformSchemaCountOrderByAggregateInput
@@ -266,6 +277,7 @@ export type PlatformSchemaScalarWhereWithAggregatesInput = {
   name?: Prisma.StringWithAggregatesFilter<"PlatformSchema"> | string
   version?: Prisma.IntWithAggregatesFilter<"PlatformSchema"> | number
   document?: Prisma.JsonWithAggregatesFilter<"PlatformSchema">
+  status?: Prisma.StringWithAggregatesFilter<"PlatformSchema"> | string
   createdBy?: Prisma.StringWithAggregatesFilter<"PlatformSchema"> | string
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"PlatformSchema"> | Date | string
 }
@@ -275,6 +287,7 @@ export type PlatformSchemaCreateInput = {
   name: string
   version: number
   document: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  status?: string
   createdBy: string
   createdAt?: Date | string
 }
@@ -284,6 +297,7 @@ export type PlatformSchemaUncheckedCreateInput = {
   name: string
   version: number
   document: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  status?: string
   createdBy: string
   createdAt?: Date | string
 }
@@ -293,6 +307,7 @@ export type PlatformSchemaUpdateInput = {
   name?: Prisma.StringFieldUpdateOperationsInput | string
   version?: Prisma.IntFieldUpdateOperationsInput | number
   document?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  status?: Prisma.StringFieldUpdateOperationsInput | string
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -302,6 +317,7 @@ export type PlatformSchemaUncheckedUpdateInput = {
   name?: Prisma.StringFieldUpdateOperationsInput | string
   version?: Prisma.IntFieldUpdateOperationsInput | number
   document?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  status?: Prisma.StringFieldUpdateOperationsInput | string
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -311,6 +327,7 @@ export type PlatformSchemaCreateManyInput = {
   name: string
   version: number
   document: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  status?: string
   createdBy: string
   createdAt?: Date | string
 }
@@ -320,6 +337,7 @@ export type PlatformSchemaUpdateManyMutationInput = {
   name?: Prisma.StringFieldUpdateOperationsInput | string
   version?: Prisma.IntFieldUpdateOperationsInput | number
   document?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  status?: Prisma.StringFieldUpdateOperationsInput | string
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -329,6 +347,7 @@ export type PlatformSchemaUncheckedUpdateManyInput = {
   name?: Prisma.StringFieldUpdateOperationsInput | string
   version?: Prisma.IntFieldUpdateOperationsInput | number
   document?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  status?: Prisma.StringFieldUpdateOperationsInput | string
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -344,6 +363,7 @@ export type PlatformSchemaCountOrderByAggregateInput = {
   name?: Prisma.SortOrder
   version?: Prisma.SortOrder
   document?: Prisma.SortOrder
+  status?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
 }
@@ -356,6 +376,7 @@ export type PlatformSchemaMaxOrderByAggregateInput = {
   tenantId?: Prisma.SortOrder
   name?: Prisma.SortOrder
   version?: Prisma.SortOrder
+  status?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
 }
@@ -364,6 +385,7 @@ export type PlatformSchemaMinOrderByAggregateInput = {
   tenantId?: Prisma.SortOrder
   name?: Prisma.SortOrder
   version?: Prisma.SortOrder
+  status?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
 }
@@ -379,6 +401,7 @@ export type PlatformSchemaSelect<ExtArgs extends runtime.Types.Extensions.Intern
   name?: boolean
   version?: boolean
   document?: boolean
+  status?: boolean
   createdBy?: boolean
   createdAt?: boolean
 }, ExtArgs["result"]["platformSchema"]>
@@ -388,6 +411,7 @@ export type PlatformSchemaSelectCreateManyAndReturn<ExtArgs extends runtime.Type
   name?: boolean
   version?: boolean
   document?: boolean
+  status?: boolean
   createdBy?: boolean
   createdAt?: boolean
 }, ExtArgs["result"]["platformSchema"]>
@@ -397,6 +421,7 @@ export type PlatformSchemaSelectUpdateManyAndReturn<ExtArgs extends runtime.Type
   name?: boolean
   version?: boolean
   document?: boolean
+  status?: boolean
   createdBy?: boolean
   createdAt?: boolean
 }, ExtArgs["result"]["platformSchema"]>
@@ -406,11 +431,12 @@ export type PlatformSchemaSelectScalar = {
   name?: boolean
   version?: boolean
   document?: boolean
+  status?: boolean
   createdBy?: boolean
   createdAt?: boolean
 }
 
-export type PlatformSchemaOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "name" | "version" | "document" | "createdBy" | "createdAt", ExtArgs["result"]["platformSchema"]>
+export type PlatformSchemaOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "name" | "version" | "document" | "status" | "createdBy" | "createdAt", ExtArgs["result"]["platformSchema"]>
 
 export type $PlatformSchemaPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "PlatformSchema"
@@ -420,6 +446,10 @@ export type $PlatformSchemaPayload<ExtArgs extends runtime.Types.Extensions.Inte
     name: string
     version: number
     document: runtime.JsonValue
+    /**
+     * active or deprecated.
+     */
+    status: string
     createdBy: string
     createdAt: Date
   }, ExtArgs["result"]["platformSchema"]>
@@ -849,6 +879,7 @@ export interface PlatformSchemaFieldRefs {
   readonly name: Prisma.FieldRef<"PlatformSchema", 'String'>
   readonly version: Prisma.FieldRef<"PlatformSchema", 'Int'>
   readonly document: Prisma.FieldRef<"PlatformSchema", 'Json'>
+  readonly status: Prisma.FieldRef<"PlatformSchema", 'String'>
   readonly createdBy: Prisma.FieldRef<"PlatformSchema", 'String'>
   readonly createdAt: Prisma.FieldRef<"PlatformSchema", 'DateTime'>
 }

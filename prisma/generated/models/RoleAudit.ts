@@ -67,6 +67,7 @@ export type RoleAuditCountAggregateOutputType = {
   actor: number
   detail: number
   traceparent: number
+  origin: number
   createdAt: number
   position: number
   _all: number
@@ -114,6 +115,7 @@ export type RoleAuditCountAggregateInputType = {
   actor?: true
   detail?: true
   traceparent?: true
+  origin?: true
   createdAt?: true
   position?: true
   _all?: true
@@ -214,6 +216,7 @@ export type RoleAuditGroupByOutputType = {
   actor: string
   detail: runtime.JsonValue
   traceparent: string | null
+  origin: runtime.JsonValue | null
   createdAt: Date
   position: bigint
   _count: RoleAuditCountAggregateOutputType | null
@@ -250,6 +253,7 @@ export type RoleAuditWhereInput = {
   actor?: Prisma.StringFilter<"RoleAudit"> | string
   detail?: Prisma.JsonFilter<"RoleAudit">
   traceparent?: Prisma.StringNullableFilter<"RoleAudit"> | string | null
+  origin?: Prisma.JsonNullableFilter<"RoleAudit">
   createdAt?: Prisma.DateTimeFilter<"RoleAudit"> | Date | string
   position?: Prisma.BigIntFilter<"RoleAudit"> | bigint | number
 }
@@ -263,6 +267,7 @@ export type RoleAuditOrderByWithRelationInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
+  origin?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
@@ -280,6 +285,7 @@ export type RoleAuditWhereUniqueInput = Prisma.AtLeast<{
   actor?: Prisma.StringFilter<"RoleAudit"> | string
   detail?: Prisma.JsonFilter<"RoleAudit">
   traceparent?: Prisma.StringNullableFilter<"RoleAudit"> | string | null
+  origin?: Prisma.JsonNullableFilter<"RoleAudit">
   createdAt?: Prisma.DateTimeFilter<"RoleAudit"> | Date | string
   position?: Prisma.BigIntFilter<"RoleAudit"> | bigint | number
 }, "tenantId_id_createdAt">
@@ -293,6 +299,7 @@ export type RoleAuditOrderByWithAggregationInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
+  origin?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
   _count?: Prisma.RoleAuditCountOrderByAggregateInput
@@ -314,6 +321,7 @@ export type RoleAuditScalarWhereWithAggregatesInput = {
   actor?: Prisma.StringWithAggregatesFilter<"RoleAudit"> | string
   detail?: Prisma.JsonWithAggregatesFilter<"RoleAudit">
   traceparent?: Prisma.StringNullableWithAggregatesFilter<"RoleAudit"> | string | null
+  origin?: Prisma.JsonNullableWithAggregatesFilter<"RoleAudit">
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"RoleAudit"> | Date | string
   position?: Prisma.BigIntWithAggregatesFilter<"RoleAudit"> | bigint | number
 }
@@ -327,6 +335,7 @@ export type RoleAuditCreateInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -340,6 +349,7 @@ export type RoleAuditUncheckedCreateInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -353,6 +363,7 @@ export type RoleAuditUpdateInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -366,6 +377,7 @@ export type RoleAuditUncheckedUpdateInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -379,6 +391,7 @@ export type RoleAuditCreateManyInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -392,6 +405,7 @@ export type RoleAuditUpdateManyMutationInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -405,6 +419,7 @@ export type RoleAuditUncheckedUpdateManyInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -424,6 +439,7 @@ export type RoleAuditCountOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
+  origin?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
@@ -471,6 +487,7 @@ export type RoleAuditSelect<ExtArgs extends runtime.Types.Extensions.InternalArg
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["roleAudit"]>
@@ -484,6 +501,7 @@ export type RoleAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Ext
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["roleAudit"]>
@@ -497,6 +515,7 @@ export type RoleAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Ext
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["roleAudit"]>
@@ -510,11 +529,12 @@ export type RoleAuditSelectScalar = {
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }
 
-export type RoleAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt" | "position", ExtArgs["result"]["roleAudit"]>
+export type RoleAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "origin" | "createdAt" | "position", ExtArgs["result"]["roleAudit"]>
 
 export type $RoleAuditPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "RoleAudit"
@@ -528,6 +548,10 @@ export type $RoleAuditPayload<ExtArgs extends runtime.Types.Extensions.InternalA
     actor: string
     detail: runtime.JsonValue
     traceparent: string | null
+    /**
+     * Where the request came from: correlation, token, roles, address, client; null of what no request asked for.
+     */
+    origin: runtime.JsonValue | null
     createdAt: Date
     /**
      * Drawn after the transaction has its id: what the sealer has passed never grows.
@@ -964,6 +988,7 @@ export interface RoleAuditFieldRefs {
   readonly actor: Prisma.FieldRef<"RoleAudit", 'String'>
   readonly detail: Prisma.FieldRef<"RoleAudit", 'Json'>
   readonly traceparent: Prisma.FieldRef<"RoleAudit", 'String'>
+  readonly origin: Prisma.FieldRef<"RoleAudit", 'Json'>
   readonly createdAt: Prisma.FieldRef<"RoleAudit", 'DateTime'>
   readonly position: Prisma.FieldRef<"RoleAudit", 'BigInt'>
 }

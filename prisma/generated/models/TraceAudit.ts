@@ -67,6 +67,7 @@ export type TraceAuditCountAggregateOutputType = {
   actor: number
   detail: number
   traceparent: number
+  origin: number
   createdAt: number
   position: number
   _all: number
@@ -114,6 +115,7 @@ export type TraceAuditCountAggregateInputType = {
   actor?: true
   detail?: true
   traceparent?: true
+  origin?: true
   createdAt?: true
   position?: true
   _all?: true
@@ -214,6 +216,7 @@ export type TraceAuditGroupByOutputType = {
   actor: string
   detail: runtime.JsonValue
   traceparent: string | null
+  origin: runtime.JsonValue | null
   createdAt: Date
   position: bigint
   _count: TraceAuditCountAggregateOutputType | null
@@ -250,6 +253,7 @@ export type TraceAuditWhereInput = {
   actor?: Prisma.StringFilter<"TraceAudit"> | string
   detail?: Prisma.JsonFilter<"TraceAudit">
   traceparent?: Prisma.StringNullableFilter<"TraceAudit"> | string | null
+  origin?: Prisma.JsonNullableFilter<"TraceAudit">
   createdAt?: Prisma.DateTimeFilter<"TraceAudit"> | Date | string
   position?: Prisma.BigIntFilter<"TraceAudit"> | bigint | number
 }
@@ -263,6 +267,7 @@ export type TraceAuditOrderByWithRelationInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
+  origin?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
@@ -280,6 +285,7 @@ export type TraceAuditWhereUniqueInput = Prisma.AtLeast<{
   actor?: Prisma.StringFilter<"TraceAudit"> | string
   detail?: Prisma.JsonFilter<"TraceAudit">
   traceparent?: Prisma.StringNullableFilter<"TraceAudit"> | string | null
+  origin?: Prisma.JsonNullableFilter<"TraceAudit">
   createdAt?: Prisma.DateTimeFilter<"TraceAudit"> | Date | string
   position?: Prisma.BigIntFilter<"TraceAudit"> | bigint | number
 }, "tenantId_id_createdAt">
@@ -293,6 +299,7 @@ export type TraceAuditOrderByWithAggregationInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
+  origin?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
   _count?: Prisma.TraceAuditCountOrderByAggregateInput
@@ -314,6 +321,7 @@ export type TraceAuditScalarWhereWithAggregatesInput = {
   actor?: Prisma.StringWithAggregatesFilter<"TraceAudit"> | string
   detail?: Prisma.JsonWithAggregatesFilter<"TraceAudit">
   traceparent?: Prisma.StringNullableWithAggregatesFilter<"TraceAudit"> | string | null
+  origin?: Prisma.JsonNullableWithAggregatesFilter<"TraceAudit">
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"TraceAudit"> | Date | string
   position?: Prisma.BigIntWithAggregatesFilter<"TraceAudit"> | bigint | number
 }
@@ -327,6 +335,7 @@ export type TraceAuditCreateInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -340,6 +349,7 @@ export type TraceAuditUncheckedCreateInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -353,6 +363,7 @@ export type TraceAuditUpdateInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -366,6 +377,7 @@ export type TraceAuditUncheckedUpdateInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -379,6 +391,7 @@ export type TraceAuditCreateManyInput = {
   actor: string
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   position?: bigint | number
 }
@@ -392,6 +405,7 @@ export type TraceAuditUpdateManyMutationInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -405,6 +419,7 @@ export type TraceAuditUncheckedUpdateManyInput = {
   actor?: Prisma.StringFieldUpdateOperationsInput | string
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  origin?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -424,6 +439,7 @@ export type TraceAuditCountOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
+  origin?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
@@ -471,6 +487,7 @@ export type TraceAuditSelect<ExtArgs extends runtime.Types.Extensions.InternalAr
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["traceAudit"]>
@@ -484,6 +501,7 @@ export type TraceAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Ex
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["traceAudit"]>
@@ -497,6 +515,7 @@ export type TraceAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Ex
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }, ExtArgs["result"]["traceAudit"]>
@@ -510,11 +529,12 @@ export type TraceAuditSelectScalar = {
   actor?: boolean
   detail?: boolean
   traceparent?: boolean
+  origin?: boolean
   createdAt?: boolean
   position?: boolean
 }
 
-export type TraceAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt" | "position", ExtArgs["result"]["traceAudit"]>
+export type TraceAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "origin" | "createdAt" | "position", ExtArgs["result"]["traceAudit"]>
 
 export type $TraceAuditPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "TraceAudit"
@@ -528,6 +548,10 @@ export type $TraceAuditPayload<ExtArgs extends runtime.Types.Extensions.Internal
     actor: string
     detail: runtime.JsonValue
     traceparent: string | null
+    /**
+     * Where the request came from: correlation, token, roles, address, client; null of what no request asked for.
+     */
+    origin: runtime.JsonValue | null
     createdAt: Date
     /**
      * Drawn after the transaction has its id: what the sealer has passed never grows.
@@ -964,6 +988,7 @@ export interface TraceAuditFieldRefs {
   readonly actor: Prisma.FieldRef<"TraceAudit", 'String'>
   readonly detail: Prisma.FieldRef<"TraceAudit", 'Json'>
   readonly traceparent: Prisma.FieldRef<"TraceAudit", 'String'>
+  readonly origin: Prisma.FieldRef<"TraceAudit", 'Json'>
   readonly createdAt: Prisma.FieldRef<"TraceAudit", 'DateTime'>
   readonly position: Prisma.FieldRef<"TraceAudit", 'BigInt'>
 }

@@ -17,6 +17,7 @@ const columns = [
   'actor',
   'traceparent',
   'detail',
+  'origin',
 ] as const satisfies readonly (keyof AuditRow)[];
 
 /** Lines of NDJSON are the canonical texts that the blocks hash: whoever has the export can hold it to the chain. */

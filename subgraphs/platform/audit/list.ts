@@ -18,6 +18,9 @@ export const auditFilter = z.object({
   resource: word.nullish(),
   resourceId: word.nullish(),
   actor: word.nullish(),
+  correlationId: word.nullish(),
+  tokenId: word.nullish(),
+  address: word.nullish(),
   from: z.date().nullish(),
   to: z.date().nullish(),
 });
@@ -44,6 +47,9 @@ export function conditionsOf(filter: AuditFilter, bind: (value: unknown, type: s
     ['resource', filter.resource],
     ['resource_id', filter.resourceId],
     ['actor', filter.actor],
+    ["origin->>'correlationId'", filter.correlationId],
+    ["origin->>'tokenId'", filter.tokenId],
+    ["origin->>'address'", filter.address],
   ] as const)
     if (value != null) conditions.push(`a.${column} = ${bind(value, 'text')}`);
   if (filter.from != null) conditions.push(`a.created_at >= ${bind(filter.from.toISOString(), 'timestamptz')}`);

@@ -1,10 +1,22 @@
+import type { RequestOrigin } from '#shared/requestOrigin.ts';
 import { callOf } from '../call.ts';
 import { shownFile } from '../files/rows.ts';
 import type { MutationResolvers, QueryResolvers } from '../resolvers.generated.ts';
 import type { ListedAudit } from './list.ts';
 
-function shown({ createdAt, detail, tenantId: _tenant, ...row }: ListedAudit) {
-  return { ...row, timestamp: createdAt, detail: JSON.parse(detail) as unknown };
+function shown({ createdAt, detail, origin, tenantId: _tenant, ...row }: ListedAudit) {
+  const came = (origin === null ? {} : JSON.parse(origin)) as Partial<RequestOrigin>;
+  return {
+    ...row,
+    timestamp: createdAt,
+    detail: JSON.parse(detail) as unknown,
+    correlationId: came.correlationId ?? null,
+    tokenId: came.tokenId ?? null,
+    roles: came.roles === undefined ? null : [...came.roles],
+    instance: came.instance ?? null,
+    address: came.address ?? null,
+    userAgent: came.userAgent ?? null,
+  };
 }
 
 function shownPage(page: { edges: readonly { cursor: string; node: ListedAudit }[]; pageInfo: object }) {

@@ -15,6 +15,8 @@ export interface AuditRow {
   readonly actor: string;
   readonly detail: string;
   readonly traceparent: string | null;
+  /** Where the request came from, as the database writes its JSON; null of what no request asked for. */
+  readonly origin: string | null;
   /** ISO 8601 with milliseconds. */
   readonly createdAt: string;
 }
@@ -23,17 +25,31 @@ export interface AuditRow {
 export function auditColumns(module: SubgraphName, alias = 'a'): string {
   return `${alias}.tenant_id AS "tenantId", '${module}' AS module, ${alias}.position, ${alias}.id, ${alias}.action,
     ${alias}.resource, ${alias}.resource_id AS "resourceId", ${alias}.actor, ${alias}.detail::text AS detail,
-    ${alias}.traceparent, ${isoText(`${alias}.created_at`)} AS "createdAt"`;
+    ${alias}.traceparent, ${alias}.origin::text AS origin, ${isoText(`${alias}.created_at`)} AS "createdAt"`;
 }
 
 /**
  * The canonical text of a row, which is what is hashed and what an export in NDJSON has as its line: JSON with its members
- * in this order, `detail` as PostgreSQL writes jsonb.
+ * in this order, `detail` and, where there is one, `origin` as PostgreSQL writes jsonb.
  */
 export function canonicalText(row: AuditRow): string {
-  const { detail, tenantId, module, position, id, createdAt, action, resource, resourceId, actor, traceparent } = row;
+  const {
+    detail,
+    origin,
+    tenantId,
+    module,
+    position,
+    id,
+    createdAt,
+    action,
+    resource,
+    resourceId,
+    actor,
+    traceparent,
+  } = row;
   const head = { tenantId, module, position, id, createdAt, action, resource, resourceId, actor, traceparent };
-  return `${JSON.stringify(head).slice(0, -1)},"detail":${detail}}`;
+  const came = origin === null ? '' : `,"origin":${origin}`;
+  return `${JSON.stringify(head).slice(0, -1)},"detail":${detail}${came}}`;
 }
 
 /** SHA-256 over the SHA-256 of each row's canonical text, in the order given. */

@@ -1,3 +1,4 @@
+import { requirePermission } from '#shared/auth.ts';
 import type { PageInput } from '#shared/connection.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
@@ -25,7 +26,12 @@ export function createAudit(runtime: ModuleRuntime, files: ReturnType<typeof cre
   return {
     source: createAuditSource(list),
     prune: retention.prune,
-    events: (scope: RequestScope, filter: unknown, page: PageInput) => list.page(scope, filter, page),
+    /** @throws {PERMISSION_DENIED} where it looks for an address and may not see any. */
+    async events(scope: RequestScope, filter: unknown, page: PageInput) {
+      const { address } = filter as { readonly address?: string | null };
+      if (address != null) await requirePermission(runtime.authorizer, scope.principal, 'audit:inspect');
+      return list.page(scope, filter, page);
+    },
 
     /** @throws {VALIDATION_FAILED} */
     async verify(scope: RequestScope, range: AuditRangeInput) {

@@ -24,11 +24,28 @@ export interface ConfigChange {
   readonly call: IdempotentCall | null;
 }
 
+/** Holds a value to a schema of the caller's tenant; answers it with its version. @throws {VALIDATION_FAILED} */
+export type HoldTo = (scope: RequestScope, schemaRef: string, value: unknown) => Promise<string>;
+
+export interface ConfigEntriesDeps {
+  readonly once: Once;
+  readonly keyring: Keyring;
+  readonly holdTo: HoldTo;
+}
+
+export interface NewConfig {
+  readonly value: unknown;
+  readonly secret: boolean;
+  /** Empty ends that of before; null keeps it. */
+  readonly schemaRef: string | null;
+}
+
 /** What a change makes of the entry as it stands. */
 type Next = (before: ConfigRow | null, tx: SqlTransaction) => Promise<NewValue> | NewValue;
 /** A secret's value is not known here: it is copied from the version named. */
 interface NewValue {
   readonly value: unknown;
+  readonly schemaRef: string | null;
   readonly copyOf?: number;
   readonly secret: boolean;
   readonly deleted: boolean;
@@ -37,7 +54,7 @@ interface NewValue {
 const isForAll = ({ scope }: ConfigPlace) => scope === 'global' || scope === 'environment';
 
 /** Versioned values: each change is a row of its own, and the newest stands in the entry. */
-export function createConfigEntries({ sql, config }: ModuleRuntime, once: Once, keyring: Keyring) {
+export function createConfigEntries({ sql, config }: ModuleRuntime, { once, keyring, holdTo }: ConfigEntriesDeps) {
   const ownerOf = (scope: RequestScope, place: ConfigPlace) => (isForAll(place) ? '' : scope.principal.tenantId);
 
   /** @throws {PERMISSION_DENIED} where the change would be everybody's and the caller is no operator. */
@@ -83,10 +100,10 @@ export function createConfigEntries({ sql, config }: ModuleRuntime, once: Once, 
         const after = await next(before?.deleted ? null : before, tx);
         const values = [owner, place.scope, place.target, place.key, (before?.version ?? 0) + 1];
         await tx.unsafe(
-          `INSERT INTO platform.config_version (tenant_id, scope, target, key, version, value, secret, deleted, updated_by)
+          `INSERT INTO platform.config_version (tenant_id, scope, target, key, version, value, secret, deleted, updated_by, schema_ref)
            SELECT $1, $2, $3, $4, $5, CASE WHEN $9::int IS NULL THEN $6::text::jsonb ELSE
              (SELECT value FROM platform.config_version WHERE tenant_id = $1 AND scope = $2 AND target = $3 AND key = $4 AND version = $9::int) END,
-             $7, $8, $10`,
+             $7, $8, $10, $11`,
           [
             ...values,
             after.deleted ? null : JSON.stringify(after.value),
@@ -94,13 +111,14 @@ export function createConfigEntries({ sql, config }: ModuleRuntime, once: Once, 
             after.deleted,
             after.copyOf ?? null,
             subject,
+            after.schemaRef,
           ],
         );
         const [row] = (await tx.unsafe(
-          `INSERT INTO platform.config_entry AS c (tenant_id, scope, target, key, value, secret, version, deleted, updated_by)
-           SELECT tenant_id, scope, target, key, value, secret, version, deleted, updated_by FROM platform.config_version
+          `INSERT INTO platform.config_entry AS c (tenant_id, scope, target, key, value, secret, version, deleted, updated_by, schema_ref)
+           SELECT tenant_id, scope, target, key, value, secret, version, deleted, updated_by, schema_ref FROM platform.config_version
            WHERE tenant_id = $1 AND scope = $2 AND target = $3 AND key = $4 AND version = $5
-           ON CONFLICT (tenant_id, scope, target, key) DO UPDATE SET value = EXCLUDED.value, secret = EXCLUDED.secret,
+           ON CONFLICT (tenant_id, scope, target, key) DO UPDATE SET value = EXCLUDED.value, secret = EXCLUDED.secret, schema_ref = EXCLUDED.schema_ref,
              version = EXCLUDED.version, deleted = EXCLUDED.deleted, updated_by = EXCLUDED.updated_by, updated_at = now()
            RETURNING ${configColumns}`,
           values,
@@ -132,12 +150,13 @@ export function createConfigEntries({ sql, config }: ModuleRuntime, once: Once, 
     find: (scope: RequestScope, place: ConfigPlace) => find(sql, ownerOf(scope, place), place),
 
     /** A secret is sealed before it is stored. @throws {UNAVAILABLE} where nothing can be sealed. */
-    async set(
-      scope: RequestScope,
-      place: ConfigPlace,
-      { value, secret, ...how }: ConfigChange & { readonly value: unknown; readonly secret: boolean },
-    ) {
+    async set(scope: RequestScope, place: ConfigPlace, { value, secret, schemaRef, ...how }: ConfigChange & NewConfig) {
       requireOperator(scope, place);
+      // Before the transaction: looking schemas and objects up takes connections of its own.
+      const standing = schemaRef === null ? await find(sql, ownerOf(scope, place), place) : null;
+      const known = standing === null || standing.deleted ? null : standing.schemaRef;
+      const asked = schemaRef === '' ? null : (schemaRef ?? known);
+      const held = asked === null ? null : await holdTo(scope, asked, value);
       const stored = secret
         ? sealedValue(
             await keyring.seal(
@@ -146,7 +165,17 @@ export function createConfigEntries({ sql, config }: ModuleRuntime, once: Once, 
             ),
           )
         : value;
-      return change(scope, place, 'set', { ...how, next: () => ({ value: stored, secret, deleted: false }) });
+      return change(scope, place, 'set', {
+        ...how,
+        next(before) {
+          // What it was held to may be another one by now: whoever asked looks again.
+          if (schemaRef === null && (before?.schemaRef ?? null) !== known)
+            throw new PlatformError('VERSION_CONFLICT', 'the schema of the entry was changed meanwhile', {
+              path: ['input', 'schemaRef'],
+            });
+          return { value: stored, schemaRef: held, secret, deleted: false };
+        },
+      });
     },
 
     /** @throws {NOT_FOUND} where there is nothing to delete. */
@@ -155,7 +184,7 @@ export function createConfigEntries({ sql, config }: ModuleRuntime, once: Once, 
         ...how,
         next(before) {
           if (before === null) throw new PlatformError('NOT_FOUND', 'no such value', { path: ['key'] });
-          return { value: null, secret: before.secret, deleted: true };
+          return { value: null, schemaRef: before.schemaRef, secret: before.secret, deleted: true };
         },
       }),
 
@@ -164,14 +193,14 @@ export function createConfigEntries({ sql, config }: ModuleRuntime, once: Once, 
       change(scope, place, 'rolled.back', {
         ...how,
         async next(_before, tx) {
-          const [old] = await tx<{ secret: boolean; deleted: boolean }[]>`
-            SELECT secret, deleted FROM platform.config_version
+          const [old] = await tx<{ secret: boolean; deleted: boolean; schemaRef: string | null }[]>`
+            SELECT secret, deleted, schema_ref AS "schemaRef" FROM platform.config_version
             WHERE tenant_id = ${ownerOf(scope, place)} AND scope = ${place.scope} AND target = ${place.target} AND key = ${place.key}
               AND version = ${version}`;
           if (!old) throw new PlatformError('NOT_FOUND', 'no such version', { path: ['version'] });
           if (old.deleted)
             throw new PlatformError('INVALID_STATE', 'the value was deleted then', { path: ['version'] });
-          return { value: null, copyOf: version, secret: old.secret, deleted: false };
+          return { value: null, copyOf: version, schemaRef: old.schemaRef, secret: old.secret, deleted: false };
         },
       }),
 

@@ -71,14 +71,21 @@ export function requireValue(key: string, value: unknown): void {
 }
 
 const entries = z
-  .array(z.object({ key: text({ min: 1, max: 255 }), value: z.unknown() }))
+  .array(z.object({ key: text({ min: 1, max: 255 }), value: z.unknown(), schemaRef: text({ max: 300 }).nullish() }))
   .min(1)
   .max(500);
 
-/** Problems of a document of values, by key. @throws {VALIDATION_FAILED} when it is none. */
-export function findProblems(given: unknown): readonly { readonly key: string; readonly message: string }[] {
-  return parseInput(entries, given, ['values']).flatMap(({ key, value }) => {
+export interface ConfigProblem {
+  readonly key: string;
+  readonly message: string;
+}
+
+/** A document of values as it is read, and its problems by key. @throws {VALIDATION_FAILED} when it is none. */
+export function findProblems(given: unknown) {
+  const values = parseInput(entries, given, ['values']);
+  const problems = values.flatMap(({ key, value }): readonly ConfigProblem[] => {
     const problem = keyPattern.test(key) ? findValueProblem(key, value) : 'expected words joined by . _ or - as a key';
     return problem === null ? [] : [{ key, message: problem }];
   });
+  return { values, problems };
 }

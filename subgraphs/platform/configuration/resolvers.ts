@@ -4,7 +4,7 @@ import { subjectBoundTag } from '#shared/context.ts';
 import { callOf } from '../call.ts';
 import type { MutationResolvers, QueryResolvers } from '../resolvers.generated.ts';
 import { configTag } from './entries.ts';
-import { findProblems, readPlace, requireValue } from './inputs.ts';
+import { readPlace, requireValue } from './inputs.ts';
 import { type ConfigRow, shownConfig } from './rows.ts';
 import type { EffectiveConfig } from './service.ts';
 
@@ -31,8 +31,8 @@ export const configQueries = {
     shownPage(await service.configuration.page(scope, prefix ?? '', page)),
   configHistory: async (_parent, { key, scope: where, target, ...page }, { service, scope }) =>
     shownPage(await service.configuration.history(scope, readPlace({ key, scope: where, target }), page)),
-  validateConfig: (_parent, { values }) => {
-    const problems = findProblems(values);
+  validateConfig: async (_parent, { values }, { service, scope }) => {
+    const problems = await service.configuration.check(scope, values);
     return { valid: problems.length === 0, problems: [...problems] };
   },
 } satisfies QueryResolvers;
@@ -42,7 +42,8 @@ export const configMutations = {
     const place = readPlace({ ...input, scope: input.scope ?? 'TENANT' }, ['input']);
     requireValue(place.key, input.value);
     const call = callOf(scope, idempotencyKey, 'setConfig', { input, expectedVersion });
-    const how = { value: input.value, secret: input.secret ?? false, expectedVersion: expectedVersion ?? null, call };
+    const given = { value: input.value, secret: input.secret ?? false, schemaRef: input.schemaRef ?? null };
+    const how = { ...given, expectedVersion: expectedVersion ?? null, call };
     return { entry: shownConfig(await service.configuration.set(scope, place, how)), userErrors: [] };
   },
   deleteConfig: async (_parent, { key, scope: where, target, expectedVersion, idempotencyKey }, { service, scope }) => {

@@ -1,16 +1,17 @@
 import { type Config, isLiveVariable, type LiveVariable, liveVariables } from '#shared/config.ts';
 import { readConfigFiles } from '#shared/configFiles.ts';
 import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
 import { followerOf, parseLive } from '#shared/liveConfig.ts';
-import type { Once } from '#shared/once.ts';
 import { appendChange } from '#shared/outbox.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, text } from '#shared/validation.ts';
-import type { Keyring } from '../security/keyring.ts';
-import { configStream, createConfigEntries } from './entries.ts';
+import { type ConfigEntriesDeps, configStream, createConfigEntries } from './entries.ts';
+import { createHoldTo, type SchemaHolder } from './holdTo.ts';
+import { type ConfigProblem, findProblems } from './inputs.ts';
 import type { ConfigRow } from './rows.ts';
 
-export type ConfigSource = 'DEFAULT' | 'FILE' | 'DATABASE' | 'ENVIRONMENT';
+export type ConfigSource = 'DEFAULT' | 'FILE' | 'SERVICE' | 'DATABASE' | 'ENVIRONMENT';
 
 /** A value that holds, and where it comes from. */
 export interface EffectiveConfig {
@@ -23,10 +24,11 @@ export interface EffectiveConfig {
 
 const name = text({ min: 1, max: 255 });
 
-/** Where the value of a live variable comes from, weakest first: default, file, database, environment. */
+/** Where the value of a live variable comes from, weakest first: default, file, service, database, environment. */
 function sourceOf(config: Config, key: LiveVariable, row: ConfigRow | null): ConfigSource {
   if (config.fixed.has(key)) return 'ENVIRONMENT';
   if (row !== null && isUsable(key, row.value)) return 'DATABASE';
+  if (followerOf(config)?.isServed(key) === true) return 'SERVICE';
   const files = config.CONFIG_DIR === undefined ? {} : readConfigFiles(config.CONFIG_DIR, config.NODE_ENV);
   return key in files ? 'FILE' : 'DEFAULT';
 }
@@ -41,9 +43,10 @@ function isUsable(key: LiveVariable, value: unknown): boolean {
 }
 
 /** Values of the tenant and of the platform itself, versioned; what the platform reads of them it follows at once. */
-export function createConfiguration(runtime: ModuleRuntime, once: Once, keyring: Keyring) {
+export function createConfiguration(runtime: ModuleRuntime, deps: Omit<ConfigEntriesDeps, 'holdTo'> & SchemaHolder) {
   const { sql, config, publisher } = runtime;
-  const entries = createConfigEntries(runtime, once, keyring);
+  const holdTo = createHoldTo(deps.schemas);
+  const entries = createConfigEntries(runtime, { ...deps, holdTo });
 
   /** @throws {VALIDATION_FAILED} */
   async function effective(
@@ -68,6 +71,25 @@ export function createConfiguration(runtime: ModuleRuntime, once: Once, keyring:
   return {
     ...entries,
     effective,
+
+    /** Whether values would be taken, each held to the schema named or that of the tenant's own entry. */
+    async check(scope: RequestScope, given: unknown): Promise<readonly ConfigProblem[]> {
+      const { values, problems } = findProblems(given);
+      const found = [...problems];
+      for (const { key, value, schemaRef } of values) {
+        if (problems.some((problem) => problem.key === key)) continue;
+        const place = { key, scope: 'tenant', target: '' } as const;
+        const own = schemaRef == null ? ((await entries.find(scope, place))?.schemaRef ?? null) : schemaRef;
+        if (own === null || own === '') continue;
+        try {
+          await holdTo(scope, own, value);
+        } catch (error) {
+          if (!(error instanceof PlatformError)) throw error;
+          found.push({ key, message: error.message });
+        }
+      }
+      return found;
+    },
 
     /** What holds of the platform's own variables that change while it runs. */
     variables: (scope: RequestScope) =>

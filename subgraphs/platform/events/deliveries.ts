@@ -3,6 +3,7 @@ import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { IdempotentCall } from '#shared/idempotency.ts';
 import type { Once } from '#shared/once.ts';
+import { transactionRetry } from '#shared/retry.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { id, parseInput, text } from '#shared/validation.ts';
@@ -49,10 +50,10 @@ export function createDeliveries({ sql }: Pick<ModuleRuntime, 'sql'>, once: Once
     outcome: Outcome,
   ): Promise<DeliveryRow> {
     const [row] = (await tx.unsafe(
-      `UPDATE platform.delivery d SET status = $3, last_error = coalesce($4, d.last_error),
+      `UPDATE platform.delivery d SET status = $3, last_error = coalesce($4, d.last_error), fault = coalesce($5, d.fault),
          ended_at = CASE WHEN $3 <> 'pending' THEN now() END
        WHERE d.tenant_id = $1 AND d.id = $2 RETURNING ${deliveryColumns}`,
-      [before.tenantId, before.id, outcome.status, outcome.error],
+      [before.tenantId, before.id, outcome.status, outcome.error, outcome.fault ?? null],
       { prepare: true },
     )) as unknown as DeliveryRow[];
     // With the last one answered the partition goes on; after a failure, when its rest is over.
@@ -112,28 +113,30 @@ export function createDeliveries({ sql }: Pick<ModuleRuntime, 'sql'>, once: Once
       parseInput(id, deliveryId, ['deliveryId']);
       if (reason !== null) parseInput(reasonText, reason, ['reason']);
       const { tenantId } = scope.principal;
-      const told = (await sql.begin(async (tx) => {
-        await lockPartition(tx, await findDelivery(tx, tenantId, deliveryId));
-        const before = await findDelivery(tx, tenantId, deliveryId);
-        const subscription = await requireSubscription(tx, tenantId, before.subscriptionId);
-        if (subscription.target !== 'pull')
-          throw new PlatformError('INVALID_STATE', 'a webhook answers for itself', { path: ['deliveryId'] });
-        if (before.status === 'acknowledged') return { delivery: before, first: false };
-        // Whoever says that a delivery is done is believed, also where its time was over meanwhile.
-        if (before.status === 'failed' || before.status === 'dead' || before.attempt === 0)
-          throw new PlatformError('INVALID_STATE', `the delivery is ${before.status.toUpperCase()}`, {
-            path: ['deliveryId'],
-          });
-        if (before.status === 'pending' && answer === 'FAILED') return { delivery: before, first: false };
-        const error = reason ?? (answer === 'ACKNOWLEDGED' ? null : `the consumer has ${answer.toLowerCase()} it`);
-        const outcome: Outcome =
-          answer === 'ACKNOWLEDGED'
-            ? { id: deliveryId, status: 'acknowledged', error }
-            : answer === 'FAILED'
-              ? afterFailure(before, subscription, error!)
-              : { id: deliveryId, status: subscription.deadLetter ? 'dead' : 'failed', error };
-        return { delivery: await settle(tx, before, subscription, outcome), first: true };
-      })) as { delivery: DeliveryRow; first: boolean };
+      const told = (await transactionRetry.execute(() =>
+        sql.begin(async (tx) => {
+          await lockPartition(tx, await findDelivery(tx, tenantId, deliveryId));
+          const before = await findDelivery(tx, tenantId, deliveryId);
+          const subscription = await requireSubscription(tx, tenantId, before.subscriptionId);
+          if (subscription.target !== 'pull')
+            throw new PlatformError('INVALID_STATE', 'a webhook answers for itself', { path: ['deliveryId'] });
+          if (before.status === 'acknowledged') return { delivery: before, first: false };
+          // Whoever says that a delivery is done is believed, also where its time was over meanwhile.
+          if (before.status === 'failed' || before.status === 'dead' || before.attempt === 0)
+            throw new PlatformError('INVALID_STATE', `the delivery is ${before.status.toUpperCase()}`, {
+              path: ['deliveryId'],
+            });
+          if (before.status === 'pending' && answer === 'FAILED') return { delivery: before, first: false };
+          const error = reason ?? (answer === 'ACKNOWLEDGED' ? null : `the consumer has ${answer.toLowerCase()} it`);
+          const outcome: Outcome =
+            answer === 'ACKNOWLEDGED'
+              ? { id: deliveryId, status: 'acknowledged', error }
+              : answer === 'FAILED'
+                ? afterFailure(before, subscription, { error: error!, fault: 'failed' })
+                : { id: deliveryId, status: subscription.deadLetter ? 'dead' : 'failed', error, fault: 'rejected' };
+          return { delivery: await settle(tx, before, subscription, outcome), first: true };
+        }),
+      )) as { delivery: DeliveryRow; first: boolean };
       wake();
       return told;
     },

@@ -4,6 +4,7 @@ import { newId } from '#shared/ids.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { type SubgraphName, subgraphNames } from '../../names.ts';
+import { isFor, rankOf } from './envelope.ts';
 import { isInternal, matches } from './inputs.ts';
 import { partitionOf } from './partitioning.ts';
 import { deliveredEvent, noReplay, publishedData, type SubscriptionRow, subscriptionColumns } from './rows.ts';
@@ -36,18 +37,19 @@ export async function writeDeliveries(
     event_id: event.eventId,
     event: deliveredEvent(event),
     expires_at: publishedData(event)?.expiresAt ?? null,
+    priority: rankOf(publishedData(event)?.priority ?? 'NORMAL'),
   }));
   const [written] = (await db.unsafe(
     `WITH input AS MATERIALIZED (
        SELECT * FROM json_to_recordset($1::text::json) AS i(ord int, tenant_id text, subscription_id uuid, id uuid, partition int,
-         ordering_key text, event_id uuid, event jsonb, expires_at timestamptz)
+         ordering_key text, event_id uuid, event jsonb, expires_at timestamptz, priority int)
      ), locked AS MATERIALIZED (
        SELECT p.tenant_id, p.subscription_id, p.partition FROM platform.event_partition p
        WHERE (p.tenant_id, p.subscription_id, p.partition) IN (SELECT tenant_id, subscription_id, partition FROM input)
        ORDER BY p.tenant_id, p.subscription_id, p.partition FOR UPDATE
      ), added AS (
-       INSERT INTO platform.delivery (tenant_id, id, subscription_id, partition, ordering_key, event_id, replay_id, event, expires_at)
-       SELECT o.tenant_id, o.id, o.subscription_id, o.partition, o.ordering_key, o.event_id, $2::uuid, o.event, o.expires_at
+       INSERT INTO platform.delivery (tenant_id, id, subscription_id, partition, ordering_key, event_id, replay_id, event, expires_at, priority)
+       SELECT o.tenant_id, o.id, o.subscription_id, o.partition, o.ordering_key, o.event_id, $2::uuid, o.event, o.expires_at, o.priority
        FROM (SELECT i.* FROM input i JOIN locked USING (tenant_id, subscription_id, partition) ORDER BY i.ord) AS o
        ON CONFLICT (tenant_id, subscription_id, event_id, replay_id) DO NOTHING
        RETURNING tenant_id, subscription_id, partition
@@ -71,9 +73,22 @@ export function plan(subscriptions: readonly SubscriptionRow[], events: readonly
     isInternal(event.type)
       ? []
       : (byTenant.get(event.tenantId) ?? [])
-          .filter(({ patterns, createdAt }) => event.createdAt >= createdAt && matches(patterns, event.type))
+          .filter((subscription) => event.createdAt >= subscription.createdAt && isWanted(subscription, event))
           .map((subscription) => ({ subscription, event })),
   );
+}
+
+/** By patterns, targets and headers. */
+export function isWanted(
+  subscription: Pick<SubscriptionRow, 'patterns' | 'module' | 'headers'>,
+  event: EventRow,
+): boolean {
+  if (!matches(subscription.patterns, event.type)) return false;
+  const published = publishedData(event);
+  return isFor(subscription, {
+    headers: published?.headers ?? null,
+    targetModules: published?.targetModules ?? [],
+  });
 }
 
 export interface FanOut {

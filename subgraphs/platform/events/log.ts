@@ -41,11 +41,25 @@ export function createEventReading({ sqlOf }: Pick<ModuleRuntime, 'sqlOf'>) {
       if (filter.from != null) conditions.push(`e.created_at >= ${bind(filter.from.toISOString(), 'timestamptz')}`);
       if (filter.to != null) conditions.push(`e.created_at < ${bind(filter.to.toISOString(), 'timestamptz')}`);
       const most = bind(limit, 'int');
+      const asked = {
+        correlationId: filter.correlationId == null ? null : bind(filter.correlationId, 'text'),
+        categories: filter.categories == null ? null : bind(filter.categories, 'text[]'),
+        priorities: filter.priorities == null ? null : bind(filter.priorities, 'text[]'),
+      };
       const parts = modules.map((module) => {
+        // What modules tell has no envelope: it is of no category, and as urgent as most.
+        const envelope = (name: string) => (module === 'platform' ? `e.data->>'${name}'` : 'NULL::text');
+        const ofEnvelope = [
+          ...(asked.correlationId === null ? [] : [`${envelope('correlationId')} = ${asked.correlationId}`]),
+          ...(asked.categories === null ? [] : [`${envelope('category')} = ANY(${asked.categories})`]),
+          ...(asked.priorities === null
+            ? []
+            : [`coalesce(${envelope('priority')}, 'NORMAL') = ANY(${asked.priorities})`]),
+        ];
         const place = places[subgraphNames.indexOf(module)];
         const behind = place == null ? [] : [`e.position ${newest ? '<' : '>'} ${bind(place, 'bigint')}`];
         return `(SELECT '${module}' AS module, tenant_id, stream_id, sequence, event_id, type, actor, data, tags, traceparent, created_at, position
-          FROM ${module}.event e WHERE ${[...conditions, ...behind].join(' AND ')}
+          FROM ${module}.event e WHERE ${[...conditions, ...ofEnvelope, ...behind].join(' AND ')}
           ORDER BY e.position ${newest ? 'DESC' : 'ASC'} LIMIT ${most})`;
       });
       const rows = (await db.unsafe(parts.join(' UNION ALL '), values as never[], {

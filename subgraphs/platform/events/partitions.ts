@@ -1,5 +1,6 @@
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import {
+  type DeliveryFault,
   type DeliveryRow,
   type DeliveryStatus,
   deliveryColumns,
@@ -54,26 +55,49 @@ export async function findNextDue(sql: Sql): Promise<number | null> {
   return row?.ms ?? null;
 }
 
-/** The first deliveries of the partition that have not ended, in order. */
+/** How far ahead a more urgent delivery is looked for. */
+const lookAhead = 1_000;
+
+/**
+ * The first deliveries of the partition that have not ended: the more urgent of the next thousand first, without passing
+ * one of its own key, else in order.
+ */
 export async function findWaiting(
   db: Sql | SqlTransaction,
   { subscription, partition }: Claimed,
   limit: number,
 ): Promise<readonly DeliveryRow[]> {
   return (await db.unsafe(
-    `SELECT ${deliveryColumns} FROM platform.delivery d
-     WHERE d.tenant_id = $1 AND d.subscription_id = $2 AND d.partition = $3 AND d.status IN ('pending', 'sent')
-     ORDER BY d.ordinal LIMIT $4`,
+    `WITH ahead AS MATERIALIZED (
+       SELECT d.id, d.ordinal, min(d.priority) OVER (PARTITION BY d.ordering_key ORDER BY d.ordinal) AS urgency
+       FROM (
+         SELECT id, ordinal, priority, ordering_key FROM platform.delivery
+         WHERE tenant_id = $1 AND subscription_id = $2 AND partition = $3 AND status IN ('pending', 'sent')
+         ORDER BY ordinal LIMIT CASE WHEN EXISTS (
+           SELECT 1 FROM platform.delivery
+           WHERE tenant_id = $1 AND subscription_id = $2 AND partition = $3 AND status IN ('pending', 'sent') AND priority <> 1
+         ) THEN ${lookAhead} ELSE $4::int END
+       ) AS d
+     ), first AS MATERIALIZED (
+       SELECT id, ordinal, urgency FROM ahead ORDER BY urgency DESC, ordinal LIMIT $4::int
+     )
+     SELECT ${deliveryColumns} FROM first f JOIN platform.delivery d ON d.tenant_id = $1 AND d.id = f.id
+     ORDER BY f.urgency DESC, f.ordinal`,
     [subscription.tenantId, subscription.id, partition, limit],
     { prepare: true },
   )) as unknown as DeliveryRow[];
 }
 
 /** Notes that an attempt begins, so that one a crash ends has counted. */
-export async function noteSent(db: Sql | SqlTransaction, tenantId: string, ids: readonly string[]): Promise<void> {
+export async function noteSent(
+  db: Sql | SqlTransaction,
+  tenantId: string,
+  ids: readonly string[],
+  status: DeliveryStatus = 'sent',
+): Promise<void> {
   await db.unsafe(
-    `UPDATE platform.delivery SET status = 'sent', attempt = attempt + 1, sent_at = now() WHERE tenant_id = $1 AND id = ANY($2::uuid[])`,
-    [tenantId, ids as string[]],
+    `UPDATE platform.delivery SET status = $3, attempt = attempt + 1, sent_at = now() WHERE tenant_id = $1 AND id = ANY($2::uuid[])`,
+    [tenantId, ids as string[], status],
     { prepare: true },
   );
 }
@@ -82,6 +106,8 @@ export interface Outcome {
   readonly id: string;
   readonly status: DeliveryStatus;
   readonly error: string | null;
+  /** Why, where the attempt did not succeed. */
+  readonly fault?: DeliveryFault | undefined;
 }
 
 const ends: ReadonlySet<DeliveryStatus> = new Set(['acknowledged', 'failed', 'dead']);
@@ -109,10 +135,10 @@ export async function settlePartition(
          next_at = now() + $8::int * interval '1 ms'
        WHERE tenant_id = $1 AND subscription_id = $2 AND partition = $3 AND lease_token = $4::uuid RETURNING tenant_id
      ), input AS (
-       SELECT * FROM json_to_recordset($9::text::json) AS i(id uuid, status text, error text)
+       SELECT * FROM json_to_recordset($9::text::json) AS i(id uuid, status text, error text, fault text)
      ), changed AS (
        UPDATE platform.delivery d SET status = i.status, last_error = coalesce(i.error, d.last_error),
-         ended_at = CASE WHEN i.status IN ('acknowledged', 'failed', 'dead') THEN now() END
+         fault = coalesce(i.fault, d.fault), ended_at = CASE WHEN i.status IN ('acknowledged', 'failed', 'dead') THEN now() END
        FROM input i, own WHERE d.tenant_id = $1 AND d.id = i.id
        RETURNING d.event_id, d.status
      ), processed AS (
@@ -141,10 +167,10 @@ export async function settlePartition(
 export function afterFailure(
   { id, attempt }: Pick<DeliveryRow, 'id' | 'attempt'>,
   { maxRetry, deadLetter }: Pick<SubscriptionRow, 'maxRetry' | 'deadLetter'>,
-  error: string,
+  { error, fault }: { readonly error: string; readonly fault: DeliveryFault },
 ): Outcome {
-  if (attempt <= maxRetry) return { id, status: 'pending', error };
-  return { id, status: deadLetter ? 'dead' : 'failed', error };
+  if (attempt <= maxRetry) return { id, status: 'pending', error, fault };
+  return { id, status: deadLetter ? 'dead' : 'failed', error, fault };
 }
 
 /** Rest after the nth failed attempt, ms: doubled each time, an hour at most, a tenth of it by chance. */

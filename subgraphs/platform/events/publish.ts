@@ -11,6 +11,7 @@ import {
 } from '#shared/idempotency.ts';
 import { newId } from '#shared/ids.ts';
 import { appendChange, type Change } from '#shared/outbox.ts';
+import { transactionRetry } from '#shared/retry.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
 import { eventInputs } from './inputs.ts';
@@ -65,6 +66,10 @@ export function createPublishing({ sql, publisher }: Pick<ModuleRuntime, 'sql' |
           correlationId: input.correlationId ?? null,
           headers: input.headers ?? null,
           expiresAt: input.ttlMs == null ? null : new Date(Date.now() + input.ttlMs).toISOString(),
+          category: input.category ?? 'CUSTOM_EVENT',
+          priority: input.priority ?? 'NORMAL',
+          targetModules: [...new Set(input.targetModules ?? [])],
+          replyTo: input.replyTo ?? null,
         };
         return {
           at,
@@ -73,24 +78,26 @@ export function createPublishing({ sql, publisher }: Pick<ModuleRuntime, 'sql' |
       });
       let events: readonly EventRow[] = [];
       if (planned.length > 0) {
-        events = (await sql.begin(async (tx) => {
-          const changes = planned.map(
-            ({ change }): Change => ({
-              tenantId,
-              actor: subject,
-              traceparent: scope.traceparent,
-              events: [change],
-            }),
-          );
-          const rows = await appendChange(tx, 'platform', changes);
-          // What a repeat is told needs the sequence, which is known only now; same transaction.
-          const records = planned.flatMap(({ at }, index): Change[] => {
-            const record = idempotencyRecord(calls[at]!, storedOf(rows[index]!));
-            return record === undefined ? [] : [{ tenantId, actor: subject, events: [], idempotency: record }];
-          });
-          if (records.length > 0) await appendChange(tx, 'platform', records);
-          return rows;
-        })) as readonly EventRow[];
+        events = (await transactionRetry.execute(() =>
+          sql.begin(async (tx) => {
+            const changes = planned.map(
+              ({ change }): Change => ({
+                tenantId,
+                actor: subject,
+                traceparent: scope.traceparent,
+                events: [change],
+              }),
+            );
+            const rows = await appendChange(tx, 'platform', changes);
+            // What a repeat is told needs the sequence, which is known only now; same transaction.
+            const records = planned.flatMap(({ at }, index): Change[] => {
+              const record = idempotencyRecord(calls[at]!, storedOf(rows[index]!));
+              return record === undefined ? [] : [{ tenantId, actor: subject, events: [], idempotency: record }];
+            });
+            if (records.length > 0) await appendChange(tx, 'platform', records);
+            return rows;
+          }),
+        )) as readonly EventRow[];
         await publisher.published(events, scope);
       }
       const byIndex = new Map(planned.map(({ at }, index) => [at, storedOf(events[index]!)]));

@@ -5,8 +5,8 @@ import { newId } from '#shared/ids.ts';
 import type { Once } from '#shared/once.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import { parseInput } from '#shared/validation.ts';
-import { writeDeliveries } from './fanOut.ts';
-import { matches } from './inputs.ts';
+import { isWanted, writeDeliveries } from './fanOut.ts';
+import { patterns } from './inputs.ts';
 import { type createEventReading, type LoggedEvent, noPlaces, type Places, passed } from './log.ts';
 import { requireSubscription } from './subscriptions.ts';
 
@@ -15,7 +15,7 @@ const pageSize = 500;
 const maxEvents = 10_000;
 
 const replayInput = z
-  .object({ from: z.date(), to: z.date() })
+  .object({ from: z.date(), to: z.date(), patterns, streamId: z.uuid().nullish() })
   .refine(({ from, to }) => from < to, { message: 'expected from before to', path: ['to'] });
 
 export interface Replay {
@@ -26,7 +26,7 @@ export interface Replay {
 }
 
 /**
- * Delivers kept events again, oldest first, to one subscription and as its patterns say. Exactly once leaves out what the
+ * Delivers kept events again, oldest first, to one subscription and as its patterns say, or fewer of them. Exactly once leaves out what the
  * consumer has processed.
  */
 export function createReplay(reading: ReturnType<typeof createEventReading>, once: Once, wake: () => void) {
@@ -47,7 +47,12 @@ export function createReplay(reading: ReturnType<typeof createEventReading>, onc
   return async function replay(
     scope: RequestScope,
     subscriptionId: string,
-    given: { readonly from: Date; readonly to: Date },
+    given: {
+      readonly from: Date;
+      readonly to: Date;
+      readonly patterns: readonly string[] | null;
+      readonly streamId: string | null;
+    },
     call: IdempotentCall | null,
   ): Promise<Replay> {
     const range = parseInput(replayInput, given, []);
@@ -61,12 +66,12 @@ export function createReplay(reading: ReturnType<typeof createEventReading>, onc
         let [places, read, deliveries]: [Places, number, number] = [noPlaces, 0, 0];
         let nextFrom: string | null = null;
         for (;;) {
-          const filter = { ...range, patterns: subscription.patterns as string[] };
+          const filter = { ...range, patterns: range.patterns ?? (subscription.patterns as string[]) };
           const page = await reading.read(tenantId, { filter, places, limit: pageSize, order: 'oldest first' });
           if (page.length === 0) break;
           places = passed(places, page).at(-1)!;
           read += page.length;
-          const wanted = page.filter(({ type }) => matches(subscription.patterns, type));
+          const wanted = page.filter((event) => isWanted(subscription, event));
           const fresh =
             subscription.deliveryMode === 'exactly_once'
               ? await unprocessed(tx, tenantId, subscriptionId, wanted)

@@ -11,7 +11,10 @@ function shownPage<Row, Shown>({ edges: found, pageInfo }: Connection<Row>, show
   return { edges, nodes: edges.map(({ node }) => node), pageInfo };
 }
 
-const shownEvent = (event: LoggedEvent) => deliveredEvent(event);
+const shownEvent = (event: LoggedEvent) => {
+  const shown = deliveredEvent(event);
+  return { ...shown, targetModules: [...shown.targetModules] };
+};
 const lowered = <Value extends string>(values: readonly Value[] | null | undefined) =>
   values == null ? null : values.map((value) => value.toLowerCase() as Lowercase<Value>);
 
@@ -93,8 +96,9 @@ export const eventMutations = {
       userErrors: [],
     };
   },
-  replayEvents: async (_parent, { subscriptionId, from, to, idempotencyKey }, { service, scope }) => {
-    const call = callOf(scope, idempotencyKey, 'replayEvents', { subscriptionId, from, to });
-    return { ...(await service.events.replay(scope, subscriptionId, { from, to }, call)), userErrors: [] };
+  replayEvents: async (_parent, { subscriptionId, idempotencyKey, ...asked }, { service, scope }) => {
+    const call = callOf(scope, idempotencyKey, 'replayEvents', { subscriptionId, ...asked });
+    const which = { ...asked, patterns: asked.patterns ?? null, streamId: asked.streamId ?? null };
+    return { ...(await service.events.replay(scope, subscriptionId, which, call)), userErrors: [] };
   },
 } satisfies MutationResolvers;

@@ -78,8 +78,8 @@ export function createSubscriptions({ sql, config }: ModuleRuntime, once: Once, 
       });
     const [row] = (await tx.unsafe(
       `INSERT INTO platform.event_subscription AS s (tenant_id, id, name, patterns, target, url, secret, delivery_mode, partitions,
-         max_retry, retry_delay_ms, dead_letter, batch_size, ack_timeout_ms, created_by)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) RETURNING ${subscriptionColumns}`,
+         max_retry, retry_delay_ms, dead_letter, batch_size, ack_timeout_ms, created_by, module, headers, batch_wait_ms)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17::text::jsonb, $18) RETURNING ${subscriptionColumns}`,
       [
         tenantId,
         subscriptionId,
@@ -90,12 +90,16 @@ export function createSubscriptions({ sql, config }: ModuleRuntime, once: Once, 
         secret ?? null,
         input.deliveryMode.toLowerCase(),
         input.partitions,
-        input.maxRetry,
+        // What is forgotten once it was sent is neither tried again nor kept as a letter.
+        input.deliveryMode === 'FIRE_AND_FORGET' ? 0 : input.maxRetry,
         input.retryDelayMs,
-        input.deadLetter,
+        input.deliveryMode !== 'FIRE_AND_FORGET' && input.deadLetter,
         input.batchSize,
         input.ackTimeoutMs,
         subject,
+        input.module ?? null,
+        input.headers == null ? null : JSON.stringify(input.headers),
+        input.batchWaitMs,
       ],
     )) as unknown as SubscriptionRow[];
     await tx`

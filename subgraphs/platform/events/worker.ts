@@ -5,7 +5,7 @@ import { appendChange } from '#shared/outbox.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import type { Keyring } from '../security/keyring.ts';
 import { openSecret, subscriptionPurpose } from '../security/resealing.ts';
-import { postWebhook } from '../webhooks/post.ts';
+import { postWebhook, WebhookTimeout } from '../webhooks/post.ts';
 import {
   afterFailure,
   backoffMs,
@@ -17,12 +17,23 @@ import {
   type Outcome,
   settlePartition,
 } from './partitions.ts';
-import { type DeliveryRow, inboxKey, shownDelivery } from './rows.ts';
+import { type DeliveryRow, inboxKey, type SubscriptionRow, shownDelivery } from './rows.ts';
 
 const idleMs = 500;
+const companyLookMs = 200;
 /** Partitions a process delivers at the same time. */
 const slots = 16;
 const keeper = 'platform';
+
+/** Nobody answers what is forgotten once it was sent: that it was is its end. */
+const sent = ({ id }: DeliveryRow): Outcome => ({ id, status: 'acknowledged', error: null });
+
+/** How long a batch that is not full waits for company yet, ms; looked at again a few times a second. */
+function companyMs({ batchSize, batchWaitMs }: SubscriptionRow, fresh: readonly DeliveryRow[]): number {
+  if (batchWaitMs === 0 || fresh.length === 0 || fresh.length >= batchSize) return 0;
+  const oldest = Math.min(...fresh.map(({ createdAt }) => new Date(createdAt).getTime()));
+  return Math.max(0, Math.min(oldest + batchWaitMs - Date.now(), companyLookMs));
+}
 
 export interface DeliveryWorker extends StartedModule {
   /** Looks now instead of at the next poll. */
@@ -32,7 +43,7 @@ export interface DeliveryWorker extends StartedModule {
 /** Deliveries whose time is over end here, whatever the target. */
 function expired(deliveries: readonly DeliveryRow[]): readonly Outcome[] {
   return deliveries.flatMap(({ id, expired: isOver }) =>
-    isOver ? [{ id, status: 'failed' as const, error: 'its time to live is over' }] : [],
+    isOver ? [{ id, status: 'failed' as const, error: 'its time to live is over', fault: 'expired' as const }] : [],
   );
 }
 
@@ -68,12 +79,13 @@ export function createDeliveryWorker(
       // After a failure one by one: what is at fault shall not take others with it.
       const tried = fresh.findIndex(({ attempt: nth }) => nth > 0);
       const batch = fresh.slice(0, tried === -1 ? fresh.length : Math.max(1, tried));
-      if (batch.length === 0) {
+      const waitMs = tried === -1 ? companyMs(subscription, fresh) : 0;
+      if (batch.length === 0 || waitMs > 0) {
         await settlePartition(sql, claimed, {
           outcomes: over,
           inFlight: 0,
           leaseMs: null,
-          pauseMs: waiting.length === 0 ? idleMs : 0,
+          pauseMs: waiting.length === 0 ? idleMs : waitMs,
         });
         return;
       }
@@ -84,7 +96,7 @@ export function createDeliveryWorker(
         batch.map(({ id }) => id),
       );
       const deliveries = batch.map((row) => shownDelivery({ ...row, attempt, status: 'sent' }));
-      const error = await post(claimed, {
+      const failed = await post(claimed, {
         body: JSON.stringify({
           subscription: { id: subscription.id, name: subscription.name },
           deliveries: deliveries.map(({ id, attempt: nth, inboxKey: key, orderingKey, partition, event }) => ({
@@ -102,22 +114,25 @@ export function createDeliveryWorker(
         },
       }).then(
         () => null,
-        (failure: Error) => failure.message.slice(0, 500),
+        (failure: Error) => ({
+          error: failure.message.slice(0, 500),
+          fault: failure instanceof WebhookTimeout ? ('timeout' as const) : ('failed' as const),
+        }),
       );
       const outcomes = [
         ...over,
         ...batch.map((row) =>
-          error === null
+          failed === null
             ? { id: row.id, status: 'acknowledged' as const, error: null }
-            : afterFailure({ id: row.id, attempt }, subscription, error),
+            : afterFailure({ id: row.id, attempt }, subscription, failed),
         ),
       ];
-      const again = error === null && performance.now() < until;
+      const again = failed === null && performance.now() < until;
       const isOurs = await settlePartition(sql, claimed, {
         outcomes,
         inFlight: 0,
         leaseMs: again ? leaseMs : null,
-        pauseMs: error === null ? 0 : backoffMs(subscription.retryDelayMs, attempt),
+        pauseMs: failed === null ? 0 : backoffMs(subscription.retryDelayMs, attempt),
       });
       if (!again || !isOurs) return;
     }
@@ -137,20 +152,29 @@ export function createDeliveryWorker(
       const over = expired(waiting);
       const unanswered = waiting
         .filter(({ status, expired: isOver }) => status === 'sent' && !isOver)
-        .map((row) => afterFailure(row, subscription, `no acknowledgement within ${subscription.ackTimeoutMs} ms`));
+        .map((row) =>
+          afterFailure(row, subscription, {
+            error: `no acknowledgement within ${subscription.ackTimeoutMs} ms`,
+            fault: 'timeout',
+          }),
+        );
       const given = new Set([...over, ...unanswered.filter(({ status }) => status !== 'pending')].map(({ id }) => id));
-      const batch = waiting.filter(({ id }) => !given.has(id)).slice(0, subscription.batchSize);
+      const open = waiting.filter(({ id }) => !given.has(id));
+      const waitMs = unanswered.length > 0 ? 0 : companyMs(subscription, open);
+      const batch = waitMs > 0 ? [] : open.slice(0, subscription.batchSize);
+      const isForgotten = subscription.deliveryMode === 'fire_and_forget';
       const isOurs = await settlePartition(tx, claimed, {
-        outcomes: [...over, ...unanswered],
-        inFlight: batch.length,
-        leaseMs: batch.length === 0 ? null : subscription.ackTimeoutMs,
-        pauseMs: waiting.length === 0 ? idleMs : 0,
+        outcomes: [...over, ...unanswered, ...(isForgotten ? batch.map(sent) : [])],
+        inFlight: isForgotten ? 0 : batch.length,
+        leaseMs: batch.length === 0 || isForgotten ? null : subscription.ackTimeoutMs,
+        pauseMs: waiting.length === 0 ? idleMs : waitMs,
       });
       if (!isOurs || batch.length === 0) return [];
       await noteSent(
         tx,
         tenantId,
         batch.map(({ id }) => id),
+        isForgotten ? 'acknowledged' : 'sent',
       );
       return appendChange(tx, 'platform', [
         {

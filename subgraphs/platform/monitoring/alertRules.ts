@@ -23,6 +23,8 @@ export interface AlertRuleRow {
   readonly name: string;
   readonly description: string | null;
   readonly conditions: readonly AlertCondition[];
+  /** How many of them it takes. */
+  readonly match: 'ANY' | 'ALL';
   readonly forSeconds: number;
   readonly severity: 'WARNING' | 'CRITICAL';
   readonly action: 'NONE' | 'SCALE_UP' | 'INVESTIGATE' | 'FAILOVER';
@@ -33,7 +35,7 @@ export interface AlertRuleRow {
   readonly updatedAt: Date;
 }
 
-export const ruleColumns = `tenant_id AS "tenantId", id, name, description, conditions, for_seconds AS "forSeconds", severity, action, channels,
+export const ruleColumns = `tenant_id AS "tenantId", id, name, description, conditions, upper(match) AS match, for_seconds AS "forSeconds", severity, action, channels,
   enabled, revision AS version, created_by AS "createdBy", updated_at AS "updatedAt"`;
 
 const noSuchRule = () => new PlatformError('NOT_FOUND', 'no such alert rule', { path: ['alertRuleId'] });
@@ -197,13 +199,13 @@ export async function writeRule(
   onConflict: 'update' | 'keep' = 'update',
 ): Promise<AlertRuleRow> {
   const [row] = (await db.unsafe(
-    `INSERT INTO platform.alert_rule AS r (tenant_id, id, name, description, conditions, for_seconds, severity, action, channels, enabled, created_by)
-     VALUES ($1, $2, $3, $4, $5::text::jsonb, $6, $7, $8, $9, $10, $11)
+    `INSERT INTO platform.alert_rule AS r (tenant_id, id, name, description, conditions, for_seconds, severity, action, channels, enabled, created_by, match)
+     VALUES ($1, $2, $3, $4, $5::text::jsonb, $6, $7, $8, $9, $10, $11, lower($12))
      ${
        onConflict === 'keep'
          ? 'ON CONFLICT DO NOTHING'
          : `ON CONFLICT (tenant_id, id) DO UPDATE SET name = $3, description = $4, conditions = $5::text::jsonb, for_seconds = $6, severity = $7,
-       action = $8, channels = $9, enabled = $10, revision = r.revision + 1, updated_at = now()`
+       action = $8, channels = $9, enabled = $10, match = lower($12), revision = r.revision + 1, updated_at = now()`
      } RETURNING ${ruleColumns}`,
     [
       rule.tenantId,
@@ -217,6 +219,7 @@ export async function writeRule(
       rule.channels as string[],
       rule.enabled,
       rule.createdBy,
+      rule.match,
     ],
   )) as unknown as AlertRuleRow[];
   return row!;

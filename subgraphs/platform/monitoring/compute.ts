@@ -82,6 +82,17 @@ export function computeFigures<Fn extends MetricFunction>(
   return Object.fromEntries(figures) as Record<Fn, number | null>;
 }
 
+/** Quantiles of what a group of histograms grew by over one step, in the order asked; null where there is nothing. */
+export function computeQuantiles(
+  group: readonly SampledSeries[],
+  { fromMs, stepMs }: Pick<ComputeOptions, 'fromMs' | 'stepMs'>,
+  asked: readonly number[],
+): readonly (number | null)[] {
+  const [grown = null] = growthOf(group, { fromMs, stepMs, steps: 1 });
+  const bounds = group[0]?.bounds ?? [];
+  return asked.map((quantile) => (grown === null ? null : quantileOf(grown.buckets, bounds, quantile)));
+}
+
 function growthOf(
   group: readonly SampledSeries[],
   range: Pick<ComputeOptions, 'fromMs' | 'stepMs' | 'steps'>,

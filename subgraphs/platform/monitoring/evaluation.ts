@@ -31,12 +31,13 @@ export function isBroken({ comparison, threshold }: AlertCondition, value: numbe
 
 /** Holds all rules against the figures; one instance at a time does, the others leave it to that one. */
 export function createEvaluation({ sql, publisher }: ModuleRuntime, actions: AlertActions) {
-  /** The first condition that is broken, of all series together. */
+  /** The first condition that is broken, of all series together; null unless as many are as it takes. */
   async function findBreach(
     tx: SqlTransaction,
-    { tenantId, conditions }: AlertRuleRow,
+    { tenantId, conditions, match }: AlertRuleRow,
     nowMs: number,
   ): Promise<Breach | null> {
+    let first: Breach | null = null;
     for (const condition of conditions) {
       const { query, windowSeconds, threshold } = condition;
       const stepMs = windowSeconds * 1_000;
@@ -50,9 +51,14 @@ export function createEvaluation({ sql, publisher }: ModuleRuntime, actions: Ale
       const broken = series
         .flatMap(({ points }) => points.map(({ value }) => value))
         .find((value) => isBroken(condition, value));
-      if (broken !== undefined) return { metric: query.metric, value: broken, threshold };
+      if (broken === undefined) {
+        if (match === 'ALL') return null;
+        continue;
+      }
+      first ??= { metric: query.metric, value: broken, threshold };
+      if (match === 'ANY') break;
     }
-    return null;
+    return first;
   }
 
   async function settle(

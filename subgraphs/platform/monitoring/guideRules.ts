@@ -132,7 +132,8 @@ const condition = (
   threshold,
 });
 
-type GuideRule = Pick<NewRule, 'name' | 'description' | 'conditions' | 'forSeconds' | 'severity' | 'action'>;
+type GuideRule = Pick<NewRule, 'name' | 'description' | 'conditions' | 'forSeconds' | 'severity' | 'action'> &
+  Partial<Pick<NewRule, 'match'>>;
 
 /** The guide's four alert rules, with their actions. */
 export const guideRules: readonly GuideRule[] = [
@@ -176,6 +177,55 @@ export const guideRules: readonly GuideRule[] = [
   },
 ];
 
+/** Share of requests that may fail on our side: the guide's 99.95 %. */
+const errorBudget = 0.0005;
+
+/** How fast the budget of 30 days may go, over a long time and, so that it ends soon after, over a short one. */
+const burns = [
+  {
+    name: 'slo_fast_burn',
+    times: 14.4,
+    longSeconds: 3_600,
+    shortSeconds: 300,
+    severity: 'CRITICAL',
+    spends: '2 % in an hour',
+  },
+  {
+    name: 'slo_burn',
+    times: 6,
+    longSeconds: 21_600,
+    shortSeconds: 1_800,
+    severity: 'CRITICAL',
+    spends: '5 % in six hours',
+  },
+  {
+    name: 'slo_slow_burn',
+    times: 3,
+    longSeconds: 86_400,
+    shortSeconds: 7_200,
+    severity: 'WARNING',
+    spends: '10 % in a day',
+  },
+] as const;
+
+/** Burn rates of the objective of api_availability (Beyer et al., The Site Reliability Workbook, 2018, chapter 5). */
+export const objectiveRules: readonly GuideRule[] = burns.map(
+  ({ name, times, longSeconds, shortSeconds, severity, spends }) => ({
+    name,
+    description: `the error budget of api_availability goes ${times} times as fast as it may: ${spends}`,
+    conditions: [longSeconds, shortSeconds].map((seconds) =>
+      condition('error_rate', 'INCREASE', seconds, times * errorBudget, {
+        dividedBy: 'mplp_requests_total',
+        labels: { severity: 'critical' },
+      }),
+    ),
+    match: 'ALL',
+    forSeconds: 0,
+    severity,
+    action: 'NONE',
+  }),
+);
+
 /** Gives the operators' tenant the guide's rules where it has none of the name; what they made of them stays. */
 export async function ensureGuideRules(sql: Sql, operatorTenant: string): Promise<void> {
   const lines = resourceLines.map(
@@ -188,10 +238,11 @@ export async function ensureGuideRules(sql: Sql, operatorTenant: string): Promis
       action: 'NONE',
     }),
   );
-  for (const rule of [...guideRules, ...lines])
+  for (const rule of [...guideRules, ...objectiveRules, ...lines])
     await writeRule(
       sql,
       {
+        match: 'ANY',
         ...rule,
         tenantId: operatorTenant,
         id: derivedId(`guide rule ${rule.name}`),

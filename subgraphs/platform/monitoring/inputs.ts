@@ -91,6 +91,7 @@ export const ruleInput = z.object({
   name: ruleName,
   description: text({ max: 2_000 }).nullish(),
   conditions: z.array(condition).min(1).max(5),
+  match: z.enum(['ANY', 'ALL']),
   forSeconds: z.number().int().min(0).max(86_400),
   severity: z.enum(['WARNING', 'CRITICAL']),
   action: z.enum(['NONE', 'SCALE_UP', 'INVESTIGATE', 'FAILOVER']),

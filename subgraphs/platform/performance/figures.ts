@@ -1,5 +1,5 @@
 import type { Sql } from '#shared/sql.ts';
-import { computeFigures, computeSteps, type MetricFunction } from '../monitoring/compute.ts';
+import { computeFigures, computeQuantiles, computeSteps, type MetricFunction } from '../monitoring/compute.ts';
 import type { Range } from '../monitoring/range.ts';
 import { findSeries } from '../monitoring/reading.ts';
 import { readSamples } from '../monitoring/samples.ts';
@@ -15,18 +15,26 @@ export interface OperationFigures {
   readonly p90Ms: number;
   readonly p95Ms: number;
   readonly p99Ms: number;
+  readonly percentiles: readonly { readonly percentile: number; readonly ms: number }[];
 }
 
 const whole = ({ fromMs, stepMs, steps }: Range): Range => ({ fromMs, stepMs: stepMs * steps, steps: 1 });
 
 const asked = ['INCREASE', 'MEAN', 'P50', 'P90', 'P95', 'P99'] as const;
 
+export interface OperationSearch {
+  /** @default all */
+  readonly operation?: string | null;
+  /** 0 to 100, beside those that are always told. @default none */
+  readonly percentiles?: readonly number[];
+}
+
 /** What was measured of each operation within each of the ranges, or of one operation. */
 export async function findOperations(
   sql: Sql,
   tenantId: string,
   ranges: readonly Range[],
-  operation: string | null = null,
+  { operation = null, percentiles = [] }: OperationSearch = {},
 ): Promise<readonly (readonly OperationFigures[])[]> {
   const labels: Record<string, string> = operation === null ? {} : { operation };
   const found = await findSeries(sql, tenantId, [{ name: operationMetric, labels }]);
@@ -58,6 +66,11 @@ export async function findOperations(
           p90Ms: p90 ?? 0,
           p95Ms: p95 ?? 0,
           p99Ms: p99 ?? 0,
+          percentiles: computeQuantiles(
+            series,
+            one,
+            percentiles.map((percentile) => percentile / 100),
+          ).map((ms, at) => ({ percentile: percentiles[at]!, ms: ms ?? 0 })),
         };
       }),
     );

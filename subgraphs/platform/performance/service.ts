@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { callOf, type Once } from '#shared/once.ts';
@@ -11,6 +12,8 @@ import { layerWeights, scoreOf, stateOfBudgets } from './budgets.ts';
 import { type FigureQuery, findFigures, findOperations } from './figures.ts';
 import { findObjectives, objectiveFigures } from './objectives.ts';
 import { type Recommendation, recommend, recommendationFigures } from './recommendations.ts';
+
+const percentileList = z.array(z.number().min(0).max(100)).max(20);
 
 interface GivenRange {
   readonly from?: unknown;
@@ -54,8 +57,15 @@ export function createPerformance(
     recommend(sql, tenantId, await look(tenantId, range, recommendationFigures));
 
   return {
-    async metric({ principal }: RequestScope, operation: string, given: GivenRange) {
-      const [figures] = await findOperations(sql, principal.tenantId, [rangeOf(given)], operation);
+    /** @throws {VALIDATION_FAILED} where a percentile is none. */
+    async metric(
+      { principal }: RequestScope,
+      operation: string,
+      { percentiles, ...given }: GivenRange & { readonly percentiles?: unknown },
+    ) {
+      const asked = parseInput(percentileList, percentiles ?? [], ['percentiles']);
+      const search = { operation, percentiles: asked };
+      const [figures] = await findOperations(sql, principal.tenantId, [rangeOf(given)], search);
       return figures?.[0] ?? null;
     },
 

@@ -41,7 +41,7 @@ export function createTokenReader({ sql, logger, now = Date.now }: TokenReaderOp
   const reading = new Map<string, Promise<Principal>>();
 
   const refuse = (): never => {
-    throw new PlatformError('UNAUTHENTICATED', 'the token was not accepted');
+    throw new PlatformError('UNAUTHENTICATED', 'the token was not accepted', { cause: 'api-token' });
   };
 
   async function find(text: string, key: string): Promise<Principal> {

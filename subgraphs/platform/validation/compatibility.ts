@@ -1,3 +1,5 @@
+import { referenceKeyword } from './references.ts';
+
 export interface SchemaChange {
   /** JSON pointer into the data. */
   readonly path: string;
@@ -35,6 +37,7 @@ const opaque = [
   'contains',
   'dependencies',
   'const',
+  referenceKeyword,
 ] as const;
 
 /** What a new schema changes for whoever writes data by the old one. */

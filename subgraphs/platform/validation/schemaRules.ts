@@ -1,6 +1,7 @@
 import type { Ajv, ErrorObject, ValidateFunction } from 'ajv';
 import { jsonProblem } from '#shared/validation.ts';
 import { patternProblem } from './patterns.ts';
+import { isReferenceType, type Reference, referenceKeyword, referenceTypes } from './references.ts';
 
 export const maxSchemaBytes = 65_536;
 const maxDepth = 24;
@@ -98,6 +99,8 @@ function findCostly(document: object): readonly SchemaProblem[] {
       const problem = patternProblem(text);
       if (problem !== null) tell(`${path}/patternProperties`, problem);
     }
+    if (Object.hasOwn(node, referenceKeyword) && !isReferenceType(node[referenceKeyword]))
+      tell(`${path}/${referenceKeyword}`, `expected one of ${referenceTypes.join(', ')}`);
     if (format !== undefined && !formats.has(String(format)))
       tell(`${path}/format`, `expected one of ${[...formats].join(', ')}`);
     if (uniqueItems === true && (typeof maxItems !== 'number' || maxItems > maxUniqueItems))
@@ -109,27 +112,66 @@ function findCostly(document: object): readonly SchemaProblem[] {
   return problems;
 }
 
-let compilers: Promise<{ readonly plain: Ajv; readonly coercing: Ajv }> | null = null;
+/** Notes what a text refers to; whether it is there is looked for once all else holds. */
+function noteReference(
+  this: Reference[] | undefined,
+  type: unknown,
+  id: string,
+  _schema: unknown,
+  place?: { readonly instancePath: string },
+): boolean {
+  if (isReferenceType(type)) this?.push({ type, id, path: place?.instancePath ?? '' });
+  return true;
+}
+
+let compilers: Promise<Readonly<Record<'plain' | 'coercing' | 'removing' | 'both', Ajv>>> | null = null;
 
 /** Made when the first schema comes: few tenants have any. */
 function openCompilers() {
   compilers ??= Promise.all([import('ajv'), import('ajv-formats')]).then(
     ([{ Ajv: Compiler }, { default: addFormats }]) => {
-      const options = { strict: false, allErrors: true, validateSchema: true, addUsedSchema: false } as const;
-      const [plain, coercing] = [
+      // The context is where references are noted: a list of each validation's own.
+      const options = {
+        passContext: true,
+        strict: false,
+        allErrors: true,
+        validateSchema: true,
+        addUsedSchema: false,
+      } as const;
+      const [plain, coercing, removing, both] = [
         new Compiler(options),
         new Compiler({ ...options, coerceTypes: true, useDefaults: true }),
-      ];
-      for (const one of [plain, coercing])
+        new Compiler({ ...options, removeAdditional: true }),
+        new Compiler({ ...options, coerceTypes: true, useDefaults: true, removeAdditional: true }),
+      ] as const;
+      for (const one of [plain, coercing, removing, both]) {
         (addFormats as unknown as (ajv: Ajv, options: object) => void)(one, { mode: 'fast', formats: [...formats] });
-      return { plain, coercing };
+        one.addKeyword({
+          keyword: referenceKeyword,
+          type: 'string',
+          schemaType: 'string',
+          errors: false,
+          validate: noteReference,
+        });
+      }
+      return { plain, coercing, removing, both };
     },
   );
   return compilers;
 }
 
-async function compiler(coerce = false): Promise<Ajv> {
-  const { plain, coercing } = await openCompilers();
+export interface DataChanges {
+  /** Turns texts into numbers and fills in defaults. */
+  readonly coerce: boolean;
+  /** Leaves out what the schema does not name where it allows nothing more. */
+  readonly removeUnknown: boolean;
+}
+
+async function compiler(
+  { coerce, removeUnknown }: DataChanges = { coerce: false, removeUnknown: false },
+): Promise<Ajv> {
+  const { plain, coercing, removing, both } = await openCompilers();
+  if (removeUnknown) return coerce ? both : removing;
   return coerce ? coercing : plain;
 }
 
@@ -142,9 +184,9 @@ function compile(ajv: Ajv, document: object): ValidateFunction {
   }
 }
 
-/** Compiles a schema that was found without problems. `coerce` turns texts into numbers and fills in defaults, in place. */
-export async function compileSchema(document: object, coerce: boolean): Promise<ValidateFunction> {
-  return compile(await compiler(coerce), document);
+/** Compiles a schema that was found without problems. What it changes it changes in place. */
+export async function compileSchema(document: object, changes: DataChanges): Promise<ValidateFunction> {
+  return compile(await compiler(changes), document);
 }
 
 export interface DataError {

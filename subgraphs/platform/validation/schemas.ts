@@ -10,24 +10,45 @@ import { isoText } from '#shared/record.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { jsonProblem, parseInput, text } from '#shared/validation.ts';
 import { compareSchemas } from './compatibility.ts';
-import { compileSchema, findSchemaProblems, toDataErrors } from './schemaRules.ts';
+import { findMissing, type Reference, referenceKeyword } from './references.ts';
+import { compileSchema, type DataChanges, type DataError, findSchemaProblems, toDataErrors } from './schemaRules.ts';
 
 export interface SchemaRow {
   readonly tenantId: string;
   readonly name: string;
   readonly version: number;
   readonly document: object;
+  readonly status: 'active' | 'deprecated';
   readonly createdBy: string;
   readonly createdAt: string;
 }
 
-const columns = `s.tenant_id AS "tenantId", s.name, s.version, s.document, s.created_by AS "createdBy", ${isoText('s.created_at')} AS "createdAt"`;
+const columns = `s.tenant_id AS "tenantId", s.name, s.version, s.document, s.status, s.created_by AS "createdBy", ${isoText('s.created_at')} AS "createdAt"`;
 const schemaName = text({ min: 1, max: 255 }).regex(/^[A-Za-z][\w.-]*$/, 'expected letters, digits and . _ -');
 const maxSchemas = 1_000;
 const maxDataBytes = 262_144;
+const maxWarnings = 100;
+const maxReferences = 100;
+
+export interface DataWarning {
+  /** JSON pointer into the data. */
+  readonly path: string;
+  readonly code: 'DEPRECATED_SCHEMA' | 'REMOVED';
+  readonly message: string;
+}
+
+/** Pointers to members that are there before and not after. */
+function removedFrom(before: unknown, after: unknown, path = ''): readonly string[] {
+  if (typeof before !== 'object' || before === null || typeof after !== 'object' || after === null) return [];
+  return Object.entries(before).flatMap(([name, value]) => {
+    const place = `${path}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+    return Object.hasOwn(after, name) ? removedFrom(value, Reflect.get(after, name), place) : [place];
+  });
+}
 
 /** JSON schemas of tenants, in versions that never change, and data held to them. */
-export function createSchemas({ sql }: ModuleRuntime, once: Once) {
+export function createSchemas(runtime: ModuleRuntime, once: Once) {
+  const { sql } = runtime;
   const compiled = new LRUCache<string, ValidateFunction>({ max: 500 });
 
   async function find(tenantId: string, name: string, version: number | null): Promise<SchemaRow | null> {
@@ -49,12 +70,31 @@ export function createSchemas({ sql }: ModuleRuntime, once: Once) {
 
   async function validatorOf(
     { tenantId, name, version, document }: SchemaRow,
-    coerce: boolean,
+    changes: DataChanges,
   ): Promise<ValidateFunction> {
-    const key = JSON.stringify([tenantId, name, version, coerce]);
-    const known = compiled.get(key) ?? (await compileSchema(document, coerce));
+    const key = JSON.stringify([tenantId, name, version, changes.coerce, changes.removeUnknown]);
+    const known = compiled.get(key) ?? (await compileSchema(document, changes));
     compiled.set(key, known);
     return known;
+  }
+
+  /** Looked for in the graph as the caller. */
+  async function referenceErrors(
+    { principal, signal }: RequestScope,
+    references: readonly Reference[],
+  ): Promise<readonly DataError[]> {
+    if (references.length === 0) return [];
+    if (references.length > maxReferences)
+      throw new PlatformError('LIMIT_EXCEEDED', `data: expected at most ${maxReferences} references`, {
+        path: ['data'],
+      });
+    const missing = await findMissing(runtime.graph, principal, references, signal);
+    return missing.map(({ type, path }) => ({
+      path: path || '/',
+      keyword: referenceKeyword,
+      message: `there is no such ${type}`,
+      params: { type },
+    }));
   }
 
   return {
@@ -125,21 +165,70 @@ export function createSchemas({ sql }: ModuleRuntime, once: Once) {
       });
     },
 
-    /** Holds data to a schema. With `coerce` texts become numbers and defaults are filled in, in the data answered. */
+    /** Again it changes nothing. @throws {NOT_FOUND} */
+    async setStatus(
+      scope: RequestScope,
+      { name, version, status }: Pick<SchemaRow, 'name' | 'version' | 'status'>,
+      call: IdempotentCall | null,
+    ): Promise<SchemaRow> {
+      const before = await requireSchema(scope, name, version);
+      return once<SchemaRow>(scope, {
+        call,
+        repeat: () => requireSchema(scope, name, version),
+        async write(tx) {
+          const [row] = (await tx.unsafe(
+            `UPDATE platform.schema_document s SET status = $4
+             WHERE s.tenant_id = $1 AND s.name = $2 AND s.version = $3 AND s.status <> $4 RETURNING ${columns}`,
+            [scope.principal.tenantId, name, version, status],
+          )) as unknown as SchemaRow[];
+          if (!row) return { row: { ...before, status }, response: {}, changes: [] };
+          const streamId = derivedId(`schemas ${scope.principal.tenantId}`);
+          const detail = { version, status };
+          return {
+            row,
+            response: {},
+            changes: [
+              {
+                events: [{ streamId, type: 'event.schema.status', data: { name, ...detail }, tags: [] }],
+                audit: [{ action: 'schema.status', resource: 'JsonSchema', resourceId: name, detail }],
+              },
+            ],
+          };
+        },
+      });
+    },
+
+    /** Holds data to a schema; what `changes` asks for is done in the data answered. */
     async validate(
       scope: RequestScope,
-      { name, version, data, coerce }: { name: string; version: number | null; data: unknown; coerce: boolean },
+      { name, version, data, ...changes }: { name: string; version: number | null; data: unknown } & DataChanges,
     ) {
       const problem = jsonProblem(data, { maxBytes: maxDataBytes });
       if (problem !== null) throw new PlatformError('VALIDATION_FAILED', `data: ${problem}`, { path: ['data'] });
       const schema = await requireSchema(scope, name, version);
-      const validate = await validatorOf(schema, coerce);
+      const validate = await validatorOf(schema, changes);
       // Coercing writes into what it is given, save the root itself.
       const holder = structuredClone(data);
-      const valid = validate(holder) === true;
-      const errors = valid ? [] : toDataErrors(validate.errors);
+      const references: Reference[] = [];
+      const fits = validate.call(references as never, holder) === true;
+      const errors = fits ? await referenceErrors(scope, references) : toDataErrors(validate.errors);
+      const valid = errors.length === 0;
       validate.errors = null;
-      return { valid, errors: [...errors], version: schema.version, data: coerce && valid ? holder : null };
+      const warnings: DataWarning[] =
+        schema.status === 'deprecated'
+          ? [{ path: '/', code: 'DEPRECATED_SCHEMA', message: `version ${schema.version} of ${name} is deprecated` }]
+          : [];
+      if (valid && changes.removeUnknown)
+        for (const path of removedFrom(data, holder).slice(0, maxWarnings))
+          warnings.push({ path, code: 'REMOVED', message: 'the schema does not name it' });
+      const isChanged = changes.coerce || changes.removeUnknown;
+      return {
+        valid,
+        errors: [...errors],
+        warnings,
+        version: schema.version,
+        data: isChanged && valid ? holder : null,
+      };
     },
 
     /** What a schema in place of a registered one would change. */

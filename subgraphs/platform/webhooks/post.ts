@@ -6,6 +6,12 @@ import type { AddressGuard } from '#shared/addressGuard.ts';
 /** Time a webhook has for its answer, ms. */
 export const webhookTimeoutMs = 10_000;
 
+export class WebhookTimeout extends Error {
+  constructor() {
+    super(`no answer within ${webhookTimeoutMs} ms`);
+  }
+}
+
 export interface WebhookCall {
   readonly url: string;
   readonly secret: string | null;
@@ -41,9 +47,7 @@ export function postWebhook({ url, secret, body, headers, guard }: WebhookCall):
       },
       signal: AbortSignal.timeout(webhookTimeoutMs),
     });
-    request.once('error', (error) =>
-      reject(error.name === 'TimeoutError' ? new Error(`no answer within ${webhookTimeoutMs} ms`) : error),
-    );
+    request.once('error', (error) => reject(error.name === 'TimeoutError' ? new WebhookTimeout() : error));
     request.once('response', (response) => {
       const status = response.statusCode ?? 0;
       response.resume();

@@ -42,6 +42,16 @@ export const nameList = z.string().transform((text) =>
     .filter(Boolean),
 );
 
+export const originList = nameList.transform((origins, context) => {
+  for (const origin of origins) {
+    if (URL.canParse(origin) && /^https?:$/.test(new URL(origin).protocol) && new URL(origin).origin === origin)
+      continue;
+    context.addIssue({ code: 'custom', message: `expected origins like https://app.example, got "${origin}"` });
+    return z.NEVER;
+  }
+  return origins;
+});
+
 export const httpUrl = z
   .string()
   .refine((value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol), 'expected an http(s) URL');

@@ -15,6 +15,15 @@ export const processVariables = {
     description:
       'folder of default.json and <NODE_ENV>.json, which hold variables; the database and the environment go first',
   },
+  CONFIG_SERVICE_URL: {
+    schema: httpUrl.optional(),
+    description:
+      'answers a JSON object of variables that change at run time (`platformVariables`); files stand behind it, database and environment before',
+  },
+  CONFIG_SERVICE_POLL_MS: {
+    schema: count.min(1_000).default(60_000),
+    description: 'time between two looks at it, ms; `reloadConfig` looks at once',
+  },
   DATA_DIR: {
     schema: z.string().min(1).default('.data'),
     description: 'folder of the embedded database, development keys and internal secret',

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { addressList, count, flag, zeroOrMore } from './forms.ts';
+import { addressList, count, flag, originList, zeroOrMore } from './forms.ts';
 
 /** What one request, one subject and one address may ask for. */
 export const requestVariables = {
@@ -36,6 +36,11 @@ export const requestVariables = {
   TRUST_PROXY: {
     schema: addressList.optional(),
     description: 'addresses or networks of proxies whose x-forwarded-for is believed, comma separated',
+  },
+  CORS_ORIGINS: {
+    schema: originList.default([]),
+    description:
+      'origins (https://app.example) whose pages may ask beside the own one, comma separated; none by default',
   },
   SUBSCRIPTIONS_PER_CONNECTION: {
     schema: count.default(20),

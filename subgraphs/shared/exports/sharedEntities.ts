@@ -25,7 +25,7 @@ export function sharedEntities(module: SubgraphName): readonly ExportEntity[] {
       from: `${module}.audit a`,
       alias: 'a',
       keys: [['position', 'bigint']],
-      columns: ['id', 'action', 'resource', 'resource_id', 'actor', 'detail', 'traceparent', 'created_at'],
+      columns: ['id', 'action', 'resource', 'resource_id', 'actor', 'detail', 'traceparent', 'origin', 'created_at'],
       time: 'a.created_at',
       context: null,
       about: (id) => `(a.resource_id = (${id})::text OR a.detail->>'contextId' = (${id})::text)`,

@@ -36,6 +36,8 @@ export const ownRecords = new Set([
 ]);
 /** It would end the token the walk goes by, and has no argument that could lead elsewhere: test/platform/security/tokens. */
 export const endsOwnToken: ReadonlySet<string> = new Set(['logout']);
+/** What the operators' tenant alone may do, which none of the walk's is: test/platform/performance/profiling. */
+export const operatorsOnly: ReadonlySet<string> = new Set(['startProfiling', 'stopProfiling']);
 /** Fields that answer with text or counts alone: the owner’s own answer shows nothing to recognise. */
 export const plainAnswers = new Set([
   'platform',
@@ -81,6 +83,7 @@ export const plainAnswers = new Set([
   'errorNotificationRules',
   'notifications',
   'performanceMetric',
+  'profile',
   'performanceBudgets',
   'budgetViolations',
   'performanceReport',
@@ -116,6 +119,7 @@ export const ownStreams: ReadonlySet<string> = new Set([
   'logTail',
   'metricUpdated',
   'alertFired',
+  'performanceAlert',
   'errorCaptured',
 ]);
 /** Arguments of such streams that choose among what is one's own: they too have nothing to be refused for. */

@@ -21,7 +21,8 @@ export async function findTenantTables(sql: Sql): Promise<readonly TenantTable[]
 /**
  * Rows of every table of the modules. Replicas follow the events of other modules at their own pace and are left out, and so
  * are what the processes tell of themselves, alerts of that, and what seals the audit a moment after it is written. What is of
- * no tenant, as the health that core follows, is told by the processes too.
+ * no tenant, as the health that core follows, is told by the processes too. Who was let in, and who was not, is audited up
+ * to a second later.
  */
 export async function countRows(sql: Sql): Promise<Readonly<Record<string, number>>> {
   const tables = (await findTenantTables(sql))
@@ -29,10 +30,28 @@ export async function countRows(sql: Sql): Promise<Readonly<Record<string, numbe
     .filter((name) => !/\.replica$|^platform\.(log|metric|alert$|audit_(block|chain)$)/.test(name));
   const counts = tables.map(
     (name) =>
-      `SELECT '${name.replaceAll("'", "''")}' AS name, count(*)::int AS count FROM ${name} WHERE tenant_id <> ''`,
+      `SELECT '${name.replaceAll("'", "''")}' AS name, count(*)::int AS count FROM ${name} WHERE tenant_id <> ''${name === 'platform.audit' ? ` AND NOT ${ofAccess}` : ''}`,
   );
   const rows = (await sql.unsafe(counts.join(' UNION ALL '))) as unknown as { name: string; count: number }[];
   return Object.fromEntries(rows.map((row) => [row.name, row.count]));
+}
+
+/** Audit rows of who was let in, and who was not. */
+const ofAccess = `(action LIKE 'authentication.%' OR action = 'access.refused')`;
+
+/** Rows without what the audit says of access, which callers of the own tenant add to, and without what seals it. */
+export function withoutAccess(rows: ReadonlyMap<string, readonly string[]>): ReadonlyMap<string, readonly string[]> {
+  const kept = [...rows].filter(([table]) => !/^platform[.]audit_(block|chain)$/.test(table));
+  return new Map(
+    kept.map(([table, list]) => [
+      table,
+      table === 'platform.audit'
+        ? list.filter(
+            (row) => !/^(authentication[.]|access[.]refused)/.test((JSON.parse(row) as { action: string }).action),
+          )
+        : list,
+    ]),
+  );
 }
 
 /** Waits until every consumer has read all events there are, those that consumers wrote meanwhile too. */

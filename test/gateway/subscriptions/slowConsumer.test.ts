@@ -66,6 +66,46 @@ describe('a client that does not read', () => {
     brisk.close();
   });
 
+  it('is cut during 100,000 events, of which the other one misses none', async () => {
+    await rig.close();
+    rig = await open(60_000);
+    const slow = await openSocket(rig.webSocketUrl);
+    const brisk = await openSocket(rig.webSocketUrl);
+    slow.subscribe('1', query, { d: dialog });
+    brisk.subscribe('1', query, { d: dialog });
+    await until(() => rig.hub.stats().subscriptions === 2, 'the subscriptions');
+    slow.socket.pause();
+    const told = await rig.commit(dialog, 'x'.repeat(200));
+    const [count, batch] = [100_000, 500];
+    let heard = 0;
+    brisk.socket.on('message', () => {
+      heard += 1;
+    });
+    for (let from = 0; from < count; from += batch) {
+      rig.bus.publish(
+        Array.from({ length: batch }, (_, at) => ({
+          ...told,
+          eventId: randomUUID(),
+          sequence: told.sequence + from + at,
+        })),
+      );
+      // As fast as it reads: the bound is one for both.
+      while (heard < from + batch) await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(rig.counts.cuts).toBe(1);
+    expect(sequencesOf(brisk.results('1'))).toEqual(Array.from({ length: count }, (_, at) => told.sequence + at));
+    slow.socket.resume();
+    await until(() => slow.messages('1').at(-1)?.type === 'error', 'the error');
+    const got = sequencesOf(slow.results('1'));
+    expect(got.length).toBeLessThan(count / 2);
+    expect(got).toEqual(got.map((_, at) => told.sequence + at));
+    expect(slow.messages('1').at(-1)).toMatchObject({
+      payload: [{ extensions: { code: 'SLOW_CONSUMER', resumeAfter: expect.any(String) } }],
+    });
+    slow.close();
+    brisk.close();
+  }, 120_000);
+
   it('is closed with 4290 and the cursor when it stays so', async () => {
     const slow = await openSocket(rig.webSocketUrl);
     slow.subscribe('1', query, { d: dialog });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type PlatformRig, somebody } from '../observeRig.ts';
+import { monitoringSubscriptions } from '../../../subgraphs/platform/monitoring/subscriptions.ts';
+import { type Json, type PlatformRig, somebody } from '../observeRig.ts';
 import { alertCalls, errors, minuteMs, openAlertRig, type Who } from './alertRig.ts';
 
 let rig: PlatformRig;
@@ -101,4 +102,29 @@ describe('an alert', () => {
     expect((await remove(id)).userErrors).toEqual([]);
     expect((await remove(id)).userErrors[0].code).toBe('NOT_FOUND');
   });
+});
+
+it('performanceAlert brings alerts on what the platform measures of itself, and no others', async () => {
+  const who = somebody();
+  const atMs = Date.now();
+  for (const metric of ['mplp_cpu_percent', 'shop_orders']) {
+    await gauge(who.tenantId, metric, 99, atMs);
+    await createRule(who, {
+      name: metric,
+      conditions: [above(metric, 90)],
+      severity: metric === 'shop_orders' ? 'WARNING' : 'CRITICAL',
+    });
+  }
+  await evaluate(atMs + 1);
+  const fired = rig.events.filter(({ tenantId, type }) => tenantId === who.tenantId && type === 'platform.alert.fired');
+  expect(fired).toHaveLength(2);
+  const brought = async (args: object) => {
+    const { decide } = await monitoringSubscriptions['performanceAlert']!.admit(who, args as never, { sql: rig.sql });
+    return fired.filter((event) => decide(event) === 'deliver').map(({ data }) => (data['alert'] as Json).ruleName);
+  };
+  expect(await brought({})).toEqual(['mplp_cpu_percent']);
+  expect(await brought({ severities: ['CRITICAL'] })).toEqual(['mplp_cpu_percent']);
+  expect(await brought({ severities: ['WARNING'] })).toEqual([]);
+  const payload = monitoringSubscriptions['performanceAlert']!.payload(fired[0]!) as Json;
+  expect(payload).toMatchObject({ change: 'FIRED', alert: { state: 'FIRING', value: 99, threshold: 90 } });
 });

@@ -7,7 +7,7 @@ import { appendSamples } from '#shared/metrics/history.ts';
 import { collectResources } from '#shared/metrics/resources.ts';
 import { latencyBucketsMs } from '#shared/telemetry.ts';
 import { createHealthChecks } from '../../../gateway/health.ts';
-import { guideRules, resourceLines } from '../../../subgraphs/platform/monitoring/guideRules.ts';
+import { guideRules, objectiveRules, resourceLines } from '../../../subgraphs/platform/monitoring/guideRules.ts';
 import { type Json, operators, type PlatformRig } from '../observeRig.ts';
 import { alertCalls, minuteMs, openAlertRig, operator } from './alertRig.ts';
 
@@ -25,9 +25,9 @@ describe("the guide's rules", () => {
       operator,
       '{ alertRules { name action severity forSeconds conditions { metric fn threshold } } }',
     );
-    expect(rules).toHaveLength(20);
+    expect(rules).toHaveLength(23);
     expect(new Set(rules.map(({ name }) => name))).toEqual(
-      new Set([...guideRules, ...resourceLines].map(({ name }) => name)),
+      new Set([...guideRules, ...objectiveRules, ...resourceLines].map(({ name }) => name)),
     );
     expect(rules.filter(({ action }) => action !== 'NONE').map(({ name, action }) => [name, action])).toEqual([
       ['high_error_rate', 'INVESTIGATE'],
@@ -231,6 +231,40 @@ describe("the guide's rules", () => {
     ]);
     for (const stop of stops) stop();
     for (const one of Object.values(health)) one.close();
+  });
+
+  it('a budget that burns fires while it does over a long and a short time, and not for either alone', async () => {
+    await clear();
+    const begin = Date.now();
+    const at = (minutesAgo: number) => begin - minutesAgo * minuteMs;
+    const failing = async (failures: readonly (readonly [number, number])[]) => {
+      await clear();
+      let [failed, requests] = [0, 0];
+      await total('error_rate', failed, at(50), 'one', { severity: 'critical' });
+      await total('mplp_requests_total', requests, at(50));
+      for (const [minutesAgo, share] of failures) {
+        requests += 10_000;
+        failed += 10_000 * share;
+        await total('error_rate', failed, at(minutesAgo), 'one', { severity: 'critical' });
+        await total('mplp_requests_total', requests, at(minutesAgo));
+      }
+      await evaluate(begin + 1);
+      return (await alertsOf(operator)).filter(
+        ({ ruleName, state }) => ruleName === 'slo_fast_burn' && state === 'FIRING',
+      );
+    };
+    const quiet = [4, 0] as const;
+    // 14.4 times 0.05 % are 0.72 %.
+    expect(await failing([[40, 0.05], quiet, [2, 0]])).toEqual([]);
+    expect(await failing([[40, 0], [30, 0], [20, 0], [10, 0], quiet, [2, 0.01]])).toEqual([]);
+    expect(await failing([[40, 0.05], quiet, [2, 0.01]])).toMatchObject([
+      {
+        severity: 'CRITICAL',
+        metric: 'error_rate',
+        value: expect.closeTo(0.02, 5),
+        threshold: expect.closeTo(0.0072, 6),
+      },
+    ]);
   });
 
   it('memory_leak_detection fires on a heap that grows for good, and not on one that is only used', async () => {

@@ -125,6 +125,19 @@ describe('performance', () => {
     const metric = (by: Who) => rig.ask(by, '{ performanceMetric(operation: "writeLog") { count meanMs p50Ms } }');
     expect(await metric(who)).toEqual({ count: 100, meanMs: 3, p50Ms: 3.5 });
     expect(await metric(other)).toBeNull();
+    const asked = await rig.ask(
+      who,
+      '{ performanceMetric(operation: "writeLog", percentiles: [99.9, 50, 0]) { p50Ms percentiles { percentile ms } } }',
+    );
+    expect(asked.percentiles).toEqual([
+      { percentile: 99.9, ms: expect.any(Number) },
+      { percentile: 50, ms: asked.p50Ms },
+      { percentile: 0, ms: expect.any(Number) },
+    ]);
+    expect(asked.percentiles[0].ms).toBeGreaterThan(asked.p50Ms);
+    await expect(
+      rig.ask(who, '{ performanceMetric(operation: "writeLog", percentiles: [101]) { p50Ms } }'),
+    ).rejects.toThrow('percentiles');
     expect((await rig.ask(other, '{ performanceReport { score } }')).score).toBeNull();
   });
 
