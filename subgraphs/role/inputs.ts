@@ -201,8 +201,7 @@ export const subjectPatch = z.strictObject({
   ),
 });
 
-export const checkPermission = z.strictObject({
-  subjectId: absent(subjectId),
+const question = {
   contextId: absent(id),
   planId: absent(id),
   action: text({ min: 1, max: 64 }),
@@ -212,7 +211,25 @@ export const checkPermission = z.strictObject({
     attributes: absent(jsonObject({ maxBytes: 65_536 })),
   }),
   environment: absent(jsonObject({ maxBytes: 65_536 })),
+};
+
+export const checkPermission = z.strictObject({
+  ...question,
+  subjectId: absent(subjectId),
   options: z.strictObject({ explain: z.boolean().nullish(), timeoutMs: z.number().int().min(1).nullish() }).nullish(),
+});
+
+/** The time is that of the request itself. */
+export const requestPermission = z.strictObject({
+  ...question,
+  contextId: absent(id),
+  environment: question.environment.refine(
+    (environment) => environment === undefined || !Object.hasOwn(environment, 'time'),
+    'expected no time: it is that of the request',
+  ),
+  reason,
+  endsAt: absent(z.date()),
+  idempotencyKey: optionalKey,
 });
 
 export type CheckPermissionInput = z.output<typeof checkPermission>;

@@ -12,9 +12,10 @@ import { isOpen } from './delegations.ts';
 import { permissionEvent } from './events.ts';
 import { liveRole } from './lifecycleSteps.ts';
 import type { RoleLimits } from './limits.ts';
+import { isOpenRequest, saveRequest } from './permissionRequests.ts';
 import type { RoleReplicas } from './replicas.ts';
 import type { RoleAssignmentRow } from './rows.ts';
-import { findDelegations, findDueRoles } from './store.ts';
+import { findDelegations, findDueRoles, findPermissionRequests } from './store.ts';
 import type { RoleWork } from './work.ts';
 
 const lookEveryMs = 1_000;
@@ -49,11 +50,11 @@ export function createUpkeep(
       },
     });
 
-  async function findDue(table: 'assignment' | 'delegation'): Promise<{ tenantId: string; id: string }[]> {
-    const [column, states] =
-      table === 'assignment'
-        ? ['expires_at', `'pending', 'active', 'suspended'`]
-        : ['ends_at', `'pending', 'active', 'suspended'`];
+  async function findDue(
+    table: 'assignment' | 'delegation' | 'permission_request',
+  ): Promise<{ tenantId: string; id: string }[]> {
+    const column = table === 'assignment' ? 'expires_at' : 'ends_at';
+    const states = table === 'permission_request' ? `'pending', 'approved'` : `'pending', 'active', 'suspended'`;
     return (await sql.unsafe(
       `SELECT tenant_id AS "tenantId", id FROM role.${table} WHERE status IN (${states}) AND ${column} <= now() ORDER BY ${column} LIMIT ${pageSize}`,
       [],
@@ -63,9 +64,10 @@ export function createUpkeep(
 
   /** Ends what is over, begins what has come and tells reviews; rights go by the clock before. Answers how many. */
   async function expire(): Promise<number> {
-    const [assignments, delegations, roles] = await Promise.all([
+    const [assignments, delegations, requests, roles] = await Promise.all([
       findDue('assignment'),
       findDue('delegation'),
+      findDue('permission_request'),
       findDueRoles(sql, pageSize),
     ]);
     const ended = assignments.map(({ tenantId, id }) =>
@@ -82,9 +84,16 @@ export function createUpkeep(
           await endDelegation(work, row, 'expired', 'its time is over');
       }),
     );
+    const lapsed = requests.map(({ tenantId, id }) =>
+      asModule(tenantId, async (work) => {
+        const [row] = await findPermissionRequests(work.tx, tenantId, [id]);
+        if (row && isOpenRequest(row) && Date.parse(row.endsAt) <= work.timeMs)
+          await saveRequest(work, row, { status: 'expired', reason: 'its time is over' });
+      }),
+    );
     const lived = roles.map(({ tenantId, id }) => asModule(tenantId, (work) => liveRole(work, id)));
-    await Promise.all([...ended, ...over, ...lived]);
-    return assignments.length + delegations.length + roles.length;
+    await Promise.all([...ended, ...over, ...lapsed, ...lived]);
+    return assignments.length + delegations.length + requests.length + roles.length;
   }
 
   const { resolve, refused } = createApprovals(asModule, limits);
