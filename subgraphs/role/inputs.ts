@@ -43,6 +43,7 @@ export const requiredCapability = z.strictObject({
   weight: z.number().positive().max(1_000),
 });
 export const optionalId = absent(id);
+export const depth = z.number().int().min(0).nullish();
 
 const separation = z.strictObject({
   conflictingRoles: z.array(id).min(1).max(50),

@@ -15,7 +15,14 @@ import type { RoleLimits } from './limits.ts';
 import { permissionNews } from './permissionNews.ts';
 import { findStanding, type Moved, moveTo } from './replacement.ts';
 import { applyContent, newRole } from './roleContent.ts';
-import { requireFreeName, requireHierarchy, requireRole, requireSeparation } from './roleRules.ts';
+import {
+  findSeparatedHolders,
+  requireFreeName,
+  requireHierarchy,
+  requireHoldersSeparated,
+  requireRole,
+  requireSeparation,
+} from './roleRules.ts';
 import type { RoleRow } from './rows.ts';
 import { requireTransition } from './states.ts';
 import type { RoleWork } from './work.ts';
@@ -127,6 +134,14 @@ export function createRoles(
           if (inherits) for (const parent of row.parents) requireAdministration(work, { roleId: parent.roleId });
         }
         const warnings = requireSeparation(work, row);
+        if (changed.includes('parents')) requireHoldersSeparated(work, row);
+        else if (changed.includes('separationOfDuties')) {
+          const held = findSeparatedHolders(work, row)?.subjectIds ?? [];
+          if (held.length > 0)
+            warnings.push(
+              `${held.length} subjects hold together what is separated now: ${held.slice(0, 5).join(', ')}`,
+            );
+        }
         await work.saveRoles([row]);
         work.tell(roleEvent('role.updated', row, changed), ...permissionNews(current, row));
         note(work, 'update', row, { changed });
