@@ -68,7 +68,8 @@ export type Mutation = {
   createRole: RolePayload;
   /**
    * Applies a patch; lists in it replace the stored ones. System roles never change, locked ones by an override that cites
-   * an approved Confirm whose target, of the type OTHER, is the role.
+   * an approved Confirm whose target, of the type OTHER, is the role. Parents by which a holder would come to hold what is
+   * separated are refused; of a new separation the warnings say who holds together what it separates.
    */
   updateRole: RolePayload;
   /** Deletes a role that nobody holds and none inherits from, or moves its assignments to the replacement. */
@@ -1247,7 +1248,7 @@ export type RoleHolderCount = {
 
 export type RolePayload = {
   role?: Maybe<Role>;
-  /** Separation of duties of severity WARNING that the role violates by itself. */
+  /** Separation of duties of severity WARNING that the role violates by itself, and holders from before a new one. */
   warnings?: Maybe<Array<Scalars['String']['output']>>;
   userErrors: Array<UserError>;
 };
@@ -1787,7 +1788,7 @@ export type Query = {
   checkPermission: PermissionDecision;
   /** Up to 500 decisions against one version of the rights. */
   checkPermissions: PermissionDecisions;
-  /** The roles above and below one, with what each confers; null when there is no such role. */
+  /** The roles above and below one, as many edges away as `depth` says, with what each confers; null when there is no such role. */
   roleHierarchy?: Maybe<RoleHierarchy>;
   /**
    * Subjects that hold the role, named by id or else by name, also those who hold one below it. With a context, those whose
