@@ -38,6 +38,7 @@ export function toRole(row: RoleRow): Role {
     separationOfDuties: row.separationOfDuties,
     capabilityProfiles: row.capabilityProfiles,
     ...(row.maxHolders === null ? {} : { maxHolders: row.maxHolders }),
+    ...(row.autoAssign ? { autoAssign: true as const } : {}),
   };
 }
 

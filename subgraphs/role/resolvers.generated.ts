@@ -113,7 +113,10 @@ export type Mutation = {
   requestPermission: PermissionRequestPayload;
   /** Takes back what waits for an approval or was approved: by who asked for it, or who administers the role that grants it. */
   revokePermissionRequest: PermissionRequestPayload;
-  /** Records type, attributes and capabilities of a subject, on which conditions and matching stand. */
+  /**
+   * Records type, attributes and capabilities of a subject, on which conditions and matching stand. Roles with `autoAssign` come
+   * and go with them: who records them must administer what these confer.
+   */
   updateSubject: SubjectPayload;
 };
 
@@ -419,6 +422,7 @@ export type RoleAssignmentStatus =
 
 export type RoleAssignmentType =
   | 'MANUAL'
+  /** By the capabilities of the subject, of a role with `autoAssign`. */
   | 'AUTOMATIC'
   /** Of a role above one that is held: it comes with that assignment and ends with it; nobody gives or takes it by itself. */
   | 'INHERITED'
@@ -537,6 +541,8 @@ export type Role = {
   /** What narrows all that its permissions allow. */
   constraints?: Maybe<RoleConstraints>;
   maxHolders?: Maybe<Scalars['Int']['output']>;
+  /** Given everywhere to whoever has the capabilities that it asks for, as AUTOMATIC, and taken from who has them no more. */
+  autoAssign: Scalars['Boolean']['output'];
   /** Before it the role gives nothing. */
   effectiveAt?: Maybe<Scalars['DateTime']['output']>;
   /** From it on the role gives nothing; it turns INACTIVE, or ARCHIVED where it was DEPRECATED. */
@@ -1647,6 +1653,8 @@ export type CreateRoleInput = {
   delegationRules?: InputMaybe<RoleDelegationRulesInput>;
   constraints?: InputMaybe<RoleConstraintsInput>;
   maxHolders?: InputMaybe<Scalars['Int']['input']>;
+  /** Needs `capabilityProfiles`. @default false */
+  autoAssign?: InputMaybe<Scalars['Boolean']['input']>;
   effectiveAt?: InputMaybe<Scalars['DateTime']['input']>;
   expiresAt?: InputMaybe<Scalars['DateTime']['input']>;
   reviewEveryDays?: InputMaybe<Scalars['Int']['input']>;
@@ -1669,6 +1677,8 @@ export type RolePatch = {
   delegationRules?: InputMaybe<RoleDelegationRulesInput>;
   constraints?: InputMaybe<RoleConstraintsInput>;
   maxHolders?: InputMaybe<Scalars['Int']['input']>;
+  /** Where it is taken back, those who have the role keep it. */
+  autoAssign?: InputMaybe<Scalars['Boolean']['input']>;
   effectiveAt?: InputMaybe<Scalars['DateTime']['input']>;
   expiresAt?: InputMaybe<Scalars['DateTime']['input']>;
   reviewEveryDays?: InputMaybe<Scalars['Int']['input']>;
@@ -1686,7 +1696,7 @@ export type AssignRoleInput = {
   subjectId: Scalars['ID']['input'];
   /** Absent: everywhere. */
   contextId?: InputMaybe<Scalars['ID']['input']>;
-  /** Not INHERITED. */
+  /** MANUAL or TEMPORARY: the others come by themselves. */
   type?: RoleAssignmentType;
   validFrom?: InputMaybe<Scalars['DateTime']['input']>;
   /** By default as many days from now as configured: 365, in production 180. */
@@ -2583,6 +2593,7 @@ export type RoleResolvers<ContextType = RequestContext, ParentType extends Resol
   delegationRules?: Resolver<ResolversTypes['RoleDelegationRules'], ParentType, ContextType>;
   constraints?: Resolver<Maybe<ResolversTypes['RoleConstraints']>, ParentType, ContextType>;
   maxHolders?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  autoAssign?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   effectiveAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   expiresAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   reviewEveryDays?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;

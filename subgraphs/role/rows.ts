@@ -64,6 +64,8 @@ export interface RoleRow {
   readonly delegationRules: DelegationRulesValue | null;
   readonly constraints: Constraints | null;
   readonly maxHolders: number | null;
+  /** Given to whoever has the capabilities that it asks for. */
+  readonly autoAssign: boolean;
   readonly effectiveAt: string | null;
   readonly expiresAt: string | null;
   /** When its effective time was told to its holders; null before. */

@@ -40,7 +40,7 @@ export function createRoleService(runtime: ModuleRuntime) {
     activations: createActivations(commands, contexts),
     delegations: createDelegations(commands, contexts, limits),
     permissionRequests: createPermissionRequests(commands, contexts, limits),
-    subjects: createSubjects(commands),
+    subjects: createSubjects(commands, limits),
     decisions: createDecisions(authorizer, limits),
     hierarchy: createHierarchyQueries(replicas),
     capabilities: createCapabilities(replicas, limits),

@@ -10,7 +10,7 @@ export const roleColumns = `
   r.tenant_id AS "tenantId", r.id, r.name, r.scope_key AS "scopeKey", r.display_name AS "displayName", r.description,
   r.role_type AS "roleType", r.status, r.scope, r.security_level AS "securityLevel", r.permissions, r.capabilities,
   r.inheritance_rules AS "inheritanceRules", r.capability_profiles AS "capabilityProfiles", r.attributes, r.separation_of_duties AS "separationOfDuties",
-  r.assignment_rules AS "assignmentRules", r.delegation_rules AS "delegationRules", r.constraints, r.max_holders AS "maxHolders",
+  r.assignment_rules AS "assignmentRules", r.delegation_rules AS "delegationRules", r.constraints, r.max_holders AS "maxHolders", r.auto_assign AS "autoAssign",
   ${time('r.effective_at')} AS "effectiveAt", ${time('r.expires_at')} AS "expiresAt",
   ${time('r.begun_at')} AS "begunAt", r.review_every_days AS "reviewEveryDays", ${time('r.next_review_at')} AS "nextReviewAt",
   ${time('r.review_told_at')} AS "reviewToldAt", ${time('r.reviewed_at')} AS "reviewedAt", r.reviewed_by AS "reviewedBy", r.governance, r.protocol, r.version,
@@ -171,9 +171,9 @@ export async function saveRevision(tx: SqlTransaction, tenantId: string, revisio
 }
 
 const roleTypes =
-  '"tenantId" text, id uuid, name text, "scopeKey" text, "displayName" text, description text, "roleType" text, status text, scope jsonb, "securityLevel" text, permissions jsonb, capabilities text[], "inheritanceRules" jsonb, "capabilityProfiles" jsonb, attributes jsonb, "separationOfDuties" jsonb, "assignmentRules" jsonb, "delegationRules" jsonb, constraints jsonb, "maxHolders" int, "effectiveAt" timestamptz, "expiresAt" timestamptz, "begunAt" timestamptz, "reviewEveryDays" int, "nextReviewAt" timestamptz, "reviewToldAt" timestamptz, "reviewedAt" timestamptz, "reviewedBy" text, governance jsonb, protocol jsonb, version int, revision bigint, "deletedAt" timestamptz, "createdAt" timestamptz, "createdBy" text, "updatedAt" timestamptz, "updatedBy" text';
+  '"tenantId" text, id uuid, name text, "scopeKey" text, "displayName" text, description text, "roleType" text, status text, scope jsonb, "securityLevel" text, permissions jsonb, capabilities text[], "inheritanceRules" jsonb, "capabilityProfiles" jsonb, attributes jsonb, "separationOfDuties" jsonb, "assignmentRules" jsonb, "delegationRules" jsonb, constraints jsonb, "maxHolders" int, "autoAssign" boolean, "effectiveAt" timestamptz, "expiresAt" timestamptz, "begunAt" timestamptz, "reviewEveryDays" int, "nextReviewAt" timestamptz, "reviewToldAt" timestamptz, "reviewedAt" timestamptz, "reviewedBy" text, governance jsonb, protocol jsonb, version int, revision bigint, "deletedAt" timestamptz, "createdAt" timestamptz, "createdBy" text, "updatedAt" timestamptz, "updatedBy" text';
 const roleTargets =
-  'tenant_id, id, name, scope_key, display_name, description, role_type, status, scope, security_level, permissions, capabilities, inheritance_rules, capability_profiles, attributes, separation_of_duties, assignment_rules, delegation_rules, constraints, max_holders, effective_at, expires_at, begun_at, review_every_days, next_review_at, review_told_at, reviewed_at, reviewed_by, governance, protocol, version, revision, deleted_at, created_at, created_by, updated_at, updated_by';
+  'tenant_id, id, name, scope_key, display_name, description, role_type, status, scope, security_level, permissions, capabilities, inheritance_rules, capability_profiles, attributes, separation_of_duties, assignment_rules, delegation_rules, constraints, max_holders, auto_assign, effective_at, expires_at, begun_at, review_every_days, next_review_at, review_told_at, reviewed_at, reviewed_by, governance, protocol, version, revision, deleted_at, created_at, created_by, updated_at, updated_by';
 
 export async function upsertRoles(tx: SqlTransaction, rows: readonly RoleRow[]): Promise<void> {
   if (rows.length === 0) return;

@@ -5,6 +5,7 @@ import { createPrincipal, type Principal } from '#shared/principal.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { createApprovals } from './approvals.ts';
 import { saveStatus } from './assignments.ts';
+import { settleAutomatic } from './automatic.ts';
 import type { RoleCommands } from './commands.ts';
 import { listHolders } from './decision/index.ts';
 import { endDelegation } from './delegationEnds.ts';
@@ -111,13 +112,33 @@ export function createUpkeep(
     }
   }
 
+  /** Gives a role that goes by capabilities to all that have them, and takes it from those that had it so. */
+  async function assignAutomatically(payload: unknown): Promise<void> {
+    const { tenantId, roleId } = payload as { tenantId: string; roleId: string };
+    await replicas.catchUp(tenantId);
+    const { snapshot } = await replicas.load(tenantId);
+    const subjectIds = [...snapshot.subjects.values()].flatMap(({ subjectId, subject, assignments }) =>
+      (subject?.capabilities ?? []).length > 0 || assignments.some(({ row }) => row.roleId === roleId)
+        ? [subjectId]
+        : [],
+    );
+    for (let at = 0; at < subjectIds.length; at += pageSize)
+      await Promise.all(
+        subjectIds
+          .slice(at, at + pageSize)
+          .map((subjectId) => asModule(tenantId, (work) => settleAutomatic(work, { subjectId, roleId }, limits))),
+      );
+  }
+
   return {
     expire,
+    assignAutomatically,
     resolve,
     tellHolders,
 
     jobs: {
       tellHolders,
+      assignAutomatically,
       expire: async () => void (await expire()),
     } satisfies Readonly<Record<string, JobHandler>>,
 

@@ -19757,6 +19757,7 @@ export const RoleScalarFieldEnum = {
   delegationRules: 'delegationRules',
   constraints: 'constraints',
   maxHolders: 'maxHolders',
+  autoAssign: 'autoAssign',
   effectiveAt: 'effectiveAt',
   expiresAt: 'expiresAt',
   begunAt: 'begunAt',

@@ -3731,6 +3731,7 @@ export const RoleScalarFieldEnum = {
   delegationRules: 'delegationRules',
   constraints: 'constraints',
   maxHolders: 'maxHolders',
+  autoAssign: 'autoAssign',
   effectiveAt: 'effectiveAt',
   expiresAt: 'expiresAt',
   begunAt: 'begunAt',
