@@ -80,6 +80,7 @@ function* seededRoles(count: number): Generator<RoleRow> {
       assignmentRules: [],
       constraints: null,
       maxHolders: null,
+      autoAssign: false,
       effectiveAt: null,
       expiresAt: null,
       begunAt: null,

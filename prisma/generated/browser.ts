@@ -1024,6 +1024,11 @@ export type RoleAssignment = Prisma.RoleAssignmentModel
  */
 export type RoleDelegation = Prisma.RoleDelegationModel
 /**
+ * Model RolePermissionRequest
+ * A permission that asks for an approval, asked for by a subject for what it is about to do, and what became of it.
+ */
+export type RolePermissionRequest = Prisma.RolePermissionRequestModel
+/**
  * Model RoleSubject
  * What is stored of an agent, person or service beyond its id.
  */

@@ -19,6 +19,7 @@ interface Told {
   readonly trace?: { readonly id?: unknown };
   readonly assignment?: { readonly id?: unknown; readonly status?: unknown };
   readonly delegation?: { readonly id?: unknown; readonly status?: unknown };
+  readonly permissionRequest?: { readonly id?: unknown; readonly status?: unknown };
   readonly changes?: { readonly status?: unknown };
 }
 
@@ -26,7 +27,7 @@ const overForAssignments: readonly unknown[] = ['revoked', 'expired'];
 
 /** What an event of another module puts an end to; null where that is nothing. */
 export function endingOf({ type, data, createdAt }: EventRow): Ending | null {
-  const { plan, execution, context, trace, assignment, delegation, changes } = data as Told;
+  const { plan, execution, context, trace, assignment, delegation, permissionRequest, changes } = data as Told;
   switch (type) {
     case 'plan.deleted':
       return { where: 'plan', value: plan?.id, reason: 'the plan was deleted' };
@@ -64,6 +65,13 @@ export function endingOf({ type, data, createdAt }: EventRow): Ending | null {
       return { where: 'target', value: assignment?.id, reason: `the assignment is ${String(assignment?.status)}` };
     case 'role.delegation.revoked':
       return { where: 'target', value: delegation?.id, reason: `the delegation is ${String(delegation?.status)}` };
+    case 'permission.request.revoked':
+    case 'permission.request.expired':
+      return {
+        where: 'target',
+        value: permissionRequest?.id,
+        reason: `the request is ${String(permissionRequest?.status)}`,
+      };
     default:
       return null;
   }

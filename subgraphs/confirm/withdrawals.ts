@@ -18,7 +18,13 @@ export const endingTypes: Partial<Record<SubgraphName, readonly string[]>> = {
     'plan.execution.failed',
   ],
   trace: ['trace.deleted'],
-  role: ['role.revoked', 'role.assignment.changed', 'role.delegation.revoked'],
+  role: [
+    'role.revoked',
+    'role.assignment.changed',
+    'role.delegation.revoked',
+    'permission.request.revoked',
+    'permission.request.expired',
+  ],
 };
 
 /** Cancels what waits for a decision about something that has come to its end, once, whoever tells it again. */

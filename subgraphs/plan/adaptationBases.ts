@@ -33,9 +33,8 @@ export function remaining({ plan, steps, dependencies }: Loaded, begun: number |
       : step,
   );
   const runMs = begun === null ? 0 : now - begun;
-  const problem = atMoment(toPlanProblem(plan.definition, rest, left), {
-    ...{ runMs, calendarMs: calendarAge(plan.definition, begun, now) },
-  });
+  const calendarMs = calendarAge(plan.definition, begun, now);
+  const problem = atMoment(toPlanProblem(plan.definition, rest, left, calendarMs), { runMs, calendarMs });
   const running = new Set(open.flatMap(({ id, status }) => (status === 'in_progress' ? [id] : [])));
   return {
     ...problem,

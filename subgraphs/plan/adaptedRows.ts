@@ -4,6 +4,7 @@ import { withAdded } from './analysis/calendar.ts';
 import { rollUpSteps, withDescendants } from './composites.ts';
 import { crashStep } from './crashedStep.ts';
 import type { PlanDefinition, PlanStepRow } from './rows.ts';
+import type { DayHours, WorkWeek } from './workWeek.ts';
 
 /** The rows with the trigger and the option in them. */
 export function changeRows(
@@ -53,9 +54,23 @@ function withCapacity(definition: PlanDefinition, id: string, amount: number): P
     resource.id === id
       ? {
           ...withAdded(resource, amount),
+          ...(resource.workWeek == null ? {} : { workWeek: withAddedHours(resource.workWeek, amount) }),
           ...(amount > 0 ? { maxAdded: Math.max(0, (resource.maxAdded ?? 0) - amount) } : {}),
         }
       : resource,
   );
   return { ...definition, resources };
+}
+
+/** Hours that do not say how much there is go by the capacity. */
+function withAddedHours({ hours, exceptions, ...week }: WorkWeek, amount: number): WorkWeek {
+  const added = <Hours extends DayHours>(given: readonly Hours[]): Hours[] =>
+    given.map((one) =>
+      one.capacity == null || one.capacity === 0 ? one : { ...one, capacity: Math.max(0, one.capacity + amount) },
+    );
+  return {
+    ...week,
+    hours: added(hours),
+    exceptions: exceptions.map((exception) => ({ ...exception, hours: added(exception.hours) })),
+  };
 }

@@ -12,7 +12,7 @@ import { type Optimization, optimizationOf } from './planDefaults.ts';
 import { createPlanningThreads } from './planningThreads.ts';
 import { toPlanProblem } from './planProblem.ts';
 import type { AnalyzeOutcome, AnalyzeTask } from './planThread.ts';
-import { limitResources, type ResourceLimits } from './resourceLimits.ts';
+import { limitResources, type ResourceLimits, requireDatedWeeks } from './resourceLimits.ts';
 import type { Roles } from './roles.ts';
 import type { PlanningValue, PlanRow, PlanStepRow } from './rows.ts';
 import type { Target } from './scheduling/index.ts';
@@ -137,6 +137,7 @@ export function createAnalyses(runtime: ModuleRuntime, roles: Pick<Roles, 'findI
       const { resources: planned } = plan.definition;
       const path = ['input', 'constraints', 'availableResources'];
       const resources = limitResources(planned, constraints?.availableResources, path);
+      requireDatedWeeks({ ...plan.definition, resources }, path);
       const task: OptimizeTask = {
         plan: toPlanProblem({ ...plan.definition, resources }, steps, dependencies),
         targets: input.targets.map((target) => target.toLowerCase() as Target),

@@ -1,5 +1,6 @@
-import type { PlanApprovalQuorum, PlanDemand, PlanFailureResolver } from './resolvers.generated.ts';
+import type { PlanApprovalQuorum, PlanDemand, PlanFailureResolver, PlanWorkWeek } from './resolvers.generated.ts';
 import type { FailurePolicy, PlanApproval, PlanDefinition, StepDemand } from './rows.ts';
+import type { DayHours, WorkWeek } from './workWeek.ts';
 
 /** What a plan is given beyond its columns, as the API answers it; what is worked out of it has resolvers of its own. */
 export function shapeDefinition({
@@ -11,9 +12,10 @@ export function shapeDefinition({
   customData,
 }: PlanDefinition) {
   return {
-    resources: resources.map(({ id, capacity, unit, costPerHour, maxAdded, calendar }) => ({
+    resources: resources.map(({ id, capacity, unit, costPerHour, maxAdded, calendar, workWeek }) => ({
       ...{ id, capacity, unit: unit ?? null, costPerHour: costPerHour ?? null, maxAdded: maxAdded ?? null },
       calendar: [...(calendar ?? [])],
+      workWeek: shapeWorkWeek(workWeek),
     })),
     deadlineMs: deadlineMs ?? null,
     failureResolver: shapeFailurePolicy(failureResolver),
@@ -22,6 +24,19 @@ export function shapeDefinition({
     customData: customData ?? null,
   };
 }
+
+export const shapeWorkWeek = (week: WorkWeek | null | undefined): PlanWorkWeek | null =>
+  week == null
+    ? null
+    : {
+        timezone: week.timezone,
+        hours: week.hours.map(({ days, ...hours }) => ({ ...shapeHours(hours), days: [...days] })),
+        exceptions: week.exceptions.map(({ date, until, hours, reason }) => ({
+          ...{ date, until: until ?? null, hours: hours.map(shapeHours), reason: reason ?? null },
+        })),
+      };
+
+const shapeHours = ({ start, end, capacity }: DayHours) => ({ start, end, capacity: capacity ?? null });
 
 export const shapeDemands = (demands: readonly StepDemand[] | null | undefined): PlanDemand[] =>
   (demands ?? []).map(({ resourceId, amount, availability }) => ({

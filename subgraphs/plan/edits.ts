@@ -47,7 +47,7 @@ export function createPlanEdits({ change }: PlanChanges) {
         const definition = mergeDefinition(patch, plan.definition);
         if (patch.constraints !== undefined || patch.resources !== undefined)
           requireConstrained(definition, steps, ['patch']);
-        if (patch.optimization !== undefined || patch.resources !== undefined)
+        if (patch.optimization !== undefined || patch.resources !== undefined || patch.timeline !== undefined)
           requirePlannedResources(definition, ['patch']);
         const changed: Partial<PlanRow> = {
           title: patch.title ?? plan.title,

@@ -11,7 +11,8 @@ import {
   optimizationConstraints,
   optimizationStrategy,
 } from './planDefaults.ts';
-import { calendar, resourceCalendars } from './resourceLimits.ts';
+import { calendar, isOneCalendar, oneCalendar, resourceCalendars } from './resourceLimits.ts';
+import { workWeek } from './workWeekInput.ts';
 
 const label = text({ min: 1, max: 255 });
 /** Enum values of GraphQL as they are stored. */
@@ -149,14 +150,17 @@ const planFields = {
   approval: approval.nullish(),
   resources: z
     .array(
-      z.object({
-        id: label,
-        capacity: z.number().int().min(0).max(1_000_000),
-        unit: label.nullish(),
-        costPerHour: price.nullish(),
-        maxAdded: z.number().int().min(0).max(1_000_000).nullish(),
-        calendar: calendar.nullish(),
-      }),
+      z
+        .object({
+          id: label,
+          capacity: z.number().int().min(0).max(1_000_000),
+          unit: label.nullish(),
+          costPerHour: price.nullish(),
+          maxAdded: z.number().int().min(0).max(1_000_000).nullish(),
+          calendar: calendar.nullish(),
+          workWeek: workWeek.nullish(),
+        })
+        .refine(isOneCalendar, oneCalendar),
     )
     .max(200)
     .refine((list) => new Set(list.map((entry) => entry.id)).size === list.length, 'expected each resource once')

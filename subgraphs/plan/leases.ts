@@ -14,6 +14,7 @@ import { createResourceTimes } from './dispatch/index.ts';
 import { stepEvents } from './events.ts';
 import { handleFailure } from './failure.ts';
 import * as inputs from './inputs.ts';
+import { calendarsAt } from './planTimes.ts';
 import type { PlanStepExecutionRow } from './rows.ts';
 import { ended, failRun, isOpen, notActive, settleJob } from './runEnds.ts';
 import { rollUpRun, splitByEnd } from './runRollUp.ts';
@@ -102,8 +103,10 @@ export function createLeases(commands: Commands, authorizer: Authorizer) {
             limit: bounded ? 100 : 1,
           });
           const inUse = bounded ? sumDemands(await findHolders(tx, run)) : new Map<string, number>();
-          const times = createResourceTimes(run.policy.calendars ?? []);
-          const sinceStart = Date.parse(run.now) - Date.parse(run.startedAt);
+          const [started, now] = [Date.parse(run.startedAt), Date.parse(run.now)];
+          const lengthMs = candidates.reduce((longest, { durationMs }) => Math.max(longest, durationMs), 0);
+          const times = createResourceTimes(calendarsAt(run.policy.calendars ?? [], { started, now, lengthMs }));
+          const sinceStart = now - started;
           const used = (resourceId: string) => inUse.get(resourceId) ?? 0;
           const chosen = candidates.find(
             ({ demands, durationMs }) =>

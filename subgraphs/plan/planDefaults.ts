@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { limitResources, resourceCalendars } from './resourceLimits.ts';
+import { limitResources, requireDatedWeeks, resourceCalendars } from './resourceLimits.ts';
 import type { PlanDefinition } from './rows.ts';
 
 const yearMs = 366 * 24 * 3_600_000;
@@ -54,12 +54,13 @@ export const optimizationOf = ({ optimization: given }: PlanDefinition): Optimiz
 export const executionConfigOf = ({ executionConfig: given }: PlanDefinition): ExecutionConfig =>
   executionConfig.safeParse(given ?? {}).data ?? {};
 
-/** @throws {VALIDATION_FAILED} where what it is optimized for names a resource that the plan does not have. */
+/** @throws {VALIDATION_FAILED} where what it is optimized for names a resource that the plan does not have, or a week has no dates. */
 export function requirePlannedResources(definition: PlanDefinition, path: readonly string[]): void {
-  limitResources(definition.resources, optimizationOf(definition).constraints?.availableResources, [
-    ...path,
-    'optimization',
-    'constraints',
-    'availableResources',
-  ]);
+  requireDatedWeeks(definition, [...path, 'resources']);
+  const place = [...path, 'optimization', 'constraints', 'availableResources'];
+  const { availableResources } = optimizationOf(definition).constraints ?? {};
+  requireDatedWeeks(
+    { ...definition, resources: limitResources(definition.resources, availableResources, place) },
+    place,
+  );
 }

@@ -1,6 +1,6 @@
 import type { PlanProblem } from './analysis/index.ts';
 import { expandComposites } from './compositeNodes.ts';
-import { bindConstraints } from './constraints/index.ts';
+import { bindConstraints, timelineOf } from './constraints/index.ts';
 import { toTimed } from './planTimes.ts';
 import { isBinding, isPreferred } from './relations.ts';
 import type { PlanDefinition, PlanDependencyRow, PlanStepRow } from './rows.ts';
@@ -19,7 +19,10 @@ export function toPlanProblem(
   definition: PlanDefinition,
   steps: readonly PlanStepRow[],
   dependencies: readonly PlanDependencyRow[],
+  /** How far the calendars have come: working weeks are looked at for a year from then on. */
+  calendarMs = 0,
 ): PlanProblem {
+  const clock = { startMs: timelineOf(definition).start, ageMs: calendarMs };
   const bound = bindConstraints(definition, steps);
   const nodes = bound.steps.map(({ id, durationMs, details: given }) => ({
     id,
@@ -41,7 +44,7 @@ export function toPlanProblem(
   return {
     ...expandComposites(steps, nodes, dependencies.filter(isBinding).map(toRelation)),
     resources: bound.definition.resources.map((resource) => ({
-      ...toTimed(resource),
+      ...toTimed(resource, clock),
       costRate: resource.costPerHour == null ? undefined : resource.costPerHour / hourMs,
       maxAdded: resource.maxAdded ?? undefined,
     })),

@@ -1,7 +1,8 @@
-import { calendarFrom, highestCapacity } from './analysis/calendar.ts';
+import { calendarFrom, highestCapacity, type TimedCapacity } from './analysis/calendar.ts';
 import type { PlanProblem } from './analysis/index.ts';
 import { timelineOf } from './constraints/index.ts';
-import type { PlanDefinition, PlanResourceValue } from './rows.ts';
+import type { PlanDefinition, PlanResourceValue, RunCalendar } from './rows.ts';
+import { listCapacities, type WorkWeek } from './workWeek.ts';
 
 /**
  * How far the calendars of resources have come by an instant: they begin with the plan's timeline, without one with its run.
@@ -31,20 +32,88 @@ export function atMoment(
   };
 }
 
-/** Resources of a plan as the algorithms take them. */
-export const toTimed = ({ id, capacity, calendar }: PlanResourceValue) => ({
-  ...{ id, capacity },
-  calendar: calendar?.map(({ fromMs, capacity: then }) => ({ time: fromMs, capacity: then })),
-});
+/** Where a plan's time 0 lies, and how much of it has passed. */
+export interface PlanClock {
+  /** Epoch ms; null without a timeline. */
+  readonly startMs: number | null;
+  /** @default 0 */
+  readonly ageMs?: number | undefined;
+}
+
+const yearMs = 366 * 24 * 3_600_000;
+
+/** Resources of a plan as the algorithms take them; of a working week what it comes to in the year ahead, as long as a plan may be. */
+export function toTimed(
+  { id, capacity, calendar, workWeek, most = Infinity }: PlanResourceValue,
+  { startMs, ageMs = 0 }: PlanClock,
+) {
+  if (workWeek != null) {
+    const from = startMs ?? 0;
+    return timeWeek({ id, capacity, workWeek, most }, { origin: from, from, until: from + ageMs + yearMs });
+  }
+  return {
+    ...{ id, capacity },
+    calendar: calendar?.map(({ fromMs, capacity: then }) => ({ time: fromMs, capacity: then })),
+  };
+}
+
+interface Span {
+  /** What times count from. */
+  readonly origin: number;
+  readonly from: number;
+  readonly until: number;
+}
+
+/** Nothing is told of what comes after the span: then there is none. */
+function timeWeek(
+  {
+    id,
+    capacity,
+    workWeek,
+    most = Infinity,
+  }: Pick<PlanResourceValue, 'id' | 'capacity' | 'most'> & { readonly workWeek: WorkWeek },
+  { origin, from, until }: Span,
+) {
+  const [first, ...changes] = listCapacities(workWeek, { capacity, from, until });
+  return {
+    ...{ id, capacity: Math.min(most, first!.capacity) },
+    calendar: [...changes, { at: until, capacity: 0 }].map((change) => ({
+      time: change.at - origin,
+      capacity: Math.min(most, change.capacity),
+    })),
+  };
+}
 
 /** What a run keeps of resources with calendars, by their ids, from its start on; undefined where none has one. */
-export function calendarsOfRun(resources: readonly PlanResourceValue[], calendarMs: number) {
-  const timed = resources
-    .filter(({ calendar }) => (calendar ?? []).length > 0)
-    .map((resource) => calendarFrom(toTimed(resource), calendarMs));
+export function calendarsOfRun(
+  resources: readonly PlanResourceValue[],
+  calendarMs: number,
+): readonly RunCalendar[] | undefined {
+  const timed = resources.flatMap((resource): readonly RunCalendar[] => {
+    const { id, capacity, workWeek, most } = resource;
+    if (workWeek != null) return [{ id, capacity, workWeek, ...(most === undefined ? {} : { most }) }];
+    if ((resource.calendar ?? []).length === 0) return [];
+    return [calendarFrom(toTimed(resource, { startMs: null }), calendarMs)];
+  });
   return timed.length === 0 ? undefined : timed;
 }
 
+/** Calendars of a run with what its working weeks come to for so long from now on. */
+export function calendarsAt(
+  calendars: readonly RunCalendar[],
+  { started, now, lengthMs }: { readonly started: number; readonly now: number; readonly lengthMs: number },
+): readonly (TimedCapacity & { readonly id: string })[] {
+  return calendars.map(({ workWeek, ...resource }) =>
+    workWeek == null
+      ? resource
+      : timeWeek({ ...resource, workWeek }, { origin: started, from: now, until: now + lengthMs + 1 }),
+  );
+}
+
 /** The most that there ever is, by resource. */
-export const capacitiesOf = ({ resources }: PlanDefinition): Readonly<Record<string, number>> =>
-  Object.fromEntries(resources.map((resource) => [resource.id, highestCapacity(toTimed(resource))]));
+export const capacitiesOf = (definition: PlanDefinition): Readonly<Record<string, number>> => {
+  const startMs = timelineOf(definition).start;
+  return Object.fromEntries(
+    definition.resources.map((resource) => [resource.id, highestCapacity(toTimed(resource, { startMs }))]),
+  );
+};

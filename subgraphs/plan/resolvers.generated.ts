@@ -689,6 +689,11 @@ export type PlanResource = {
    * need is there for as long as they take: in the critical path, analyses, forecasts, schedules and runs.
    */
   calendar: Array<PlanCapacity>;
+  /**
+   * When it is there, week by week, in place of a calendar. Work is not interrupted at the end of hours: a step begins where
+   * all that it needs is there for as long as it takes.
+   */
+  workWeek?: Maybe<PlanWorkWeek>;
 };
 
 export type PlanFailureResolver = {
@@ -904,12 +909,61 @@ export type PlanResourceLimit = {
   capacity: Scalars['Int']['output'];
   /** When there is more or less of it, by ascending time. */
   calendar: Array<PlanCapacity>;
+  /** In place of a calendar. */
+  workWeek?: Maybe<PlanWorkWeek>;
 };
 
 export type PlanCapacity = {
   /** From the start of the plan, of its timeline where it has one, until the next entry. */
   fromMs: Scalars['DurationMs']['output'];
   capacity: Scalars['Int']['output'];
+};
+
+export type PlanWeekday =
+  | 'MONDAY'
+  | 'TUESDAY'
+  | 'WEDNESDAY'
+  | 'THURSDAY'
+  | 'FRIDAY'
+  | 'SATURDAY'
+  | 'SUNDAY';
+
+/** When a resource is there, by the wall clock of a place; outside of the hours there is none. */
+export type PlanWorkWeek = {
+  /** IANA name; daylight saving is kept. */
+  timezone: Scalars['String']['output'];
+  /** What overlaps adds up. */
+  hours: Array<PlanWorkHours>;
+  /** Days that are not as others of the week. */
+  exceptions: Array<PlanWorkException>;
+};
+
+export type PlanWorkHours = {
+  /** On which they begin. */
+  days: Array<PlanWeekday>;
+  /** `HH:MM`. */
+  start: Scalars['String']['output'];
+  /** `HH:MM` or `24:00`; where it is before the start, on the next day. */
+  end: Scalars['String']['output'];
+  /** Null: the capacity of the resource. */
+  capacity?: Maybe<Scalars['Int']['output']>;
+};
+
+export type PlanWorkException = {
+  /** `YYYY-MM-DD`. */
+  date: Scalars['String']['output'];
+  /** The last of the days, as `date`; null where it is one. */
+  until?: Maybe<Scalars['String']['output']>;
+  /** In place of those of the week; none where nobody works. */
+  hours: Array<PlanDayHours>;
+  reason?: Maybe<Scalars['String']['output']>;
+};
+
+/** As PlanWorkHours, of one day. */
+export type PlanDayHours = {
+  start: Scalars['String']['output'];
+  end: Scalars['String']['output'];
+  capacity?: Maybe<Scalars['Int']['output']>;
 };
 
 export type PlanExecutionConfig = {
@@ -2024,6 +2078,50 @@ export type PlanResourceInput = {
    * resource. 1,000 entries at most.
    */
   calendar?: InputMaybe<Array<PlanCapacityInput>>;
+  /**
+   * When it is there, week by week, in place of a calendar; the plan's timeline needs a start. Work is not interrupted at the
+   * end of hours: a step begins where all that it needs is there for as long as it takes, and one that is longer than any
+   * stretch of them makes the plan infeasible (CALENDAR_TOO_SHORT).
+   */
+  workWeek?: InputMaybe<PlanWorkWeekInput>;
+};
+
+/** When a resource is there, by the wall clock of a place; outside of the hours there is none. */
+export type PlanWorkWeekInput = {
+  /** IANA name; daylight saving is kept. */
+  timezone?: Scalars['String']['input'];
+  /** 1 to 50; what overlaps adds up. */
+  hours: Array<PlanWorkHoursInput>;
+  /** Days that are not as others of the week, 400 at most. */
+  exceptions?: InputMaybe<Array<PlanWorkExceptionInput>>;
+};
+
+export type PlanWorkHoursInput = {
+  /** On which they begin. */
+  days: Array<PlanWeekday>;
+  /** `HH:MM`. */
+  start: Scalars['String']['input'];
+  /** `HH:MM` or `24:00`; where it is before the start, on the next day. */
+  end: Scalars['String']['input'];
+  /** @default the capacity of the resource */
+  capacity?: InputMaybe<Scalars['Int']['input']>;
+};
+
+export type PlanWorkExceptionInput = {
+  /** `YYYY-MM-DD`. */
+  date: Scalars['String']['input'];
+  /** The last of the days, as `date`. @default the first */
+  until?: InputMaybe<Scalars['String']['input']>;
+  /** In place of those of the week; none where nobody works. */
+  hours?: Array<PlanDayHoursInput>;
+  reason?: InputMaybe<Scalars['String']['input']>;
+};
+
+/** As PlanWorkHoursInput, of one day. */
+export type PlanDayHoursInput = {
+  start: Scalars['String']['input'];
+  end: Scalars['String']['input'];
+  capacity?: InputMaybe<Scalars['Int']['input']>;
 };
 
 /** Who approves a plan, and how many of them. */
@@ -2212,6 +2310,8 @@ export type PlanResourceCalendarInput = {
   capacity: Scalars['Int']['input'];
   /** When there is more or less of it than `capacity`, by ascending time: the hours of an agent that is kept as a resource. */
   calendar?: InputMaybe<Array<PlanCapacityInput>>;
+  /** In place of a calendar, as of a resource of the plan. */
+  workWeek?: InputMaybe<PlanWorkWeekInput>;
 };
 
 export type PlanCapacityInput = {
@@ -2273,6 +2373,8 @@ export type PlanResourceLimitInput = {
   capacity: Scalars['Int']['input'];
   /** When there is more or less of it than `capacity`, by ascending time. */
   calendar?: InputMaybe<Array<PlanCapacityInput>>;
+  /** In place of a calendar, as of a resource of the plan. */
+  workWeek?: InputMaybe<PlanWorkWeekInput>;
 };
 
 export type PlanAgentInput = {
@@ -2956,6 +3058,11 @@ export type ResolversTypes = {
   PlanOptimizationConstraints: ResolverTypeWrapper<PlanOptimizationConstraints>;
   PlanResourceLimit: ResolverTypeWrapper<PlanResourceLimit>;
   PlanCapacity: ResolverTypeWrapper<PlanCapacity>;
+  PlanWeekday: PlanWeekday;
+  PlanWorkWeek: ResolverTypeWrapper<PlanWorkWeek>;
+  PlanWorkHours: ResolverTypeWrapper<PlanWorkHours>;
+  PlanWorkException: ResolverTypeWrapper<PlanWorkException>;
+  PlanDayHours: ResolverTypeWrapper<PlanDayHours>;
   PlanExecutionConfig: ResolverTypeWrapper<PlanExecutionConfig>;
   PlanPlanningMetadata: ResolverTypeWrapper<PlanPlanningMetadata>;
   PlanRiskAssessment: ResolverTypeWrapper<PlanRiskAssessment>;
@@ -3042,6 +3149,10 @@ export type ResolversTypes = {
   PlanDemandInput: PlanDemandInput;
   PlanCrashInput: PlanCrashInput;
   PlanResourceInput: PlanResourceInput;
+  PlanWorkWeekInput: PlanWorkWeekInput;
+  PlanWorkHoursInput: PlanWorkHoursInput;
+  PlanWorkExceptionInput: PlanWorkExceptionInput;
+  PlanDayHoursInput: PlanDayHoursInput;
   PlanApprovalInput: PlanApprovalInput;
   PlanConstraintInput: PlanConstraintInput;
   PlanConstraintParametersInput: PlanConstraintParametersInput;
@@ -3161,6 +3272,10 @@ export type ResolversParentTypes = {
   PlanOptimizationConstraints: PlanOptimizationConstraints;
   PlanResourceLimit: PlanResourceLimit;
   PlanCapacity: PlanCapacity;
+  PlanWorkWeek: PlanWorkWeek;
+  PlanWorkHours: PlanWorkHours;
+  PlanWorkException: PlanWorkException;
+  PlanDayHours: PlanDayHours;
   PlanExecutionConfig: PlanExecutionConfig;
   PlanPlanningMetadata: PlanPlanningMetadata;
   PlanRiskAssessment: PlanRiskAssessment;
@@ -3247,6 +3362,10 @@ export type ResolversParentTypes = {
   PlanDemandInput: PlanDemandInput;
   PlanCrashInput: PlanCrashInput;
   PlanResourceInput: PlanResourceInput;
+  PlanWorkWeekInput: PlanWorkWeekInput;
+  PlanWorkHoursInput: PlanWorkHoursInput;
+  PlanWorkExceptionInput: PlanWorkExceptionInput;
+  PlanDayHoursInput: PlanDayHoursInput;
   PlanApprovalInput: PlanApprovalInput;
   PlanConstraintInput: PlanConstraintInput;
   PlanConstraintParametersInput: PlanConstraintParametersInput;
@@ -3610,6 +3729,7 @@ export type PlanResourceResolvers<ContextType = RequestContext, ParentType exten
   costPerHour?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
   maxAdded?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   calendar?: Resolver<Array<ResolversTypes['PlanCapacity']>, ParentType, ContextType>;
+  workWeek?: Resolver<Maybe<ResolversTypes['PlanWorkWeek']>, ParentType, ContextType>;
 };
 
 export type PlanFailureResolverResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanFailureResolver'] = ResolversParentTypes['PlanFailureResolver']> = {
@@ -3759,11 +3879,38 @@ export type PlanResourceLimitResolvers<ContextType = RequestContext, ParentType 
   resourceId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   capacity?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   calendar?: Resolver<Array<ResolversTypes['PlanCapacity']>, ParentType, ContextType>;
+  workWeek?: Resolver<Maybe<ResolversTypes['PlanWorkWeek']>, ParentType, ContextType>;
 };
 
 export type PlanCapacityResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanCapacity'] = ResolversParentTypes['PlanCapacity']> = {
   fromMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
   capacity?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+};
+
+export type PlanWorkWeekResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanWorkWeek'] = ResolversParentTypes['PlanWorkWeek']> = {
+  timezone?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  hours?: Resolver<Array<ResolversTypes['PlanWorkHours']>, ParentType, ContextType>;
+  exceptions?: Resolver<Array<ResolversTypes['PlanWorkException']>, ParentType, ContextType>;
+};
+
+export type PlanWorkHoursResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanWorkHours'] = ResolversParentTypes['PlanWorkHours']> = {
+  days?: Resolver<Array<ResolversTypes['PlanWeekday']>, ParentType, ContextType>;
+  start?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  end?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  capacity?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+};
+
+export type PlanWorkExceptionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanWorkException'] = ResolversParentTypes['PlanWorkException']> = {
+  date?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  until?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  hours?: Resolver<Array<ResolversTypes['PlanDayHours']>, ParentType, ContextType>;
+  reason?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+};
+
+export type PlanDayHoursResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanDayHours'] = ResolversParentTypes['PlanDayHours']> = {
+  start?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  end?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  capacity?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
 };
 
 export type PlanExecutionConfigResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanExecutionConfig'] = ResolversParentTypes['PlanExecutionConfig']> = {
@@ -4525,6 +4672,10 @@ export type Resolvers<ContextType = RequestContext> = {
   PlanOptimizationConstraints?: PlanOptimizationConstraintsResolvers<ContextType>;
   PlanResourceLimit?: PlanResourceLimitResolvers<ContextType>;
   PlanCapacity?: PlanCapacityResolvers<ContextType>;
+  PlanWorkWeek?: PlanWorkWeekResolvers<ContextType>;
+  PlanWorkHours?: PlanWorkHoursResolvers<ContextType>;
+  PlanWorkException?: PlanWorkExceptionResolvers<ContextType>;
+  PlanDayHours?: PlanDayHoursResolvers<ContextType>;
   PlanExecutionConfig?: PlanExecutionConfigResolvers<ContextType>;
   PlanPlanningMetadata?: PlanPlanningMetadataResolvers<ContextType>;
   PlanRiskAssessment?: PlanRiskAssessmentResolvers<ContextType>;

@@ -7,6 +7,7 @@ import { shapeAnalysis, shapeChange, shapeInfeasibility } from './analysisShape.
 import { collaborationRoots, collaborationTypes } from './collaboration/resolvers.ts';
 import type { RequestContext } from './context.ts';
 import { definitionFields, keptSchedule, stepDetailFields } from './definitionFields.ts';
+import { shapeWorkWeek } from './definitionShape.ts';
 import { toDocument } from './document.ts';
 import type { LeaseResponse } from './leases.ts';
 import { listPlans } from './lists.ts';
@@ -258,7 +259,7 @@ export const resolvers: Resolvers = {
         constraints: constraints && {
           ...constraints,
           availableResources: (constraints.availableResources ?? []).map((limit) => ({
-            ...{ ...limit, calendar: limit.calendar ?? [] },
+            ...{ ...limit, calendar: limit.calendar ?? [], workWeek: shapeWorkWeek(limit.workWeek) },
           })),
         },
       };

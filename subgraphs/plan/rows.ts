@@ -7,6 +7,7 @@ import type { Method } from './decomposition/index.ts';
 import type { measureKeptSchedule } from './keptSchedule.ts';
 import type { MethodStep } from './methodInputs.ts';
 import type { DependencyType } from './network/index.ts';
+import type { WorkWeek } from './workWeek.ts';
 
 export type PlanStatusValue = 'draft' | 'proposed' | 'approved' | 'in_progress' | 'completed' | 'cancelled' | 'failed';
 export type StepStatusValue = 'pending' | 'in_progress' | 'completed' | 'blocked' | 'skipped' | 'failed';
@@ -31,6 +32,15 @@ export interface PlanResourceValue {
   readonly unit?: string | null | undefined;
   /** When there is more or less of it, by ascending time from the start of the plan. */
   readonly calendar?: readonly { readonly fromMs: number; readonly capacity: number }[] | null | undefined;
+  /** In its place: when it is there, week by week. */
+  readonly workWeek?: WorkWeek | null | undefined;
+  /** What a constraint leaves of it at the most. @default all */
+  readonly most?: number | undefined;
+}
+
+/** A resource that is not always there, as a run keeps it; changes count from its start. */
+export interface RunCalendar extends TimedCapacity, Pick<PlanResourceValue, 'workWeek' | 'most'> {
+  readonly id: string;
 }
 
 /** What a step uses of a resource; absent, the availability is REQUIRED. */
@@ -209,8 +219,8 @@ export interface ExecutionPolicy {
   readonly failure: FailurePolicy;
   /** Capacity by resource, the most that there ever is. */
   readonly resources: Readonly<Record<string, number>>;
-  /** Of those that are not always there, in milliseconds from the start of the run. @default none */
-  readonly calendars?: readonly (TimedCapacity & { readonly id: string })[] | undefined;
+  /** Of those that are not always there. @default none */
+  readonly calendars?: readonly RunCalendar[] | undefined;
   /** Whether dependencies of the plan have conditions. @default false */
   readonly conditional?: boolean | undefined;
   /** Whom a blocked step is brought before, besides who started the run. */

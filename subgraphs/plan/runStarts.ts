@@ -34,7 +34,7 @@ import { executionConfigOf } from './planDefaults.ts';
 import { findPreferences, toPlanProblem } from './planProblem.ts';
 import { atMoment, calendarAge, calendarsOfRun, capacitiesOf } from './planTimes.ts';
 import { isBinding, isConditional } from './relations.ts';
-import { limitResources, type ResourceLimits } from './resourceLimits.ts';
+import { limitResources, type ResourceLimits, requireDatedWeeks } from './resourceLimits.ts';
 import type { PlanRow, PlanStepRow } from './rows.ts';
 import { insertRun } from './runStore.ts';
 import { requireTimes } from './runTimes.ts';
@@ -101,7 +101,7 @@ function prepare(
   { maxConcurrent, strategy, pool, now }: Dispatching,
 ) {
   const calendarMs = calendarAge(plan.definition, now, now);
-  const problem = atMoment(toPlanProblem(plan.definition, steps, dependencies), { calendarMs });
+  const problem = atMoment(toPlanProblem(plan.definition, steps, dependencies, calendarMs), { calendarMs });
   const network = networkOf(problem);
   const urgency = rankByStrategy(network, computeSchedule(network), {
     strategy,
@@ -315,7 +315,9 @@ function dispatchOf(
 
 /** The plan with the capacities of one run. @throws {VALIDATION_FAILED} */
 function withLimits(plan: PlanRow, limits: ResourceLimits | null | undefined): PlanRow {
-  const resources = limitResources(plan.definition.resources, limits, ['input', 'resourceLimits']);
+  const path = ['input', 'resourceLimits'];
+  const resources = limitResources(plan.definition.resources, limits, path);
+  requireDatedWeeks({ ...plan.definition, resources }, path);
   return { ...plan, definition: { ...plan.definition, resources } };
 }
 

@@ -1,5 +1,6 @@
-import { leastCapacity, type TimedCapacity } from './analysis/calendar.ts';
+import { leastCapacity, networkOf, type TimedCapacity } from './analysis/calendar.ts';
 import type { PlanProblem } from './analysis/index.ts';
+import { earliestFit, fits } from './network/index.ts';
 import { free, type RenewableResource, type SchedulingProblem, unbounded } from './scheduling/index.ts';
 
 /** Units of time at most: the scheduler's profiles grow with them, and finer dates would say nothing more. */
@@ -16,7 +17,8 @@ export interface AdaptedProblem {
  * times, and coarser where they are too many: then durations and lags are rounded up, so that a schedule kept in units is
  * kept in milliseconds, and deadlines down.
  */
-export function toSchedulingProblem(plan: PlanProblem, alsoDividing: readonly number[] = []): AdaptedProblem {
+export function toSchedulingProblem(whole: PlanProblem, alsoDividing: readonly number[] = []): AdaptedProblem {
+  const plan = cropCalendars(whole);
   const total =
     plan.steps.reduce((sum, step) => sum + step.duration + (step.earliestStart ?? 0), 0) +
     plan.dependencies.reduce((sum, { lag }) => sum + Math.abs(lag), 0) +
@@ -73,6 +75,43 @@ export function toSchedulingProblem(plan: PlanProblem, alsoDividing: readonly nu
             ],
       ),
     },
+  };
+}
+
+const marginMs = 14 * 24 * 3_600_000;
+
+/**
+ * Calendars as far as a schedule may need them, since the unit of time grows with them: twice as long as one step after the
+ * other would take, and two weeks. After that there is the least that there ever is, so that never more is offered.
+ */
+function cropCalendars(plan: PlanProblem): PlanProblem {
+  const { steps, dependencies, resources } = plan;
+  const last = resources.reduce((latest, { calendar }) => Math.max(latest, calendar?.at(-1)?.time ?? 0), 0);
+  if (last <= marginMs) return plan;
+  const { open } = networkOf(plan);
+  let end = steps.reduce((latest, { earliestStart = 0 }) => Math.max(latest, earliestStart), 0);
+  for (const { lag } of dependencies) end += Math.abs(lag);
+  for (const [node, { duration }] of steps.entries()) {
+    const own = open?.[node];
+    const start = own === undefined ? end : earliestFit(own, end, duration);
+    // Nothing is known of what does not fit at all.
+    if (own !== undefined && !fits(own, start, duration)) return plan;
+    end = start + duration;
+  }
+  const until = 2 * end + marginMs;
+  if (last <= until) return plan;
+  return { ...plan, resources: resources.map((resource) => cropCalendar(resource, until)) };
+}
+
+/** Ends with a change that it has, since times have to stay whole in the unit of the others. */
+function cropCalendar<Given extends TimedCapacity>(resource: Given, until: number): Given {
+  const { calendar = [] } = resource;
+  const after = calendar.find(({ time }) => time >= until);
+  if (after === undefined) return resource;
+  const capacity = calendar.reduce((least, change) => Math.min(least, change.capacity), resource.capacity);
+  return {
+    ...resource,
+    calendar: [...calendar.filter(({ time }) => time < after.time), { time: after.time, capacity }],
   };
 }
 

@@ -7,8 +7,9 @@ import { endDelegation, holdsAny } from './delegationEnds.ts';
 import { requireSeparation } from './delegations.ts';
 import { delegationEvent } from './events.ts';
 import type { RoleLimits } from './limits.ts';
+import { saveRequest } from './permissionRequests.ts';
 import type { ApprovalValue, RoleAssignmentRow, RoleDelegationRow } from './rows.ts';
-import { findDelegations } from './store.ts';
+import { findDelegations, findPermissionRequests } from './store.ts';
 import type { RoleWork } from './work.ts';
 
 /** How an approval that was asked for has ended. */
@@ -22,6 +23,7 @@ interface Reference {
   readonly module?: unknown;
   readonly assignmentId?: unknown;
   readonly delegationId?: unknown;
+  readonly permissionRequestId?: unknown;
 }
 
 /** What assignments and delegations hear of the approvals that they wait for. */
@@ -30,10 +32,12 @@ export function createApprovals(
   limits: RoleLimits,
 ) {
   async function settle(tenantId: string, reference: unknown, outcome: Outcome): Promise<void> {
-    const { module, assignmentId, delegationId } = (reference ?? {}) as Reference;
+    const { module, assignmentId, delegationId, permissionRequestId } = (reference ?? {}) as Reference;
     if (module !== 'role') return;
     if (isId(assignmentId)) await asModule(tenantId, (work) => settleAssignment(work, assignmentId, outcome));
     else if (isId(delegationId)) await asModule(tenantId, (work) => settleDelegation(work, delegationId, outcome));
+    else if (isId(permissionRequestId))
+      await asModule(tenantId, (work) => settleRequest(work, permissionRequestId, outcome));
   }
 
   async function settleAssignment(work: RoleWork, id: string, { approval, reason }: Outcome): Promise<void> {
@@ -51,7 +55,8 @@ export function createApprovals(
         | { id?: unknown; targetId?: unknown; status?: unknown; resolution?: unknown; reference?: unknown }
         | undefined;
       const reference = confirm?.reference as Reference | null | undefined;
-      if (confirm?.targetId !== (reference?.assignmentId ?? reference?.delegationId)) return;
+      if (confirm?.targetId !== (reference?.assignmentId ?? reference?.delegationId ?? reference?.permissionRequestId))
+        return;
       const isApproved = confirm?.status === 'approved';
       const said = confirm?.resolution;
       await settle(event.tenantId, reference, {
@@ -88,6 +93,14 @@ async function settleDelegation(work: RoleWork, id: string, { approval, reason }
   await work.saveDelegations([next]);
   work.tell(delegationEvent('role.delegation.changed', next));
   work.note({ action: 'role.delegation.active', resource: 'RoleDelegation', resourceId: id, detail: { approval } });
+}
+
+/** Whether it still permits anything is decided each time it is asked. */
+async function settleRequest(work: RoleWork, id: string, { approval, reason }: Outcome): Promise<void> {
+  const [row] = await findPermissionRequests(work.tx, work.tenantId, [id]);
+  if (row?.status !== 'pending') return;
+  const status = approval.status === 'approved' ? 'approved' : 'rejected';
+  await saveRequest(work, row, { status, reason, approval });
 }
 
 /** What has come between the request and its approval; separation of duties was what the approval was about. */

@@ -126,58 +126,68 @@ export interface AssignmentDeps {
   readonly limits: RoleLimits;
 }
 
-export function createAssignments(commands: RoleCommands, { contexts, hooks, limits }: AssignmentDeps) {
-  async function assign(work: RoleWork, input: inputs.AssignRoleInput): Promise<RoleResponse> {
-    const { roleId, subjectId, contextId = null, requestException } = input;
-    const role = await requireRole(work, roleId, ['input', 'roleId']);
-    requireAdministration(work, { roleId, contextId });
-    const standing = findStandingOne(work, { roleId, subjectId, contextId });
-    if (standing !== undefined) return { id: standing, existed: true, warnings: [] };
-    const proposal = { roleId, subjectId, timeMs: work.timeMs, ...(contextId === null ? {} : { contextId }) };
-    const verdict = judgeAssignment(work.sets(), proposal, limits.assignment);
-    const isException = requirePossible(verdict, requestException);
-    const rule = applyAssignmentRules(work, role, { subjectId, contextId });
-    const isCritical = isException && verdict.needsException.some(({ severity }) => severity === 'critical');
-    const needsApproval = isException || rule?.action === 'require_approval';
-    const { validFrom, expiresAt = new Date(work.timeMs + limits.assignmentLifeMs) } = input;
-    requireTimes(work, validFrom, expiresAt);
-    const assignment: RoleAssignmentRow = {
-      tenantId: work.tenantId,
-      id: newId(),
-      roleId,
-      subjectId,
-      contextId,
-      type: input.type,
-      status: needsApproval ? 'pending' : 'active',
-      assignedBy: work.principal.subject,
-      reason: input.reason ?? null,
-      statusReason: null,
-      validFrom: validFrom?.toISOString() ?? null,
-      expiresAt: expiresAt.toISOString(),
-      constraints: (input.constraints as RoleAssignmentRow['constraints'] | undefined) ?? null,
-      activeIn: [],
-      approval: needsApproval ? { required: true, status: 'pending' } : null,
-      version: 1,
-      revision: 0,
-      createdAt: work.now,
-      updatedAt: work.now,
-      updatedBy: work.principal.subject,
-    };
-    work.saveAssignments([assignment]);
-    work.tell(assignmentEvent('role.assigned', assignment, role));
-    if (needsApproval) requestApproval(work, assignment, { rule, role, isCritical });
-    work.note({
-      action: 'role.assign',
-      resource: 'RoleAssignment',
-      resourceId: assignment.id,
-      detail: { subjectId, roleId, contextId, status: assignment.status },
-    });
-    const warnings = verdict.warnings.map(
-      ({ holds }) => `separation of duties advises against ${holds.map((hold) => hold.roleId).join(', ')} together`,
-    );
-    return { id: assignment.id, existed: false, warnings };
-  }
+type Asked = inputs.AssignRoleInput;
 
+/** What is asked for; AUTOMATIC by the module alone. */
+export interface Assigned
+  extends Pick<Asked, 'roleId' | 'subjectId' | 'reason' | 'requestException'>,
+    Partial<Pick<Asked, 'contextId' | 'validFrom' | 'expiresAt' | 'constraints'>> {
+  readonly type: Asked['type'] | 'automatic';
+}
+
+/** @throws as `assign` of the assignments, of which it is the part under the lock. */
+export async function assignIn(work: RoleWork, input: Assigned, limits: RoleLimits): Promise<RoleResponse> {
+  const { roleId, subjectId, contextId = null, requestException } = input;
+  const role = await requireRole(work, roleId, ['input', 'roleId']);
+  requireAdministration(work, { roleId, contextId });
+  const standing = findStandingOne(work, { roleId, subjectId, contextId });
+  if (standing !== undefined) return { id: standing, existed: true, warnings: [] };
+  const proposal = { roleId, subjectId, timeMs: work.timeMs, ...(contextId === null ? {} : { contextId }) };
+  const verdict = judgeAssignment(work.sets(), proposal, limits.assignment);
+  const isException = requirePossible(verdict, requestException);
+  const rule = applyAssignmentRules(work, role, { subjectId, contextId });
+  const isCritical = isException && verdict.needsException.some(({ severity }) => severity === 'critical');
+  const needsApproval = isException || rule?.action === 'require_approval';
+  const { validFrom, expiresAt = new Date(work.timeMs + limits.assignmentLifeMs) } = input;
+  requireTimes(work, validFrom, expiresAt);
+  const assignment: RoleAssignmentRow = {
+    tenantId: work.tenantId,
+    id: newId(),
+    roleId,
+    subjectId,
+    contextId,
+    type: input.type,
+    status: needsApproval ? 'pending' : 'active',
+    assignedBy: work.principal.subject,
+    reason: input.reason ?? null,
+    statusReason: null,
+    validFrom: validFrom?.toISOString() ?? null,
+    expiresAt: expiresAt.toISOString(),
+    constraints: (input.constraints as RoleAssignmentRow['constraints'] | undefined) ?? null,
+    activeIn: [],
+    approval: needsApproval ? { required: true, status: 'pending' } : null,
+    version: 1,
+    revision: 0,
+    createdAt: work.now,
+    updatedAt: work.now,
+    updatedBy: work.principal.subject,
+  };
+  work.saveAssignments([assignment]);
+  work.tell(assignmentEvent('role.assigned', assignment, role));
+  if (needsApproval) requestApproval(work, assignment, { rule, role, isCritical });
+  work.note({
+    action: 'role.assign',
+    resource: 'RoleAssignment',
+    resourceId: assignment.id,
+    detail: { subjectId, roleId, contextId, status: assignment.status },
+  });
+  const warnings = verdict.warnings.map(
+    ({ holds }) => `separation of duties advises against ${holds.map((hold) => hold.roleId).join(', ')} together`,
+  );
+  return { id: assignment.id, existed: false, warnings };
+}
+
+export function createAssignments(commands: RoleCommands, { contexts, hooks, limits }: AssignmentDeps) {
   /** What extensions that are asked before it make of an assignment in a context: its reason and its conditions. */
   async function heard(
     scope: RequestScope,
@@ -208,7 +218,7 @@ export function createAssignments(commands: RoleCommands, { contexts, hooks, lim
       scope,
       idempotent: idempotentCall(scope, 'assignRole', input, idempotencyKey),
       roleIds: [String(input.roleId)],
-      decide: (work) => assign(work, { ...(input as inputs.AssignRoleInput), ...changed }),
+      decide: (work) => assignIn(work, { ...(input as inputs.AssignRoleInput), ...changed }, limits),
     });
   }
 

@@ -127,6 +127,7 @@ function toRow(document: RoleDocument, principal: Principal, now: string): RoleR
     delegationRules: null,
     constraints: null,
     maxHolders: null,
+    autoAssign: false,
     effectiveAt: null,
     expiresAt: null,
     begunAt: null,

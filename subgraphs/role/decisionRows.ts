@@ -1,6 +1,6 @@
-import type { Assignment, Change, Delegation, Role, Subject, World } from './decision/index.ts';
+import type { Assignment, Change, Delegation, GivenApproval, Role, Subject, World } from './decision/index.ts';
 import { type Seniority, seniorities } from './decision/seniority.ts';
-import type { RoleAssignmentRow, RoleDelegationRow, RoleRow, SubjectRow } from './rows.ts';
+import type { PermissionRequestRow, RoleAssignmentRow, RoleDelegationRow, RoleRow, SubjectRow } from './rows.ts';
 import type { RowsSince } from './store.ts';
 
 /** What was stored before it was checked may be any text. */
@@ -38,6 +38,7 @@ export function toRole(row: RoleRow): Role {
     separationOfDuties: row.separationOfDuties,
     capabilityProfiles: row.capabilityProfiles,
     ...(row.maxHolders === null ? {} : { maxHolders: row.maxHolders }),
+    ...(row.autoAssign ? { autoAssign: true as const } : {}),
   };
 }
 
@@ -74,6 +75,24 @@ export function toSubject(row: SubjectRow): Subject {
   return { subjectId: row.id, attributes: row.attributes, capabilities: row.capabilities };
 }
 
+function toGivenApproval(row: PermissionRequestRow): GivenApproval {
+  const { id, subjectId, permissionId, grantingRoleId, action, resourceType, resourceId, contextId, planId } = row;
+  return {
+    ...{ requestId: id, subjectId, permissionId, roleId: grantingRoleId, action, resourceType },
+    ...(resourceId === null ? {} : { resourceId }),
+    ...(contextId === null ? {} : { contextId }),
+    ...(planId === null ? {} : { planId }),
+    untilMs: millis(row.endsAt),
+  };
+}
+
+/** Only what is approved has a part in decisions. */
+export function toApprovalChange(row: PermissionRequestRow): Change {
+  return row.status === 'approved'
+    ? { kind: 'approval.saved', approval: toGivenApproval(row) }
+    : { kind: 'approval.removed', requestId: row.id, subjectId: row.subjectId };
+}
+
 export function toWorld(rows: RowsSince): World {
   return {
     roles: rows.roles.filter((row) => row.deletedAt === null).map(toRole),
@@ -81,6 +100,7 @@ export function toWorld(rows: RowsSince): World {
     delegations: rows.delegations.map(toDelegation),
     subjects: rows.subjects.map(toSubject),
     separationRules: [],
+    approvals: rows.requests.filter(({ status }) => status === 'approved').map(toGivenApproval),
   };
 }
 
@@ -94,4 +114,5 @@ export function* toChanges(rows: RowsSince): Generator<Change> {
   for (const row of rows.subjects) yield { kind: 'subject.saved', subject: toSubject(row) };
   for (const row of rows.assignments) yield { kind: 'assignment.saved', assignment: toAssignment(row) };
   for (const row of rows.delegations) yield { kind: 'delegation.saved', delegation: toDelegation(row) };
+  for (const row of rows.requests) yield toApprovalChange(row);
 }

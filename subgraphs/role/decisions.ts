@@ -36,7 +36,7 @@ interface Looking {
 const maxBatch = 500;
 
 /** What was asked for, as the decision reads it. */
-function toRequest(input: inputs.CheckPermissionInput, caller: string): PermissionRequest {
+export function toRequest(input: inputs.CheckPermissionInput, caller: string): PermissionRequest {
   const { subjectId = caller, contextId, planId, action, resource, environment } = input;
   const { time, ...rest } = environment ?? {};
   const timeMs = typeof time === 'number' ? time : typeof time === 'string' ? Date.parse(time) : undefined;

@@ -5,8 +5,15 @@ import { isId } from '#shared/ids.ts';
 import type { NewEvent } from '#shared/outbox.ts';
 import type { Sql } from '#shared/sql.ts';
 import { textProblem } from '#shared/validation.ts';
-import { toAssignmentPayload, toDelegationPayload } from './payload.ts';
-import type { PermissionAuditEntryRow, RoleAssignmentRow, RoleDelegationRow, RoleRow, SubjectRow } from './rows.ts';
+import { toAssignmentPayload, toDelegationPayload, toPermissionRequestPayload } from './payload.ts';
+import type {
+  PermissionAuditEntryRow,
+  PermissionRequestRow,
+  RoleAssignmentRow,
+  RoleDelegationRow,
+  RoleRow,
+  SubjectRow,
+} from './rows.ts';
 import { findRoles } from './store.ts';
 import { accessStream, subjectStream } from './subjectStream.ts';
 
@@ -72,6 +79,47 @@ export function delegationRequest(delegation: RoleDelegationRow, approverRoles: 
   };
 }
 
+/** An event of a request for an approval, in the stream of who asked. */
+export function permissionRequestEvent(type: string, request: PermissionRequestRow): NewEvent {
+  const { id, subjectId, contextId, grantingRoleId } = request;
+  return {
+    streamId: subjectStream(subjectId),
+    type,
+    data: { subjectId, roleId: grantingRoleId, contextId, permissionRequest: request },
+    tags: [`PermissionRequest:${id}`, `Subject:${subjectId}`, 'role:permissionRequests'],
+  };
+}
+
+/** Asks whoever approves, in a stream of its own. */
+export function approvalRequest(request: PermissionRequestRow): NewEvent {
+  const { id, subjectId, contextId, planId, action, resourceType, resourceId, threshold, approverRoles } = request;
+  return {
+    streamId: id,
+    type: 'approval.requested',
+    data: {
+      approval: {
+        targetType: 'other',
+        targetId: id,
+        contextId,
+        planId,
+        confirmationType: 'permission',
+        title: `Permit ${subjectId} ${resourceType}:${action}${resourceId === null ? '' : ` on ${resourceId}`}`.slice(
+          0,
+          500,
+        ),
+        reason: request.reason ?? 'the permission asks for an approval',
+        requestedBy: subjectId,
+        requestedByRole: null,
+        approverRoles,
+        approvers: [],
+        ...(threshold > 1 ? { quorum: { kind: 'at_least', required: threshold } } : {}),
+        reference: { module: 'role', kind: 'permission', permissionRequestId: id },
+      },
+    },
+    tags: [],
+  };
+}
+
 export function subjectEvent(subject: SubjectRow): NewEvent {
   return {
     streamId: subjectStream(subject.id),
@@ -130,6 +178,8 @@ const assignmentTypes = [
   'role.delegation.changed',
   'role.delegation.revoked',
 ];
+
+const requestTypes = ['permission.requested', 'permission.request.*'];
 
 function commonFields(event: Parameters<StreamSubscription['payload']>[0]): Record<string, unknown> {
   const sequence = 'sequence' in event ? event.sequence : 0;
@@ -204,11 +254,15 @@ export const roleSubscriptions: Readonly<Record<string, StreamSubscription>> = {
     }),
   },
   permissionChanges: {
-    ...subjectStreamOf([...assignmentTypes, 'permission.changed', 'subject.updated']),
+    ...subjectStreamOf([...assignmentTypes, ...requestTypes, 'permission.changed', 'subject.updated']),
     payload: (event) => ({
       ...commonFields(event),
       roleId: event.data['roleId'] ?? null,
       contextId: event.data['contextId'] ?? null,
+      request:
+        event.data['permissionRequest'] === undefined
+          ? null
+          : toPermissionRequestPayload(event.data['permissionRequest'] as PermissionRequestRow),
     }),
   },
   roleUpdates: {

@@ -47,7 +47,8 @@ export function createHierarchyQueries(replicas: RoleReplicas) {
       { direction, depth }: { readonly direction: HierarchyDirection; readonly depth?: number | null | undefined },
     ) {
       const replica = await replicaOf(tenantId);
-      const query = { direction, ...(depth == null ? {} : { depth: Math.max(0, depth) }) };
+      const wanted = parseInput(inputs.depth, depth, ['depth']);
+      const query = { direction, ...(wanted == null ? {} : { depth: wanted }) };
       const view = isId(roleId) ? readHierarchy(replica.sets(), roleId, query) : undefined;
       if (view === undefined) return null;
       const { snapshot } = replica;

@@ -43,6 +43,7 @@ export const requiredCapability = z.strictObject({
   weight: z.number().positive().max(1_000),
 });
 export const optionalId = absent(id);
+export const depth = z.number().int().min(0).nullish();
 
 const separation = z.strictObject({
   conflictingRoles: z.array(id).min(1).max(50),
@@ -110,6 +111,7 @@ const content = {
   delegationRules: delegationRules.nullish(),
   constraints: constraints.nullish(),
   maxHolders: z.number().int().min(1).max(10_000).nullish(),
+  autoAssign: absent(z.boolean()),
   effectiveAt: z.date().nullish(),
   expiresAt: z.date().nullish(),
   reviewEveryDays: z.number().int().min(1).max(3_650).nullish(),
@@ -152,7 +154,7 @@ export const assignRole = z.strictObject({
   roleId: id,
   subjectId,
   contextId: absent(id),
-  type: lower(['manual', 'automatic', 'temporary']),
+  type: lower(['manual', 'temporary']),
   validFrom: absent(z.date()),
   expiresAt: absent(z.date()),
   constraints: absent(constraints),
@@ -201,8 +203,7 @@ export const subjectPatch = z.strictObject({
   ),
 });
 
-export const checkPermission = z.strictObject({
-  subjectId: absent(subjectId),
+const question = {
   contextId: absent(id),
   planId: absent(id),
   action: text({ min: 1, max: 64 }),
@@ -212,7 +213,25 @@ export const checkPermission = z.strictObject({
     attributes: absent(jsonObject({ maxBytes: 65_536 })),
   }),
   environment: absent(jsonObject({ maxBytes: 65_536 })),
+};
+
+export const checkPermission = z.strictObject({
+  ...question,
+  subjectId: absent(subjectId),
   options: z.strictObject({ explain: z.boolean().nullish(), timeoutMs: z.number().int().min(1).nullish() }).nullish(),
+});
+
+/** The time is that of the request itself. */
+export const requestPermission = z.strictObject({
+  ...question,
+  contextId: absent(id),
+  environment: question.environment.refine(
+    (environment) => environment === undefined || !Object.hasOwn(environment, 'time'),
+    'expected no time: it is that of the request',
+  ),
+  reason,
+  endsAt: absent(z.date()),
+  idempotencyKey: optionalKey,
 });
 
 export type CheckPermissionInput = z.output<typeof checkPermission>;

@@ -3,8 +3,14 @@ import { type CursorValue, createConnection, type Page, type PageInput, readPage
 import { isId } from '#shared/ids.ts';
 import type { Sql } from '#shared/sql.ts';
 import { textProblem } from '#shared/validation.ts';
-import type { PermissionAuditEntryRow, RoleAssignmentRow, RoleRow } from './rows.ts';
-import { assignmentColumns, roleColumns } from './store.ts';
+import type {
+  PermissionAuditEntryRow,
+  PermissionRequestRow,
+  RoleAssignmentRow,
+  RoleDelegationRow,
+  RoleRow,
+} from './rows.ts';
+import { assignmentColumns, delegationColumns, permissionRequestColumns, roleColumns } from './store.ts';
 
 export interface RoleFilterInput {
   readonly status?: readonly string[] | null | undefined;
@@ -20,6 +26,22 @@ export interface AssignmentFilterInput {
   readonly roleId?: string | null | undefined;
   readonly subjectId?: string | null | undefined;
   readonly contextId?: string | null | undefined;
+}
+
+export interface DelegationFilterInput {
+  readonly status?: readonly string[] | null | undefined;
+  readonly side?: 'GIVEN' | 'RECEIVED' | null | undefined;
+  readonly contextId?: string | null | undefined;
+}
+
+export interface PermissionRequestFilterInput {
+  readonly status?: readonly string[] | null | undefined;
+  readonly subjectId?: string | null | undefined;
+  readonly grantingRoleId?: string | null | undefined;
+  readonly contextId?: string | null | undefined;
+  readonly action?: readonly string[] | null | undefined;
+  readonly resourceType?: string | null | undefined;
+  readonly resourceId?: string | null | undefined;
 }
 
 export interface AuditFilterInput {
@@ -99,6 +121,36 @@ export function assignmentsBelow(
     conditions(parameters) {
       const conditions = new Conditions(parameters);
       addAssignmentFilter(conditions, tenantId, filter);
+      return conditions.parts;
+    },
+  };
+}
+
+const sides = {
+  GIVEN: 'd.delegator_id = k.parent',
+  RECEIVED: 'd.delegate_id = k.parent',
+  both: '(d.delegate_id = k.parent OR d.delegator_id = k.parent)',
+};
+
+/** Delegations by and to a subject, the newest first. */
+export function delegationsOf(tenantId: string, filter: DelegationFilterInput | null): ChildList<RoleDelegationRow> {
+  return {
+    list: 'delegations',
+    columns: delegationColumns,
+    from: () => 'role.delegation d',
+    parent: { type: 'text', condition: sides[filter?.side ?? 'both'] },
+    descending: true,
+    sort: [
+      { column: 'd.created_at', type: 'timestamptz', keyOf: ({ createdAt }) => createdAt },
+      { column: 'd.id', type: 'uuid', keyOf: ({ id }) => id },
+    ],
+    conditions(parameters) {
+      const conditions = new Conditions(parameters);
+      const { status, contextId } = filter ?? {};
+      conditions.add((at) => `d.tenant_id = ${at}`, tenantId);
+      if (status != null) conditions.add((at) => `d.status = ANY(${at}::text[])`, lowered(status));
+      if (contextId != null)
+        conditions.add((at) => `(d.context_id IS NULL OR d.context_id = ${at}::uuid)`, idOrNone(contextId));
       return conditions.parts;
     },
   };
@@ -196,6 +248,27 @@ export function createRoleLists(sql: Sql) {
         descending: false,
       };
       return list<RoleAssignmentRow>(keyset, conditions, readKeyset(assignmentList, page));
+    },
+
+    permissionRequests(tenantId: string, filter: PermissionRequestFilterInput | null | undefined, page: PageInput) {
+      const conditions = new Conditions();
+      conditions.add((at) => `q.tenant_id = ${at}`, tenantId);
+      const { status, subjectId, grantingRoleId, contextId, action, resourceType, resourceId } = filter ?? {};
+      if (status != null) conditions.add((at) => `q.status = ANY(${at}::text[])`, lowered(status));
+      if (subjectId != null) conditions.add((at) => `q.subject_id = ${at}::text`, storable(subjectId));
+      if (grantingRoleId != null) conditions.add((at) => `q.granting_role_id = ${at}::uuid`, idOrNone(grantingRoleId));
+      if (contextId != null) conditions.add((at) => `q.context_id = ${at}::uuid`, idOrNone(contextId));
+      if (action != null) conditions.add((at) => `q.action = ANY(${at}::text[])`, action.map(storable));
+      if (resourceType != null) conditions.add((at) => `q.resource_type = ${at}::text`, storable(resourceType));
+      if (resourceId != null) conditions.add((at) => `q.resource_id = ${at}::text`, storable(resourceId));
+      const keyset = {
+        list: 'permissionRequests',
+        columns: permissionRequestColumns,
+        table: 'permission_request',
+        alias: 'q',
+        descending: true,
+      };
+      return list<PermissionRequestRow>(keyset, conditions, readKeyset('permissionRequests', page));
     },
 
     auditLog(tenantId: string, filter: AuditFilterInput | null | undefined, page: PageInput) {

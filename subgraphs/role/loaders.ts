@@ -2,10 +2,10 @@ import { createChildPageLoader } from '#shared/childPages.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { createRowLoader } from '#shared/loaders.ts';
 import { findInherited, readInheritedId } from './inheritedAssignments.ts';
-import { type AssignmentFilterInput, assignmentsBelow } from './lists.ts';
-import type { RoleAssignmentRow, RoleDelegationRow, RoleRow, SubjectRow } from './rows.ts';
+import { type AssignmentFilterInput, assignmentsBelow, type DelegationFilterInput, delegationsOf } from './lists.ts';
+import type { PermissionRequestRow, RoleAssignmentRow, RoleDelegationRow, RoleRow, SubjectRow } from './rows.ts';
 import type { RoleService } from './service.ts';
-import { findAssignments, findDelegations, findRoles, findSubjects } from './store.ts';
+import { findAssignments, findDelegations, findPermissionRequests, findRoles, findSubjects } from './store.ts';
 import { unknownSubject } from './subjects.ts';
 
 export type RoleLoaders = ReturnType<typeof createRoleLoaders>;
@@ -40,6 +40,7 @@ export function createRoleLoaders({ sql, replicas }: Pick<RoleService, 'sql' | '
     subjectAssignments: createChildPageLoader(sql, (filter: AssignmentFilterInput | null) =>
       assignmentsBelow('subject_id', tenantId, filter),
     ),
+    delegations: createChildPageLoader(sql, (filter: DelegationFilterInput | null) => delegationsOf(tenantId, filter)),
     contextAssignments: createChildPageLoader(sql, (filter: AssignmentFilterInput | null) =>
       assignmentsBelow('context_id', tenantId, filter),
     ),
@@ -60,6 +61,12 @@ export function createRoleLoaders({ sql, replicas }: Pick<RoleService, 'sql' | '
       fetch: (ids) => findDelegations(sql, tenantId, ids),
       keyOf: (row) => row.id,
       tagOf: (id) => `RoleDelegation:${id}`,
+    }),
+    permissionRequest: createRowLoader<string, PermissionRequestRow>({
+      scope,
+      fetch: (ids) => findPermissionRequests(sql, tenantId, ids),
+      keyOf: (row) => row.id,
+      tagOf: (id) => `PermissionRequest:${id}`,
     }),
     /** Every id is somebody's: of one nothing was recorded of, the id is all there is. */
     subject: createRowLoader<string, SubjectRow>({

@@ -43,6 +43,7 @@ export function newRole(id: string, principal: Principal, input: CreateRoleInput
     delegationRules: null,
     constraints: null,
     maxHolders: null,
+    autoAssign: false,
     effectiveAt: null,
     expiresAt: null,
     begunAt: null,
@@ -99,10 +100,17 @@ export function applyContent(
   set('delegationRules', input.delegationRules);
   set('constraints', input.constraints);
   set('maxHolders', input.maxHolders);
+  set('autoAssign', input.autoAssign);
   set('effectiveAt', toText(input.effectiveAt));
   set('expiresAt', toText(input.expiresAt));
   set('reviewEveryDays', input.reviewEveryDays);
   set('governance', input.governance && { ...current.governance, ...input.governance });
+  if (next.autoAssign && next.capabilityProfiles.length === 0) {
+    const field = [...path, 'autoAssign'];
+    throw new PlatformError('VALIDATION_FAILED', `${field.join('.')}: expected capabilityProfiles to go by`, {
+      path: field,
+    });
+  }
   const { effectiveAt, expiresAt } = next;
   if (effectiveAt !== null && expiresAt !== null && effectiveAt >= expiresAt) {
     const field = [...path, 'expiresAt'];

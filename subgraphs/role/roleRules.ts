@@ -1,5 +1,13 @@
 import { PlatformError } from '#shared/errors.ts';
-import { applyChange, findSeparationViolations } from './decision/index.ts';
+import {
+  applyChange,
+  createPermissionSets,
+  findSeparationViolations,
+  findSubjectViolations,
+  listFreshViolations,
+  listHolders,
+  type Snapshot,
+} from './decision/index.ts';
 import { toChange } from './decisionRows.ts';
 import { findHierarchyRefusal, type HierarchyLimits } from './hierarchy/index.ts';
 import type { RoleRow } from './rows.ts';
@@ -63,4 +71,48 @@ export function requireSeparation({ snapshot }: RoleWork, row: RoleRow): string[
       details: { ruleId: blocking.ruleId },
     });
   return violations.map(({ holds }) => `the role unites what should be separated: ${say(holds)}`);
+}
+
+/**
+ * Subjects that would come to hold what is separated by the change, because they hold the role or one below it beside others:
+ * static separation counts what is authorised, inherited roles included (ANSI INCITS 359, SSD with a general hierarchy). What
+ * they held so before, by an exception or from a time without the rule, is not counted.
+ */
+export function findSeparatedHolders(
+  { snapshot, sets, timeMs }: RoleWork,
+  row: RoleRow,
+): { readonly subjectIds: readonly string[]; readonly ruleId: string } | null {
+  const after = applyChange(snapshot, toChange(row));
+  if (!hasSeparation(after)) return null;
+  const { direct, inherited } = listHolders(snapshot, row.id);
+  const [before, next] = [sets(), createPermissionSets(after)];
+  const subjectIds: string[] = [];
+  let ruleId: string | undefined;
+  for (const subjectId of [...direct, ...inherited]) {
+    const violations = findSubjectViolations(next, { subjectId, timeMs }).filter(isBlocking);
+    if (violations.length === 0) continue;
+    const known = findSubjectViolations(before, { subjectId, timeMs }).filter(isBlocking);
+    const [fresh] = listFreshViolations(known, violations);
+    if (fresh === undefined) continue;
+    subjectIds.push(subjectId);
+    ruleId ??= fresh.ruleId;
+  }
+  return ruleId === undefined ? null : { subjectIds, ruleId };
+}
+
+const isBlocking = ({ severity }: { readonly severity: string }) => severity !== 'warning';
+
+const hasSeparation = ({ roles, separationRules }: Snapshot): boolean =>
+  separationRules.size > 0 || roles.some((compiled) => (compiled?.role.separationOfDuties ?? []).length > 0);
+
+/** @throws {SOD_VIOLATION} where the parents that a role is given would make its holders hold what is separated. */
+export function requireHoldersSeparated(work: RoleWork, row: RoleRow): void {
+  const found = findSeparatedHolders(work, row);
+  if (found === null) return;
+  const { subjectIds, ruleId } = found;
+  throw new PlatformError(
+    'SOD_VIOLATION',
+    `${subjectIds.length} holders would come to hold what is separated: ${subjectIds.slice(0, 5).join(', ')}`,
+    { path: ['patch', 'parents'], details: { ruleId, subjectIds: subjectIds.slice(0, 100) } },
+  );
 }

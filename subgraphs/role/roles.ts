@@ -4,6 +4,7 @@ import { newId } from '#shared/ids.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
 import { listLifted, requireAdministration, requireRoleAdmin } from './administration.ts';
+import { lookForHolders } from './automatic.ts';
 import { idempotentCall, type WriteOptions } from './calls.ts';
 import type { RoleCommands, RoleResponse } from './commands.ts';
 import type { RoleStatus } from './decision/index.ts';
@@ -15,7 +16,14 @@ import type { RoleLimits } from './limits.ts';
 import { permissionNews } from './permissionNews.ts';
 import { findStanding, type Moved, moveTo } from './replacement.ts';
 import { applyContent, newRole } from './roleContent.ts';
-import { requireFreeName, requireHierarchy, requireRole, requireSeparation } from './roleRules.ts';
+import {
+  findSeparatedHolders,
+  requireFreeName,
+  requireHierarchy,
+  requireHoldersSeparated,
+  requireRole,
+  requireSeparation,
+} from './roleRules.ts';
 import type { RoleRow } from './rows.ts';
 import { requireTransition } from './states.ts';
 import type { RoleWork } from './work.ts';
@@ -32,6 +40,9 @@ export function tellHolders(work: RoleWork, roleId: string): void {
 
 const note = (work: RoleWork, operation: string, row: RoleRow, detail: Readonly<Record<string, unknown>> = {}) =>
   work.note({ action: `role.${operation}`, resource: 'Role', resourceId: row.id, detail });
+
+/** What says whom a role that goes by capabilities is for. */
+const suiting: readonly string[] = ['autoAssign', 'capabilityProfiles', 'attributes', 'parents'];
 
 export interface RoleWriteOptions extends WriteOptions {
   /** Opens the lock of a locked role. */
@@ -95,6 +106,7 @@ export function createRoles(
           const warnings = requireSeparation(work, row);
           await work.saveRoles([row]);
           work.tell(roleEvent('role.created', row));
+          lookForHolders(work, row);
           note(work, 'create', row);
           return { id, warnings };
         },
@@ -127,10 +139,19 @@ export function createRoles(
           if (inherits) for (const parent of row.parents) requireAdministration(work, { roleId: parent.roleId });
         }
         const warnings = requireSeparation(work, row);
+        if (changed.includes('parents')) requireHoldersSeparated(work, row);
+        else if (changed.includes('separationOfDuties')) {
+          const held = findSeparatedHolders(work, row)?.subjectIds ?? [];
+          if (held.length > 0)
+            warnings.push(
+              `${held.length} subjects hold together what is separated now: ${held.slice(0, 5).join(', ')}`,
+            );
+        }
         await work.saveRoles([row]);
         work.tell(roleEvent('role.updated', row, changed), ...permissionNews(current, row));
         note(work, 'update', row, { changed });
         if (changed.some((field) => rights.includes(field))) tellHolders(work, roleId);
+        if (changed.some((field) => suiting.includes(field))) lookForHolders(work, row);
         return { id: roleId, warnings };
       });
     },
@@ -153,6 +174,7 @@ export function createRoles(
         work.tell(roleEvent('role.status.changed', row, ['status']));
         note(work, 'changeStatus', row, { from: current.status, to, reason: why });
         tellHolders(work, roleId);
+        lookForHolders(work, row);
         return { id: roleId, warnings: [] };
       });
     },

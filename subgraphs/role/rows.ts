@@ -64,6 +64,8 @@ export interface RoleRow {
   readonly delegationRules: DelegationRulesValue | null;
   readonly constraints: Constraints | null;
   readonly maxHolders: number | null;
+  /** Given to whoever has the capabilities that it asks for. */
+  readonly autoAssign: boolean;
   readonly effectiveAt: string | null;
   readonly expiresAt: string | null;
   /** When its effective time was told to its holders; null before. */
@@ -149,6 +151,36 @@ export interface RoleDelegationRow {
   readonly updatedBy: string;
 }
 
+export type PermissionRequestStatus = 'pending' | 'approved' | 'rejected' | 'revoked' | 'expired';
+
+/** What a subject asked an approval for, and what became of it. */
+export interface PermissionRequestRow {
+  readonly tenantId: string;
+  readonly id: string;
+  readonly subjectId: string;
+  readonly permissionId: string;
+  readonly grantingRoleId: string;
+  readonly action: string;
+  readonly resourceType: string;
+  /** Null: any of the type. */
+  readonly resourceId: string | null;
+  /** Null: everywhere. */
+  readonly contextId: string | null;
+  readonly planId: string | null;
+  readonly status: PermissionRequestStatus;
+  readonly reason: string | null;
+  readonly statusReason: string | null;
+  readonly threshold: number;
+  readonly approverRoles: readonly string[];
+  readonly approval: ApprovalValue;
+  readonly endsAt: string;
+  readonly version: number;
+  readonly revision: number;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+  readonly updatedBy: string;
+}
+
 /** What is stored of a subject; one that nothing was recorded of has version 0. */
 export interface SubjectRow {
   readonly tenantId: string;
@@ -185,6 +217,8 @@ type Counted<Row> = Connection<Row> & { count(): Promise<number> };
 
 export type RoleConnectionRow = Counted<RoleRow>;
 export type RoleAssignmentConnectionRow = Counted<RoleAssignmentRow>;
+export type RoleDelegationConnectionRow = Counted<RoleDelegationRow>;
+export type PermissionRequestConnectionRow = Counted<PermissionRequestRow>;
 export interface SubjectConnectionRow extends Omit<Counted<SubjectRow>, 'edges'> {
   readonly edges: readonly (Edge<SubjectRow> & { readonly distance: number })[];
 }

@@ -11,6 +11,7 @@ import { createDelegations } from './delegations.ts';
 import { createHierarchyQueries } from './hierarchyQueries.ts';
 import { readRoleLimits } from './limits.ts';
 import { createRoleLists } from './lists.ts';
+import { createPermissionRequests } from './permissionRequests.ts';
 import { createRoles } from './roles.ts';
 import { createSubjects } from './subjects.ts';
 import { createUpkeep } from './upkeep.ts';
@@ -38,7 +39,8 @@ export function createRoleService(runtime: ModuleRuntime) {
     assignments: createAssignments(commands, { contexts, hooks, limits }),
     activations: createActivations(commands, contexts),
     delegations: createDelegations(commands, contexts, limits),
-    subjects: createSubjects(commands),
+    permissionRequests: createPermissionRequests(commands, contexts, limits),
+    subjects: createSubjects(commands, limits),
     decisions: createDecisions(authorizer, limits),
     hierarchy: createHierarchyQueries(replicas),
     capabilities: createCapabilities(replicas, limits),

@@ -1,6 +1,6 @@
 import { isId } from '#shared/ids.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
-import type { RoleAssignmentRow, RoleDelegationRow, RoleRow, SubjectRow } from './rows.ts';
+import type { PermissionRequestRow, RoleAssignmentRow, RoleDelegationRow, RoleRow, SubjectRow } from './rows.ts';
 
 type Database = Sql | SqlTransaction;
 
@@ -10,7 +10,7 @@ export const roleColumns = `
   r.tenant_id AS "tenantId", r.id, r.name, r.scope_key AS "scopeKey", r.display_name AS "displayName", r.description,
   r.role_type AS "roleType", r.status, r.scope, r.security_level AS "securityLevel", r.permissions, r.capabilities,
   r.inheritance_rules AS "inheritanceRules", r.capability_profiles AS "capabilityProfiles", r.attributes, r.separation_of_duties AS "separationOfDuties",
-  r.assignment_rules AS "assignmentRules", r.delegation_rules AS "delegationRules", r.constraints, r.max_holders AS "maxHolders",
+  r.assignment_rules AS "assignmentRules", r.delegation_rules AS "delegationRules", r.constraints, r.max_holders AS "maxHolders", r.auto_assign AS "autoAssign",
   ${time('r.effective_at')} AS "effectiveAt", ${time('r.expires_at')} AS "expiresAt",
   ${time('r.begun_at')} AS "begunAt", r.review_every_days AS "reviewEveryDays", ${time('r.next_review_at')} AS "nextReviewAt",
   ${time('r.review_told_at')} AS "reviewToldAt", ${time('r.reviewed_at')} AS "reviewedAt", r.reviewed_by AS "reviewedBy", r.governance, r.protocol, r.version,
@@ -35,6 +35,13 @@ export const delegationColumns = `
   d.context_id AS "contextId", d.status, d.reason, d.status_reason AS "statusReason", d.approval, d.max_depth AS "maxDepth", ${time('d.starts_at')} AS "startsAt",
   ${time('d.ends_at')} AS "endsAt", d.version, d.revision, ${time('d.created_at')} AS "createdAt",
   ${time('d.updated_at')} AS "updatedAt", d.updated_by AS "updatedBy"`;
+
+export const permissionRequestColumns = `
+  q.tenant_id AS "tenantId", q.id, q.subject_id AS "subjectId", q.permission_id AS "permissionId", q.granting_role_id AS "grantingRoleId",
+  q.action, q.resource_type AS "resourceType", q.resource_id AS "resourceId", q.context_id AS "contextId", q.plan_id AS "planId",
+  q.status, q.reason, q.status_reason AS "statusReason", q.threshold, q.approver_roles AS "approverRoles", q.approval,
+  ${time('q.ends_at')} AS "endsAt", q.version, q.revision, ${time('q.created_at')} AS "createdAt",
+  ${time('q.updated_at')} AS "updatedAt", q.updated_by AS "updatedBy"`;
 
 export const subjectColumns = `
   s.tenant_id AS "tenantId", s.id, s.type, s.display_name AS "displayName", s.attributes, s.capabilities, s.version,
@@ -90,6 +97,32 @@ export function findDelegations(
   );
 }
 
+export function findPermissionRequests(
+  sql: Database,
+  tenantId: string,
+  ids: readonly string[],
+): Promise<readonly PermissionRequestRow[]> {
+  return select(
+    sql,
+    `SELECT ${permissionRequestColumns} FROM role.permission_request q WHERE q.tenant_id = $1 AND q.id = ANY($2::uuid[])`,
+    [tenantId, ids.filter(isId)],
+  );
+}
+
+/** Those of a subject that wait or hold. */
+export function findOpenRequests(
+  sql: Database,
+  tenantId: string,
+  subjectId: string,
+): Promise<readonly PermissionRequestRow[]> {
+  return select(
+    sql,
+    `SELECT ${permissionRequestColumns} FROM role.permission_request q
+     WHERE q.tenant_id = $1 AND q.subject_id = $2 AND q.status IN ('pending', 'approved') AND q.ends_at > now() ORDER BY q.created_at, q.id`,
+    [tenantId, subjectId],
+  );
+}
+
 export function findSubjects(sql: Database, tenantId: string, ids: readonly string[]): Promise<readonly SubjectRow[]> {
   return select(sql, `SELECT ${subjectColumns} FROM role.subject s WHERE s.tenant_id = $1 AND s.id = ANY($2::text[])`, [
     tenantId,
@@ -109,7 +142,8 @@ export async function findRowsSince(sql: Database, tenantId: string, revision: n
   const assignments = await newer<RoleAssignmentRow>(assignmentColumns, 'assignment', 'a');
   const delegations = await newer<RoleDelegationRow>(delegationColumns, 'delegation', 'd');
   const subjects = await newer<SubjectRow>(subjectColumns, 'subject', 's');
-  return { roles, assignments, delegations, subjects };
+  const requests = await newer<PermissionRequestRow>(permissionRequestColumns, 'permission_request', 'q');
+  return { roles, assignments, delegations, subjects, requests };
 }
 
 export type RowsSince = Awaited<ReturnType<typeof findRowsSince>>;
@@ -137,9 +171,9 @@ export async function saveRevision(tx: SqlTransaction, tenantId: string, revisio
 }
 
 const roleTypes =
-  '"tenantId" text, id uuid, name text, "scopeKey" text, "displayName" text, description text, "roleType" text, status text, scope jsonb, "securityLevel" text, permissions jsonb, capabilities text[], "inheritanceRules" jsonb, "capabilityProfiles" jsonb, attributes jsonb, "separationOfDuties" jsonb, "assignmentRules" jsonb, "delegationRules" jsonb, constraints jsonb, "maxHolders" int, "effectiveAt" timestamptz, "expiresAt" timestamptz, "begunAt" timestamptz, "reviewEveryDays" int, "nextReviewAt" timestamptz, "reviewToldAt" timestamptz, "reviewedAt" timestamptz, "reviewedBy" text, governance jsonb, protocol jsonb, version int, revision bigint, "deletedAt" timestamptz, "createdAt" timestamptz, "createdBy" text, "updatedAt" timestamptz, "updatedBy" text';
+  '"tenantId" text, id uuid, name text, "scopeKey" text, "displayName" text, description text, "roleType" text, status text, scope jsonb, "securityLevel" text, permissions jsonb, capabilities text[], "inheritanceRules" jsonb, "capabilityProfiles" jsonb, attributes jsonb, "separationOfDuties" jsonb, "assignmentRules" jsonb, "delegationRules" jsonb, constraints jsonb, "maxHolders" int, "autoAssign" boolean, "effectiveAt" timestamptz, "expiresAt" timestamptz, "begunAt" timestamptz, "reviewEveryDays" int, "nextReviewAt" timestamptz, "reviewToldAt" timestamptz, "reviewedAt" timestamptz, "reviewedBy" text, governance jsonb, protocol jsonb, version int, revision bigint, "deletedAt" timestamptz, "createdAt" timestamptz, "createdBy" text, "updatedAt" timestamptz, "updatedBy" text';
 const roleTargets =
-  'tenant_id, id, name, scope_key, display_name, description, role_type, status, scope, security_level, permissions, capabilities, inheritance_rules, capability_profiles, attributes, separation_of_duties, assignment_rules, delegation_rules, constraints, max_holders, effective_at, expires_at, begun_at, review_every_days, next_review_at, review_told_at, reviewed_at, reviewed_by, governance, protocol, version, revision, deleted_at, created_at, created_by, updated_at, updated_by';
+  'tenant_id, id, name, scope_key, display_name, description, role_type, status, scope, security_level, permissions, capabilities, inheritance_rules, capability_profiles, attributes, separation_of_duties, assignment_rules, delegation_rules, constraints, max_holders, auto_assign, effective_at, expires_at, begun_at, review_every_days, next_review_at, review_told_at, reviewed_at, reviewed_by, governance, protocol, version, revision, deleted_at, created_at, created_by, updated_at, updated_by';
 
 export async function upsertRoles(tx: SqlTransaction, rows: readonly RoleRow[]): Promise<void> {
   if (rows.length === 0) return;
@@ -187,6 +221,18 @@ export async function upsertDelegations(tx: SqlTransaction, rows: readonly RoleD
   const types =
     '"tenantId" text, id uuid, "delegatorId" text, "delegateId" text, permissions text[], "contextId" uuid, status text, reason text, "statusReason" text, approval jsonb, "maxDepth" int, "startsAt" timestamptz, "endsAt" timestamptz, version int, revision bigint, "createdAt" timestamptz, "updatedAt" timestamptz, "updatedBy" text';
   await upsert(tx, { table: 'delegation', targets, types, key: 'tenant_id, id' }, rows);
+}
+
+export async function upsertPermissionRequests(
+  tx: SqlTransaction,
+  rows: readonly PermissionRequestRow[],
+): Promise<void> {
+  if (rows.length === 0) return;
+  const targets =
+    'tenant_id, id, subject_id, permission_id, granting_role_id, action, resource_type, resource_id, context_id, plan_id, status, reason, status_reason, threshold, approver_roles, approval, ends_at, version, revision, created_at, updated_at, updated_by';
+  const types =
+    '"tenantId" text, id uuid, "subjectId" text, "permissionId" text, "grantingRoleId" uuid, action text, "resourceType" text, "resourceId" text, "contextId" uuid, "planId" uuid, status text, reason text, "statusReason" text, threshold int, "approverRoles" text[], approval jsonb, "endsAt" timestamptz, version int, revision bigint, "createdAt" timestamptz, "updatedAt" timestamptz, "updatedBy" text';
+  await upsert(tx, { table: 'permission_request', targets, types, key: 'tenant_id, id' }, rows);
 }
 
 export async function upsertSubject(tx: SqlTransaction, row: SubjectRow, actor: string): Promise<void> {

@@ -1,10 +1,12 @@
 import type { RequestScope } from '#shared/context.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
 import { requireAdministration } from './administration.ts';
+import { settleAutomatic } from './automatic.ts';
 import { idempotentCall, type WriteOptions } from './calls.ts';
 import type { RoleCommands, RoleResponse } from './commands.ts';
 import { subjectEvent } from './events.ts';
 import * as inputs from './inputs.ts';
+import type { RoleLimits } from './limits.ts';
 import type { SubjectRow } from './rows.ts';
 import { findSubjects } from './store.ts';
 
@@ -13,7 +15,7 @@ export function unknownSubject(tenantId: string, id: string): SubjectRow {
   return { tenantId, id, type: null, displayName: null, attributes: {}, capabilities: [], version: 0, revision: 0 };
 }
 
-export function createSubjects(commands: RoleCommands) {
+export function createSubjects(commands: RoleCommands, limits: RoleLimits) {
   return {
     /** Attributes decide conditions: who records them must administer what the subject's roles confer. */
     async update(scope: RequestScope, id: string, raw: unknown, options: WriteOptions): Promise<RoleResponse> {
@@ -45,6 +47,8 @@ export function createSubjects(commands: RoleCommands) {
           };
           await work.saveSubject(row);
           work.tell(subjectEvent(row));
+          if (patch.capabilities !== undefined || patch.attributes !== undefined)
+            await settleAutomatic(work, { subjectId }, limits);
           work.note({ action: 'subject.update', resource: 'Subject', resourceId: subjectId });
           return { id: subjectId };
         },

@@ -5,6 +5,7 @@ import { createPrincipal, type Principal } from '#shared/principal.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { createApprovals } from './approvals.ts';
 import { saveStatus } from './assignments.ts';
+import { settleAutomatic } from './automatic.ts';
 import type { RoleCommands } from './commands.ts';
 import { listHolders } from './decision/index.ts';
 import { endDelegation } from './delegationEnds.ts';
@@ -12,9 +13,10 @@ import { isOpen } from './delegations.ts';
 import { permissionEvent } from './events.ts';
 import { liveRole } from './lifecycleSteps.ts';
 import type { RoleLimits } from './limits.ts';
+import { isOpenRequest, saveRequest } from './permissionRequests.ts';
 import type { RoleReplicas } from './replicas.ts';
 import type { RoleAssignmentRow } from './rows.ts';
-import { findDelegations, findDueRoles } from './store.ts';
+import { findDelegations, findDueRoles, findPermissionRequests } from './store.ts';
 import type { RoleWork } from './work.ts';
 
 const lookEveryMs = 1_000;
@@ -49,11 +51,11 @@ export function createUpkeep(
       },
     });
 
-  async function findDue(table: 'assignment' | 'delegation'): Promise<{ tenantId: string; id: string }[]> {
-    const [column, states] =
-      table === 'assignment'
-        ? ['expires_at', `'pending', 'active', 'suspended'`]
-        : ['ends_at', `'pending', 'active', 'suspended'`];
+  async function findDue(
+    table: 'assignment' | 'delegation' | 'permission_request',
+  ): Promise<{ tenantId: string; id: string }[]> {
+    const column = table === 'assignment' ? 'expires_at' : 'ends_at';
+    const states = table === 'permission_request' ? `'pending', 'approved'` : `'pending', 'active', 'suspended'`;
     return (await sql.unsafe(
       `SELECT tenant_id AS "tenantId", id FROM role.${table} WHERE status IN (${states}) AND ${column} <= now() ORDER BY ${column} LIMIT ${pageSize}`,
       [],
@@ -63,9 +65,10 @@ export function createUpkeep(
 
   /** Ends what is over, begins what has come and tells reviews; rights go by the clock before. Answers how many. */
   async function expire(): Promise<number> {
-    const [assignments, delegations, roles] = await Promise.all([
+    const [assignments, delegations, requests, roles] = await Promise.all([
       findDue('assignment'),
       findDue('delegation'),
+      findDue('permission_request'),
       findDueRoles(sql, pageSize),
     ]);
     const ended = assignments.map(({ tenantId, id }) =>
@@ -82,9 +85,16 @@ export function createUpkeep(
           await endDelegation(work, row, 'expired', 'its time is over');
       }),
     );
+    const lapsed = requests.map(({ tenantId, id }) =>
+      asModule(tenantId, async (work) => {
+        const [row] = await findPermissionRequests(work.tx, tenantId, [id]);
+        if (row && isOpenRequest(row) && Date.parse(row.endsAt) <= work.timeMs)
+          await saveRequest(work, row, { status: 'expired', reason: 'its time is over' });
+      }),
+    );
     const lived = roles.map(({ tenantId, id }) => asModule(tenantId, (work) => liveRole(work, id)));
-    await Promise.all([...ended, ...over, ...lived]);
-    return assignments.length + delegations.length + roles.length;
+    await Promise.all([...ended, ...over, ...lapsed, ...lived]);
+    return assignments.length + delegations.length + requests.length + roles.length;
   }
 
   const { resolve, refused } = createApprovals(asModule, limits);
@@ -102,13 +112,33 @@ export function createUpkeep(
     }
   }
 
+  /** Gives a role that goes by capabilities to all that have them, and takes it from those that had it so. */
+  async function assignAutomatically(payload: unknown): Promise<void> {
+    const { tenantId, roleId } = payload as { tenantId: string; roleId: string };
+    await replicas.catchUp(tenantId);
+    const { snapshot } = await replicas.load(tenantId);
+    const subjectIds = [...snapshot.subjects.values()].flatMap(({ subjectId, subject, assignments }) =>
+      (subject?.capabilities ?? []).length > 0 || assignments.some(({ row }) => row.roleId === roleId)
+        ? [subjectId]
+        : [],
+    );
+    for (let at = 0; at < subjectIds.length; at += pageSize)
+      await Promise.all(
+        subjectIds
+          .slice(at, at + pageSize)
+          .map((subjectId) => asModule(tenantId, (work) => settleAutomatic(work, { subjectId, roleId }, limits))),
+      );
+  }
+
   return {
     expire,
+    assignAutomatically,
     resolve,
     tellHolders,
 
     jobs: {
       tellHolders,
+      assignAutomatically,
       expire: async () => void (await expire()),
     } satisfies Readonly<Record<string, JobHandler>>,
 

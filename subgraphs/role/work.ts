@@ -8,13 +8,14 @@ import {
   type PermissionSets,
   type Snapshot,
 } from './decision/index.ts';
-import { toAssignment, toChange, toDelegation, toSubject } from './decisionRows.ts';
-import type { RoleAssignmentRow, RoleDelegationRow, RoleRow, SubjectRow } from './rows.ts';
+import { toApprovalChange, toAssignment, toChange, toDelegation, toSubject } from './decisionRows.ts';
+import type { PermissionRequestRow, RoleAssignmentRow, RoleDelegationRow, RoleRow, SubjectRow } from './rows.ts';
 import {
   findAssignments,
   findRoles,
   upsertAssignments,
   upsertDelegations,
+  upsertPermissionRequests,
   upsertRoles,
   upsertSubject,
 } from './store.ts';
@@ -35,6 +36,7 @@ export interface RoleWork {
   saveRoles(rows: readonly RoleRow[]): Promise<void>;
   saveAssignments(rows: readonly RoleAssignmentRow[]): void;
   saveDelegations(rows: readonly RoleDelegationRow[]): Promise<void>;
+  savePermissionRequests(rows: readonly PermissionRequestRow[]): Promise<void>;
   saveSubject(row: SubjectRow): Promise<void>;
   storeAssignments(): Promise<void>;
   tell(...events: readonly NewEvent[]): void;
@@ -147,6 +149,11 @@ export function openTenantDraft(tx: SqlTransaction, start: TenantDraftStart): Te
         isWritten = true;
         apply(rows.map((row) => ({ kind: 'delegation.saved', delegation: toDelegation(row) })));
         await upsertDelegations(tx, revised(rows));
+      },
+      async savePermissionRequests(rows) {
+        isWritten = true;
+        apply(rows.map(toApprovalChange));
+        await upsertPermissionRequests(tx, revised(rows));
       },
       async saveSubject(row) {
         isWritten = true;

@@ -288,6 +288,13 @@ test('who holds a role, by id or name, with those who inherit it', async () => {
     directHolders: 1,
   });
   expect(roleHierarchy!['edges']).toContainEqual({ roleId: above, parentId: base, type: 'FULL', redundant: false });
+  const near = (depth: number) =>
+    rig.run(admin, 'query ($id: ID!, $depth: Int) { roleHierarchy(roleId: $id, depth: $depth) { nodes { level } } }', {
+      id: above,
+      depth,
+    });
+  expect((await near(0)).data['roleHierarchy']!['nodes']).toEqual([{ level: 0 }]);
+  expect((await near(-1)).errors.map(({ code }) => code)).toEqual(['VALIDATION_FAILED']);
 });
 
 test('a role asks for certifications and clearance, its own and inherited; the refusal names what is missing', async () => {

@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => rig[Symbol.asyncDispose]());
 
-const separated = (other: string, more: Readonly<Record<string, unknown>>) => ({
+const separated = (other: string, more: Readonly<Record<string, unknown>> = {}) => ({
   separationOfDuties: [{ conflictingRoles: [other], severity: 'ERROR', ...more }],
 });
 const decide = (subjectId: string, permission: string, contextId?: string) => {
@@ -188,4 +188,39 @@ test('whatever was activated, in no place two separated roles are active', () =>
     { numRuns: 1_000 },
   );
   expect(inactives).toBeGreaterThan(100);
+});
+
+test('a role is given no parent by which its holders, or those of a role below, would hold what is separated', async () => {
+  const [pay, sign, clerk, junior] = [
+    await rig.role({ name: 'tree_pay' }),
+    await rig.role({ name: 'tree_sign' }),
+    await rig.role({ name: 'tree_clerk' }),
+    await rig.role({ name: 'tree_junior' }),
+  ];
+  const patch = (roleId: string, content: object) =>
+    rig.mutate(admin, 'updateRole', '$roleId: ID!, $patch: RolePatch!', {
+      variables: { roleId, patch: content },
+      selection: 'role { version parents { roleId } } warnings',
+    });
+  expect(await patch(sign, separated(pay))).toMatchObject({ userErrors: [], warnings: [] });
+  expect(codesOf(await patch(junior, { parents: [{ roleId: clerk }] }))).toEqual([]);
+  await rig.hold('gail', pay);
+  await rig.hold('gail', junior);
+  await rig.hold('hugo', clerk);
+  // Nobody holds it beside the other: hugo alone would.
+  const refused = await patch(clerk, { parents: [{ roleId: sign }] });
+  expect(codesOf(refused)).toEqual(['SOD_VIOLATION']);
+  expect(String(refused['userErrors']!.map(({ message }) => message))).toContain('gail');
+  const { role } = await rig.ask(admin, 'query ($id: ID!) { role(roleId: $id) { version parents { roleId } } }', {
+    id: clerk,
+  });
+  expect(role).toEqual({ version: 1, parents: [] });
+  // In another place it is no conflict, and what is only advised against is let pass.
+  expect(codesOf(await patch(sign, separated(pay, { severity: 'WARNING' })))).toEqual([]);
+  expect(codesOf(await patch(clerk, { parents: [{ roleId: sign }] }))).toEqual([]);
+  // A new rule blames nobody for what was so before, and says who that is; other changes go on.
+  const ruled = await patch(sign, separated(pay));
+  expect(codesOf(ruled)).toEqual([]);
+  expect(String(ruled['warnings']!.map(String))).toContain('gail');
+  expect(codesOf(await patch(clerk, { parents: [{ roleId: sign }], description: 'as before' }))).toEqual([]);
 });

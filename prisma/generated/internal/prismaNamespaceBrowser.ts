@@ -251,6 +251,7 @@ export const ModelName = {
   RoleInheritance: 'RoleInheritance',
   RoleAssignment: 'RoleAssignment',
   RoleDelegation: 'RoleDelegation',
+  RolePermissionRequest: 'RolePermissionRequest',
   RoleSubject: 'RoleSubject',
   RoleDecision: 'RoleDecision',
   Trace: 'Trace',
@@ -3750,6 +3751,7 @@ export const RoleScalarFieldEnum = {
   delegationRules: 'delegationRules',
   constraints: 'constraints',
   maxHolders: 'maxHolders',
+  autoAssign: 'autoAssign',
   effectiveAt: 'effectiveAt',
   expiresAt: 'expiresAt',
   begunAt: 'begunAt',
@@ -3833,6 +3835,34 @@ export const RoleDelegationScalarFieldEnum = {
 } as const
 
 export type RoleDelegationScalarFieldEnum = (typeof RoleDelegationScalarFieldEnum)[keyof typeof RoleDelegationScalarFieldEnum]
+
+
+export const RolePermissionRequestScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  subjectId: 'subjectId',
+  permissionId: 'permissionId',
+  grantingRoleId: 'grantingRoleId',
+  action: 'action',
+  resourceType: 'resourceType',
+  resourceId: 'resourceId',
+  contextId: 'contextId',
+  planId: 'planId',
+  status: 'status',
+  reason: 'reason',
+  statusReason: 'statusReason',
+  threshold: 'threshold',
+  approverRoles: 'approverRoles',
+  approval: 'approval',
+  endsAt: 'endsAt',
+  version: 'version',
+  revision: 'revision',
+  createdAt: 'createdAt',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy'
+} as const
+
+export type RolePermissionRequestScalarFieldEnum = (typeof RolePermissionRequestScalarFieldEnum)[keyof typeof RolePermissionRequestScalarFieldEnum]
 
 
 export const RoleSubjectScalarFieldEnum = {

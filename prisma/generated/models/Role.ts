@@ -51,6 +51,7 @@ export type RoleMinAggregateOutputType = {
   status: string | null
   securityLevel: string | null
   maxHolders: number | null
+  autoAssign: boolean | null
   effectiveAt: Date | null
   expiresAt: Date | null
   begunAt: Date | null
@@ -79,6 +80,7 @@ export type RoleMaxAggregateOutputType = {
   status: string | null
   securityLevel: string | null
   maxHolders: number | null
+  autoAssign: boolean | null
   effectiveAt: Date | null
   expiresAt: Date | null
   begunAt: Date | null
@@ -117,6 +119,7 @@ export type RoleCountAggregateOutputType = {
   delegationRules: number
   constraints: number
   maxHolders: number
+  autoAssign: number
   effectiveAt: number
   expiresAt: number
   begunAt: number
@@ -163,6 +166,7 @@ export type RoleMinAggregateInputType = {
   status?: true
   securityLevel?: true
   maxHolders?: true
+  autoAssign?: true
   effectiveAt?: true
   expiresAt?: true
   begunAt?: true
@@ -191,6 +195,7 @@ export type RoleMaxAggregateInputType = {
   status?: true
   securityLevel?: true
   maxHolders?: true
+  autoAssign?: true
   effectiveAt?: true
   expiresAt?: true
   begunAt?: true
@@ -229,6 +234,7 @@ export type RoleCountAggregateInputType = {
   delegationRules?: true
   constraints?: true
   maxHolders?: true
+  autoAssign?: true
   effectiveAt?: true
   expiresAt?: true
   begunAt?: true
@@ -356,6 +362,7 @@ export type RoleGroupByOutputType = {
   delegationRules: runtime.JsonValue | null
   constraints: runtime.JsonValue | null
   maxHolders: number | null
+  autoAssign: boolean
   effectiveAt: Date | null
   expiresAt: Date | null
   begunAt: Date | null
@@ -419,6 +426,7 @@ export type RoleWhereInput = {
   delegationRules?: Prisma.JsonNullableFilter<"Role">
   constraints?: Prisma.JsonNullableFilter<"Role">
   maxHolders?: Prisma.IntNullableFilter<"Role"> | number | null
+  autoAssign?: Prisma.BoolFilter<"Role"> | boolean
   effectiveAt?: Prisma.DateTimeNullableFilter<"Role"> | Date | string | null
   expiresAt?: Prisma.DateTimeNullableFilter<"Role"> | Date | string | null
   begunAt?: Prisma.DateTimeNullableFilter<"Role"> | Date | string | null
@@ -459,6 +467,7 @@ export type RoleOrderByWithRelationInput = {
   delegationRules?: Prisma.SortOrderInput | Prisma.SortOrder
   constraints?: Prisma.SortOrderInput | Prisma.SortOrder
   maxHolders?: Prisma.SortOrderInput | Prisma.SortOrder
+  autoAssign?: Prisma.SortOrder
   effectiveAt?: Prisma.SortOrderInput | Prisma.SortOrder
   expiresAt?: Prisma.SortOrderInput | Prisma.SortOrder
   begunAt?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -503,6 +512,7 @@ export type RoleWhereUniqueInput = Prisma.AtLeast<{
   delegationRules?: Prisma.JsonNullableFilter<"Role">
   constraints?: Prisma.JsonNullableFilter<"Role">
   maxHolders?: Prisma.IntNullableFilter<"Role"> | number | null
+  autoAssign?: Prisma.BoolFilter<"Role"> | boolean
   effectiveAt?: Prisma.DateTimeNullableFilter<"Role"> | Date | string | null
   expiresAt?: Prisma.DateTimeNullableFilter<"Role"> | Date | string | null
   begunAt?: Prisma.DateTimeNullableFilter<"Role"> | Date | string | null
@@ -543,6 +553,7 @@ export type RoleOrderByWithAggregationInput = {
   delegationRules?: Prisma.SortOrderInput | Prisma.SortOrder
   constraints?: Prisma.SortOrderInput | Prisma.SortOrder
   maxHolders?: Prisma.SortOrderInput | Prisma.SortOrder
+  autoAssign?: Prisma.SortOrder
   effectiveAt?: Prisma.SortOrderInput | Prisma.SortOrder
   expiresAt?: Prisma.SortOrderInput | Prisma.SortOrder
   begunAt?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -591,6 +602,7 @@ export type RoleScalarWhereWithAggregatesInput = {
   delegationRules?: Prisma.JsonNullableWithAggregatesFilter<"Role">
   constraints?: Prisma.JsonNullableWithAggregatesFilter<"Role">
   maxHolders?: Prisma.IntNullableWithAggregatesFilter<"Role"> | number | null
+  autoAssign?: Prisma.BoolWithAggregatesFilter<"Role"> | boolean
   effectiveAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Role"> | Date | string | null
   expiresAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Role"> | Date | string | null
   begunAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Role"> | Date | string | null
@@ -631,6 +643,7 @@ export type RoleCreateInput = {
   delegationRules?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   constraints?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   maxHolders?: number | null
+  autoAssign?: boolean
   effectiveAt?: Date | string | null
   expiresAt?: Date | string | null
   begunAt?: Date | string | null
@@ -671,6 +684,7 @@ export type RoleUncheckedCreateInput = {
   delegationRules?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   constraints?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   maxHolders?: number | null
+  autoAssign?: boolean
   effectiveAt?: Date | string | null
   expiresAt?: Date | string | null
   begunAt?: Date | string | null
@@ -711,6 +725,7 @@ export type RoleUpdateInput = {
   delegationRules?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   constraints?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   maxHolders?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  autoAssign?: Prisma.BoolFieldUpdateOperationsInput | boolean
   effectiveAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   begunAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -751,6 +766,7 @@ export type RoleUncheckedUpdateInput = {
   delegationRules?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   constraints?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   maxHolders?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  autoAssign?: Prisma.BoolFieldUpdateOperationsInput | boolean
   effectiveAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   begunAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -791,6 +807,7 @@ export type RoleCreateManyInput = {
   delegationRules?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   constraints?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   maxHolders?: number | null
+  autoAssign?: boolean
   effectiveAt?: Date | string | null
   expiresAt?: Date | string | null
   begunAt?: Date | string | null
@@ -831,6 +848,7 @@ export type RoleUpdateManyMutationInput = {
   delegationRules?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   constraints?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   maxHolders?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  autoAssign?: Prisma.BoolFieldUpdateOperationsInput | boolean
   effectiveAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   begunAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -871,6 +889,7 @@ export type RoleUncheckedUpdateManyInput = {
   delegationRules?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   constraints?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   maxHolders?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  autoAssign?: Prisma.BoolFieldUpdateOperationsInput | boolean
   effectiveAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   begunAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -916,6 +935,7 @@ export type RoleCountOrderByAggregateInput = {
   delegationRules?: Prisma.SortOrder
   constraints?: Prisma.SortOrder
   maxHolders?: Prisma.SortOrder
+  autoAssign?: Prisma.SortOrder
   effectiveAt?: Prisma.SortOrder
   expiresAt?: Prisma.SortOrder
   begunAt?: Prisma.SortOrder
@@ -953,6 +973,7 @@ export type RoleMaxOrderByAggregateInput = {
   status?: Prisma.SortOrder
   securityLevel?: Prisma.SortOrder
   maxHolders?: Prisma.SortOrder
+  autoAssign?: Prisma.SortOrder
   effectiveAt?: Prisma.SortOrder
   expiresAt?: Prisma.SortOrder
   begunAt?: Prisma.SortOrder
@@ -981,6 +1002,7 @@ export type RoleMinOrderByAggregateInput = {
   status?: Prisma.SortOrder
   securityLevel?: Prisma.SortOrder
   maxHolders?: Prisma.SortOrder
+  autoAssign?: Prisma.SortOrder
   effectiveAt?: Prisma.SortOrder
   expiresAt?: Prisma.SortOrder
   begunAt?: Prisma.SortOrder
@@ -1037,6 +1059,7 @@ export type RoleSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = r
   delegationRules?: boolean
   constraints?: boolean
   maxHolders?: boolean
+  autoAssign?: boolean
   effectiveAt?: boolean
   expiresAt?: boolean
   begunAt?: boolean
@@ -1077,6 +1100,7 @@ export type RoleSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensio
   delegationRules?: boolean
   constraints?: boolean
   maxHolders?: boolean
+  autoAssign?: boolean
   effectiveAt?: boolean
   expiresAt?: boolean
   begunAt?: boolean
@@ -1117,6 +1141,7 @@ export type RoleSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensio
   delegationRules?: boolean
   constraints?: boolean
   maxHolders?: boolean
+  autoAssign?: boolean
   effectiveAt?: boolean
   expiresAt?: boolean
   begunAt?: boolean
@@ -1157,6 +1182,7 @@ export type RoleSelectScalar = {
   delegationRules?: boolean
   constraints?: boolean
   maxHolders?: boolean
+  autoAssign?: boolean
   effectiveAt?: boolean
   expiresAt?: boolean
   begunAt?: boolean
@@ -1176,7 +1202,7 @@ export type RoleSelectScalar = {
   updatedBy?: boolean
 }
 
-export type RoleOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "name" | "scopeKey" | "displayName" | "description" | "roleType" | "status" | "scope" | "securityLevel" | "permissions" | "capabilities" | "inheritanceRules" | "capabilityProfiles" | "attributes" | "separationOfDuties" | "assignmentRules" | "delegationRules" | "constraints" | "maxHolders" | "effectiveAt" | "expiresAt" | "begunAt" | "reviewEveryDays" | "nextReviewAt" | "reviewToldAt" | "reviewedAt" | "reviewedBy" | "governance" | "protocol" | "version" | "revision" | "deletedAt" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy", ExtArgs["result"]["role"]>
+export type RoleOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "name" | "scopeKey" | "displayName" | "description" | "roleType" | "status" | "scope" | "securityLevel" | "permissions" | "capabilities" | "inheritanceRules" | "capabilityProfiles" | "attributes" | "separationOfDuties" | "assignmentRules" | "delegationRules" | "constraints" | "maxHolders" | "autoAssign" | "effectiveAt" | "expiresAt" | "begunAt" | "reviewEveryDays" | "nextReviewAt" | "reviewToldAt" | "reviewedAt" | "reviewedBy" | "governance" | "protocol" | "version" | "revision" | "deletedAt" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy", ExtArgs["result"]["role"]>
 
 export type $RolePayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "Role"
@@ -1217,6 +1243,10 @@ export type $RolePayload<ExtArgs extends runtime.Types.Extensions.InternalArgs =
     delegationRules: runtime.JsonValue | null
     constraints: runtime.JsonValue | null
     maxHolders: number | null
+    /**
+     * Given to whoever has the capabilities that it asks for, and taken from who has them no more.
+     */
+    autoAssign: boolean
     effectiveAt: Date | null
     expiresAt: Date | null
     /**
@@ -1686,6 +1716,7 @@ export interface RoleFieldRefs {
   readonly delegationRules: Prisma.FieldRef<"Role", 'Json'>
   readonly constraints: Prisma.FieldRef<"Role", 'Json'>
   readonly maxHolders: Prisma.FieldRef<"Role", 'Int'>
+  readonly autoAssign: Prisma.FieldRef<"Role", 'Boolean'>
   readonly effectiveAt: Prisma.FieldRef<"Role", 'DateTime'>
   readonly expiresAt: Prisma.FieldRef<"Role", 'DateTime'>
   readonly begunAt: Prisma.FieldRef<"Role", 'DateTime'>

@@ -68,12 +68,23 @@ export function highestCapacity({ capacity, calendar = [] }: TimedCapacity): num
 
 /** The least there is at any moment of [from, until). */
 export function leastCapacity({ capacity, calendar = [] }: TimedCapacity, from: number, until: number): number {
-  let least = capacity;
-  for (const step of calendar) {
-    if (step.time <= from) least = step.capacity;
-    else if (step.time < until) least = Math.min(least, step.capacity);
-  }
+  let next = firstAfter(calendar, from);
+  let least = next === 0 ? capacity : calendar[next - 1]!.capacity;
+  for (; next < calendar.length && calendar[next]!.time < until; next += 1)
+    least = Math.min(least, calendar[next]!.capacity);
   return least;
+}
+
+/** Place of the first change after this moment, by bisection. */
+function firstAfter(calendar: readonly { readonly time: number }[], at: number): number {
+  let low = 0;
+  let high = calendar.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (calendar[middle]!.time > at) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 /** Capacity x time of [from, until). */

@@ -74,6 +74,7 @@ export function bindConstraints(
   const resources = definition.resources.map((resource) => ({
     ...resource,
     capacity: capacities.get(resource.id)!,
+    ...(most.has(resource.id) ? { most: most.get(resource.id)! } : {}),
     calendar: resource.calendar?.map(({ fromMs, capacity }) => ({
       fromMs,
       capacity: Math.min(capacity, most.get(resource.id) ?? Infinity),

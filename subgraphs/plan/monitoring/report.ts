@@ -159,9 +159,8 @@ function deviationsOf(
   { plan, steps, dependencies }: PlanState,
   { started, now }: { readonly started: number; readonly now: number },
 ): Deviation[] {
-  const problem = atMoment(toPlanProblem(plan.definition, steps, dependencies), {
-    calendarMs: calendarAge(plan.definition, started, started),
-  });
+  const calendarMs = calendarAge(plan.definition, started, started);
+  const problem = atMoment(toPlanProblem(plan.definition, steps, dependencies, calendarMs), { calendarMs });
   const network = networkOf(problem);
   const { earlyStart, earlyFinish } = computeSchedule(network);
   const dates = new Map(

@@ -3,6 +3,7 @@ import { compareText } from '../hierarchy/order.ts';
 import { type Assignment, type Delegation, isStanding, type SeparationRule, type Subject } from './assignment.ts';
 import { compileAssignment } from './compiledAssignment.ts';
 import { compileRole } from './compiledRole.ts';
+import type { GivenApproval } from './givenApproval.ts';
 import { reindexRole } from './grantIndex.ts';
 import type { Role } from './role.ts';
 import { emptyRecord, type Snapshot, type SubjectRecord } from './snapshot.ts';
@@ -17,6 +18,8 @@ export type Change =
   | { readonly kind: 'delegation.removed'; readonly delegationId: string }
   | { readonly kind: 'subject.saved'; readonly subject: Subject }
   | { readonly kind: 'subject.removed'; readonly subjectId: string }
+  | { readonly kind: 'approval.saved'; readonly approval: GivenApproval }
+  | { readonly kind: 'approval.removed'; readonly requestId: string; readonly subjectId: string }
   | { readonly kind: 'separation.saved'; readonly rule: SeparationRule }
   | { readonly kind: 'separation.removed'; readonly ruleId: string };
 
@@ -43,6 +46,19 @@ export function applyChange(snapshot: Snapshot, change: Change): Snapshot {
     case 'subject.removed':
       if (snapshot.subjects.get(change.subjectId)?.subject === undefined) return snapshot;
       return changeRecord(snapshot, change.subjectId, { subject: undefined });
+    case 'approval.saved': {
+      const { approval } = change;
+      const others = approvalsWithout(snapshot, approval);
+      const approvals = [...others, approval].sort((left, right) => compareText(left.requestId, right.requestId));
+      return changeRecord(snapshot, approval.subjectId, { approvals });
+    }
+    case 'approval.removed': {
+      const { approvals = [] } = snapshot.subjects.get(change.subjectId) ?? {};
+      const others = approvalsWithout(snapshot, change);
+      return others.length === approvals.length
+        ? snapshot
+        : changeRecord(snapshot, change.subjectId, { approvals: others });
+    }
     case 'separation.saved': {
       const separationRules = snapshot.separationRules.set(change.rule.ruleId, change.rule);
       return { ...snapshot, version: snapshot.version + 1, separationRules };
@@ -55,6 +71,13 @@ export function applyChange(snapshot: Snapshot, change: Change): Snapshot {
     default:
       return change satisfies never;
   }
+}
+
+function approvalsWithout(
+  snapshot: Snapshot,
+  { subjectId, requestId }: Pick<GivenApproval, 'subjectId' | 'requestId'>,
+): readonly GivenApproval[] {
+  return (snapshot.subjects.get(subjectId)?.approvals ?? []).filter((approval) => approval.requestId !== requestId);
 }
 
 export function applyChanges(snapshot: Snapshot, changes: Iterable<Change>): Snapshot {
@@ -181,6 +204,6 @@ function changeRecord(snapshot: Snapshot, subjectId: string, change: Partial<Sub
 }
 
 function isEmptyRecord(record: SubjectRecord): boolean {
-  const { subject, assignments, incoming, outgoing } = record;
-  return subject === undefined && assignments.length + incoming.length + outgoing.length === 0;
+  const { subject, assignments, incoming, outgoing, approvals } = record;
+  return subject === undefined && assignments.length + incoming.length + outgoing.length + approvals.length === 0;
 }

@@ -1,6 +1,7 @@
 import { type Delegation, isWithin, nextBoundary } from './assignment.ts';
 import { applyCandidate, type Candidate, findCandidates, findRequestEntries, inOrder } from './candidates.ts';
 import { adoptMiss, type Evaluation, openEvaluation, type ReadHoldings } from './evaluation.ts';
+import { findGivenApproval, type GivenApproval } from './givenApproval.ts';
 import type { IndexEntry } from './grantIndex.ts';
 import type { Holding } from './holdings.ts';
 import { demandsApproval, matchesPattern, parsePermissionPattern } from './permission.ts';
@@ -30,6 +31,8 @@ export interface Ruling {
   readonly isUndecided: boolean;
   /** The denial that was met, where inheritance rules ask for a person's decision. */
   readonly escalates?: Candidate;
+  /** That turned what needs an approval into what is permitted. */
+  readonly approval?: GivenApproval;
 }
 
 export interface Conclusion {
@@ -54,6 +57,8 @@ interface Step {
   /** Subjects between the one who asked and this one, itself included. */
   readonly chain: readonly string[];
   readonly roleIds: readonly string[] | undefined;
+  /** Of the one who asks. */
+  readonly approvals: readonly GivenApproval[];
 }
 
 /**
@@ -61,23 +66,28 @@ interface Step {
  * that applies decides; else one that cannot be evaluated denies; else an allow that applies grants, one without
  * approval before one that asks for it, the subject's own before delegated ones; else the answer is no. An allow that
  * cannot be evaluated grants nothing. Where inheritance rules bear on a role held, what it says is found by them first, and
- * then combined with the rest by the same order; a conflict that its rules escalate goes before what is allowed.
+ * then combined with the rest by the same order; a conflict that its rules escalate goes before what is allowed. What needs
+ * an approval is permitted to who was given it: an obligation that is fulfilled.
  */
 export function decide(snapshot: Snapshot, input: DecideInput): Conclusion {
   const { subjectId } = input.request;
   const record = snapshot.subjects.get(subjectId) ?? emptyRecord(subjectId);
-  return decideFor(snapshot, input, { record, chain: [subjectId], roleIds: undefined });
+  return decideFor(snapshot, input, {
+    ...{ record, chain: [subjectId], roleIds: undefined, approvals: record.approvals },
+  });
 }
 
 function decideFor(snapshot: Snapshot, input: DecideInput, step: Step): Conclusion {
   const { request, timeMs, deadlineMs } = input;
-  const { record, roleIds } = step;
+  const { record, roleIds, approvals } = step;
   requireTime(deadlineMs);
   // A delegator is judged by what is stored of it: the attributes in the request are those of who asks.
   const isAsking = step.chain.length === 1;
   const ownRequest: PermissionRequest = isAsking ? request : { ...request, subjectAttributes: {} };
   const readHoldings = roleIds === undefined ? input.readHoldings : undefined;
-  const evaluation = openEvaluation(snapshot, { record, request: ownRequest, timeMs, roleIds, readHoldings });
+  const evaluation = openEvaluation(snapshot, {
+    ...{ record, request: ownRequest, timeMs, roleIds, readHoldings, approvals },
+  });
   const entries = findRequestEntries(evaluation);
   const denial = findDenial(evaluation, findCandidates(evaluation, 'deny', entries), deadlineMs);
   if (denial !== undefined && !denial.isUndecided) return { evaluation, ruling: denial, isBare: false };
@@ -117,15 +127,20 @@ function findAllowance(
   candidates: readonly Candidate[],
   deadlineMs: number | undefined,
 ): Ruling | undefined {
+  let waiting: Ruling | undefined;
   for (const candidate of inOrder(candidates)) {
     requireTime(deadlineMs);
     const application = applyCandidate(evaluation, candidate);
     if (application.kind !== 'applies') continue;
-    const asks = demandsApproval(candidate.grant.permission, evaluation.facts.action);
-    const outcome = asks ? 'NEEDS_APPROVAL' : 'PERMIT';
-    return { outcome, candidate, way: application.way, holder: evaluation, delegationIds: [], isUndecided: false };
+    const common = { candidate, way: application.way, holder: evaluation, delegationIds: [], isUndecided: false };
+    if (!demandsApproval(candidate.grant.permission, evaluation.facts.action)) return { ...common, outcome: 'PERMIT' };
+    const approval = findGivenApproval(evaluation, candidate.grant);
+    if (approval !== undefined) return { ...common, outcome: 'PERMIT', approval };
+    waiting ??= { ...common, outcome: 'NEEDS_APPROVAL' };
+    // Those that ask for none come first: of what is left only an approval may do more.
+    if (evaluation.approvals.length === 0) return waiting;
   }
-  return undefined;
+  return waiting;
 }
 
 const outcomes: Readonly<Record<Stand, Ruling['outcome']>> = {
@@ -146,10 +161,13 @@ function findRuled(evaluation: Evaluation, entries: readonly IndexEntry[]): Ruli
       if (!holdingOf.has(survivor)) holdingOf.set(survivor, holding);
     }
   }
-  const [first] = inOrderOfStand([...holdingOf.keys()]);
-  if (first === undefined) return undefined;
+  const ordered = inOrderOfStand([...holdingOf.keys()]);
+  const [foremost] = ordered;
+  if (foremost === undefined) return undefined;
+  const { survivor: first, approval } = findApproved(evaluation, ordered) ?? { survivor: foremost };
   return {
-    outcome: outcomes[first.stand],
+    outcome: approval === undefined ? outcomes[first.stand] : 'PERMIT',
+    ...(approval === undefined ? {} : { approval }),
     candidate: first.candidate,
     way: { holding: holdingOf.get(first)!, path: first.path },
     holder: evaluation,
@@ -157,6 +175,18 @@ function findRuled(evaluation: Evaluation, entries: readonly IndexEntry[]): Ruli
     isUndecided: first.stand === 'undecided',
     ...(first.denial === undefined ? {} : { escalates: first.denial.candidate }),
   };
+}
+
+/** Of the rules that decide together, where they leave it to a person, the first whose approval was given. */
+function findApproved(evaluation: Evaluation, ordered: readonly Survivor[]) {
+  const { stand } = ordered[0]!;
+  if (stand !== 'approval' && stand !== 'escalated') return undefined;
+  for (const survivor of ordered) {
+    if (survivor.stand !== stand) return undefined;
+    const approval = findGivenApproval(evaluation, (survivor.denial ?? survivor).candidate.grant);
+    if (approval !== undefined) return { survivor, approval };
+  }
+  return undefined;
 }
 
 interface Delegated {
@@ -183,7 +213,9 @@ function findDelegated(
     const record = snapshot.subjects.get(delegation.delegatorId);
     if (record === undefined) continue;
     const chain = [...step.chain, delegation.delegatorId];
-    const conclusion = decideFor(snapshot, input, { record, chain, roleIds: delegation.roleIds });
+    const conclusion = decideFor(snapshot, input, {
+      ...{ record, chain, roleIds: delegation.roleIds, approvals: step.approvals },
+    });
     absorb(evaluation, conclusion.evaluation);
     const { ruling } = conclusion;
     if (ruling === undefined || ruling.outcome === 'DENY') continue;

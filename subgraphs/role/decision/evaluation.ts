@@ -1,4 +1,5 @@
 import type { Attributes, Facts, Verdict } from '../conditions/index.ts';
+import type { GivenApproval } from './givenApproval.ts';
 import { type Holdings, type HoldingsQuery, readHoldings } from './holdings.ts';
 import { contextOf, type PermissionRequest, planOf } from './request.ts';
 import type { NearMiss, Reason } from './result.ts';
@@ -10,6 +11,8 @@ export interface Evaluation {
   readonly record: SubjectRecord;
   readonly holdings: Holdings;
   readonly facts: Facts;
+  /** Of the subject that asks, also where a delegator is judged. */
+  readonly approvals: readonly GivenApproval[];
   /** Conditions of edges and constraints of roles, evaluated at most once. */
   readonly verdicts: Map<object, Verdict>;
   /** A time, an address or an attribute has been looked at. */
@@ -34,6 +37,8 @@ export interface EvaluationInput {
   readonly record: SubjectRecord;
   readonly request: PermissionRequest;
   readonly timeMs: number;
+  /** @default those of the record */
+  readonly approvals?: readonly GivenApproval[] | undefined;
   /** Only assignments of these roles. */
   readonly roleIds?: readonly string[] | undefined;
   /** @default computed anew */
@@ -67,6 +72,7 @@ export function openEvaluation(snapshot: Snapshot, input: EvaluationInput): Eval
       timeMs,
       ip: environment?.ip,
     },
+    approvals: input.approvals ?? record.approvals,
     verdicts: new Map(),
     isDynamic: false,
     readsResourceId: false,

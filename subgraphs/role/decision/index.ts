@@ -34,6 +34,7 @@ export {
   type DecisionPointStats,
 } from './decisionPoint.ts';
 export { type EffectivePermission, type EffectiveQuery, listEffectivePermissions } from './effectivePermissions.ts';
+export type { GivenApproval } from './givenApproval.ts';
 export { type HierarchyView, type HierarchyViewEntry, readHierarchy } from './hierarchyView.ts';
 export {
   type HoldersQuery,

@@ -24,7 +24,7 @@ const known = new WeakMap<SubjectRecord, Places>();
 /**
  * Whether some right of the subject may hold for one object and not for another: by the context of an assignment, by
  * the scope of a role or of a permission, by what limits or conditions ask of the object. A delegation counts as such,
- * since what the delegator holds may be. Errs on the side of yes.
+ * since what the delegator holds may be, and so does an approval that was given. Errs on the side of yes.
  */
 export function isBound(snapshot: Snapshot, record: SubjectRecord): boolean {
   return placesOf(snapshot, record).isBound;
@@ -62,6 +62,9 @@ export function listContexts(snapshot: Snapshot, record: SubjectRecord): readonl
       const delegator = subjects.get(delegatorId);
       if (delegator !== undefined) holders.add(delegator);
     }
+    for (const { contextId, resourceId } of holder.approvals) {
+      for (const id of [contextId, resourceId]) if (id !== undefined) named.add(id);
+    }
     for (const { row } of holder.assignments) {
       if (!isStanding(row)) continue;
       if (row.contextId !== undefined) named.add(row.contextId);
@@ -87,8 +90,8 @@ function placesOf(snapshot: Snapshot, record: SubjectRecord): Places {
   return places;
 }
 
-function readPlaces({ graph, policy, roles }: Snapshot, { assignments, incoming }: SubjectRecord): Places {
-  let bound = incoming.length > 0;
+function readPlaces({ graph, policy, roles }: Snapshot, { assignments, incoming, approvals }: SubjectRecord): Places {
+  let bound = incoming.length + approvals.length > 0;
   const up = new Uint32Array((graph.nodes.length >>> 5) + 1);
   for (const { row, constraints } of assignments) {
     if (!isStanding(row)) continue;

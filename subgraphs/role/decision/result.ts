@@ -78,6 +78,8 @@ export interface Decision {
   /** `partial` where an approval is missing. */
   readonly overallAccess: 'full' | 'partial' | 'none';
   readonly obligations: readonly Obligation[];
+  /** The request whose approval has fulfilled the obligation of the rule that decided. */
+  readonly approvedRequestId?: string;
   /** No time, address or attribute had a part in it: until `validUntilMs` the same names give the same answer. */
   readonly cacheable: boolean;
   /** Which object of its type was meant had a part in it, or may have had. */

@@ -62,4 +62,6 @@ export interface Role {
   readonly capabilityProfiles?: readonly RequiredCapability[];
   /** @default the limit of the platform */
   readonly maxHolders?: number;
+  /** Given to whoever has the capabilities of its profiles. */
+  readonly autoAssign?: true;
 }

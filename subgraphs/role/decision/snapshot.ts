@@ -3,6 +3,7 @@ import { compareText } from '../hierarchy/order.ts';
 import { type Assignment, type Delegation, isStanding, type SeparationRule, type Subject } from './assignment.ts';
 import { type CompiledConstraintsOf, compileAssignment } from './compiledAssignment.ts';
 import { type CompiledRole, compileRole } from './compiledRole.ts';
+import type { GivenApproval } from './givenApproval.ts';
 import { buildGrantIndex, emptyGrantIndex, type GrantIndex } from './grantIndex.ts';
 import type { Role } from './role.ts';
 
@@ -13,6 +14,8 @@ export interface World {
   readonly delegations: readonly Delegation[];
   readonly subjects: readonly Subject[];
   readonly separationRules: readonly SeparationRule[];
+  /** @default none */
+  readonly approvals?: readonly GivenApproval[];
 }
 
 /** What is known of one subject. Replaced when it, or someone it has a delegation from, changes. */
@@ -27,6 +30,8 @@ export interface SubjectRecord {
   readonly incoming: readonly Delegation[];
   /** Delegations by it, by id. */
   readonly outgoing: readonly Delegation[];
+  /** Approvals that it was given, by id. */
+  readonly approvals: readonly GivenApproval[];
 }
 
 /**
@@ -68,7 +73,7 @@ export const emptySnapshot: Snapshot = {
 };
 
 export function emptyRecord(subjectId: string): SubjectRecord {
-  return { subjectId, version: 0, subject: undefined, assignments: [], incoming: [], outgoing: [] };
+  return { subjectId, version: 0, subject: undefined, assignments: [], incoming: [], outgoing: [], approvals: [] };
 }
 
 export function findRole(snapshot: Snapshot, roleId: string): CompiledRole | undefined {
@@ -117,10 +122,17 @@ function buildSubjects(world: World, { assignments, delegations, version }: Rows
     assignments: CompiledConstraintsOf<Assignment>[];
     incoming: Delegation[];
     outgoing: Delegation[];
+    approvals: GivenApproval[];
   };
   const drafts = new Map<string, Draft>();
   const draftOf = (subjectId: string): Draft => {
-    const draft = drafts.get(subjectId) ?? { subject: undefined, assignments: [], incoming: [], outgoing: [] };
+    const draft: Draft = drafts.get(subjectId) ?? {
+      subject: undefined,
+      assignments: [],
+      incoming: [],
+      outgoing: [],
+      approvals: [],
+    };
     drafts.set(subjectId, draft);
     return draft;
   };
@@ -130,11 +142,13 @@ function buildSubjects(world: World, { assignments, delegations, version }: Rows
     draftOf(delegation.delegateId).incoming.push(delegation);
     draftOf(delegation.delegatorId).outgoing.push(delegation);
   }
+  for (const approval of world.approvals ?? []) draftOf(approval.subjectId).approvals.push(approval);
   const byId = (left: Delegation, right: Delegation) => compareText(left.delegationId, right.delegationId);
   for (const draft of drafts.values()) {
     draft.assignments.sort((left, right) => compareText(left.row.assignmentId, right.row.assignmentId));
     draft.incoming.sort(byId);
     draft.outgoing.sort(byId);
+    draft.approvals.sort((left, right) => compareText(left.requestId, right.requestId));
   }
   return PersistentMap.from(
     [...drafts].map(([subjectId, draft]) => [subjectId, { subjectId, version, ...draft }] as const),
@@ -144,7 +158,11 @@ function buildSubjects(world: World, { assignments, delegations, version }: Rows
 /** The rows a snapshot was made of, each kind by id. */
 export function readWorld(snapshot: Snapshot): World {
   const records = [...snapshot.subjects.values()];
+  const approvals = records.flatMap((record) => record.approvals);
   return {
+    ...(approvals.length === 0
+      ? {}
+      : { approvals: approvals.sort((left, right) => compareText(left.requestId, right.requestId)) }),
     roles: snapshot.roles
       .flatMap((compiled) => (compiled === undefined ? [] : [compiled.role]))
       .sort((left, right) => compareText(left.roleId, right.roleId)),

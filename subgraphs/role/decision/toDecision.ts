@@ -38,6 +38,7 @@ export function toDecision({ evaluation, ruling, isBare }: Conclusion): Decision
     decision: ruling.outcome,
     reason: reasonOfRuling(ruling),
     source: readSource(ruling),
+    ...(ruling.approval === undefined ? {} : { approvedRequestId: ruling.approval.requestId }),
     failingConditions: [],
     constraints: ruling.outcome === 'DENY' ? [] : readConstraints(ruling),
     limits: ruling.outcome === 'DENY' ? [] : readLimits(ruling),

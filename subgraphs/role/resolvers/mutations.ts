@@ -36,6 +36,16 @@ async function delegationPayload(context: RequestContext, pending: Promise<RoleR
   return { delegation: await context.loaders.delegation.load(String(response['id'])), userErrors: [] };
 }
 
+async function requestPayload(context: RequestContext, pending: Promise<RoleResponse>) {
+  const response = await pending;
+  forgetReads(context);
+  return {
+    request: await context.loaders.permissionRequest.load(String(response['id'])),
+    existed: response['existed'] === true,
+    userErrors: [],
+  };
+}
+
 export const mutations: MutationResolvers = {
   createRole: (_parent, { input }, context) => rolePayload(context, context.service.roles.create(context.scope, input)),
   updateRole: (_parent, { roleId, patch, ...options }, context) =>
@@ -85,6 +95,10 @@ export const mutations: MutationResolvers = {
     delegationPayload(context, context.service.delegations.resume(context.scope, delegationId, options)),
   revokeDelegation: (_parent, { delegationId, ...options }, context) =>
     delegationPayload(context, context.service.delegations.revoke(context.scope, delegationId, options)),
+  requestPermission: (_parent, { input }, context) =>
+    requestPayload(context, context.service.permissionRequests.request(context.scope, input)),
+  revokePermissionRequest: (_parent, { requestId, ...options }, context) =>
+    requestPayload(context, context.service.permissionRequests.revoke(context.scope, requestId, options)),
   updateSubject: async (_parent, { subjectId, patch, ...options }, context) => {
     await context.service.subjects.update(context.scope, subjectId, patch, options);
     forgetReads(context);

@@ -59,6 +59,11 @@ export const queries: QueryResolvers = {
     const { edges, nodes, pageInfo } = await service.lists.auditLog(scope.principal.tenantId, filter, page);
     return { edges: [...edges], nodes: [...nodes], pageInfo };
   },
+  permissionRequest: (_parent, { requestId }, { loaders }) => loaders.permissionRequest.load(requestId),
+  permissionRequests: (_parent, { filter, ...page }, { service, scope }) => {
+    scope.readTags.add('role:permissionRequests');
+    return service.lists.permissionRequests(scope.principal.tenantId, filter, page);
+  },
   userCapabilities: (_parent, { subjectId }, { service, scope }) =>
     service.capabilities.ofSubject(scope.principal.tenantId, subjectId),
   findAgentsWithCapabilities: (_parent, { capabilities, minScore, first }, { service, scope }) =>

@@ -157,7 +157,17 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     delegate: async (row, _args, { loaders }) => (await loaders.subject.load(row.delegateId))!,
     permissions: (row) => [...row.permissions],
     approval: ({ approval }) => approval && shapeApproval(approval),
+    context: ({ contextId }) => (contextId === null ? null : { id: contextId }),
     status: (row) => upper(row.status) as never,
+  },
+  PermissionRequest: {
+    __resolveReference: ({ id }, { loaders }) => loaders.permissionRequest.load(id),
+    subject: async (row, _args, { loaders }) => (await loaders.subject.load(row.subjectId))!,
+    grantingRole: (row, _args, { loaders }) => loaders.role.load(row.grantingRoleId),
+    context: ({ contextId }) => (contextId === null ? null : { id: contextId }),
+    status: (row) => upper(row.status),
+    approverRoles: (row) => [...row.approverRoles],
+    approval: ({ approval }) => shapeApproval(approval),
   },
   Subject: {
     __resolveReference: ({ id }, { loaders }) => loaders.subject.load(id),
@@ -168,15 +178,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
       scope.readTags.add(`Subject:${row.id}:roles`);
       return loaders.subjectAssignments.load(row.id, filter ?? null, page);
     },
-    delegations: async (row, _args, { service, loaders }) => {
-      const replica = service.replicas.peek(row.tenantId) ?? (await service.replicas.load(row.tenantId));
-      const record = replica.snapshot.subjects.get(row.id);
-      const active = [...(record?.incoming ?? []), ...(record?.outgoing ?? [])].filter(
-        ({ status }) => status === 'active',
-      );
-      const found = await Promise.all(active.map(({ delegationId }) => loaders.delegation.load(delegationId)));
-      return found.filter((delegation) => delegation !== null);
-    },
+    delegations: (row, { filter, ...page }, { loaders }) => loaders.delegations.load(row.id, filter ?? null, page),
   },
   Context: {
     __resolveReference: (reference) => reference,
@@ -198,6 +200,12 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
   RoleConnection: { edges: ({ edges }) => [...edges], nodes: ({ nodes }) => [...nodes], totalCount: total },
   RoleAssignmentConnection: { edges: ({ edges }) => [...edges], nodes: ({ nodes }) => [...nodes], totalCount: total },
   SubjectConnection: { edges: ({ edges }) => [...edges], nodes: ({ nodes }) => [...nodes], totalCount: total },
+  RoleDelegationConnection: { edges: ({ edges }) => [...edges], nodes: ({ nodes }) => [...nodes], totalCount: total },
+  PermissionRequestConnection: {
+    edges: ({ edges }) => [...edges],
+    nodes: ({ nodes }) => [...nodes],
+    totalCount: total,
+  },
   PermissionAuditEntry: { decidedAt: (row) => row.createdAt },
   PermissionDecision: {
     decision: ({ decision, granted }) => (granted ? 'PERMIT' : decision.decision),
@@ -216,6 +224,8 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     obligations: ({ decision, granted }) =>
       granted ? [] : decision.obligations.map((duty) => ({ ...duty, approverRoles: [...duty.approverRoles] })),
     overallAccess: ({ decision, granted }) => (granted ? 'FULL' : upper(decision.overallAccess)),
+    approvedRequest: ({ decision: { approvedRequestId } }, _args, { loaders }) =>
+      approvedRequestId === undefined ? null : loaders.permissionRequest.load(approvedRequestId),
     recommendations: (given) => recommend(given),
   },
   PermissionSource: {

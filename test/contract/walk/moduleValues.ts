@@ -213,6 +213,9 @@ export const roleValues: Readonly<Record<string, unknown>> = {
   'CheckPermissionInput.action': 'read',
   'CheckPermissionOptions.timeoutMs': 500,
   'PermissionResourceInput.type': 'plan',
+  'RequestPermissionInput.action': 'publish',
+  'RequestPermissionInput.environment': { ip: '10.0.0.1' },
+  'RequestPermissionInput.endsAt': new Date(Date.now() + 3_600_000).toISOString(),
   'evaluateExpression.expression': 'subject.level >= 1',
   'roleAnalytics.from': '2026-01-01T00:00:00.000Z',
 };

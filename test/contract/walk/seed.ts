@@ -286,6 +286,7 @@ export function entityIdOf(world: World, type: string): string {
     Role: world.ids['roleId'],
     RoleAssignment: world.ids['assignmentId'],
     RoleDelegation: world.ids['delegationId'],
+    PermissionRequest: world.ids['permissionRequestId'],
     Subject: world.ids['subjectId'],
     Network: world.ids['networkId'],
     NetworkNode: world.ids['nodeId'],

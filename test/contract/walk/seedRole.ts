@@ -16,7 +16,7 @@ export interface RoleSeedOptions {
 
 const errors = 'userErrors { code message path }';
 
-/** Roles, an assignment, a delegation and a subject of which something is recorded. Subjects are UUIDs here, as other ids are. */
+/** Roles, an assignment, a delegation, a request for an approval and a subject of which something is recorded. Subjects are UUIDs here, as other ids are. */
 export async function seedRole({
   platform,
   actor,
@@ -39,7 +39,10 @@ export async function seedRole({
   const parentId = await createRole({
     name: `walk_base_${serial}`,
     description: say('base role'),
-    permissions: [{ resourceType: 'plan', actions: ['read'] }],
+    permissions: [
+      { resourceType: 'plan', actions: ['read'] },
+      { resourceType: 'plan', actions: ['publish'], approvalRequired: { approverRoles: ['walkers'] } },
+    ],
   });
   const roleId = await createRole({
     name: `walk_role_${serial}`,
@@ -83,6 +86,7 @@ export async function seedRole({
         input: {
           delegateId,
           permissions: ['plan:read'],
+          contextId,
           endsAt: new Date(Date.now() + 86_400_000).toISOString(),
           reason: say('delegation'),
         },
@@ -91,5 +95,24 @@ export async function seedRole({
     ),
     'delegation',
   );
-  return { roleId, parentId, unusedRoleId, subjectId, delegateId, assignmentId, delegationId };
+  const requestId = idOf(
+    await run(
+      'requestPermission',
+      `mutation ($input: RequestPermissionInput!) { requestPermission(input: $input) { request { id } ${errors} } }`,
+      { input: { action: 'publish', resource: { type: 'plan' }, contextId, reason: say('request') } },
+      token,
+    ),
+    'request',
+  );
+  return {
+    roleId,
+    parentId,
+    unusedRoleId,
+    subjectId,
+    delegateId,
+    assignmentId,
+    delegationId,
+    permissionRequestId: requestId,
+    requestId,
+  };
 }

@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "role"."role" ADD COLUMN     "auto_assign" BOOLEAN NOT NULL DEFAULT false;
