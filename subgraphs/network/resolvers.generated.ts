@@ -1527,6 +1527,8 @@ export type NetworkOptimization = {
   algorithm: Scalars['String']['output'];
   iterations: Scalars['Int']['output'];
   timeBudgetExhausted: Scalars['Boolean']['output'];
+  /** Nodes whose circuits are open: of open connections none is put on a way over them that was not there before. */
+  avoidedNodes: Array<Scalars['ID']['output']>;
   appliedAt?: Maybe<Scalars['DateTime']['output']>;
   createdAt: Scalars['DateTime']['output'];
   createdBy: Scalars['String']['output'];
@@ -1621,6 +1623,10 @@ export type NetworkRepairPayload = {
   /** On a way that does not keep all that was asked for. */
   degraded?: Maybe<Array<Scalars['ID']['output']>>;
   lost?: Maybe<Array<Scalars['ID']['output']>>;
+  /** Nodes whose circuits are open, which those that were put elsewhere were led around. */
+  avoidedNodes?: Maybe<Array<Scalars['ID']['output']>>;
+  /** On a way over such a node: no other kept as much of what was asked for. */
+  overOpenCircuits?: Maybe<Array<Scalars['ID']['output']>>;
   userErrors: Array<UserError>;
 };
 
@@ -2919,6 +2925,7 @@ export type NetworkOptimizationResolvers<ContextType = RequestContext, ParentTyp
   algorithm?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   iterations?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   timeBudgetExhausted?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  avoidedNodes?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
   appliedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
@@ -3001,6 +3008,8 @@ export type NetworkRepairPayloadResolvers<ContextType = RequestContext, ParentTy
   rerouted?: Resolver<Maybe<Array<ResolversTypes['ID']>>, ParentType, ContextType>;
   degraded?: Resolver<Maybe<Array<ResolversTypes['ID']>>, ParentType, ContextType>;
   lost?: Resolver<Maybe<Array<ResolversTypes['ID']>>, ParentType, ContextType>;
+  avoidedNodes?: Resolver<Maybe<Array<ResolversTypes['ID']>>, ParentType, ContextType>;
+  overOpenCircuits?: Resolver<Maybe<Array<ResolversTypes['ID']>>, ParentType, ContextType>;
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
 };
 

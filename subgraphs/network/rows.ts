@@ -338,6 +338,8 @@ export interface OptimizationResult {
   readonly algorithm: string;
   readonly iterations: number;
   readonly timeBudgetExhausted: boolean;
+  /** Of runs since nodes have circuits. */
+  readonly avoidedNodes?: readonly string[];
 }
 
 export interface InfeasibilityValue {

@@ -171,6 +171,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation' | 'Subscription'> = {
     algorithm: ({ result }) => result.algorithm,
     iterations: ({ result }) => result.iterations,
     timeBudgetExhausted: ({ result }) => result.timeBudgetExhausted,
+    avoidedNodes: ({ result }) => [...(result.avoidedNodes ?? [])],
   },
   Context: {
     networks: async ({ id }, { status, ...page }, { loaders, scope }) => {
