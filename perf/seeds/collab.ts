@@ -132,6 +132,7 @@ function toTasks(seed: CollabSeed): readonly TaskRow[] {
       risks: [],
       assignedTo: agentName(holder),
       helpers: [],
+      teamSize: null,
       status: 'assigned',
       progress: 0,
       note: null,

@@ -82,6 +82,7 @@ export const taskRecord = defineRecord<TaskRow>([
   ['risks', 'risks', 'jsonb'],
   ['assigned_to', 'assignedTo', 'text'],
   ['helpers', 'helpers', 'jsonb'],
+  ['team_size', 'teamSize', 'int'],
   ['status', 'status', 'text'],
   ['progress', 'progress', 'float8'],
   ['note', 'note', 'text'],

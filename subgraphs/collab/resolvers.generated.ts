@@ -546,6 +546,8 @@ export type TaskAssignmentMethod =
 
 export type TaskObstacle =
   | 'SKILLS'
+  /** Not as many as it asks for can do it together. */
+  | 'TEAM'
   | 'CAPACITY'
   | 'DEADLINE';
 
@@ -1103,6 +1105,8 @@ export type CollabTask = {
   assignedTo?: Maybe<Scalars['String']['output']>;
   /** Participants that do it together, in equal parts; who leads it stands first. */
   assignees: Array<Scalars['String']['output']>;
+  /** How many are to do it together; null for one who can alone, else a team. */
+  teamSize?: Maybe<Scalars['Int']['output']>;
   status: CollabTaskStatus;
   progress: Scalars['Float']['output'];
   note?: Maybe<Scalars['String']['output']>;
@@ -1825,7 +1829,9 @@ export type CollabTaskPayload = {
 export type TaskAssignment = {
   taskId: Scalars['ID']['output'];
   participantId: Scalars['String']['output'];
-  /** Weighted part of the skills. */
+  /** Who does it, the one who leads it first; of several all are busy with equal parts from its start to its end. */
+  assignees: Array<Scalars['String']['output']>;
+  /** Weighted part of the skills, of several together. */
   match: Scalars['Float']['output'];
   startHours: Scalars['Float']['output'];
   finishHours: Scalars['Float']['output'];
@@ -1846,6 +1852,8 @@ export type CollabUtilisation = {
 export type TaskCoordinationPayload = {
   assignments?: Maybe<Array<TaskAssignment>>;
   unassigned?: Maybe<Array<UnassignedTask>>;
+  /** Whose node in the session's network is unreachable or has an open circuit: they are given only what nobody else can do. */
+  avoidedParticipants?: Maybe<Array<Scalars['String']['output']>>;
   criticalPath?: Maybe<Array<Scalars['ID']['output']>>;
   makespanHours?: Maybe<Scalars['Float']['output']>;
   latenessHours?: Maybe<Scalars['Float']['output']>;
@@ -2208,6 +2216,8 @@ export type CollabTaskInput = {
   deadline?: InputMaybe<Scalars['DateTime']['input']>;
   /** Who do it from the beginning, 1 to 20; the first leads. Together they need the skills it requires. */
   assignees?: InputMaybe<Array<Scalars['String']['input']>>;
+  /** How many are to do it together where it is assigned by `coordinateTaskAssignment`, 1 to 20. @default one who can alone, else a team that has its skills together, at the least cost */
+  teamSize?: InputMaybe<Scalars['Int']['input']>;
   deliverables?: InputMaybe<Array<Scalars['String']['input']>>;
   riskAssessment?: InputMaybe<Array<CollabRiskInput>>;
 };
@@ -3604,6 +3614,7 @@ export type CollabTaskResolvers<ContextType = RequestContext, ParentType extends
   riskAssessment?: Resolver<Array<ResolversTypes['CollabRisk']>, ParentType, ContextType>;
   assignedTo?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   assignees?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  teamSize?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   status?: Resolver<ResolversTypes['CollabTaskStatus'], ParentType, ContextType>;
   progress?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   note?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
@@ -4265,6 +4276,7 @@ export type CollabTaskPayloadResolvers<ContextType = RequestContext, ParentType 
 export type TaskAssignmentResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TaskAssignment'] = ResolversParentTypes['TaskAssignment']> = {
   taskId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   participantId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  assignees?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   match?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   startHours?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   finishHours?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
@@ -4285,6 +4297,7 @@ export type CollabUtilisationResolvers<ContextType = RequestContext, ParentType 
 export type TaskCoordinationPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TaskCoordinationPayload'] = ResolversParentTypes['TaskCoordinationPayload']> = {
   assignments?: Resolver<Maybe<Array<ResolversTypes['TaskAssignment']>>, ParentType, ContextType>;
   unassigned?: Resolver<Maybe<Array<ResolversTypes['UnassignedTask']>>, ParentType, ContextType>;
+  avoidedParticipants?: Resolver<Maybe<Array<ResolversTypes['String']>>, ParentType, ContextType>;
   criticalPath?: Resolver<Maybe<Array<ResolversTypes['ID']>>, ParentType, ContextType>;
   makespanHours?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
   latenessHours?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;

@@ -99,6 +99,7 @@ export function createTasks({ calls }: { readonly calls: Calls }) {
               risks: given.riskAssessment ?? [],
               assignedTo: null,
               helpers: [],
+              teamSize: given.teamSize ?? null,
               status: 'pending',
               progress: 0,
               note: null,

@@ -92,3 +92,50 @@ test('who helps has a task at that time as who leads: what overlaps is found', a
   const found = await rig.mutate(ann, 'detectConflicts', { collabId: id }, 'conflicts { type participants }');
   expect(found['conflicts']!.map(({ participants }) => participants)).toEqual([['dan'], ['bob']]);
 });
+
+const coordinate =
+  'assignments { taskId participantId assignees match startHours finishHours } unassigned { reason } avoidedParticipants';
+const assigned = async (collabId: string, more: object = {}) =>
+  rig.act(ann, 'coordinateTaskAssignment', { collabId, ...more }, coordinate);
+
+test('the assignment forms a team where nobody has all skills, of as many as are asked for, and stores it', async () => {
+  const id = await rig.session('ORCHESTRATED', [], {
+    participants: [able('ann'), able('bob', 'code'), able('cat', 'test')],
+  });
+  await create(id, {});
+  const { assignments } = await assigned(id);
+  expect(assignments!.map((one) => one['assignees']!.map(String).sort())).toEqual([['bob', 'cat']]);
+  expect(assignments!.map((one) => [one['match'], one['startHours'], one['finishHours']])).toEqual([[1, 0, 2]]);
+  expect((await read(id))!['assignees']!.map(String).sort()).toEqual(['bob', 'cat']);
+
+  await create(id, { requiredSkills: ['code'], teamSize: 3 });
+  await create(id, { requiredSkills: ['code'], teamSize: 4 });
+  await create(id, { requiredSkills: ['fly'] });
+  const further = await assigned(id);
+  expect(further['assignments']!.map((one) => one['assignees']!.length)).toEqual([3]);
+  expect(
+    further['unassigned']!.map((one) => one['reason'])
+      .map(String)
+      .sort(),
+  ).toEqual(['SKILLS', 'TEAM']);
+  expect(codesOf(await create(id, { teamSize: 21 }))).toEqual(['VALIDATION_FAILED']);
+});
+
+test('who fails in the session’s network is given only what nobody else can do', async () => {
+  const [networkId, contextId] = [crypto.randomUUID(), rig.openContext()];
+  const node = (agentId: string, state: string) => ({ agentId, status: 'ACTIVE', circuit: { state } });
+  rig.answers.set('CollabNetwork', () => ({ data: { found: { context: { id: contextId } } }, errors: [] }));
+  rig.answers.set('CollabNodes', () => ({
+    data: { network: { nodes: [node('bob', 'OPEN'), node('cat', 'CLOSED')] } },
+    errors: [],
+  }));
+  const agent = (name: string, ...capabilities: string[]) => ({ ...able(name, ...capabilities), agentId: name });
+  const id = await rig.session('ORCHESTRATED', [], {
+    ...{ contextId, networkId },
+    participants: [{ ...agent('bob', 'code', 'fly'), priority: 100 }, agent('cat', 'code'), able('ann')],
+  });
+  for (const requiredSkills of [['code'], ['code'], ['fly']]) await create(id, { requiredSkills });
+  const { assignments, avoidedParticipants } = await assigned(id);
+  expect(avoidedParticipants).toEqual(['bob']);
+  expect(assignments!.map((one) => String(one['participantId'])).sort()).toEqual(['bob', 'cat', 'cat']);
+});

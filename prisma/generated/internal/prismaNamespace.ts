@@ -16316,6 +16316,7 @@ export const CollabTaskScalarFieldEnum = {
   risks: 'risks',
   assignedTo: 'assignedTo',
   helpers: 'helpers',
+  teamSize: 'teamSize',
   status: 'status',
   progress: 'progress',
   note: 'note',

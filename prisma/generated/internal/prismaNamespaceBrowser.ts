@@ -364,6 +364,7 @@ export const CollabTaskScalarFieldEnum = {
   risks: 'risks',
   assignedTo: 'assignedTo',
   helpers: 'helpers',
+  teamSize: 'teamSize',
   status: 'status',
   progress: 'progress',
   note: 'note',
