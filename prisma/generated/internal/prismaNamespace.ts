@@ -17515,6 +17515,7 @@ export const ExtensionExecutionScalarFieldEnum = {
   cacheHit: 'cacheHit',
   error: 'error',
   logs: 'logs',
+  hostOperations: 'hostOperations',
   result: 'result',
   traceparent: 'traceparent',
   createdAt: 'createdAt'
