@@ -134,6 +134,10 @@ export const mutations: MutationResolvers = {
     const serviceId = await service.services.register(scope, input);
     return { service: await loaders.service.clearAll().load(serviceId), userErrors: [] };
   },
+  seekServices: async (_parent, { input }, { service, scope }) => {
+    const { seekId, matches, unknownHosts } = await service.seeking.seek(scope, input);
+    return { seekId, matches: [...matches], unknownHosts: [...unknownHosts], userErrors: [] };
+  },
   unregisterService: async (_parent, { serviceId, idempotencyKey }, { service, scope }) => ({
     service: await service.services.unregister(scope, serviceId, idempotencyKey),
     userErrors: [],
