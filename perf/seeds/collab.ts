@@ -71,6 +71,7 @@ function toCollab(index: number, seed: CollabSeed): CollabRow {
     governance: null,
     protocol: null,
     maxDurationMs: null,
+    executionPattern: null,
     nextDeadlineAt: null,
     startedAt: createdAt,
     endedAt: null,

@@ -9,6 +9,7 @@ import type { Calls } from './calls.ts';
 import { type Answer, unknownCollab } from './commands.ts';
 import type { Contexts } from './contexts.ts';
 import { count, find } from './draft.ts';
+import { exclusivesOf, patternOf } from './executionPattern.ts';
 import * as inputs from './inputs.ts';
 import { readPart } from './parts.ts';
 import type { References } from './references.ts';
@@ -97,7 +98,10 @@ export function createCoordination(
       const now = Date.now();
       const problem: CoordinationProblem = {
         agents: toAgents(participants, tasks).map((agent) => ({ ...agent, isAvoided: avoided.includes(agent.id) })),
-        tasks: pending.map((task) => toAssignable(task, now)),
+        tasks: pending.map((task) => ({
+          ...toAssignable(task, now),
+          exclusives: exclusivesOf(patternOf(collab), task),
+        })),
         method: input.method ?? 'optimal',
         maxTries: input.maxTries ?? 200,
         seed: input.seed ?? 1,

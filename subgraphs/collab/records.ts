@@ -35,6 +35,7 @@ export const collabRecord = defineRecord<CollabRow>([
   ['governance', 'governance', 'jsonb'],
   ['protocol', 'protocol', 'jsonb'],
   ['max_duration_ms', 'maxDurationMs', 'float8'],
+  ['execution_pattern', 'executionPattern', 'text'],
   ['next_deadline_at', 'nextDeadlineAt', 'timestamptz'],
   ['started_at', 'startedAt', 'timestamptz'],
   ['ended_at', 'endedAt', 'timestamptz'],

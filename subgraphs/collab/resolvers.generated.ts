@@ -544,6 +544,19 @@ export type TaskAssignmentMethod =
   | 'OPTIMAL'
   | 'MARKET';
 
+/** How tasks follow each other, beside what waits for what: as they are planned, begun and claimed. */
+export type CollabExecutionPattern =
+  /** One after the other. */
+  | 'SEQUENTIAL'
+  /** Whatever is ready, at the same time. */
+  | 'PARALLEL'
+  /** Each participant one after the other, different ones at the same time. */
+  | 'HYBRID'
+  /** Of each type, as a stage, one after the other; different stages at the same time. */
+  | 'PIPELINE'
+  /** As PARALLEL; whoever has a task hands it on, `reassignCollabTask` is theirs too. */
+  | 'MESH';
+
 export type TaskObstacle =
   | 'SKILLS'
   /** Not as many as it asks for can do it together. */
@@ -786,6 +799,7 @@ export type Collaboration = {
   turnTaking: CollabTurnTaking;
   governance?: Maybe<CollabGovernance>;
   maxParticipants: Scalars['Int']['output'];
+  executionPattern: CollabExecutionPattern;
   /** How long it may last from its start on; null for ever. */
   maxDurationMs?: Maybe<Scalars['DurationMs']['output']>;
   /** When it ends whatever is under way; null before it begins. */
@@ -2069,6 +2083,8 @@ export type CreateCollaborationInput = {
   decisionConfig?: InputMaybe<CollabVotingRulesInput>;
   turnTaking?: InputMaybe<CollabTurnTakingInput>;
   maxParticipants?: InputMaybe<Scalars['Int']['input']>;
+  /** @default PARALLEL */
+  executionPattern?: InputMaybe<CollabExecutionPattern>;
   /** From its start on, 60,000 to 2,592,000,000: whatever is under way then, it ends, as failed. @default 28,800,000 */
   maxDurationMs?: InputMaybe<Scalars['DurationMs']['input']>;
   planId?: InputMaybe<Scalars['ID']['input']>;
@@ -2089,6 +2105,7 @@ export type CollaborationPatch = {
   decisionConfig?: InputMaybe<CollabVotingRulesInput>;
   turnTaking?: InputMaybe<CollabTurnTakingInput>;
   maxParticipants?: InputMaybe<Scalars['Int']['input']>;
+  executionPattern?: InputMaybe<CollabExecutionPattern>;
   /** From its start on, 60,000 to 2,592,000,000. */
   maxDurationMs?: InputMaybe<Scalars['DurationMs']['input']>;
 };
@@ -2815,6 +2832,7 @@ export type ResolversTypes = {
   CollabTaskStatus: CollabTaskStatus;
   CollabTaskMove: CollabTaskMove;
   TaskAssignmentMethod: TaskAssignmentMethod;
+  CollabExecutionPattern: CollabExecutionPattern;
   TaskObstacle: TaskObstacle;
   CollabVotingMethod: CollabVotingMethod;
   CollabCouncilType: CollabCouncilType;
@@ -3437,6 +3455,7 @@ export type CollaborationResolvers<ContextType = RequestContext, ParentType exte
   turnTaking?: Resolver<ResolversTypes['CollabTurnTaking'], ParentType, ContextType>;
   governance?: Resolver<Maybe<ResolversTypes['CollabGovernance']>, ParentType, ContextType>;
   maxParticipants?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  executionPattern?: Resolver<ResolversTypes['CollabExecutionPattern'], ParentType, ContextType>;
   maxDurationMs?: Resolver<Maybe<ResolversTypes['DurationMs']>, ParentType, ContextType>;
   endsAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   participantCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ann, bob, type CollabRig, cat, codesOf, dan, openCollabRig, typesOf } from './rig.ts';
 
 let rig: CollabRig;
@@ -138,4 +138,75 @@ test('who fails in the session’s network is given only what nobody else can do
   const { assignments, avoidedParticipants } = await assigned(id);
   expect(avoidedParticipants).toEqual(['bob']);
   expect(assignments!.map((one) => String(one['participantId'])).sort()).toEqual(['bob', 'cat', 'cat']);
+});
+
+describe('how tasks follow each other', () => {
+  const two = async (executionPattern: string | undefined, types = ['one', 'one']) => {
+    const id = await rig.session('ORCHESTRATED', [], {
+      ...{ executionPattern },
+      participants: [able('ann'), able('bob', 'code'), able('cat', 'code')],
+    });
+    const made = [];
+    for (const [at, type] of types.entries())
+      made.push(idOf(await create(id, { type, requiredSkills: ['code'], assignees: [['bob', 'cat'][at]] })));
+    return { id, taskIds: made };
+  };
+  const begin = async (who: typeof ann, taskId: string) =>
+    codesOf(await rig.mutate(who, 'updateCollabTask', { taskId, status: 'IN_PROGRESS' }, 'task { id }'));
+
+  test.each([
+    [undefined, ['one', 'one'], []],
+    ['PARALLEL', ['one', 'one'], []],
+    ['HYBRID', ['one', 'one'], []],
+    ['SEQUENTIAL', ['one', 'two'], ['INVALID_STATE']],
+    ['PIPELINE', ['one', 'one'], ['INVALID_STATE']],
+    ['PIPELINE', ['one', 'two'], []],
+  ] as const)('%s, types %s: a second one beside the first: %s', async (pattern, types, refused) => {
+    const { taskIds } = await two(pattern, [...types]);
+    expect(await begin(bob, taskIds[0]!)).toEqual([]);
+    expect(await begin(cat, taskIds[1]!)).toEqual(refused);
+    await rig.act(bob, 'completeTask', { taskId: taskIds[0] });
+    expect(await begin(cat, taskIds[1]!)).toEqual(refused.length > 0 ? [] : ['INVALID_STATE_TRANSITION']);
+  });
+
+  test('HYBRID: nobody works on two at once', async () => {
+    const { id, taskIds } = await two('HYBRID');
+    const third = idOf(await create(id, { requiredSkills: ['code'], assignees: ['bob'] }));
+    expect(await begin(bob, taskIds[0]!)).toEqual([]);
+    expect(await begin(bob, third)).toEqual(['INVALID_STATE']);
+  });
+
+  test('MESH: whoever has a task hands it on; elsewhere the coordinator does', async () => {
+    const hand = async (pattern: string) => {
+      const { taskIds } = await two(pattern);
+      return codesOf(await rig.mutate(bob, 'reassignCollabTask', { taskId: taskIds[0], toParticipantId: 'cat' }));
+    };
+    expect([await hand('MESH'), await hand('PARALLEL')]).toEqual([[], ['PERMISSION_DENIED']]);
+    const { taskIds } = await two('MESH');
+    const foreign = await rig.mutate(cat, 'reassignCollabTask', { taskId: taskIds[0], toParticipantId: 'cat' });
+    expect(codesOf(foreign)).toEqual(['PERMISSION_DENIED']);
+  });
+
+  test('the plan keeps to it', async () => {
+    const planned = async (executionPattern: string) => {
+      const id = await rig.session('ORCHESTRATED', [], {
+        ...{ executionPattern },
+        participants: [able('ann'), able('bob', 'code'), able('cat', 'code')],
+      });
+      for (const type of ['one', 'two']) await create(id, { type, requiredSkills: ['code'] });
+      const { assignments, makespanHours } = await rig.act(
+        ann,
+        'coordinateTaskAssignment',
+        { collabId: id },
+        `${coordinate} makespanHours`,
+      );
+      return [assignments!.length, makespanHours];
+    };
+    expect(await planned('PARALLEL')).toEqual([2, 4]);
+    expect(await planned('PIPELINE')).toEqual([2, 4]);
+    expect(await planned('SEQUENTIAL')).toEqual([2, 8]);
+    const { id } = await two('SEQUENTIAL');
+    const read = 'query ($id: ID!) { collaboration(id: $id) { executionPattern } }';
+    expect((await rig.ask(ann, read, { id }))['collaboration']).toEqual({ executionPattern: 'SEQUENTIAL' });
+  });
 });

@@ -310,6 +310,7 @@ export const CollaborationScalarFieldEnum = {
   governance: 'governance',
   protocol: 'protocol',
   maxDurationMs: 'maxDurationMs',
+  executionPattern: 'executionPattern',
   nextDeadlineAt: 'nextDeadlineAt',
   startedAt: 'startedAt',
   endedAt: 'endedAt',

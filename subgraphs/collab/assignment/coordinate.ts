@@ -95,6 +95,7 @@ export function coordinate(problem: CoordinationProblem): Coordination | null {
       // Equal parts at the same time: it is done when the slowest has done its own.
       hours: Math.max(...crew.map((id) => hoursFor(byAgent.get(id)!, task, crew.length))),
       dependsOn: task.dependsOn,
+      ...(task.exclusives !== undefined && { exclusives: task.exclusives }),
       deadlineHours: task.deadlineHours,
     };
   };

@@ -1,4 +1,4 @@
-import { type AssignedTask, crewOf, type Placed, type Schedule } from './assignedTask.ts';
+import { type AssignedTask, heldBy, type Placed, type Schedule } from './assignedTask.ts';
 
 const latenessWeight = 10;
 
@@ -21,7 +21,7 @@ const costOf = ({ makespan, totalLateness }: Schedule): number => makespan + lat
 
 function place(order: readonly AssignedTask[], next: 'first to begin' | 'first in rank'): Schedule {
   const places = new Map(order.map(({ id }, at) => [id, at]));
-  const crews = order.map(crewOf);
+  const crews = order.map(heldBy);
   const followers: number[][] = order.map(() => []);
   const missing = new Int32Array(order.length);
   const readyAt = new Float64Array(order.length);

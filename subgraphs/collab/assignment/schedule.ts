@@ -1,4 +1,4 @@
-import { type AssignedTask, crewOf, type Placed, type Schedule } from './assignedTask.ts';
+import { type AssignedTask, heldBy, type Placed, type Schedule } from './assignedTask.ts';
 import { scheduleCrews } from './crewSchedule.ts';
 import { createQueues } from './queues.ts';
 
@@ -45,7 +45,7 @@ export function tails(tasks: readonly AssignedTask[], order: readonly AssignedTa
  * @throws {Error} where the dependencies close a cycle
  */
 export function listSchedule(tasks: readonly AssignedTask[], rankOf: (taskId: string) => number): Schedule {
-  if (tasks.some(({ helperIds = [] }) => helperIds.length > 0)) return scheduleCrews(tasks, rankOf);
+  if (tasks.some((task) => heldBy(task).length > 1)) return scheduleCrews(tasks, rankOf);
   const ranks = new Map(tasks.map(({ id }) => [id, rankOf(id)]));
   const order = [...tasks].sort(
     (one, other) => ranks.get(other.id)! - ranks.get(one.id)! || (one.id < other.id ? -1 : 1),
@@ -103,7 +103,8 @@ export function criticalChain({ placed }: Schedule, tasks: readonly AssignedTask
             (one) =>
               one.finish === here.start &&
               one.taskId !== here.taskId &&
-              (needs.includes(one.taskId) || crewOf(one).some((id) => crewOf(here).includes(id))),
+              (needs.includes(one.taskId) ||
+                heldBy(byId.get(one.taskId)!).some((id) => heldBy(byId.get(here.taskId)!).includes(id))),
           ) ?? null);
   }
   return chain;

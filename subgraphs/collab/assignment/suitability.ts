@@ -24,6 +24,8 @@ export interface AssignableTask {
   readonly priority: TaskPriority;
   /** How many do it together, in equal parts. @default one who can do it alone, else as many as can */
   readonly teamSize?: number | null | undefined;
+  /** Of each of these only one task is done at a time. @default none */
+  readonly exclusives?: readonly string[];
 }
 
 export const taskPriorities = ['critical', 'high', 'medium', 'low'] as const;
