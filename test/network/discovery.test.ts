@@ -90,7 +90,11 @@ describe('by a name server', () => {
     const answer = await ask(alice, net);
     expect(answer['userErrors']).toEqual([]);
     const byNode = new Map(answer['matches']!.map(({ service }) => [String(service!['providerNodeId']), service]));
-    expect(byNode.get(net.id('b'))).toMatchObject({ weight: 5, serviceVersion: '2.1.0', capabilities: ['send', 'list'] });
+    expect(byNode.get(net.id('b'))).toMatchObject({
+      weight: 5,
+      serviceVersion: '2.1.0',
+      capabilities: ['send', 'list'],
+    });
     expect(byNode.get(net.id('a'))).toMatchObject({ weight: 0, endpoints: [{ host: 'a.nodes.example', port: 25 }] });
     expect(answer['unknownHosts']).toEqual(['elsewhere.example']);
     const found = await rig.field(alice, discover, { query: { networkId: net.networkId, name: 'mail' } });
