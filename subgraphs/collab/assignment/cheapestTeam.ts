@@ -10,7 +10,7 @@ import {
 } from './suitability.ts';
 
 /** Skills of a task of which every set is looked at; the rest is chosen greedily. */
-const maxExactSkills = 10;
+const maxExactSkills = 8;
 
 /** Whether the agent could do one of so many parts, skills aside. */
 export const canTakePart = (agent: Agent, task: AssignableTask, parts: number): boolean =>
@@ -65,7 +65,7 @@ interface Choice {
 
 /**
  * The team that can do the task at the least cost beside what its members have already; null where there is none. Over all
- * sets of skills and sizes (dynamic programming, as for the weighted set cover) for up to ten skills, else greedily with
+ * sets of skills and sizes (dynamic programming, as for the weighted set cover) for up to eight skills, else greedily with
  * exchanges.
  */
 export function cheapestTeam(
@@ -86,6 +86,8 @@ export function cheapestTeam(
     if (team === null) continue;
     const cost = costOf(team, task, priceOf);
     if (cost < least) [best, least] = [team, cost];
+    // As many as there are skills have all that any team has of them: one more costs more, but where time presses.
+    if (task.deadlineHours === null && size >= task.requiredSkills.length) break;
   }
   return best;
 }

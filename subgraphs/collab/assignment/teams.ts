@@ -40,6 +40,8 @@ type Teams = ReadonlyMap<AssignableTask, readonly Agent[]>;
 /** So many choices of teams are all tried; what is more is searched. */
 const maxChoices = 600;
 const maxRounds = 4;
+/** Steps of the Hungarian method over all plans. */
+const stepsAtMost = 300_000_000;
 
 /**
  * The most tasks at the least cost where some need teams. Which teams there are is chosen here; what an agent's tasks cost
@@ -57,7 +59,7 @@ export function matchTeams(problem: TeamProblem): Plan {
     if (choices > maxChoices) break;
     options.set(task, found!);
   }
-  return choices <= maxChoices ? tryAll(problem, options) : search(problem);
+  return choices <= Math.min(maxChoices, plansAtMost(problem)) ? tryAll(problem, options) : search(problem);
 }
 
 function tryAll(problem: TeamProblem, options: ReadonlyMap<AssignableTask, readonly (readonly Agent[])[]>): Plan {
@@ -79,25 +81,54 @@ function tryAll(problem: TeamProblem, options: ReadonlyMap<AssignableTask, reado
 function search(problem: TeamProblem): Plan {
   const { agents, shared, maxTeam } = problem;
   const order = [...shared].sort((one, other) => urgencyOf(other.priority) - urgencyOf(one.priority));
-  let teams = new Map<AssignableTask, readonly Agent[]>();
+  const teams = new Map<AssignableTask, readonly Agent[]>();
+  const seek = (task: AssignableTask) => {
+    const taken = new Map(agents.map((agent) => [agent, 0]));
+    for (const [other, team] of teams)
+      if (other !== task) for (const agent of team) taken.set(agent, taken.get(agent)! + 1);
+    return cheapestTeam(agents, task, { maxTeam, taken });
+  };
+  for (const task of order) {
+    const team = seek(task);
+    if (team !== null) teams.set(task, team);
+  }
   let best = planWith(problem, teams)!;
+  let left = plansAtMost(problem);
   for (let round = 0; round < maxRounds; round += 1) {
     let improved = false;
     for (const task of order) {
-      const others = new Map(teams);
-      others.delete(task);
-      const taken = new Map(agents.map((agent) => [agent, 0]));
-      for (const team of others.values()) for (const agent of team) taken.set(agent, taken.get(agent)! + 1);
-      const team = cheapestTeam(agents, task, { maxTeam, taken });
-      if (team === null) continue;
-      const next = new Map([...others, [task, team]]);
-      const plan = planWith(problem, next);
-      if (plan === null || !isBetter(plan, best)) continue;
-      [best, teams, improved] = [plan, next, true];
+      const now = teams.get(task);
+      // Without its team there may be room for more than one other task.
+      for (const team of new Set([seek(task), null])) {
+        if (left <= 0) return best;
+        if (isSame(team, now ?? null)) continue;
+        const next = new Map(teams);
+        if (team === null) next.delete(task);
+        else next.set(task, team);
+        left -= 1;
+        const plan = planWith(problem, next);
+        if (plan === null || !isBetter(plan, best)) continue;
+        [best, improved] = [plan, true];
+        if (team === null) teams.delete(task);
+        else teams.set(task, team);
+        break;
+      }
     }
     if (!improved) break;
   }
   return best;
+}
+
+const isSame = (one: readonly Agent[] | null, other: readonly Agent[] | null): boolean =>
+  one === null || other === null
+    ? one === other
+    : one.length === other.length && one.every((agent) => other.includes(agent));
+
+/** How many plans are made: as many as a second or so allows, by what the Hungarian method takes; the same for the same problem. */
+function plansAtMost({ agents, solo, shared, maxSlots, maxTeam }: TeamProblem): number {
+  const rows = solo.length + shared.length * Math.min(3, maxTeam);
+  const columns = agents.reduce((sum, { slots }) => sum + Math.min(slots, maxSlots, rows), 0) + rows;
+  return Math.floor(stepsAtMost / (rows * rows * columns + 1));
 }
 
 const isBetter = (one: Plan, other: Plan): boolean =>
