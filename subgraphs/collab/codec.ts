@@ -148,6 +148,7 @@ function toRows(document: CollabDocument, { tenantId, subject }: Principal) {
       ...(document.events === undefined ? {} : { events: document.events }),
     },
     maxDurationMs: null,
+    executionPattern: null,
     nextDeadlineAt: null,
     startedAt: document.status === 'draft' ? null : createdAt,
     endedAt: isOver ? (instantOf(document.updated_at ?? document.created_at) ?? at) : null,

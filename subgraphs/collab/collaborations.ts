@@ -53,6 +53,7 @@ export function createCollaborations({ calls }: { readonly calls: Calls }) {
             decisionConfig,
             maxParticipants: patch.maxParticipants ?? collab.maxParticipants,
             maxDurationMs: patch.maxDurationMs ?? collab.maxDurationMs,
+            executionPattern: patch.executionPattern ?? collab.executionPattern,
             turnTaking: {
               timeoutMs: patch.turnTaking?.timeoutMs ?? collab.turnTaking.timeoutMs,
               autoAdvance: patch.turnTaking?.autoAdvance ?? collab.turnTaking.autoAdvance,

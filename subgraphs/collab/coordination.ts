@@ -9,8 +9,10 @@ import type { Calls } from './calls.ts';
 import { type Answer, unknownCollab } from './commands.ts';
 import type { Contexts } from './contexts.ts';
 import { count, find } from './draft.ts';
+import { exclusivesOf, patternOf } from './executionPattern.ts';
 import * as inputs from './inputs.ts';
 import { readPart } from './parts.ts';
+import type { References } from './references.ts';
 import { requireActive, requireCoordinator, requireStatus } from './rights.ts';
 import type { ParticipantRow } from './rows.ts';
 import { findCollabs } from './store.ts';
@@ -22,6 +24,8 @@ const hourMs = 3_600_000;
 const timeoutMs = 20_000;
 /** Tasks that one participant holds at the same time. */
 export const slotsPerAgent = 10;
+/** Who do one task together at most, as where they are named. */
+const maxTeam = 20;
 
 /** Those who take part as the assignment sees them; what they have already takes room. */
 export function toAgents(participants: readonly ParticipantRow[], tasks: readonly TaskRow[]): readonly Agent[] {
@@ -45,11 +49,16 @@ export function toAgents(participants: readonly ParticipantRow[], tasks: readonl
 /** Assigns what is open, in a thread of its own, and stores it where nothing has changed meanwhile. */
 export function createCoordination(
   { sql, compute }: Pick<ModuleRuntime, 'sql' | 'compute'>,
-  { calls, contexts }: { readonly calls: Calls; readonly contexts: Contexts },
+  {
+    calls,
+    contexts,
+    references,
+  }: { readonly calls: Calls; readonly contexts: Contexts; readonly references: References },
 ) {
   return {
     /**
-     * Who does which of the pending tasks, and when. With `dryRun` nothing is stored.
+     * Who does which of the pending tasks, alone or in teams, and when. Who fails in the session's network is given only what
+     * nobody else can do. With `dryRun` nothing is stored.
      * @throws {NOT_FOUND} {INSUFFICIENT_DATA} without tasks or participants {VERSION_CONFLICT} where tasks changed meanwhile
      * {PERMISSION_DENIED} {CYCLIC_DEPENDENCY}
      */
@@ -81,13 +90,22 @@ export function createCoordination(
         throw new PlatformError('INSUFFICIENT_DATA', 'expected a pending task and an active participant', {
           details: { tasks: pending.length, participants: participants.length },
         });
+      const failing =
+        collab.networkId === null ? new Set<string>() : await references.failingAgents(principal, collab.networkId);
+      const avoided = participants.flatMap(({ participantId, agentId, status }) =>
+        agentId !== null && status === 'active' && failing.has(agentId) ? [participantId] : [],
+      );
       const now = Date.now();
       const problem: CoordinationProblem = {
-        agents: toAgents(participants, tasks),
-        tasks: pending.map((task) => toAssignable(task, now)),
+        agents: toAgents(participants, tasks).map((agent) => ({ ...agent, isAvoided: avoided.includes(agent.id) })),
+        tasks: pending.map((task) => ({
+          ...toAssignable(task, now),
+          exclusives: exclusivesOf(patternOf(collab), task),
+        })),
         method: input.method ?? 'optimal',
         maxTries: input.maxTries ?? 200,
         seed: input.seed ?? 1,
+        maxTeam,
         ...(input.timeBudgetMs == null ? {} : { timeBudgetMs: input.timeBudgetMs }),
       };
       const found = await compute.run<Coordination | null>(thread, 'coordinateTasks', problem, {
@@ -111,14 +129,14 @@ export function createCoordination(
           requireCoordinator(draft, principal, 'assign_tasks');
           requireStatus(draft, 'draft', 'active', 'suspended');
           if (input.dryRun !== true) {
-            for (const { taskId, agentId, startHours, finishHours } of found.assignments) {
+            for (const { taskId, agentId, helperIds, startHours, finishHours } of found.assignments) {
               const task = find(draft, 'task', taskId);
               if (task?.version !== versions.get(taskId))
                 throw new PlatformError('VERSION_CONFLICT', 'a task changed while it was assigned: try again', {
                   details: { taskId },
                 });
-              requireActive(draft, agentId, []);
-              assignTask(draft, task!, agentId, {
+              for (const id of [agentId, ...helperIds]) requireActive(draft, id, []);
+              assignTask(draft, task!, [agentId, ...helperIds], {
                 plannedStart: new Date(now + startHours * hourMs).toISOString(),
                 plannedFinish: new Date(now + finishHours * hourMs).toISOString(),
               });
@@ -126,7 +144,7 @@ export function createCoordination(
             // The plan of the whole is another one: who read it before is told.
             if (found.assignments.length > 0) count(draft, {});
           }
-          return { collabId: input.collabId, applied: input.dryRun !== true, coordination: found as unknown };
+          return { collabId: input.collabId, applied: input.dryRun !== true, coordination: found as unknown, avoided };
         },
       );
     },

@@ -132,6 +132,7 @@ export function createCreation(runtime: ModuleRuntime, { commands, contexts, ref
         governance: input.governance == null ? null : withoutNulls(input.governance),
         protocol: null,
         maxDurationMs: input.maxDurationMs ?? defaultDurationMs,
+        executionPattern: input.executionPattern ?? null,
         nextDeadlineAt: null,
         startedAt: null,
         endedAt: null,

@@ -1,6 +1,7 @@
 import type { ConflictRow, ResourceRow } from './conflictRows.ts';
 import type { CouncilRow } from './councilRows.ts';
 import type { DecisionRow } from './decisionRows.ts';
+import { patternOf } from './executionPattern.ts';
 import { countedMetrics, withTargets } from './metrics.ts';
 import { endOf } from './moves.ts';
 import type { CollabRow, ParticipantRow } from './rows.ts';
@@ -34,6 +35,7 @@ export function collabPayload(row: CollabRow) {
     maxParticipants: row.maxParticipants,
     participantCount: row.participantCount,
     maxDurationMs: row.maxDurationMs,
+    executionPattern: upper(patternOf(row)),
     endsAt: endOf(row),
     nextDeadlineAt: row.nextDeadlineAt,
     startedAt: row.startedAt,

@@ -7,6 +7,8 @@ import { createReplica, type ReplicaEntry, replicaChanges } from '#shared/replic
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 
 const askRole = 'query CollabRole($id: ID!) { role(roleId: $id) { id name status } }';
+const askNodes =
+  'query CollabNodes($id: ID!) { network(networkId: $id) { nodes { agentId status circuit { state } } } }';
 /** Objects that a collaboration may name, and how the graph is asked which context they lie in. */
 const asks = {
   planId: 'query CollabPlan($id: ID!) { found: plan(planId: $id) { context { id } } }',
@@ -14,6 +16,12 @@ const asks = {
   networkId: 'query CollabNetwork($id: ID!) { found: network(networkId: $id) { context { id } } }',
   confirmId: 'query CollabConfirm($id: ID!) { found: confirm(id: $id) { context { id } } }',
 } as const;
+
+interface AskedNode {
+  readonly agentId: string | null;
+  readonly status: string;
+  readonly circuit: { readonly state: string };
+}
 
 interface AskedRole {
   readonly id: string;
@@ -72,6 +80,23 @@ export function createReferences(runtime: ModuleRuntime) {
               path: ['input', name],
             });
         }),
+      );
+    },
+
+    /**
+     * Agents whose node in the network is unreachable or has an open circuit: whoever calls them is likely to fail. Nobody,
+     * where the caller may not read the network or it cannot be asked.
+     */
+    async failingAgents(principal: Principal, networkId: string): Promise<ReadonlySet<string>> {
+      const { data } = await graph.execute<{ network: { nodes: readonly AskedNode[] } | null }>(
+        askNodes,
+        { id: networkId },
+        principal,
+      );
+      return new Set(
+        (data?.network?.nodes ?? []).flatMap(({ agentId, status, circuit }) =>
+          agentId !== null && (status === 'UNREACHABLE' || circuit.state === 'OPEN') ? [agentId] : [],
+        ),
       );
     },
 

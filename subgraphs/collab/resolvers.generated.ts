@@ -544,8 +544,23 @@ export type TaskAssignmentMethod =
   | 'OPTIMAL'
   | 'MARKET';
 
+/** How tasks follow each other, beside what waits for what: as they are planned, begun and claimed. */
+export type CollabExecutionPattern =
+  /** One after the other. */
+  | 'SEQUENTIAL'
+  /** Whatever is ready, at the same time. */
+  | 'PARALLEL'
+  /** Each participant one after the other, different ones at the same time. */
+  | 'HYBRID'
+  /** Of each type, as a stage, one after the other; different stages at the same time. */
+  | 'PIPELINE'
+  /** As PARALLEL; whoever has a task hands it on, `reassignCollabTask` is theirs too. */
+  | 'MESH';
+
 export type TaskObstacle =
   | 'SKILLS'
+  /** Not as many as it asks for can do it together. */
+  | 'TEAM'
   | 'CAPACITY'
   | 'DEADLINE';
 
@@ -784,6 +799,7 @@ export type Collaboration = {
   turnTaking: CollabTurnTaking;
   governance?: Maybe<CollabGovernance>;
   maxParticipants: Scalars['Int']['output'];
+  executionPattern: CollabExecutionPattern;
   /** How long it may last from its start on; null for ever. */
   maxDurationMs?: Maybe<Scalars['DurationMs']['output']>;
   /** When it ends whatever is under way; null before it begins. */
@@ -1103,6 +1119,8 @@ export type CollabTask = {
   assignedTo?: Maybe<Scalars['String']['output']>;
   /** Participants that do it together, in equal parts; who leads it stands first. */
   assignees: Array<Scalars['String']['output']>;
+  /** How many are to do it together; null for one who can alone, else a team. */
+  teamSize?: Maybe<Scalars['Int']['output']>;
   status: CollabTaskStatus;
   progress: Scalars['Float']['output'];
   note?: Maybe<Scalars['String']['output']>;
@@ -1825,7 +1843,9 @@ export type CollabTaskPayload = {
 export type TaskAssignment = {
   taskId: Scalars['ID']['output'];
   participantId: Scalars['String']['output'];
-  /** Weighted part of the skills. */
+  /** Who does it, the one who leads it first; of several all are busy with equal parts from its start to its end. */
+  assignees: Array<Scalars['String']['output']>;
+  /** Weighted part of the skills, of several together. */
   match: Scalars['Float']['output'];
   startHours: Scalars['Float']['output'];
   finishHours: Scalars['Float']['output'];
@@ -1846,6 +1866,8 @@ export type CollabUtilisation = {
 export type TaskCoordinationPayload = {
   assignments?: Maybe<Array<TaskAssignment>>;
   unassigned?: Maybe<Array<UnassignedTask>>;
+  /** Whose node in the session's network is unreachable or has an open circuit: they are given only what nobody else can do. */
+  avoidedParticipants?: Maybe<Array<Scalars['String']['output']>>;
   criticalPath?: Maybe<Array<Scalars['ID']['output']>>;
   makespanHours?: Maybe<Scalars['Float']['output']>;
   latenessHours?: Maybe<Scalars['Float']['output']>;
@@ -2061,6 +2083,8 @@ export type CreateCollaborationInput = {
   decisionConfig?: InputMaybe<CollabVotingRulesInput>;
   turnTaking?: InputMaybe<CollabTurnTakingInput>;
   maxParticipants?: InputMaybe<Scalars['Int']['input']>;
+  /** @default PARALLEL */
+  executionPattern?: InputMaybe<CollabExecutionPattern>;
   /** From its start on, 60,000 to 2,592,000,000: whatever is under way then, it ends, as failed. @default 28,800,000 */
   maxDurationMs?: InputMaybe<Scalars['DurationMs']['input']>;
   planId?: InputMaybe<Scalars['ID']['input']>;
@@ -2081,6 +2105,7 @@ export type CollaborationPatch = {
   decisionConfig?: InputMaybe<CollabVotingRulesInput>;
   turnTaking?: InputMaybe<CollabTurnTakingInput>;
   maxParticipants?: InputMaybe<Scalars['Int']['input']>;
+  executionPattern?: InputMaybe<CollabExecutionPattern>;
   /** From its start on, 60,000 to 2,592,000,000. */
   maxDurationMs?: InputMaybe<Scalars['DurationMs']['input']>;
 };
@@ -2208,6 +2233,8 @@ export type CollabTaskInput = {
   deadline?: InputMaybe<Scalars['DateTime']['input']>;
   /** Who do it from the beginning, 1 to 20; the first leads. Together they need the skills it requires. */
   assignees?: InputMaybe<Array<Scalars['String']['input']>>;
+  /** How many are to do it together where it is assigned by `coordinateTaskAssignment`, 1 to 20. @default one who can alone, else a team that has its skills together, at the least cost */
+  teamSize?: InputMaybe<Scalars['Int']['input']>;
   deliverables?: InputMaybe<Array<Scalars['String']['input']>>;
   riskAssessment?: InputMaybe<Array<CollabRiskInput>>;
 };
@@ -2805,6 +2832,7 @@ export type ResolversTypes = {
   CollabTaskStatus: CollabTaskStatus;
   CollabTaskMove: CollabTaskMove;
   TaskAssignmentMethod: TaskAssignmentMethod;
+  CollabExecutionPattern: CollabExecutionPattern;
   TaskObstacle: TaskObstacle;
   CollabVotingMethod: CollabVotingMethod;
   CollabCouncilType: CollabCouncilType;
@@ -3427,6 +3455,7 @@ export type CollaborationResolvers<ContextType = RequestContext, ParentType exte
   turnTaking?: Resolver<ResolversTypes['CollabTurnTaking'], ParentType, ContextType>;
   governance?: Resolver<Maybe<ResolversTypes['CollabGovernance']>, ParentType, ContextType>;
   maxParticipants?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  executionPattern?: Resolver<ResolversTypes['CollabExecutionPattern'], ParentType, ContextType>;
   maxDurationMs?: Resolver<Maybe<ResolversTypes['DurationMs']>, ParentType, ContextType>;
   endsAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   participantCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
@@ -3604,6 +3633,7 @@ export type CollabTaskResolvers<ContextType = RequestContext, ParentType extends
   riskAssessment?: Resolver<Array<ResolversTypes['CollabRisk']>, ParentType, ContextType>;
   assignedTo?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   assignees?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  teamSize?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   status?: Resolver<ResolversTypes['CollabTaskStatus'], ParentType, ContextType>;
   progress?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   note?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
@@ -4265,6 +4295,7 @@ export type CollabTaskPayloadResolvers<ContextType = RequestContext, ParentType 
 export type TaskAssignmentResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TaskAssignment'] = ResolversParentTypes['TaskAssignment']> = {
   taskId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   participantId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  assignees?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   match?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   startHours?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   finishHours?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
@@ -4285,6 +4316,7 @@ export type CollabUtilisationResolvers<ContextType = RequestContext, ParentType 
 export type TaskCoordinationPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TaskCoordinationPayload'] = ResolversParentTypes['TaskCoordinationPayload']> = {
   assignments?: Resolver<Maybe<Array<ResolversTypes['TaskAssignment']>>, ParentType, ContextType>;
   unassigned?: Resolver<Maybe<Array<ResolversTypes['UnassignedTask']>>, ParentType, ContextType>;
+  avoidedParticipants?: Resolver<Maybe<Array<ResolversTypes['String']>>, ParentType, ContextType>;
   criticalPath?: Resolver<Maybe<Array<ResolversTypes['ID']>>, ParentType, ContextType>;
   makespanHours?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
   latenessHours?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;

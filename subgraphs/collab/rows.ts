@@ -1,5 +1,6 @@
 import type { PageInfoShape } from '#shared/connection.ts';
 import type { BallotRules } from './decisionRows.ts';
+import type { ExecutionPattern } from './executionPattern.ts';
 import type {
   broadcastPayload,
   collabView,
@@ -117,6 +118,7 @@ export interface CollabRow {
   readonly protocol: Json | null;
   /** From its start on; null for ever. */
   readonly maxDurationMs: number | null;
+  readonly executionPattern: ExecutionPattern | null;
   readonly nextDeadlineAt: string | null;
   readonly startedAt: string | null;
   readonly endedAt: string | null;

@@ -110,7 +110,7 @@ export function createCollabService(runtime: ModuleRuntime, { writer = null }: C
     turns: createTurns({ calls }),
     broadcasts: createBroadcasts({ calls }),
     tasks: createTasks({ calls }),
-    coordination: createCoordination(runtime, { calls, contexts }),
+    coordination: createCoordination(runtime, { calls, contexts, references }),
     decisions,
     ballots: createBallots({ calls, findVoting }),
     councils: createCouncils({ calls, decisionOf, performanceFor }),

@@ -16,6 +16,7 @@ export function toAssignable(task: TaskRow, nowMs: number): AssignableTask {
     deadlineHours: task.deadline === null ? null : Math.max(0.01, (Date.parse(task.deadline) - nowMs) / hourMs),
     dependsOn: task.dependsOn,
     priority: task.priority,
+    teamSize: task.teamSize ?? null,
   };
 }
 

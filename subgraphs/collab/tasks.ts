@@ -6,6 +6,7 @@ import { topologicalOrder } from './assignment/index.ts';
 import type { Calls } from './calls.ts';
 import type { Answer } from './commands.ts';
 import { count, type Draft, find, list, put, tell } from './draft.ts';
+import { patternOf, requireFree } from './executionPattern.ts';
 import * as inputs from './inputs.ts';
 import { coordinates, requireActive, requireCoordinator, requireStatus } from './rights.ts';
 import {
@@ -99,6 +100,7 @@ export function createTasks({ calls }: { readonly calls: Calls }) {
               risks: given.riskAssessment ?? [],
               assignedTo: null,
               helpers: [],
+              teamSize: given.teamSize ?? null,
               status: 'pending',
               progress: 0,
               note: null,
@@ -172,6 +174,7 @@ export function createTasks({ calls }: { readonly calls: Calls }) {
               throw new PlatformError('INVALID_STATE', 'a task that it depends on is not completed', {
                 details: { waitsFor: task.dependsOn.filter((id) => find(draft, 'task', id)?.status !== 'completed') },
               });
+            requireFree(draft, task);
             task = startTask(draft, task);
           } else if (input.status != null) task = moveTask(draft, task, input.status, input.note ?? null);
           if (input.progress != null || (input.note != null && input.status == null)) {
@@ -229,9 +232,11 @@ export function createTasks({ calls }: { readonly calls: Calls }) {
           needs: { participant: 'all', task: [input.taskId] },
         },
         (draft) => {
-          requireCoordinator(draft, scope.principal, 'assign_tasks');
           requireStatus(draft, 'draft', 'active', 'suspended');
           const task = requireTask(draft, input.taskId);
+          // In a mesh whoever has a task hands it on.
+          if (patternOf(draft.collab) === 'mesh') requireAssignee(draft, task, scope.principal);
+          else requireCoordinator(draft, scope.principal, 'assign_tasks');
           const { toParticipantId, helpers = null } = input;
           if (helpers?.includes(toParticipantId) === true)
             throw new PlatformError('VALIDATION_FAILED', `${toParticipantId} leads the task`, {

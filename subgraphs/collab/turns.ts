@@ -5,6 +5,7 @@ import { skillMatch, urgencyOf } from './assignment/index.ts';
 import type { Calls } from './calls.ts';
 import type { Answer } from './commands.ts';
 import { type Draft, find, list, put, tell } from './draft.ts';
+import { holding } from './executionPattern.ts';
 import * as inputs from './inputs.ts';
 import { coordinates, requireActive, requireCoordinator, requirePart, requireStatus } from './rights.ts';
 import type { ParticipantRow } from './rows.ts';
@@ -51,6 +52,7 @@ export function bestWork(draft: Draft, participant: ParticipantRow): TaskRow | n
       (task.status === 'pending' ||
         (task.status === 'assigned' && assigneesOf(task).includes(participant.participantId))) &&
       isReady(draft, task) &&
+      holding(draft, task, [participant.participantId]).length === 0 &&
       task.requiredSkills.every(
         (skill) => (task.skillWeights[skill] ?? 1) < 1 || participant.capabilities.includes(skill),
       ),

@@ -37,6 +37,8 @@ export interface TaskRow {
   readonly assignedTo: string | null;
   /** Who does it together with them; none without a lead. */
   readonly helpers: readonly string[];
+  /** How many are to do it together; null for one who can alone, else as few as can. Tasks in events of before have none. */
+  readonly teamSize: number | null;
   readonly status: TaskStatusValue;
   readonly progress: number;
   readonly note: string | null;

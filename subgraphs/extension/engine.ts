@@ -3,9 +3,10 @@ import { LRUCache } from 'lru-cache';
 import { PlatformError } from '#shared/errors.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { createCpuShares } from './execution/cpuShares.ts';
 import type { Broker } from './host/broker.ts';
 import { methodNames } from './manifest/manifest.ts';
-import type { ExtensionRow, RunnableRelease, SandboxLimitsValue, SettingsValue } from './rows.ts';
+import type { ExtensionRow, HostOperationValue, RunnableRelease, SandboxLimitsValue, SettingsValue } from './rows.ts';
 import { defaultLimits, type SandboxFailure, type SandboxLimits } from './sandbox/messages.ts';
 import { createSandboxPool, type SandboxRun } from './sandbox/pool.ts';
 import { findRunnable } from './store.ts';
@@ -24,7 +25,12 @@ export interface EngineCall {
   /** For whom host calls are made; null refuses them all. */
   readonly principal: Principal | null;
   readonly traceparent: string | undefined;
+  /** Told of each host call once it is answered. */
+  readonly asked?: (operation: HostOperationValue) => void;
 }
+
+/** Of one core, percent. */
+const cpuPercentOf = ({ settings }: Pick<ExtensionRow, 'settings'>): number => settings.maxCpuPercent ?? 100;
 
 export function limitsOf({ maxMemoryMb }: Pick<SettingsValue, 'maxMemoryMb'>): SandboxLimits {
   return { ...defaultLimits, memoryBytes: maxMemoryMb * 1_048_576 };
@@ -41,6 +47,25 @@ export function shownLimits(settings: SettingsValue): SandboxLimitsValue {
   };
 }
 
+/** Tells of a host call once it is answered, however that ends. */
+async function told<Answer>(
+  answer: Promise<Answer>,
+  operation: string,
+  asked: NonNullable<EngineCall['asked']>,
+): Promise<Answer> {
+  const fromMs = performance.now();
+  const tell = (errorCode: string | null) =>
+    asked({ operation: operation.slice(0, 200), durationMs: performance.now() - fromMs, errorCode });
+  try {
+    const value = await answer;
+    tell(null);
+    return value;
+  } catch (error) {
+    tell(error instanceof PlatformError ? error.code : 'INTERNAL_ERROR');
+    throw error;
+  }
+}
+
 /** Runs methods of releases in sandboxes, and knows what is under way. */
 export function createEngine(runtime: ModuleRuntime, broker: Broker) {
   const { config } = runtime;
@@ -53,6 +78,7 @@ export function createEngine(runtime: ModuleRuntime, broker: Broker) {
     maxSize: maxReleaseBytes,
     sizeCalculation: ({ sizeBytes }) => sizeBytes + 4_096,
   });
+  const shares = createCpuShares();
   /** Calls under way, by sandbox. */
   const running = new Map<string, number>();
   /** Sandboxes of an extension that may be somewhere in the pool. */
@@ -64,6 +90,14 @@ export function createEngine(runtime: ModuleRuntime, broker: Broker) {
 
   return {
     pool,
+
+    /** @throws {RATE_LIMITED} where it has taken its share of a core */
+    requireCpu: (extension: ExtensionRow): void =>
+      shares.require(`${extension.tenantId}/${extension.id}`, cpuPercentOf(extension)),
+
+    /** Whether it has taken its share of a core. */
+    lacksCpu: (extension: ExtensionRow): boolean =>
+      shares.waitOf(`${extension.tenantId}/${extension.id}`, cpuPercentOf(extension)) > 0,
 
     /** A release with its code. @throws {NOT_FOUND} */
     async runnable(tenantId: string, releaseId: string): Promise<RunnableRelease> {
@@ -85,7 +119,7 @@ export function createEngine(runtime: ModuleRuntime, broker: Broker) {
       made.set(owner, keys.add(key));
       running.set(key, (running.get(key) ?? 0) + 1);
       try {
-        return await pool.run({
+        const run = await pool.run({
           key,
           owner,
           source: {
@@ -103,9 +137,12 @@ export function createEngine(runtime: ModuleRuntime, broker: Broker) {
               return Promise.reject(
                 new PlatformError('PERMISSION_VIOLATION', 'a pure method asks nobody for anything'),
               );
-            return broker({ extension, principal, traceparent: call.traceparent }, operation, payload);
+            const answer = broker({ extension, principal, traceparent: call.traceparent }, operation, payload);
+            return call.asked === undefined ? answer : told(answer, operation, call.asked);
           },
         });
+        shares.charge(owner, cpuPercentOf(extension), run.outcome.cpuMs + (run.outcome.initMs ?? 0));
+        return run;
       } finally {
         const left = running.get(key)! - 1;
         if (left === 0) running.delete(key);

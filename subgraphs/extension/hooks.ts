@@ -3,6 +3,7 @@ import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EventRow } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
+import type { Principal } from '#shared/principal.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { jsonProblem, parseInput } from '#shared/validation.ts';
 import type { SubgraphName } from '../names.ts';
@@ -11,6 +12,7 @@ import type { Execute } from './execution/execute.ts';
 import { hookPoints } from './hookPoints.ts';
 import * as inputs from './inputs.ts';
 import { configurationAt } from './integrations.ts';
+import { isAllowed } from './manifest/conditions.ts';
 import { flatten } from './manifest/permissions.ts';
 import type { ExtensionRow } from './rows.ts';
 import { findExtensions, findHooksAt } from './store.ts';
@@ -81,7 +83,7 @@ export function createHooks(runtime: ModuleRuntime, { contexts, execute }: Hooks
               type: event.type,
               actor: event.actor,
               at: event.createdAt,
-              data: shownData(event, extension),
+              data: shownData(event, extension, { principal, point }),
             },
           },
           principal,
@@ -197,8 +199,14 @@ function contextOf({ module, type, streamId, data }: EventRow): string | null {
 }
 
 /** Ids and states of what happened; its content only where the extension may read the module. */
-function shownData(event: EventRow, extension: ExtensionRow): object {
-  if (flatten(extension.grants).includes(`${event.module}:read`)) return event.data;
+function shownData(
+  event: EventRow,
+  extension: ExtensionRow,
+  { principal, point }: { readonly principal: Principal; readonly point: string },
+): object {
+  const permission = `${event.module}:read`;
+  const question = { extension, principal, permission, operation: point, nowMs: Date.now() };
+  if (isAllowed(extension.grants, question)) return event.data;
   const shown: Record<string, unknown> = { streamId: event.streamId };
   for (const [name, value] of Object.entries(event.data)) {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) continue;

@@ -33,6 +33,11 @@ export const config = jsonObject({ maxBytes: 65_536 }).superRefine((value, conte
 export const settings = z.object({
   autoStart: z.boolean().nullish(),
   maxMemoryMb: z.number().int().min(1).max(64).nullish(),
+  maxCpuPercent: z.number().int().min(1).max(100).nullish(),
+  monitoringLevel: z
+    .enum(['NONE', 'BASIC', 'DETAILED', 'COMPREHENSIVE'])
+    .transform((level) => level.toLowerCase() as Lowercase<typeof level>)
+    .nullish(),
   initializationTimeoutMs: z.number().int().min(100).max(30_000).nullish(),
   operationTimeoutMs: z.number().int().min(10).max(60_000).nullish(),
   shutdownTimeoutMs: z.number().int().min(0).max(60_000).nullish(),

@@ -190,6 +190,7 @@ export type MutationHotReloadExtensionArgs = {
 export type MutationGrantPermissionArgs = {
   extensionId: Scalars['ID']['input'];
   permission: Scalars['String']['input'];
+  conditions?: InputMaybe<Array<Scalars['String']['input']>>;
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
@@ -441,6 +442,10 @@ export type ExtensionSettingsInput = {
   autoStart?: InputMaybe<Scalars['Boolean']['input']>;
   /** Memory beyond the interpreter's own, MB, 1 to 64. */
   maxMemoryMb?: InputMaybe<Scalars['Int']['input']>;
+  /** Of one core of an instance, percent, 1 to 100: what it takes beyond, it waits for. Calls are refused with RATE_LIMITED until then. @default 100 */
+  maxCpuPercent?: InputMaybe<Scalars['Int']['input']>;
+  /** What is kept of its calls. @default DETAILED */
+  monitoringLevel?: InputMaybe<ExtensionMonitoringLevel>;
   initializationTimeoutMs?: InputMaybe<Scalars['Int']['input']>;
   operationTimeoutMs?: InputMaybe<Scalars['Int']['input']>;
   shutdownTimeoutMs?: InputMaybe<Scalars['Int']['input']>;
@@ -606,10 +611,22 @@ export type ExtensionPublisher = {
 export type ExtensionSettings = {
   autoStart: Scalars['Boolean']['output'];
   maxMemoryMb: Scalars['Int']['output'];
+  maxCpuPercent: Scalars['Int']['output'];
+  monitoringLevel: ExtensionMonitoringLevel;
   initializationTimeoutMs: Scalars['Int']['output'];
   operationTimeoutMs: Scalars['Int']['output'];
   shutdownTimeoutMs: Scalars['Int']['output'];
 };
+
+export type ExtensionMonitoringLevel =
+  /** Calls are counted; only those that fail, or that may be repeated under a key, are kept and told. */
+  | 'NONE'
+  /** Each call is kept and told, without what it logged. */
+  | 'BASIC'
+  /** With what it logged. */
+  | 'DETAILED'
+  /** With what it asked of the platform: which operation, for how long, with what outcome. */
+  | 'COMPREHENSIVE';
 
 export type ExtensionLifecycle = {
   installedAt?: Maybe<Scalars['DateTime']['output']>;
@@ -737,6 +754,7 @@ export type ExtensionSandbox = {
   errors: Array<ExtensionFailure>;
   /** Of the last hours, whole hours of the clock; 1 to 744. */
   usage: ExtensionSandboxUsage;
+  monitoringLevel: ExtensionMonitoringLevel;
   recoveryAttempts: Scalars['Int']['output'];
   healthCheckedAt?: Maybe<Scalars['DateTime']['output']>;
   startedAt?: Maybe<Scalars['DateTime']['output']>;
@@ -782,6 +800,8 @@ export type ExtensionPermission = {
   resource: Scalars['String']['output'];
   actions: Array<Scalars['String']['output']>;
   scope: ExtensionPermissionScope;
+  /** All have to hold each time it is used. */
+  conditions: Array<Scalars['String']['output']>;
 };
 
 export type ExtensionPermissionScope =
@@ -845,8 +865,17 @@ export type ExtensionExecution = {
   cacheHit: Scalars['Boolean']['output'];
   error?: Maybe<ExtensionFailure>;
   logs: Array<ExtensionLog>;
+  /** What it asked of the platform, in order; kept where the monitoring is COMPREHENSIVE. */
+  hostOperations: Array<ExtensionHostOperation>;
   traceparent?: Maybe<Scalars['String']['output']>;
   createdAt: Scalars['DateTime']['output'];
+};
+
+export type ExtensionHostOperation = {
+  operation: Scalars['String']['output'];
+  durationMs: Scalars['Float']['output'];
+  /** Why it was refused or failed; null where it was answered. */
+  errorCode?: Maybe<Scalars['String']['output']>;
 };
 
 export type ExtensionLog = {
@@ -1005,7 +1034,10 @@ export type LoadExtensionPayload = {
 export type ExtensionLoadPhases = {
   validateMs: Scalars['Float']['output'];
   resolveMs: Scalars['Float']['output'];
+  /** Until there was a sandbox, a free thread waited for. */
   sandboxMs: Scalars['Float']['output'];
+  /** Its bundle evaluated, its methods looked for, `pre_activate`. */
+  initMs: Scalars['Float']['output'];
   healthMs: Scalars['Float']['output'];
 };
 
@@ -1345,6 +1377,7 @@ export type ResolversTypes = {
   ExtensionGovernance: ResolverTypeWrapper<ExtensionGovernance>;
   ExtensionPublisher: ResolverTypeWrapper<ExtensionPublisher>;
   ExtensionSettings: ResolverTypeWrapper<ExtensionSettings>;
+  ExtensionMonitoringLevel: ExtensionMonitoringLevel;
   ExtensionLifecycle: ResolverTypeWrapper<ExtensionLifecycle>;
   ExtensionQuarantine: ResolverTypeWrapper<ExtensionQuarantine>;
   ExtensionFailure: ResolverTypeWrapper<ExtensionFailure>;
@@ -1367,6 +1400,7 @@ export type ResolversTypes = {
   ExtensionIntegrationType: ExtensionIntegrationType;
   ExtensionHookPoint: ResolverTypeWrapper<ExtensionHookPoint>;
   ExtensionExecution: ResolverTypeWrapper<ExtensionExecutionRow>;
+  ExtensionHostOperation: ResolverTypeWrapper<ExtensionHostOperation>;
   ExtensionLog: ResolverTypeWrapper<ExtensionLog>;
   ExtensionPublisherKey: ResolverTypeWrapper<ExtensionPublisherKeyRow>;
   ExtensionConnection: ResolverTypeWrapper<ExtensionConnectionRow>;
@@ -1457,6 +1491,7 @@ export type ResolversParentTypes = {
   ExtensionIntegration: ExtensionIntegration;
   ExtensionHookPoint: ExtensionHookPoint;
   ExtensionExecution: ExtensionExecutionRow;
+  ExtensionHostOperation: ExtensionHostOperation;
   ExtensionLog: ExtensionLog;
   ExtensionPublisherKey: ExtensionPublisherKeyRow;
   ExtensionConnection: ExtensionConnectionRow;
@@ -1725,6 +1760,8 @@ export type ExtensionPublisherResolvers<ContextType = RequestContext, ParentType
 export type ExtensionSettingsResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ExtensionSettings'] = ResolversParentTypes['ExtensionSettings']> = {
   autoStart?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   maxMemoryMb?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  maxCpuPercent?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  monitoringLevel?: Resolver<ResolversTypes['ExtensionMonitoringLevel'], ParentType, ContextType>;
   initializationTimeoutMs?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   operationTimeoutMs?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   shutdownTimeoutMs?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
@@ -1839,6 +1876,7 @@ export type ExtensionSandboxResolvers<ContextType = RequestContext, ParentType e
   blockedOperations?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   errors?: Resolver<Array<ResolversTypes['ExtensionFailure']>, ParentType, ContextType>;
   usage?: Resolver<ResolversTypes['ExtensionSandboxUsage'], ParentType, ContextType, RequireFields<ExtensionSandboxUsageArgs, 'hours'>>;
+  monitoringLevel?: Resolver<ResolversTypes['ExtensionMonitoringLevel'], ParentType, ContextType>;
   recoveryAttempts?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   healthCheckedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   startedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
@@ -1874,6 +1912,7 @@ export type ExtensionPermissionResolvers<ContextType = RequestContext, ParentTyp
   resource?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   actions?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   scope?: Resolver<ResolversTypes['ExtensionPermissionScope'], ParentType, ContextType>;
+  conditions?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
 };
 
 export type ExtensionIntegrationResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ExtensionIntegration'] = ResolversParentTypes['ExtensionIntegration']> = {
@@ -1912,8 +1951,15 @@ export type ExtensionExecutionResolvers<ContextType = RequestContext, ParentType
   cacheHit?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   error?: Resolver<Maybe<ResolversTypes['ExtensionFailure']>, ParentType, ContextType>;
   logs?: Resolver<Array<ResolversTypes['ExtensionLog']>, ParentType, ContextType>;
+  hostOperations?: Resolver<Array<ResolversTypes['ExtensionHostOperation']>, ParentType, ContextType>;
   traceparent?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+};
+
+export type ExtensionHostOperationResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ExtensionHostOperation'] = ResolversParentTypes['ExtensionHostOperation']> = {
+  operation?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  durationMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  errorCode?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
 };
 
 export type ExtensionLogResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ExtensionLog'] = ResolversParentTypes['ExtensionLog']> = {
@@ -2064,6 +2110,7 @@ export type ExtensionLoadPhasesResolvers<ContextType = RequestContext, ParentTyp
   validateMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   resolveMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   sandboxMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  initMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   healthMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
 };
 
@@ -2205,6 +2252,7 @@ export type Resolvers<ContextType = RequestContext> = {
   ExtensionIntegration?: ExtensionIntegrationResolvers<ContextType>;
   ExtensionHookPoint?: ExtensionHookPointResolvers<ContextType>;
   ExtensionExecution?: ExtensionExecutionResolvers<ContextType>;
+  ExtensionHostOperation?: ExtensionHostOperationResolvers<ContextType>;
   ExtensionLog?: ExtensionLogResolvers<ContextType>;
   ExtensionPublisherKey?: ExtensionPublisherKeyResolvers<ContextType>;
   ExtensionConnection?: ExtensionConnectionResolvers<ContextType>;

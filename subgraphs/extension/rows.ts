@@ -19,10 +19,24 @@ export type RuntimeStateValue =
   | 'error'
   | 'uninstalled';
 
+export type MonitoringLevel = 'none' | 'basic' | 'detailed' | 'comprehensive';
+
+/** What a call asked of the platform. */
+export interface HostOperationValue {
+  readonly operation: string;
+  readonly durationMs: number;
+  /** Null where it was answered. */
+  readonly errorCode: string | null;
+}
+
 /** Limits and times of a sandbox. */
 export interface SettingsValue {
   readonly autoStart: boolean;
   readonly maxMemoryMb: number;
+  /** Of one core of an instance, percent. @default 100 */
+  readonly maxCpuPercent?: number;
+  /** What is kept of calls. @default detailed */
+  readonly monitoringLevel?: MonitoringLevel;
   readonly initializationTimeoutMs: number;
   readonly operationTimeoutMs: number;
   readonly shutdownTimeoutMs: number;
@@ -215,6 +229,7 @@ export interface ExtensionExecutionRow {
   readonly cacheHit: boolean;
   readonly error: FailureValue | null;
   readonly logs: readonly { readonly level: string; readonly text: string }[] | null;
+  readonly hostOperations: readonly HostOperationValue[] | null;
   readonly traceparent: string | null;
   readonly createdAt: string;
 }

@@ -130,6 +130,7 @@ export const executionRecord = defineRecord<ExtensionExecutionRow>([
   ['cache_hit', 'cacheHit', 'boolean'],
   ['error', 'error', 'jsonb'],
   ['logs', 'logs', 'jsonb'],
+  ['host_operations', 'hostOperations', 'jsonb'],
   ['traceparent', 'traceparent', 'text'],
   ['created_at', 'createdAt', 'timestamptz'],
 ]);

@@ -11,7 +11,7 @@ import { networkEvent, unknownNode } from './events.ts';
 import { Outrun } from './holdings.ts';
 import * as inputs from './inputs.ts';
 import type { CircuitValue } from './rows.ts';
-import { findNetworks, findNodesById, read } from './store.ts';
+import { type Db, findNetworks, findNodesById, read } from './store.ts';
 
 interface Place {
   readonly tenantId: string;
@@ -179,6 +179,20 @@ export async function claimTrials(
     [tenantId, networkId, nodeIds, openMs],
   );
   if (claimed.length !== nodeIds.length) throw new Outrun();
+}
+
+/** Nodes whose circuits are not closed: who is to be moved is no trial for those that one may be let through to. */
+export async function findOpenCircuits(
+  db: Db,
+  { tenantId, id }: { readonly tenantId: string; readonly id: string },
+): Promise<ReadonlySet<string>> {
+  const rows = await read<{ readonly nodeId: string }>(
+    db,
+    `SELECT node_id AS "nodeId" FROM network.circuit WHERE tenant_id = $1 AND network_id = $2 AND opened_at IS NOT NULL
+       AND (trial_until IS NULL OR trial_until > clock_timestamp()) ORDER BY node_id`,
+    [tenantId, id],
+  );
+  return new Set(rows.map(({ nodeId }) => nodeId));
 }
 
 /** Of a node that has not failed. */

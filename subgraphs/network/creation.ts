@@ -20,11 +20,11 @@ export const defaultConfig: NetworkConfigValue = {
   phiThreshold: 8,
   hotSpotUtilization: 0.8,
   ...{ routing: 'SHORTEST_PATH', routingWeights: null, backupPaths: 1 },
-  ...{ balancing: 'nearest', discovery: 'DYNAMIC', discoveryRefreshMs: 20_000 },
+  ...{ balancing: 'nearest', discovery: 'DYNAMIC', discoveryDomain: null, discoveryRefreshMs: 20_000 },
   ...{ totalBandwidthMbps: 0, circuit: defaultCircuit },
 };
 
-/** What is given over what holds otherwise. @throws {VALIDATION_FAILED} for CUSTOM without weights. */
+/** What is given over what holds otherwise. @throws {VALIDATION_FAILED} for CUSTOM without weights, DNS without a domain. */
 export function mergeConfig(base: NetworkConfigValue, given: ConfigInput | null | undefined): NetworkConfigValue {
   const merged = {
     reserveShare: given?.reserveShare ?? base.reserveShare,
@@ -37,6 +37,7 @@ export function mergeConfig(base: NetworkConfigValue, given: ConfigInput | null 
     routingWeights: given?.routingWeights ?? base.routingWeights ?? null,
     balancing: given?.balancing ?? base.balancing ?? 'nearest',
     discovery: given?.discovery ?? base.discovery ?? 'DYNAMIC',
+    discoveryDomain: given?.discoveryDomain ?? base.discoveryDomain ?? null,
     discoveryRefreshMs: given?.discoveryRefreshMs ?? base.discoveryRefreshMs ?? 20_000,
     backupPaths: given?.backupPaths ?? base.backupPaths ?? 1,
     totalBandwidthMbps: given?.totalBandwidthMbps ?? base.totalBandwidthMbps ?? 0,
@@ -45,6 +46,10 @@ export function mergeConfig(base: NetworkConfigValue, given: ConfigInput | null 
   if (merged.routing === 'CUSTOM' && merged.routingWeights === null)
     throw new PlatformError('VALIDATION_FAILED', 'expected routingWeights for ways chosen by CUSTOM', {
       path: ['config', 'routingWeights'],
+    });
+  if (merged.discovery === 'DNS' && merged.discoveryDomain === null)
+    throw new PlatformError('VALIDATION_FAILED', 'expected discoveryDomain for services found by DNS', {
+      path: ['config', 'discoveryDomain'],
     });
   return merged;
 }

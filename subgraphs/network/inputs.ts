@@ -125,6 +125,9 @@ export const config = z.object({
   routingWeights: routingWeights.nullish(),
   balancing: balancing.nullish(),
   discovery: z.enum(discoveries).nullish(),
+  discoveryDomain: text({ min: 1, max: 200 })
+    .regex(/^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/i, 'expected a domain')
+    .nullish(),
   discoveryRefreshMs: z.number().int().min(1_000).max(28_800_000).nullish(),
   backupPaths: backupPaths.nullish(),
   totalBandwidthMbps: capacity.nullish(),
@@ -314,6 +317,14 @@ export const serviceQuery = z.object({
   near: id.nullish(),
   balancing: balancing.nullish(),
 });
+
+export const seekServices = z.object({
+  query: serviceQuery,
+  first: z.number().int().min(1).max(100),
+  waitMs: z.number().int().min(0).max(5_000),
+  idempotencyKey: idempotencyKey.nullish(),
+});
+export type SeekInput = z.output<typeof seekServices>;
 
 export const sendMessage = z.object({
   networkId: id,

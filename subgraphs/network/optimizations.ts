@@ -16,7 +16,7 @@ import type { NetworkConnectionRow, NetworkOptimizationRow, OptimizationResult }
 import { openStatuses } from './states.ts';
 import { findOpenConnections, findRun, insertRun } from './store.ts';
 import type { NetworkSnapshot, Topologies } from './topologies.ts';
-import { arcsOf, linkIdsOf } from './topology.ts';
+import { arcsOf, avoiding, linkIdsOf } from './topology.ts';
 
 const thread = new URL('./optimizeThread.ts', import.meta.url);
 const algorithm = 'rip-up-and-reroute on Fortz-Thorup cost; bound by column generation (HiGHS)';
@@ -89,19 +89,20 @@ export function createOptimizations({ sql, compute }: ModuleRuntime, commands: C
       if (known) return known;
       const snapshot = await topologies.find(sql, tenantId, input.networkId);
       if (!snapshot) throw unknownNetwork();
+      const avoidedNodes = input.demands == null ? [...snapshot.blocked, ...snapshot.trials] : [];
       await requireVisible(sql, principal, input.networkId);
       if (input.apply && !openStatuses.includes(snapshot.status)) throw notActive(snapshot.status);
       const matrix: Matrix =
         input.demands == null
           ? await liveMatrix(tenantId, snapshot)
           : { demands: demandsOf(snapshot, input.demands), before: null, connections: null };
-      const task = toTask(snapshot, matrix, input);
+      const task = toTask(snapshot, matrix, { ...input, avoidedNodes });
       const outcome = await compute.run<OptimizeOutcome>(thread, 'optimize', task, {
         lane: 'interactive',
         signal: scope.signal,
         timeoutMs: input.timeBudgetMs * 3 + 10_000,
       });
-      const result = toResult(snapshot, matrix, outcome);
+      const result = { ...toResult(snapshot, matrix, outcome), avoidedNodes };
       const isInfeasible = result.lowerBound > 1 + 1e-9;
       const apply = input.apply && outcome.moved.length > 0;
       const answer = await commands.run<OptimizeAnswer>(scope, call, async (tx) => {
@@ -154,9 +155,14 @@ export function createOptimizations({ sql, compute }: ModuleRuntime, commands: C
   };
 }
 
-/** Links that are down are closed; of the others what the reserve leaves may be used. */
-function toTask({ topology, config }: NetworkSnapshot, matrix: Matrix, input: inputs.OptimizeInput): OptimizeTask {
+/** Links that are down are closed; of the others what the reserve leaves may be used, but nothing is put on those of nodes to avoid. */
+function toTask(
+  { topology, config }: NetworkSnapshot,
+  matrix: Matrix,
+  input: inputs.OptimizeInput & { readonly avoidedNodes: readonly string[] },
+): OptimizeTask {
   const { graph, isLinkUp, capacityKbps, latencyMs, costPerGb } = topology;
+  const around = avoiding(topology, new Set(input.avoidedNodes));
   const isLive = matrix.connections !== null;
   const links = new Array<OptimizeTask['links'][number]>(graph.linkCount);
   for (let arc = 0; arc < graph.arcCount; arc += 1)
@@ -175,6 +181,9 @@ function toTask({ topology, config }: NetworkSnapshot, matrix: Matrix, input: in
     goals: input.goals ?? { latency: 0.2, throughput: 1, balance: 1, cost: 0 },
     maxMoves: input.maxMoves ?? Number.POSITIVE_INFINITY,
     ...{ seed: input.seed, timeBudgetMs: input.timeBudgetMs, isHard: isLive },
+    ...(around !== topology && {
+      avoided: isLinkUp.map((up, link) => Number(up === 1 && around.isLinkUp[link] === 0)),
+    }),
   };
 }
 

@@ -2,7 +2,7 @@ import { findWay, isWithin, type Way, type WayRequest } from './admission.ts';
 import { besideWays, furtherWays } from './furtherWays.ts';
 import type { Reservations } from './reservations.ts';
 import type { ConnectionStatusValue, NetworkConnectionRow } from './rows.ts';
-import { arcsOf, linkIdsOf, metricsOf, nodeIdsOf, type Topology } from './topology.ts';
+import { arcsOf, avoiding, linkIdsOf, metricsOf, nodeIdsOf, type Topology } from './topology.ts';
 
 /** What became of connections when the network under them changed, by id. */
 export interface RepairReport {
@@ -11,6 +11,10 @@ export interface RepairReport {
   readonly rerouted: readonly string[];
   readonly degraded: readonly string[];
   readonly lost: readonly string[];
+  /** Nodes whose circuits are open, which were kept away from. */
+  readonly avoidedNodes: readonly string[];
+  /** On a way over such a node, since no other keeps as much of what was asked for. */
+  readonly overOpenCircuits: readonly string[];
 }
 
 export interface Repair extends RepairReport {
@@ -25,6 +29,8 @@ export interface RepairInput {
   readonly reservations: Reservations;
   /** Connections with a link that is gone or down, or degraded before; the more urgent first. */
   readonly affected: readonly NetworkConnectionRow[];
+  /** Nodes whose circuits are open: what is put elsewhere goes around them where that costs it nothing it asked for. @default none */
+  readonly blocked?: ReadonlySet<string>;
   readonly now: string;
 }
 
@@ -38,11 +44,14 @@ interface Open {
 /**
  * Puts connections on ways that hold: first those with a reserved backup onto it, at no search, then all others in their
  * order over what is left, each with all limits kept if it can be, without its second way if not, without its limits at
- * the least. Who finds no way with its bandwidth, or has lost an end, has failed.
+ * the least; of ways that keep as much, one around nodes whose circuits are open. Who finds no way with its bandwidth, or
+ * has lost an end, has failed.
  */
-export function repairConnections({ topology, reservations, affected, now }: RepairInput): Repair {
+export function repairConnections({ topology, reservations, affected, blocked = noNodes, now }: RepairInput): Repair {
   const rows: NetworkConnectionRow[] = [];
   const report = { switched: [] as string[], rerouted: [] as string[], degraded: [] as string[], lost: [] as string[] };
+  const overOpenCircuits: string[] = [];
+  const around = createDetours(topology, blocked);
   const held = (ids: readonly string[]) =>
     ids.map((id) => topology.linkIndex.get(id)).filter((link) => link !== undefined);
   const release = ({ linkIds, backupLinkIds, backupReserved, trafficClass, bandwidthKbps }: NetworkConnectionRow) => {
@@ -57,10 +66,21 @@ export function repairConnections({ topology, reservations, affected, now }: Rep
     }),
   );
   const linksOf = (arcs: readonly number[]) => arcs.map((arc) => topology.graph.link[arc]!);
-  const keep = (row: NetworkConnectionRow, way: Omit<Way, 'metrics'>, found: Found) => {
+  /** Of two ways that both keep the limits the one around open circuits is used, the other reserved. */
+  const inOrder = (row: NetworkConnectionRow, { arcs, backup }: Omit<Way, 'metrics'>): Omit<Way, 'metrics'> =>
+    row.requirements.failoverSupport &&
+    backup !== null &&
+    passes(topology, arcs, blocked, row) &&
+    !passes(topology, backup, blocked, row) &&
+    isWithin(topology, backup, row.requirements)
+      ? { arcs: backup, backup: arcs }
+      : { arcs, backup };
+  const keep = (row: NetworkConnectionRow, given: Omit<Way, 'metrics'>, found: Found) => {
     const { trafficClass, bandwidthKbps } = row;
+    const way = inOrder(row, given);
     const second = isSecondTold(row.requirements) ? way.backup : null;
     const holdsBackup = row.requirements.failoverSupport && way.backup !== null && found.status === 'established';
+    if (passes(topology, way.arcs, blocked, row)) overOpenCircuits.push(row.id);
     reservations.take(linksOf(way.arcs), trafficClass, bandwidthKbps);
     if (holdsBackup) reservations.take(linksOf(way.backup!), trafficClass, bandwidthKbps);
     rows.push({
@@ -72,7 +92,7 @@ export function repairConnections({ topology, reservations, affected, now }: Rep
       backupLinkIds: linkIdsOf(topology, second ?? []),
       backupNodeIds: nodeIdsOf(topology, second ?? []),
       backupReserved: holdsBackup,
-      furtherBackups: furtherWays(topology, reservations, wayRequestOf(topology, row), {
+      furtherBackups: furtherWays(around(row), reservations, wayRequestOf(topology, row), {
         ...{ beside: [way.arcs, ...(way.backup ? [way.backup] : [])], count: furtherCount(row.requirements) },
       }),
       predicted: metricsOf(topology, way.arcs),
@@ -88,7 +108,16 @@ export function repairConnections({ topology, reservations, affected, now }: Rep
   for (const { row } of others) release(row);
   for (const { row, backup } of switching) {
     reservations.release(linksOf(backup!), row.trafficClass, row.bandwidthKbps);
-    const second = secondBeside(topology, reservations, row, backup!);
+    const detour = passes(topology, backup!, blocked, row)
+      ? findWay(around(row), reservations, wayRequestOf(topology, row))
+      : null;
+    if (detour?.kind === 'way') {
+      keep(row, detour.way, established);
+      report.rerouted.push(row.id);
+      continue;
+    }
+    const second =
+      secondBeside(around(row), reservations, row, backup!) ?? secondBeside(topology, reservations, row, backup!);
     keep(row, { arcs: backup!, backup: second }, second === null ? noSecond : established);
     (second === null ? report.degraded : report.switched).push(row.id);
     if (second === null) report.switched.push(row.id);
@@ -97,7 +126,7 @@ export function repairConnections({ topology, reservations, affected, now }: Rep
     const source = topology.nodeIndex.get(row.sourceId);
     const target = topology.nodeIndex.get(row.targetId);
     const areEndsUp = [source, target].every((node) => node !== undefined && topology.isNodeUp[node] === 1);
-    const found = areEndsUp ? place(topology, reservations, row, { source: source!, target: target!, arcs }) : null;
+    const found = areEndsUp ? place({ topology, around: around(row) }, reservations, row, arcs) : null;
     if (found === null) {
       rows.push({
         ...row,
@@ -116,7 +145,31 @@ export function repairConnections({ topology, reservations, affected, now }: Rep
     if (found.status === 'degraded') report.degraded.push(row.id);
     else if (!isSame) report.rerouted.push(row.id);
   }
-  return { ...report, connections: rows };
+  return { ...report, avoidedNodes: [...blocked], overOpenCircuits, connections: rows };
+}
+
+const noNodes: ReadonlySet<string> = new Set();
+
+/** The topology around what is blocked, but for the ends of the connection, which nothing leads around. */
+function createDetours(topology: Topology, blocked: ReadonlySet<string>) {
+  const known = new Map<string, Topology>();
+  return ({ sourceId, targetId }: NetworkConnectionRow): Topology => {
+    const ends = [sourceId, targetId].filter((id) => blocked.has(id)).sort();
+    const found =
+      known.get(ends.join()) ?? avoiding(topology, new Set([...blocked].filter((id) => !ends.includes(id))));
+    known.set(ends.join(), found);
+    return found;
+  };
+}
+
+function passes(
+  topology: Topology,
+  arcs: readonly number[],
+  blocked: ReadonlySet<string>,
+  { sourceId, targetId }: NetworkConnectionRow,
+): boolean {
+  if (blocked.size === 0) return false;
+  return nodeIdsOf(topology, arcs).some((id) => blocked.has(id) && id !== sourceId && id !== targetId);
 }
 
 interface Found {
@@ -138,27 +191,31 @@ function standing(
   return arcs?.every((arc) => topology.isLinkUp[topology.graph.link[arc]!] === 1) ? arcs : null;
 }
 
+/** Where nothing is blocked both topologies are one, and each search is made once. */
 function place(
-  topology: Topology,
+  { topology, around }: { readonly topology: Topology; readonly around: Topology },
   reservations: Reservations,
   row: NetworkConnectionRow,
-  at: { readonly source: number; readonly target: number; readonly arcs: readonly number[] | null },
+  arcs: readonly number[] | null,
 ): (Found & { readonly way: Omit<Way, 'metrics'> }) | null {
-  const { requirements, bandwidthKbps, trafficClass } = row;
-  const request = { source: at.source, target: at.target, bandwidthKbps, trafficClass };
-  const whole = findWay(topology, reservations, { ...request, requirements });
-  if (whole.kind === 'way') return { ...established, way: whole.way };
+  const { requirements } = row;
+  const request = wayRequestOf(topology, row);
+  const find = (asked: NetworkConnectionRow['requirements']): Way | null => {
+    for (const where of new Set([around, topology])) {
+      const found = findWay(where, reservations, { ...request, requirements: asked });
+      if (found.kind === 'way') return found.way;
+    }
+    return null;
+  };
+  const whole = find(requirements);
+  if (whole !== null) return { ...established, way: whole };
   // A way that still stands is better kept than left for another that is no better.
-  if (at.arcs !== null && isWithin(topology, at.arcs, requirements) && hasRoom(topology, reservations, row, at.arcs))
-    return { ...(requirements.failoverSupport ? noSecond : established), way: { arcs: at.arcs, backup: null } };
-  const alone = findWay(topology, reservations, {
-    ...request,
-    requirements: { ...requirements, failoverSupport: false },
-  });
-  if (alone.kind === 'way') return { ...noSecond, way: { ...alone.way, backup: null } };
-  const bare = { bandwidthMbps: requirements.bandwidthMbps, failoverSupport: false };
-  const least = findWay(topology, reservations, { ...request, requirements: bare });
-  return least.kind === 'way' ? { ...belowLimits, way: { ...least.way, backup: null } } : null;
+  if (arcs !== null && isWithin(topology, arcs, requirements) && hasRoom(topology, reservations, row, arcs))
+    return { ...(requirements.failoverSupport ? noSecond : established), way: { arcs, backup: null } };
+  const alone = find({ ...requirements, failoverSupport: false });
+  if (alone !== null) return { ...noSecond, way: { ...alone, backup: null } };
+  const least = find({ bandwidthMbps: requirements.bandwidthMbps, failoverSupport: false });
+  return least === null ? null : { ...belowLimits, way: { ...least, backup: null } };
 }
 
 function hasRoom(

@@ -125,6 +125,14 @@ export type Mutation = {
    * the time allowed ends the search. `apply` moves open connections.
    */
   optimizeRoutes: OptimizeRoutesPayload;
+  /**
+   * Looks for services now, where the network's discovery knows how. BROADCAST: whoever listens to `networkEvent` is told what is sought
+   * (`service.sought`) and answers by registering, again where it has; those who did within `waitMs` are the answer. DNS, for whoever may operate
+   * the network: SRV records of `_<name>._tcp.<discoveryDomain>` are asked for, in domains that the operator of the platform permits
+   * (`NETWORK_DISCOVERY_DOMAINS`, else DISCOVERY_REFUSED), and what they say of nodes, by the hosts of their addresses, is registered; nothing is
+   * connected to. Elsewhere registrations are all there is: INVALID_STATE.
+   */
+  seekServices: SeekServicesPayload;
   registerService: NetworkServicePayload;
   /** Whoever registered it, or network:operate. */
   unregisterService: NetworkServicePayload;
@@ -314,6 +322,11 @@ export type MutationOptimizeRoutesArgs = {
 };
 
 
+export type MutationSeekServicesArgs = {
+  input: SeekServicesInput;
+};
+
+
 export type MutationRegisterServiceArgs = {
   input: RegisterServiceInput;
 };
@@ -494,7 +507,13 @@ export type NetworkDiscovery =
   /** Those of whoever may operate the network; they stay until they are taken out. */
   | 'STATIC'
   /** Those of whoever may operate the network stay where they name no time, all others are renewed. */
-  | 'HYBRID';
+  | 'HYBRID'
+  /** As DYNAMIC; those of all networks of the context are found. */
+  | 'REGISTRY'
+  /** As DYNAMIC, and `seekServices` asks whoever listens. */
+  | 'BROADCAST'
+  /** As DYNAMIC, and `seekServices` asks a name server. */
+  | 'DNS';
 
 /** Who takes over connections that end at a node which is down. */
 export type NetworkFailoverMode =
@@ -716,6 +735,8 @@ export type NetworkConfigInput = {
   balancing?: InputMaybe<NetworkBalancing>;
   /** @default DYNAMIC */
   discovery?: InputMaybe<NetworkDiscovery>;
+  /** Of DNS: the domain in which services are asked for. */
+  discoveryDomain?: InputMaybe<Scalars['String']['input']>;
   /** Between renewals of a service, 1,000 to 28,800,000; one that names no time lives through three. @default 20,000 */
   discoveryRefreshMs?: InputMaybe<Scalars['Int']['input']>;
   /**
@@ -841,6 +862,15 @@ export type ReportNetworkMetricsInput = {
   networkId: Scalars['ID']['input'];
   /** 1 to 1,000. */
   links: Array<NetworkLinkMeasureInput>;
+};
+
+export type SeekServicesInput = {
+  /** With its name where a name server is asked. */
+  query: NetworkServiceQuery;
+  first?: Scalars['Int']['input'];
+  /** For answers of nodes, 0 to 5,000; over as soon as there are `first`. */
+  waitMs?: Scalars['Int']['input'];
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
 export type RegisterServiceInput = {
@@ -1014,6 +1044,7 @@ export type NetworkConfig = {
   backupPaths: Scalars['Int']['output'];
   balancing: NetworkBalancing;
   discovery: NetworkDiscovery;
+  discoveryDomain?: Maybe<Scalars['String']['output']>;
   discoveryRefreshMs: Scalars['Int']['output'];
   /** 0 for no bound. */
   totalBandwidthMbps: Scalars['Float']['output'];
@@ -1527,6 +1558,8 @@ export type NetworkOptimization = {
   algorithm: Scalars['String']['output'];
   iterations: Scalars['Int']['output'];
   timeBudgetExhausted: Scalars['Boolean']['output'];
+  /** Nodes whose circuits are open: of open connections none is put on a way over them that was not there before. */
+  avoidedNodes: Array<Scalars['ID']['output']>;
   appliedAt?: Maybe<Scalars['DateTime']['output']>;
   createdAt: Scalars['DateTime']['output'];
   createdBy: Scalars['String']['output'];
@@ -1621,6 +1654,10 @@ export type NetworkRepairPayload = {
   /** On a way that does not keep all that was asked for. */
   degraded?: Maybe<Array<Scalars['ID']['output']>>;
   lost?: Maybe<Array<Scalars['ID']['output']>>;
+  /** Nodes whose circuits are open, which those that were put elsewhere were led around. */
+  avoidedNodes?: Maybe<Array<Scalars['ID']['output']>>;
+  /** On a way over such a node: no other kept as much of what was asked for. */
+  overOpenCircuits?: Maybe<Array<Scalars['ID']['output']>>;
   userErrors: Array<UserError>;
 };
 
@@ -1660,6 +1697,15 @@ export type NetworkConnectionPayload = {
 
 export type OptimizeRoutesPayload = {
   optimization?: Maybe<NetworkOptimization>;
+  userErrors: Array<UserError>;
+};
+
+export type SeekServicesPayload = {
+  /** As in the event by which the nodes were asked. */
+  seekId?: Maybe<Scalars['ID']['output']>;
+  matches?: Maybe<Array<NetworkServiceMatch>>;
+  /** Hosts that the name server names and that are no node's address. */
+  unknownHosts?: Maybe<Array<Scalars['String']['output']>>;
   userErrors: Array<UserError>;
 };
 
@@ -2011,6 +2057,7 @@ export type ResolversTypes = {
   JoinNetworkInput: JoinNetworkInput;
   NetworkLinkMeasureInput: NetworkLinkMeasureInput;
   ReportNetworkMetricsInput: ReportNetworkMetricsInput;
+  SeekServicesInput: SeekServicesInput;
   RegisterServiceInput: RegisterServiceInput;
   NetworkServiceQuery: NetworkServiceQuery;
   NetworkBalancing: NetworkBalancing;
@@ -2091,6 +2138,7 @@ export type ResolversTypes = {
   NetworkMetricsPayload: ResolverTypeWrapper<NetworkMetricsPayload>;
   NetworkConnectionPayload: ResolverTypeWrapper<Omit<NetworkConnectionPayload, 'connection'> & { connection?: Maybe<ResolversTypes['NetworkConnection']> }>;
   OptimizeRoutesPayload: ResolverTypeWrapper<Omit<OptimizeRoutesPayload, 'optimization'> & { optimization?: Maybe<ResolversTypes['NetworkOptimization']> }>;
+  SeekServicesPayload: ResolverTypeWrapper<Omit<SeekServicesPayload, 'matches'> & { matches?: Maybe<Array<ResolversTypes['NetworkServiceMatch']>> }>;
   NetworkServicePayload: ResolverTypeWrapper<Omit<NetworkServicePayload, 'service'> & { service?: Maybe<ResolversTypes['NetworkService']> }>;
   NetworkMessage: ResolverTypeWrapper<NetworkMessageRow>;
   NetworkMessagePayload: ResolverTypeWrapper<Omit<NetworkMessagePayload, 'message'> & { message?: Maybe<ResolversTypes['NetworkMessage']> }>;
@@ -2148,6 +2196,7 @@ export type ResolversParentTypes = {
   JoinNetworkInput: JoinNetworkInput;
   NetworkLinkMeasureInput: NetworkLinkMeasureInput;
   ReportNetworkMetricsInput: ReportNetworkMetricsInput;
+  SeekServicesInput: SeekServicesInput;
   RegisterServiceInput: RegisterServiceInput;
   NetworkServiceQuery: NetworkServiceQuery;
   SendNetworkMessageInput: SendNetworkMessageInput;
@@ -2221,6 +2270,7 @@ export type ResolversParentTypes = {
   NetworkMetricsPayload: NetworkMetricsPayload;
   NetworkConnectionPayload: Omit<NetworkConnectionPayload, 'connection'> & { connection?: Maybe<ResolversParentTypes['NetworkConnection']> };
   OptimizeRoutesPayload: Omit<OptimizeRoutesPayload, 'optimization'> & { optimization?: Maybe<ResolversParentTypes['NetworkOptimization']> };
+  SeekServicesPayload: Omit<SeekServicesPayload, 'matches'> & { matches?: Maybe<Array<ResolversParentTypes['NetworkServiceMatch']>> };
   NetworkServicePayload: Omit<NetworkServicePayload, 'service'> & { service?: Maybe<ResolversParentTypes['NetworkService']> };
   NetworkMessage: NetworkMessageRow;
   NetworkMessagePayload: Omit<NetworkMessagePayload, 'message'> & { message?: Maybe<ResolversParentTypes['NetworkMessage']> };
@@ -2401,6 +2451,7 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   establishConnection?: Resolver<ResolversTypes['NetworkConnectionPayload'], ParentType, ContextType, RequireFields<MutationEstablishConnectionArgs, 'input'>>;
   terminateConnection?: Resolver<ResolversTypes['NetworkConnectionPayload'], ParentType, ContextType, RequireFields<MutationTerminateConnectionArgs, 'connectionId'>>;
   optimizeRoutes?: Resolver<ResolversTypes['OptimizeRoutesPayload'], ParentType, ContextType, RequireFields<MutationOptimizeRoutesArgs, 'input'>>;
+  seekServices?: Resolver<ResolversTypes['SeekServicesPayload'], ParentType, ContextType, RequireFields<MutationSeekServicesArgs, 'input'>>;
   registerService?: Resolver<ResolversTypes['NetworkServicePayload'], ParentType, ContextType, RequireFields<MutationRegisterServiceArgs, 'input'>>;
   unregisterService?: Resolver<ResolversTypes['NetworkServicePayload'], ParentType, ContextType, RequireFields<MutationUnregisterServiceArgs, 'serviceId'>>;
   sendNetworkMessage?: Resolver<ResolversTypes['NetworkMessagePayload'], ParentType, ContextType, RequireFields<MutationSendNetworkMessageArgs, 'input'>>;
@@ -2485,6 +2536,7 @@ export type NetworkConfigResolvers<ContextType = RequestContext, ParentType exte
   backupPaths?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   balancing?: Resolver<ResolversTypes['NetworkBalancing'], ParentType, ContextType>;
   discovery?: Resolver<ResolversTypes['NetworkDiscovery'], ParentType, ContextType>;
+  discoveryDomain?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   discoveryRefreshMs?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   totalBandwidthMbps?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   circuit?: Resolver<ResolversTypes['NetworkCircuitConfig'], ParentType, ContextType>;
@@ -2919,6 +2971,7 @@ export type NetworkOptimizationResolvers<ContextType = RequestContext, ParentTyp
   algorithm?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   iterations?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   timeBudgetExhausted?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  avoidedNodes?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
   appliedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
@@ -3001,6 +3054,8 @@ export type NetworkRepairPayloadResolvers<ContextType = RequestContext, ParentTy
   rerouted?: Resolver<Maybe<Array<ResolversTypes['ID']>>, ParentType, ContextType>;
   degraded?: Resolver<Maybe<Array<ResolversTypes['ID']>>, ParentType, ContextType>;
   lost?: Resolver<Maybe<Array<ResolversTypes['ID']>>, ParentType, ContextType>;
+  avoidedNodes?: Resolver<Maybe<Array<ResolversTypes['ID']>>, ParentType, ContextType>;
+  overOpenCircuits?: Resolver<Maybe<Array<ResolversTypes['ID']>>, ParentType, ContextType>;
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
 };
 
@@ -3039,6 +3094,13 @@ export type NetworkConnectionPayloadResolvers<ContextType = RequestContext, Pare
 
 export type OptimizeRoutesPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['OptimizeRoutesPayload'] = ResolversParentTypes['OptimizeRoutesPayload']> = {
   optimization?: Resolver<Maybe<ResolversTypes['NetworkOptimization']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type SeekServicesPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['SeekServicesPayload'] = ResolversParentTypes['SeekServicesPayload']> = {
+  seekId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  matches?: Resolver<Maybe<Array<ResolversTypes['NetworkServiceMatch']>>, ParentType, ContextType>;
+  unknownHosts?: Resolver<Maybe<Array<ResolversTypes['String']>>, ParentType, ContextType>;
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
 };
 
@@ -3214,6 +3276,7 @@ export type Resolvers<ContextType = RequestContext> = {
   NetworkMetricsPayload?: NetworkMetricsPayloadResolvers<ContextType>;
   NetworkConnectionPayload?: NetworkConnectionPayloadResolvers<ContextType>;
   OptimizeRoutesPayload?: OptimizeRoutesPayloadResolvers<ContextType>;
+  SeekServicesPayload?: SeekServicesPayloadResolvers<ContextType>;
   NetworkServicePayload?: NetworkServicePayloadResolvers<ContextType>;
   NetworkMessage?: NetworkMessageResolvers<ContextType>;
   NetworkMessagePayload?: NetworkMessagePayloadResolvers<ContextType>;

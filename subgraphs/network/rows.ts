@@ -40,7 +40,7 @@ export const routingFigures = [
 export type RoutingWeights = Readonly<Record<(typeof routingFigures)[number], number>>;
 
 /** Who offers services, and for how long. */
-export const discoveries = ['DYNAMIC', 'STATIC', 'HYBRID'] as const;
+export const discoveries = ['DYNAMIC', 'STATIC', 'HYBRID', 'REGISTRY', 'BROADCAST', 'DNS'] as const;
 export type Discovery = (typeof discoveries)[number];
 
 /** Who takes over the connections that end at a node which is down. */
@@ -66,6 +66,8 @@ export interface NetworkConfigValue {
   /** Of queries for services that name none. */
   readonly balancing?: Balancing;
   readonly discovery?: Discovery;
+  /** Of DNS: where services are asked for. */
+  readonly discoveryDomain?: string | null;
   /** Between registrations of a service that lives, ms. */
   readonly discoveryRefreshMs?: number;
   /** Ways beside its own that a connection which names no number is given, 0 to 3. */
@@ -338,6 +340,8 @@ export interface OptimizationResult {
   readonly algorithm: string;
   readonly iterations: number;
   readonly timeBudgetExhausted: boolean;
+  /** Of runs since nodes have circuits. */
+  readonly avoidedNodes?: readonly string[];
 }
 
 export interface InfeasibilityValue {

@@ -6,6 +6,7 @@ import { createCircuits } from './circuits.ts';
 import { createCommands } from './commands.ts';
 import { createConnections } from './connections.ts';
 import { createContexts } from './contexts.ts';
+import { createSeeking } from './discovery/seeking.ts';
 import { createEdits } from './edits.ts';
 import { createForesight } from './foresight.ts';
 import { createHealth } from './health.ts';
@@ -64,6 +65,7 @@ export function createNetworkService(runtime: ModuleRuntime) {
     samples,
     foresight,
     services,
+    seeking: createSeeking(runtime, commands, services),
     messages,
     health: createHealth(runtime, heartbeats),
 

@@ -1,4 +1,5 @@
 import semver from 'semver';
+import type { z } from 'zod';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { isId, newId } from '#shared/ids.ts';
@@ -14,13 +15,25 @@ import { shortestTree } from './graph/shortestPaths.ts';
 import * as inputs from './inputs.ts';
 import { notActive, requireOperator } from './nodes.ts';
 import type { NetworkConfigValue, NetworkServiceRow } from './rows.ts';
-import { type Db, findNetworks, findNodesById, findServices, findServicesOf, read, saveService } from './store.ts';
+import { openStatuses } from './states.ts';
+import {
+  type Db,
+  findNetworks,
+  findNodesById,
+  findServices,
+  findServicesOf,
+  read,
+  saveService,
+  serviceColumns,
+} from './store.ts';
 import type { Topologies } from './topologies.ts';
 
 export interface ServiceMatch {
   readonly service: NetworkServiceRow;
   readonly latencyMs: number | null;
 }
+
+export type Services = ReturnType<typeof createServices>;
 
 /** What nodes offer: registered for a time, found by what it can do. */
 export function createServices({ sql }: ModuleRuntime, commands: Commands, topologies: Topologies) {
@@ -115,13 +128,15 @@ export function createServices({ sql }: ModuleRuntime, commands: Commands, topol
           place !== undefined &&
           isNodeUp[place] === 1 &&
           !snapshot.blocked.has(service.providerNodeId) &&
-          (query.name == null || service.name === query.name) &&
-          wanted.every((capability) => service.capabilities.includes(capability)) &&
-          (query.version == null || semver.satisfies(service.serviceVersion, query.version));
+          isAsked(service, query);
         if (!isMatch) return [];
         const reached = distance?.[place];
         return [{ service, latencyMs: reached === undefined || reached === Infinity ? null : reached }];
       });
+      // A registry is one for the whole context: what other networks' nodes offer stands in it as well.
+      if (snapshot.config.discovery === 'REGISTRY')
+        for (const service of await findRegistered(sql, tenantId, snapshot))
+          if (isAsked(service, query)) matches.push({ service, latencyMs: null });
       const balancing = query.balancing ?? snapshot.config.balancing ?? 'nearest';
       const connections =
         balancing === 'least_connections'
@@ -184,11 +199,42 @@ export function createServices({ sql }: ModuleRuntime, commands: Commands, topol
   };
 }
 
+/** Whether a service is what the query asks for. */
+function isAsked(
+  service: NetworkServiceRow,
+  { name, capabilities, version }: z.output<typeof inputs.serviceQuery>,
+): boolean {
+  return (
+    (name == null || service.name === name) &&
+    (capabilities ?? []).every((capability) => service.capabilities.includes(capability)) &&
+    (version == null || semver.satisfies(service.serviceVersion, version))
+  );
+}
+
+/** Services that are alive in the other networks of the context, on nodes that are up and whose circuits are closed. */
+function findRegistered(
+  db: Db,
+  tenantId: string,
+  { contextId, networkId }: { readonly contextId: string; readonly networkId: string },
+): Promise<NetworkServiceRow[]> {
+  return read(
+    db,
+    `SELECT ${serviceColumns} FROM network.network n
+     JOIN network.service s ON s.tenant_id = n.tenant_id AND s.network_id = n.id AND (s.expires_at IS NULL OR s.expires_at > now())
+     JOIN network.node d ON d.tenant_id = s.tenant_id AND d.network_id = s.network_id AND d.id = s.provider_node_id AND d.status IN ('active', 'degraded')
+     WHERE n.tenant_id = $1 AND n.context_id = $2 AND n.id <> $3 AND n.status = ANY($4::text[])
+       AND NOT EXISTS (SELECT 1 FROM network.circuit c WHERE c.tenant_id = s.tenant_id AND c.network_id = s.network_id AND c.node_id = s.provider_node_id
+         AND c.opened_at IS NOT NULL AND (c.retry_at > clock_timestamp() OR c.trial_until > clock_timestamp()))
+     ORDER BY s.name, s.service_version, s.id LIMIT 1000`,
+    [tenantId, contextId, networkId, openStatuses as string[]],
+  );
+}
+
 /**
  * How long a registration is good: by the network's way of discovery it stays, or is to be renewed. Without a time of its own it
  * lives through three refreshes.
  */
-function lifeOf(
+export function lifeOf(
   { discovery = 'DYNAMIC', discoveryRefreshMs = 20_000 }: NetworkConfigValue,
   ttlMs: number | null,
   isOperator: boolean,

@@ -10,13 +10,21 @@ export interface StoodIn {
 
 /**
  * Ends connections at the backup nodes of ends that are down or gone, of those that are up, are not the other end and have
- * room: at the first, or where all of them are at work (ACTIVE_ACTIVE) at the one that ends the fewest connections. Where there
- * is none, or the node wants none, the end stays what it was.
+ * room: at the first, or where all of them are at work (ACTIVE_ACTIVE) at the one that ends the fewest connections; those whose
+ * circuits are open come last. Where there is none, or the node wants none, the end stays what it was.
  */
 export function standIn(
   topology: Topology,
   affected: readonly NetworkConnectionRow[],
-  { before, after }: { readonly before: readonly NetworkNodeRow[]; readonly after: readonly NetworkNodeRow[] },
+  {
+    before,
+    after,
+    blocked = new Set(),
+  }: {
+    readonly before: readonly NetworkNodeRow[];
+    readonly after: readonly NetworkNodeRow[];
+    readonly blocked?: ReadonlySet<string>;
+  },
 ): StoodIn {
   const nodes = new Map([...before, ...after].map((node) => [node.id, node]));
   const taken = new Map<string, number>();
@@ -33,7 +41,8 @@ export function standIn(
     const able = (failover?.backupNodes ?? []).filter(
       (backup) => backup !== otherEnd && isUp(backup) && hasRoom(backup),
     );
-    const [found] = failover?.mode === 'ACTIVE_ACTIVE' ? able.sort((one, other) => openAt(one) - openAt(other)) : able;
+    const ordered = failover?.mode === 'ACTIVE_ACTIVE' ? able.sort((one, other) => openAt(one) - openAt(other)) : able;
+    const found = ordered.find((id) => !blocked.has(id)) ?? ordered[0];
     if (found === undefined) return null;
     taken.set(found, (taken.get(found) ?? 0) + 1);
     return nodes.get(found)!;

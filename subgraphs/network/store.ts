@@ -24,7 +24,7 @@ export type Db = Sql | SqlTransaction;
 const networkColumns = networkRecord.select('n');
 const linkColumns = linkRecord.select('l');
 export const connectionColumns = connectionRecord.select('c');
-const serviceColumns = serviceRecord.select('s');
+export const serviceColumns = serviceRecord.select('s');
 const messageColumns = messageRecord.select('m');
 const runColumns = runRecord.select('r');
 

@@ -1,6 +1,7 @@
 import type { NewEvent } from '#shared/outbox.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import { giveBackToTotal, isBounded } from './bandwidth.ts';
+import { findOpenCircuits } from './circuits.ts';
 import { connectionEvent } from './events.ts';
 import { type RepairReport, repairConnections } from './repair.ts';
 import { createReservations, type Reservations, reservedOf } from './reservations.ts';
@@ -42,8 +43,11 @@ export async function settleStructure(
   const topology = createTopology(after.nodes, after.links);
   const reservations = createReservations(topology.capacityKbps, reservedOf(after.links), network.config);
   const found = await findAffected(tx, network, before, topology);
-  const { connections: affected, originals } = standIn(topology, found, { before: before.nodes, after: after.nodes });
-  const repair = repairConnections({ topology, reservations, affected, now });
+  const blocked = found.length === 0 ? new Set<string>() : await findOpenCircuits(tx, network);
+  const { connections: affected, originals } = standIn(topology, found, {
+    ...{ before: before.nodes, after: after.nodes, blocked },
+  });
+  const repair = repairConnections({ topology, reservations, affected, blocked, now });
   const connections = keepLostEnds(repair.connections, originals);
   const ends = countEnds(connections, originals);
   const keptBefore = new Map(before.links.map((link) => [link.id, link]));
@@ -99,13 +103,17 @@ export async function settleStructure(
   const state = openStatuses.includes(network.status)
     ? computedStatus(after.nodes, topology)
     : { status: network.status, reason: network.statusReason };
-  const { switched, rerouted, degraded, lost } = repair;
+  const { connections: _rows, ...report } = repair;
   return {
     network: { status: state.status, statusReason: state.reason, structure: network.structure + 1 },
-    report: { switched, rerouted, degraded, lost },
+    report: { ...report, avoidedNodes: report.avoidedNodes.filter((id) => topology.nodeIndex.has(id)) },
     events: connections.map((connection) =>
       connectionEvent(eventOf(connection, repair), network, connection, {
-        failover: switched.includes(connection.id),
+        failover: report.switched.includes(connection.id),
+        ...(report.avoidedNodes.length > 0 && {
+          avoidedNodes: report.avoidedNodes,
+          overOpenCircuit: report.overOpenCircuits.includes(connection.id),
+        }),
       }),
     ),
   };

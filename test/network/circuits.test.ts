@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newId } from '#shared/ids.ts';
 import { afterCalls, type Circuit, closedCircuit, stateOf } from '../../subgraphs/network/detection/circuit.ts';
-import { alice, bob, codes, type NetworkRig, openNetworkRig, stranger } from './rig.ts';
+import { alice, bob, codes, type NetworkRig, openNetworkRig, readConnection, stranger } from './rig.ts';
 
 describe('a circuit by itself', () => {
   const config = { failures: 3, windowMs: 1_000, openMs: 100 };
@@ -126,7 +126,7 @@ describe('in a network', () => {
   });
 
   test('after its time exactly one of many is let through, and what is told of that one decides', async () => {
-    const net = await diamond(300);
+    const net = await diamond(1_000);
     const call = { n: net.networkId, id: net.id('b') };
     const state = async (variables: Record<string, unknown>) =>
       (await rig.field(bob, report, { ...call, ...variables }))['node']!['circuit']!['state'];
@@ -136,7 +136,7 @@ describe('in a network', () => {
       (await rig.field(alice, read, { id: net.networkId }))['nodes']!.find(
         (node) => String(node['id']) === net.id('b'),
       )['circuit']!['state'];
-    await expect.poll(stateNow, { interval: 20 }).toBe('HALF_OPEN');
+    await expect.poll(stateNow, { interval: 20, timeout: 10_000 }).toBe('HALF_OPEN');
     const opened = await Promise.all(
       Array.from({ length: 6 }, () => rig.connect(net.networkId, net.id('a'), net.id('d'))),
     );
@@ -144,8 +144,81 @@ describe('in a network', () => {
     expect(ways.filter((way) => way === 'abd')).toHaveLength(1);
     expect(ways.filter((way) => way === 'acd')).toHaveLength(5);
     expect(await state({ failed: 1 })).toBe('OPEN');
-    await expect.poll(stateNow, { interval: 20 }).toBe('HALF_OPEN');
+    await expect.poll(stateNow, { interval: 20, timeout: 10_000 }).toBe('HALF_OPEN');
     expect(await state({ ok: 1 })).toBe('CLOSED');
+  });
+
+  /** Three ways from a to d, over b, over c and the slowest over e. */
+  const threeWays = () =>
+    rig.open(
+      'abcde',
+      [
+        ['ab', { latencyMs: 1 }],
+        ['bd', { latencyMs: 1 }],
+        ['ac', { latencyMs: 5 }],
+        ['cd', { latencyMs: 5 }],
+        ['ae', { latencyMs: 9 }],
+        ['ed', { latencyMs: 9 }],
+      ],
+      { config: { circuit: { failures: 3, windowMs: 60_000, openMs: 60_000 } } },
+    );
+  const drop = `mutation ($n: ID!, $l: ID!) { removeNetworkLink(networkId: $n, linkId: $l) { switched rerouted degraded lost avoidedNodes overOpenCircuits userErrors { code } } }`;
+  const wayNow = async (net: Awaited<ReturnType<typeof threeWays>>, id: unknown) =>
+    net.wayOf((await rig.field(alice, readConnection, { id }))['path']!);
+
+  test('repairs lead around a node whose circuit is open, and say where nothing does', async () => {
+    const net = await threeWays();
+    const { connection } = await rig.connect(net.networkId, net.id('a'), net.id('d'));
+    expect(net.wayOf(connection!['path']!)).toBe('abd');
+    await rig.field(bob, report, { n: net.networkId, id: net.id('c'), failed: 3 });
+    const around = await rig.field(alice, drop, { n: net.networkId, l: net.link('ab') });
+    expect(around).toMatchObject({
+      ...{ rerouted: [connection!['id']], degraded: [], lost: [] },
+      ...{ avoidedNodes: [net.id('c')], overOpenCircuits: [] },
+    });
+    expect(await wayNow(net, connection!['id'])).toBe('aed');
+    expect(told(net.networkId, 'connection.rerouted')).toMatchObject([
+      { data: { avoidedNodes: [net.id('c')], overOpenCircuit: false } },
+    ]);
+    const through = await rig.field(alice, drop, { n: net.networkId, l: net.link('ae') });
+    expect(through).toMatchObject({ rerouted: [connection!['id']], overOpenCircuits: [connection!['id']], lost: [] });
+    expect(await wayNow(net, connection!['id'])).toBe('acd');
+  });
+
+  test('limits count for more than circuits, and of two ways the one around an open one is used', async () => {
+    const net = await threeWays();
+    const requirements = { bandwidthMbps: 1, failoverSupport: true, latencyMaxMs: 12 };
+    const { connection: strict } = await rig.connect(net.networkId, net.id('a'), net.id('d'), { requirements });
+    const loose = { ...requirements, latencyMaxMs: 100 };
+    const { connection: free } = await rig.connect(net.networkId, net.id('a'), net.id('d'), { requirements: loose });
+    await rig.field(bob, report, { n: net.networkId, id: net.id('c'), failed: 3 });
+    const moved = await rig.field(alice, drop, { n: net.networkId, l: net.link('ab') });
+    expect(await wayNow(net, strict!['id'])).toBe('acd');
+    expect(moved['overOpenCircuits']).toContain(strict!['id']);
+    // Of its two ways one passes the open circuit: that is the one in reserve.
+    expect(await wayNow(net, free!['id'])).toBe('aed');
+    expect(moved['overOpenCircuits']).not.toContain(free!['id']);
+    expect(moved['lost']).toEqual([]);
+    expect(await rig.reserved(net.networkId)).toEqual(await rig.held(net.networkId));
+  });
+
+  test('better routes are not sought over open circuits', async () => {
+    const net = await threeWays();
+    await rig.field(bob, report, { n: net.networkId, id: net.id('b'), failed: 3 });
+    const { connection } = await rig.connect(net.networkId, net.id('a'), net.id('d'), {
+      requirements: { bandwidthMbps: 10 },
+    });
+    expect(net.wayOf(connection!['path']!)).toBe('acd');
+    const optimize = `mutation ($n: ID!) { optimizeRoutes(input: { networkId: $n, apply: true, timeBudgetMs: 200, goals: { latency: 1, throughput: 1, balance: 0, cost: 0 } }) { optimization { avoidedNodes changes { connectionId } } userErrors { code } } }`;
+    expect(await rig.field(alice, optimize, { n: net.networkId })).toMatchObject({
+      optimization: { avoidedNodes: [net.id('b')], changes: [] },
+    });
+    expect(await wayNow(net, connection!['id'])).toBe('acd');
+    await rig.field(alice, reset, { n: net.networkId, id: net.id('b') });
+    expect(await rig.field(alice, optimize, { n: net.networkId })).toMatchObject({
+      optimization: { avoidedNodes: [], changes: [{ connectionId: connection!['id'] }] },
+    });
+    expect(await wayNow(net, connection!['id'])).toBe('abd');
   });
 
   test('a node that is lost again and again is left alone as well', async () => {

@@ -16337,6 +16337,7 @@ export const CollaborationScalarFieldEnum = {
   governance: 'governance',
   protocol: 'protocol',
   maxDurationMs: 'maxDurationMs',
+  executionPattern: 'executionPattern',
   nextDeadlineAt: 'nextDeadlineAt',
   startedAt: 'startedAt',
   endedAt: 'endedAt',
@@ -16391,6 +16392,7 @@ export const CollabTaskScalarFieldEnum = {
   risks: 'risks',
   assignedTo: 'assignedTo',
   helpers: 'helpers',
+  teamSize: 'teamSize',
   status: 'status',
   progress: 'progress',
   note: 'note',
@@ -17589,6 +17591,7 @@ export const ExtensionExecutionScalarFieldEnum = {
   cacheHit: 'cacheHit',
   error: 'error',
   logs: 'logs',
+  hostOperations: 'hostOperations',
   result: 'result',
   traceparent: 'traceparent',
   createdAt: 'createdAt'

@@ -311,6 +311,7 @@ export const CollaborationScalarFieldEnum = {
   governance: 'governance',
   protocol: 'protocol',
   maxDurationMs: 'maxDurationMs',
+  executionPattern: 'executionPattern',
   nextDeadlineAt: 'nextDeadlineAt',
   startedAt: 'startedAt',
   endedAt: 'endedAt',
@@ -365,6 +366,7 @@ export const CollabTaskScalarFieldEnum = {
   risks: 'risks',
   assignedTo: 'assignedTo',
   helpers: 'helpers',
+  teamSize: 'teamSize',
   status: 'status',
   progress: 'progress',
   note: 'note',
@@ -1563,6 +1565,7 @@ export const ExtensionExecutionScalarFieldEnum = {
   cacheHit: 'cacheHit',
   error: 'error',
   logs: 'logs',
+  hostOperations: 'hostOperations',
   result: 'result',
   traceparent: 'traceparent',
   createdAt: 'createdAt'

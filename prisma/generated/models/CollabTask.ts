@@ -28,6 +28,7 @@ export type AggregateCollabTask = {
 
 export type CollabTaskAvgAggregateOutputType = {
   effortHours: number | null
+  teamSize: number | null
   progress: number | null
   position: number | null
   version: number | null
@@ -35,6 +36,7 @@ export type CollabTaskAvgAggregateOutputType = {
 
 export type CollabTaskSumAggregateOutputType = {
   effortHours: number | null
+  teamSize: number | null
   progress: number | null
   position: number | null
   version: number | null
@@ -50,6 +52,7 @@ export type CollabTaskMinAggregateOutputType = {
   priority: string | null
   effortHours: number | null
   assignedTo: string | null
+  teamSize: number | null
   status: string | null
   progress: number | null
   note: string | null
@@ -74,6 +77,7 @@ export type CollabTaskMaxAggregateOutputType = {
   priority: string | null
   effortHours: number | null
   assignedTo: string | null
+  teamSize: number | null
   status: string | null
   progress: number | null
   note: string | null
@@ -104,6 +108,7 @@ export type CollabTaskCountAggregateOutputType = {
   risks: number
   assignedTo: number
   helpers: number
+  teamSize: number
   status: number
   progress: number
   note: number
@@ -122,6 +127,7 @@ export type CollabTaskCountAggregateOutputType = {
 
 export type CollabTaskAvgAggregateInputType = {
   effortHours?: true
+  teamSize?: true
   progress?: true
   position?: true
   version?: true
@@ -129,6 +135,7 @@ export type CollabTaskAvgAggregateInputType = {
 
 export type CollabTaskSumAggregateInputType = {
   effortHours?: true
+  teamSize?: true
   progress?: true
   position?: true
   version?: true
@@ -144,6 +151,7 @@ export type CollabTaskMinAggregateInputType = {
   priority?: true
   effortHours?: true
   assignedTo?: true
+  teamSize?: true
   status?: true
   progress?: true
   note?: true
@@ -168,6 +176,7 @@ export type CollabTaskMaxAggregateInputType = {
   priority?: true
   effortHours?: true
   assignedTo?: true
+  teamSize?: true
   status?: true
   progress?: true
   note?: true
@@ -198,6 +207,7 @@ export type CollabTaskCountAggregateInputType = {
   risks?: true
   assignedTo?: true
   helpers?: true
+  teamSize?: true
   status?: true
   progress?: true
   note?: true
@@ -315,6 +325,7 @@ export type CollabTaskGroupByOutputType = {
   risks: runtime.JsonValue
   assignedTo: string | null
   helpers: runtime.JsonValue
+  teamSize: number | null
   status: string
   progress: number
   note: string | null
@@ -368,6 +379,7 @@ export type CollabTaskWhereInput = {
   risks?: Prisma.JsonFilter<"CollabTask">
   assignedTo?: Prisma.StringNullableFilter<"CollabTask"> | string | null
   helpers?: Prisma.JsonFilter<"CollabTask">
+  teamSize?: Prisma.IntNullableFilter<"CollabTask"> | number | null
   status?: Prisma.StringFilter<"CollabTask"> | string
   progress?: Prisma.FloatFilter<"CollabTask"> | number
   note?: Prisma.StringNullableFilter<"CollabTask"> | string | null
@@ -398,6 +410,7 @@ export type CollabTaskOrderByWithRelationInput = {
   risks?: Prisma.SortOrder
   assignedTo?: Prisma.SortOrderInput | Prisma.SortOrder
   helpers?: Prisma.SortOrder
+  teamSize?: Prisma.SortOrderInput | Prisma.SortOrder
   status?: Prisma.SortOrder
   progress?: Prisma.SortOrder
   note?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -432,6 +445,7 @@ export type CollabTaskWhereUniqueInput = Prisma.AtLeast<{
   risks?: Prisma.JsonFilter<"CollabTask">
   assignedTo?: Prisma.StringNullableFilter<"CollabTask"> | string | null
   helpers?: Prisma.JsonFilter<"CollabTask">
+  teamSize?: Prisma.IntNullableFilter<"CollabTask"> | number | null
   status?: Prisma.StringFilter<"CollabTask"> | string
   progress?: Prisma.FloatFilter<"CollabTask"> | number
   note?: Prisma.StringNullableFilter<"CollabTask"> | string | null
@@ -462,6 +476,7 @@ export type CollabTaskOrderByWithAggregationInput = {
   risks?: Prisma.SortOrder
   assignedTo?: Prisma.SortOrderInput | Prisma.SortOrder
   helpers?: Prisma.SortOrder
+  teamSize?: Prisma.SortOrderInput | Prisma.SortOrder
   status?: Prisma.SortOrder
   progress?: Prisma.SortOrder
   note?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -500,6 +515,7 @@ export type CollabTaskScalarWhereWithAggregatesInput = {
   risks?: Prisma.JsonWithAggregatesFilter<"CollabTask">
   assignedTo?: Prisma.StringNullableWithAggregatesFilter<"CollabTask"> | string | null
   helpers?: Prisma.JsonWithAggregatesFilter<"CollabTask">
+  teamSize?: Prisma.IntNullableWithAggregatesFilter<"CollabTask"> | number | null
   status?: Prisma.StringWithAggregatesFilter<"CollabTask"> | string
   progress?: Prisma.FloatWithAggregatesFilter<"CollabTask"> | number
   note?: Prisma.StringNullableWithAggregatesFilter<"CollabTask"> | string | null
@@ -530,6 +546,7 @@ export type CollabTaskCreateInput = {
   risks: Prisma.JsonNullValueInput | runtime.InputJsonValue
   assignedTo?: string | null
   helpers?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  teamSize?: number | null
   status: string
   progress: number
   note?: string | null
@@ -560,6 +577,7 @@ export type CollabTaskUncheckedCreateInput = {
   risks: Prisma.JsonNullValueInput | runtime.InputJsonValue
   assignedTo?: string | null
   helpers?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  teamSize?: number | null
   status: string
   progress: number
   note?: string | null
@@ -590,6 +608,7 @@ export type CollabTaskUpdateInput = {
   risks?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   assignedTo?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   helpers?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  teamSize?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   status?: Prisma.StringFieldUpdateOperationsInput | string
   progress?: Prisma.FloatFieldUpdateOperationsInput | number
   note?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -620,6 +639,7 @@ export type CollabTaskUncheckedUpdateInput = {
   risks?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   assignedTo?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   helpers?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  teamSize?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   status?: Prisma.StringFieldUpdateOperationsInput | string
   progress?: Prisma.FloatFieldUpdateOperationsInput | number
   note?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -650,6 +670,7 @@ export type CollabTaskCreateManyInput = {
   risks: Prisma.JsonNullValueInput | runtime.InputJsonValue
   assignedTo?: string | null
   helpers?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  teamSize?: number | null
   status: string
   progress: number
   note?: string | null
@@ -680,6 +701,7 @@ export type CollabTaskUpdateManyMutationInput = {
   risks?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   assignedTo?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   helpers?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  teamSize?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   status?: Prisma.StringFieldUpdateOperationsInput | string
   progress?: Prisma.FloatFieldUpdateOperationsInput | number
   note?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -710,6 +732,7 @@ export type CollabTaskUncheckedUpdateManyInput = {
   risks?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   assignedTo?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   helpers?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  teamSize?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   status?: Prisma.StringFieldUpdateOperationsInput | string
   progress?: Prisma.FloatFieldUpdateOperationsInput | number
   note?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -745,6 +768,7 @@ export type CollabTaskCountOrderByAggregateInput = {
   risks?: Prisma.SortOrder
   assignedTo?: Prisma.SortOrder
   helpers?: Prisma.SortOrder
+  teamSize?: Prisma.SortOrder
   status?: Prisma.SortOrder
   progress?: Prisma.SortOrder
   note?: Prisma.SortOrder
@@ -761,6 +785,7 @@ export type CollabTaskCountOrderByAggregateInput = {
 
 export type CollabTaskAvgOrderByAggregateInput = {
   effortHours?: Prisma.SortOrder
+  teamSize?: Prisma.SortOrder
   progress?: Prisma.SortOrder
   position?: Prisma.SortOrder
   version?: Prisma.SortOrder
@@ -776,6 +801,7 @@ export type CollabTaskMaxOrderByAggregateInput = {
   priority?: Prisma.SortOrder
   effortHours?: Prisma.SortOrder
   assignedTo?: Prisma.SortOrder
+  teamSize?: Prisma.SortOrder
   status?: Prisma.SortOrder
   progress?: Prisma.SortOrder
   note?: Prisma.SortOrder
@@ -800,6 +826,7 @@ export type CollabTaskMinOrderByAggregateInput = {
   priority?: Prisma.SortOrder
   effortHours?: Prisma.SortOrder
   assignedTo?: Prisma.SortOrder
+  teamSize?: Prisma.SortOrder
   status?: Prisma.SortOrder
   progress?: Prisma.SortOrder
   note?: Prisma.SortOrder
@@ -816,9 +843,18 @@ export type CollabTaskMinOrderByAggregateInput = {
 
 export type CollabTaskSumOrderByAggregateInput = {
   effortHours?: Prisma.SortOrder
+  teamSize?: Prisma.SortOrder
   progress?: Prisma.SortOrder
   position?: Prisma.SortOrder
   version?: Prisma.SortOrder
+}
+
+export type NullableIntFieldUpdateOperationsInput = {
+  set?: number | null
+  increment?: number
+  decrement?: number
+  multiply?: number
+  divide?: number
 }
 
 
@@ -839,6 +875,7 @@ export type CollabTaskSelect<ExtArgs extends runtime.Types.Extensions.InternalAr
   risks?: boolean
   assignedTo?: boolean
   helpers?: boolean
+  teamSize?: boolean
   status?: boolean
   progress?: boolean
   note?: boolean
@@ -869,6 +906,7 @@ export type CollabTaskSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Ex
   risks?: boolean
   assignedTo?: boolean
   helpers?: boolean
+  teamSize?: boolean
   status?: boolean
   progress?: boolean
   note?: boolean
@@ -899,6 +937,7 @@ export type CollabTaskSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Ex
   risks?: boolean
   assignedTo?: boolean
   helpers?: boolean
+  teamSize?: boolean
   status?: boolean
   progress?: boolean
   note?: boolean
@@ -929,6 +968,7 @@ export type CollabTaskSelectScalar = {
   risks?: boolean
   assignedTo?: boolean
   helpers?: boolean
+  teamSize?: boolean
   status?: boolean
   progress?: boolean
   note?: boolean
@@ -943,7 +983,7 @@ export type CollabTaskSelectScalar = {
   createdBy?: boolean
 }
 
-export type CollabTaskOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "collabId" | "name" | "description" | "type" | "priority" | "effortHours" | "requiredSkills" | "skillWeights" | "dependsOn" | "deliverables" | "risks" | "assignedTo" | "helpers" | "status" | "progress" | "note" | "position" | "deadline" | "plannedStart" | "plannedFinish" | "startedAt" | "finishedAt" | "version" | "createdAt" | "createdBy", ExtArgs["result"]["collabTask"]>
+export type CollabTaskOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "collabId" | "name" | "description" | "type" | "priority" | "effortHours" | "requiredSkills" | "skillWeights" | "dependsOn" | "deliverables" | "risks" | "assignedTo" | "helpers" | "teamSize" | "status" | "progress" | "note" | "position" | "deadline" | "plannedStart" | "plannedFinish" | "startedAt" | "finishedAt" | "version" | "createdAt" | "createdBy", ExtArgs["result"]["collabTask"]>
 
 export type $CollabTaskPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "CollabTask"
@@ -970,6 +1010,10 @@ export type $CollabTaskPayload<ExtArgs extends runtime.Types.Extensions.Internal
      * Participants that do it together with who leads it.
      */
     helpers: runtime.JsonValue
+    /**
+     * How many are to do it together; null for as few as can.
+     */
+    teamSize: number | null
     status: string
     progress: number
     note: string | null
@@ -1420,6 +1464,7 @@ export interface CollabTaskFieldRefs {
   readonly risks: Prisma.FieldRef<"CollabTask", 'Json'>
   readonly assignedTo: Prisma.FieldRef<"CollabTask", 'String'>
   readonly helpers: Prisma.FieldRef<"CollabTask", 'Json'>
+  readonly teamSize: Prisma.FieldRef<"CollabTask", 'Int'>
   readonly status: Prisma.FieldRef<"CollabTask", 'String'>
   readonly progress: Prisma.FieldRef<"CollabTask", 'Float'>
   readonly note: Prisma.FieldRef<"CollabTask", 'String'>

@@ -62,6 +62,7 @@ export type CollaborationMinAggregateOutputType = {
   maxParticipants: number | null
   participantCount: number | null
   maxDurationMs: number | null
+  executionPattern: string | null
   nextDeadlineAt: Date | null
   startedAt: Date | null
   endedAt: Date | null
@@ -92,6 +93,7 @@ export type CollaborationMaxAggregateOutputType = {
   maxParticipants: number | null
   participantCount: number | null
   maxDurationMs: number | null
+  executionPattern: string | null
   nextDeadlineAt: Date | null
   startedAt: Date | null
   endedAt: Date | null
@@ -133,6 +135,7 @@ export type CollaborationCountAggregateOutputType = {
   governance: number
   protocol: number
   maxDurationMs: number
+  executionPattern: number
   nextDeadlineAt: number
   startedAt: number
   endedAt: number
@@ -181,6 +184,7 @@ export type CollaborationMinAggregateInputType = {
   maxParticipants?: true
   participantCount?: true
   maxDurationMs?: true
+  executionPattern?: true
   nextDeadlineAt?: true
   startedAt?: true
   endedAt?: true
@@ -211,6 +215,7 @@ export type CollaborationMaxAggregateInputType = {
   maxParticipants?: true
   participantCount?: true
   maxDurationMs?: true
+  executionPattern?: true
   nextDeadlineAt?: true
   startedAt?: true
   endedAt?: true
@@ -252,6 +257,7 @@ export type CollaborationCountAggregateInputType = {
   governance?: true
   protocol?: true
   maxDurationMs?: true
+  executionPattern?: true
   nextDeadlineAt?: true
   startedAt?: true
   endedAt?: true
@@ -380,6 +386,7 @@ export type CollaborationGroupByOutputType = {
   governance: runtime.JsonValue | null
   protocol: runtime.JsonValue | null
   maxDurationMs: number | null
+  executionPattern: string | null
   nextDeadlineAt: Date | null
   startedAt: Date | null
   endedAt: Date | null
@@ -444,6 +451,7 @@ export type CollaborationWhereInput = {
   governance?: Prisma.JsonNullableFilter<"Collaboration">
   protocol?: Prisma.JsonNullableFilter<"Collaboration">
   maxDurationMs?: Prisma.FloatNullableFilter<"Collaboration"> | number | null
+  executionPattern?: Prisma.StringNullableFilter<"Collaboration"> | string | null
   nextDeadlineAt?: Prisma.DateTimeNullableFilter<"Collaboration"> | Date | string | null
   startedAt?: Prisma.DateTimeNullableFilter<"Collaboration"> | Date | string | null
   endedAt?: Prisma.DateTimeNullableFilter<"Collaboration"> | Date | string | null
@@ -485,6 +493,7 @@ export type CollaborationOrderByWithRelationInput = {
   governance?: Prisma.SortOrderInput | Prisma.SortOrder
   protocol?: Prisma.SortOrderInput | Prisma.SortOrder
   maxDurationMs?: Prisma.SortOrderInput | Prisma.SortOrder
+  executionPattern?: Prisma.SortOrderInput | Prisma.SortOrder
   nextDeadlineAt?: Prisma.SortOrderInput | Prisma.SortOrder
   startedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   endedAt?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -530,6 +539,7 @@ export type CollaborationWhereUniqueInput = Prisma.AtLeast<{
   governance?: Prisma.JsonNullableFilter<"Collaboration">
   protocol?: Prisma.JsonNullableFilter<"Collaboration">
   maxDurationMs?: Prisma.FloatNullableFilter<"Collaboration"> | number | null
+  executionPattern?: Prisma.StringNullableFilter<"Collaboration"> | string | null
   nextDeadlineAt?: Prisma.DateTimeNullableFilter<"Collaboration"> | Date | string | null
   startedAt?: Prisma.DateTimeNullableFilter<"Collaboration"> | Date | string | null
   endedAt?: Prisma.DateTimeNullableFilter<"Collaboration"> | Date | string | null
@@ -571,6 +581,7 @@ export type CollaborationOrderByWithAggregationInput = {
   governance?: Prisma.SortOrderInput | Prisma.SortOrder
   protocol?: Prisma.SortOrderInput | Prisma.SortOrder
   maxDurationMs?: Prisma.SortOrderInput | Prisma.SortOrder
+  executionPattern?: Prisma.SortOrderInput | Prisma.SortOrder
   nextDeadlineAt?: Prisma.SortOrderInput | Prisma.SortOrder
   startedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   endedAt?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -620,6 +631,7 @@ export type CollaborationScalarWhereWithAggregatesInput = {
   governance?: Prisma.JsonNullableWithAggregatesFilter<"Collaboration">
   protocol?: Prisma.JsonNullableWithAggregatesFilter<"Collaboration">
   maxDurationMs?: Prisma.FloatNullableWithAggregatesFilter<"Collaboration"> | number | null
+  executionPattern?: Prisma.StringNullableWithAggregatesFilter<"Collaboration"> | string | null
   nextDeadlineAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Collaboration"> | Date | string | null
   startedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Collaboration"> | Date | string | null
   endedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Collaboration"> | Date | string | null
@@ -661,6 +673,7 @@ export type CollaborationCreateInput = {
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   maxDurationMs?: number | null
+  executionPattern?: string | null
   nextDeadlineAt?: Date | string | null
   startedAt?: Date | string | null
   endedAt?: Date | string | null
@@ -702,6 +715,7 @@ export type CollaborationUncheckedCreateInput = {
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   maxDurationMs?: number | null
+  executionPattern?: string | null
   nextDeadlineAt?: Date | string | null
   startedAt?: Date | string | null
   endedAt?: Date | string | null
@@ -743,6 +757,7 @@ export type CollaborationUpdateInput = {
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   maxDurationMs?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
+  executionPattern?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   nextDeadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -784,6 +799,7 @@ export type CollaborationUncheckedUpdateInput = {
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   maxDurationMs?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
+  executionPattern?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   nextDeadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -825,6 +841,7 @@ export type CollaborationCreateManyInput = {
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   maxDurationMs?: number | null
+  executionPattern?: string | null
   nextDeadlineAt?: Date | string | null
   startedAt?: Date | string | null
   endedAt?: Date | string | null
@@ -866,6 +883,7 @@ export type CollaborationUpdateManyMutationInput = {
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   maxDurationMs?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
+  executionPattern?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   nextDeadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -907,6 +925,7 @@ export type CollaborationUncheckedUpdateManyInput = {
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   maxDurationMs?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
+  executionPattern?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   nextDeadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -953,6 +972,7 @@ export type CollaborationCountOrderByAggregateInput = {
   governance?: Prisma.SortOrder
   protocol?: Prisma.SortOrder
   maxDurationMs?: Prisma.SortOrder
+  executionPattern?: Prisma.SortOrder
   nextDeadlineAt?: Prisma.SortOrder
   startedAt?: Prisma.SortOrder
   endedAt?: Prisma.SortOrder
@@ -991,6 +1011,7 @@ export type CollaborationMaxOrderByAggregateInput = {
   maxParticipants?: Prisma.SortOrder
   participantCount?: Prisma.SortOrder
   maxDurationMs?: Prisma.SortOrder
+  executionPattern?: Prisma.SortOrder
   nextDeadlineAt?: Prisma.SortOrder
   startedAt?: Prisma.SortOrder
   endedAt?: Prisma.SortOrder
@@ -1021,6 +1042,7 @@ export type CollaborationMinOrderByAggregateInput = {
   maxParticipants?: Prisma.SortOrder
   participantCount?: Prisma.SortOrder
   maxDurationMs?: Prisma.SortOrder
+  executionPattern?: Prisma.SortOrder
   nextDeadlineAt?: Prisma.SortOrder
   startedAt?: Prisma.SortOrder
   endedAt?: Prisma.SortOrder
@@ -1116,6 +1138,7 @@ export type CollaborationSelect<ExtArgs extends runtime.Types.Extensions.Interna
   governance?: boolean
   protocol?: boolean
   maxDurationMs?: boolean
+  executionPattern?: boolean
   nextDeadlineAt?: boolean
   startedAt?: boolean
   endedAt?: boolean
@@ -1157,6 +1180,7 @@ export type CollaborationSelectCreateManyAndReturn<ExtArgs extends runtime.Types
   governance?: boolean
   protocol?: boolean
   maxDurationMs?: boolean
+  executionPattern?: boolean
   nextDeadlineAt?: boolean
   startedAt?: boolean
   endedAt?: boolean
@@ -1198,6 +1222,7 @@ export type CollaborationSelectUpdateManyAndReturn<ExtArgs extends runtime.Types
   governance?: boolean
   protocol?: boolean
   maxDurationMs?: boolean
+  executionPattern?: boolean
   nextDeadlineAt?: boolean
   startedAt?: boolean
   endedAt?: boolean
@@ -1239,6 +1264,7 @@ export type CollaborationSelectScalar = {
   governance?: boolean
   protocol?: boolean
   maxDurationMs?: boolean
+  executionPattern?: boolean
   nextDeadlineAt?: boolean
   startedAt?: boolean
   endedAt?: boolean
@@ -1250,7 +1276,7 @@ export type CollaborationSelectScalar = {
   ordinal?: boolean
 }
 
-export type CollaborationOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "contextId" | "planId" | "dialogId" | "confirmId" | "networkId" | "title" | "purpose" | "mode" | "type" | "status" | "statusReason" | "suspendedBy" | "isFailed" | "coordination" | "decisionConfig" | "objectives" | "performanceTargets" | "turnTaking" | "turnState" | "maxParticipants" | "participantCount" | "deadlines" | "stats" | "experience" | "governance" | "protocol" | "maxDurationMs" | "nextDeadlineAt" | "startedAt" | "endedAt" | "version" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["collaboration"]>
+export type CollaborationOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "contextId" | "planId" | "dialogId" | "confirmId" | "networkId" | "title" | "purpose" | "mode" | "type" | "status" | "statusReason" | "suspendedBy" | "isFailed" | "coordination" | "decisionConfig" | "objectives" | "performanceTargets" | "turnTaking" | "turnState" | "maxParticipants" | "participantCount" | "deadlines" | "stats" | "experience" | "governance" | "protocol" | "maxDurationMs" | "executionPattern" | "nextDeadlineAt" | "startedAt" | "endedAt" | "version" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["collaboration"]>
 
 export type $CollaborationPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "Collaboration"
@@ -1312,6 +1338,10 @@ export type $CollaborationPayload<ExtArgs extends runtime.Types.Extensions.Inter
      * How long it may last from its start on, ms; null for ever.
      */
     maxDurationMs: number | null
+    /**
+     * How tasks follow each other beside their dependencies; null as parallel.
+     */
+    executionPattern: string | null
     nextDeadlineAt: Date | null
     startedAt: Date | null
     endedAt: Date | null
@@ -1776,6 +1806,7 @@ export interface CollaborationFieldRefs {
   readonly governance: Prisma.FieldRef<"Collaboration", 'Json'>
   readonly protocol: Prisma.FieldRef<"Collaboration", 'Json'>
   readonly maxDurationMs: Prisma.FieldRef<"Collaboration", 'Float'>
+  readonly executionPattern: Prisma.FieldRef<"Collaboration", 'String'>
   readonly nextDeadlineAt: Prisma.FieldRef<"Collaboration", 'DateTime'>
   readonly startedAt: Prisma.FieldRef<"Collaboration", 'DateTime'>
   readonly endedAt: Prisma.FieldRef<"Collaboration", 'DateTime'>

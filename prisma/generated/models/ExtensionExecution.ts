@@ -98,6 +98,7 @@ export type ExtensionExecutionCountAggregateOutputType = {
   cacheHit: number
   error: number
   logs: number
+  hostOperations: number
   result: number
   traceparent: number
   createdAt: number
@@ -177,6 +178,7 @@ export type ExtensionExecutionCountAggregateInputType = {
   cacheHit?: true
   error?: true
   logs?: true
+  hostOperations?: true
   result?: true
   traceparent?: true
   createdAt?: true
@@ -287,6 +289,7 @@ export type ExtensionExecutionGroupByOutputType = {
   cacheHit: boolean
   error: runtime.JsonValue | null
   logs: runtime.JsonValue | null
+  hostOperations: runtime.JsonValue | null
   result: runtime.JsonValue | null
   traceparent: string | null
   createdAt: Date
@@ -333,6 +336,7 @@ export type ExtensionExecutionWhereInput = {
   cacheHit?: Prisma.BoolFilter<"ExtensionExecution"> | boolean
   error?: Prisma.JsonNullableFilter<"ExtensionExecution">
   logs?: Prisma.JsonNullableFilter<"ExtensionExecution">
+  hostOperations?: Prisma.JsonNullableFilter<"ExtensionExecution">
   result?: Prisma.JsonNullableFilter<"ExtensionExecution">
   traceparent?: Prisma.StringNullableFilter<"ExtensionExecution"> | string | null
   createdAt?: Prisma.DateTimeFilter<"ExtensionExecution"> | Date | string
@@ -356,6 +360,7 @@ export type ExtensionExecutionOrderByWithRelationInput = {
   cacheHit?: Prisma.SortOrder
   error?: Prisma.SortOrderInput | Prisma.SortOrder
   logs?: Prisma.SortOrderInput | Prisma.SortOrder
+  hostOperations?: Prisma.SortOrderInput | Prisma.SortOrder
   result?: Prisma.SortOrderInput | Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
@@ -383,6 +388,7 @@ export type ExtensionExecutionWhereUniqueInput = Prisma.AtLeast<{
   cacheHit?: Prisma.BoolFilter<"ExtensionExecution"> | boolean
   error?: Prisma.JsonNullableFilter<"ExtensionExecution">
   logs?: Prisma.JsonNullableFilter<"ExtensionExecution">
+  hostOperations?: Prisma.JsonNullableFilter<"ExtensionExecution">
   result?: Prisma.JsonNullableFilter<"ExtensionExecution">
   traceparent?: Prisma.StringNullableFilter<"ExtensionExecution"> | string | null
   createdAt?: Prisma.DateTimeFilter<"ExtensionExecution"> | Date | string
@@ -406,6 +412,7 @@ export type ExtensionExecutionOrderByWithAggregationInput = {
   cacheHit?: Prisma.SortOrder
   error?: Prisma.SortOrderInput | Prisma.SortOrder
   logs?: Prisma.SortOrderInput | Prisma.SortOrder
+  hostOperations?: Prisma.SortOrderInput | Prisma.SortOrder
   result?: Prisma.SortOrderInput | Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
@@ -437,6 +444,7 @@ export type ExtensionExecutionScalarWhereWithAggregatesInput = {
   cacheHit?: Prisma.BoolWithAggregatesFilter<"ExtensionExecution"> | boolean
   error?: Prisma.JsonNullableWithAggregatesFilter<"ExtensionExecution">
   logs?: Prisma.JsonNullableWithAggregatesFilter<"ExtensionExecution">
+  hostOperations?: Prisma.JsonNullableWithAggregatesFilter<"ExtensionExecution">
   result?: Prisma.JsonNullableWithAggregatesFilter<"ExtensionExecution">
   traceparent?: Prisma.StringNullableWithAggregatesFilter<"ExtensionExecution"> | string | null
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"ExtensionExecution"> | Date | string
@@ -460,6 +468,7 @@ export type ExtensionExecutionCreateInput = {
   cacheHit: boolean
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   logs?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  hostOperations?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt: Date | string
@@ -483,6 +492,7 @@ export type ExtensionExecutionUncheckedCreateInput = {
   cacheHit: boolean
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   logs?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  hostOperations?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt: Date | string
@@ -506,6 +516,7 @@ export type ExtensionExecutionUpdateInput = {
   cacheHit?: Prisma.BoolFieldUpdateOperationsInput | boolean
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   logs?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  hostOperations?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -529,6 +540,7 @@ export type ExtensionExecutionUncheckedUpdateInput = {
   cacheHit?: Prisma.BoolFieldUpdateOperationsInput | boolean
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   logs?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  hostOperations?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -552,6 +564,7 @@ export type ExtensionExecutionCreateManyInput = {
   cacheHit: boolean
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   logs?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  hostOperations?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt: Date | string
@@ -575,6 +588,7 @@ export type ExtensionExecutionUpdateManyMutationInput = {
   cacheHit?: Prisma.BoolFieldUpdateOperationsInput | boolean
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   logs?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  hostOperations?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -598,6 +612,7 @@ export type ExtensionExecutionUncheckedUpdateManyInput = {
   cacheHit?: Prisma.BoolFieldUpdateOperationsInput | boolean
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   logs?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  hostOperations?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -627,6 +642,7 @@ export type ExtensionExecutionCountOrderByAggregateInput = {
   cacheHit?: Prisma.SortOrder
   error?: Prisma.SortOrder
   logs?: Prisma.SortOrder
+  hostOperations?: Prisma.SortOrder
   result?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
@@ -706,6 +722,7 @@ export type ExtensionExecutionSelect<ExtArgs extends runtime.Types.Extensions.In
   cacheHit?: boolean
   error?: boolean
   logs?: boolean
+  hostOperations?: boolean
   result?: boolean
   traceparent?: boolean
   createdAt?: boolean
@@ -729,6 +746,7 @@ export type ExtensionExecutionSelectCreateManyAndReturn<ExtArgs extends runtime.
   cacheHit?: boolean
   error?: boolean
   logs?: boolean
+  hostOperations?: boolean
   result?: boolean
   traceparent?: boolean
   createdAt?: boolean
@@ -752,6 +770,7 @@ export type ExtensionExecutionSelectUpdateManyAndReturn<ExtArgs extends runtime.
   cacheHit?: boolean
   error?: boolean
   logs?: boolean
+  hostOperations?: boolean
   result?: boolean
   traceparent?: boolean
   createdAt?: boolean
@@ -775,12 +794,13 @@ export type ExtensionExecutionSelectScalar = {
   cacheHit?: boolean
   error?: boolean
   logs?: boolean
+  hostOperations?: boolean
   result?: boolean
   traceparent?: boolean
   createdAt?: boolean
 }
 
-export type ExtensionExecutionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "extensionId" | "contextId" | "capabilityId" | "releaseId" | "method" | "caller" | "status" | "crashed" | "durationMs" | "cpuMs" | "memoryBytes" | "hostCalls" | "cacheHit" | "error" | "logs" | "result" | "traceparent" | "createdAt", ExtArgs["result"]["extensionExecution"]>
+export type ExtensionExecutionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "extensionId" | "contextId" | "capabilityId" | "releaseId" | "method" | "caller" | "status" | "crashed" | "durationMs" | "cpuMs" | "memoryBytes" | "hostCalls" | "cacheHit" | "error" | "logs" | "hostOperations" | "result" | "traceparent" | "createdAt", ExtArgs["result"]["extensionExecution"]>
 
 export type $ExtensionExecutionPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "ExtensionExecution"
@@ -809,6 +829,10 @@ export type $ExtensionExecutionPayload<ExtArgs extends runtime.Types.Extensions.
     cacheHit: boolean
     error: runtime.JsonValue | null
     logs: runtime.JsonValue | null
+    /**
+     * What it asked of the platform, where that is kept.
+     */
+    hostOperations: runtime.JsonValue | null
     result: runtime.JsonValue | null
     traceparent: string | null
     createdAt: Date
@@ -1252,6 +1276,7 @@ export interface ExtensionExecutionFieldRefs {
   readonly cacheHit: Prisma.FieldRef<"ExtensionExecution", 'Boolean'>
   readonly error: Prisma.FieldRef<"ExtensionExecution", 'Json'>
   readonly logs: Prisma.FieldRef<"ExtensionExecution", 'Json'>
+  readonly hostOperations: Prisma.FieldRef<"ExtensionExecution", 'Json'>
   readonly result: Prisma.FieldRef<"ExtensionExecution", 'Json'>
   readonly traceparent: Prisma.FieldRef<"ExtensionExecution", 'String'>
   readonly createdAt: Prisma.FieldRef<"ExtensionExecution", 'DateTime'>

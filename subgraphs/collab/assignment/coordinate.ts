@@ -1,7 +1,24 @@
+import { canTakePart, suffices } from './cheapestTeam.ts';
 import { matchAtLeastCost, matchByBids, type Unassigned } from './match.ts';
 import { createRandom } from './random.ts';
-import { type AssignedTask, criticalChain, listSchedule, type Schedule, tails, topologicalOrder } from './schedule.ts';
-import { type Agent, type AssignableTask, hoursFor, obstacleOf, skillMatch, urgencyOf } from './suitability.ts';
+import {
+  type AssignedTask,
+  crewOf,
+  criticalChain,
+  listSchedule,
+  type Schedule,
+  tails,
+  topologicalOrder,
+} from './schedule.ts';
+import {
+  type Agent,
+  type AssignableTask,
+  hoursFor,
+  obstacleOf,
+  skillMatch,
+  skillsOf,
+  urgencyOf,
+} from './suitability.ts';
 
 export const assignmentMethods = ['optimal', 'market'] as const;
 export type AssignmentMethod = (typeof assignmentMethods)[number];
@@ -15,11 +32,16 @@ export interface CoordinationProblem {
   /** Time for trying, ms; what was found best by then is the answer. @default no bound */
   readonly timeBudgetMs?: number;
   readonly seed?: number;
+  /** Members that a team has at most where a task is for several. @default 1, no teams */
+  readonly maxTeam?: number;
 }
 
 export interface Assignment {
   readonly taskId: string;
+  /** Who does it, or leads those who do. */
   readonly agentId: string;
+  /** Who does it together with that one. */
+  readonly helperIds: readonly string[];
   readonly match: number;
   readonly startHours: number;
   readonly finishHours: number;
@@ -50,23 +72,34 @@ const latenessWeight = 10;
  * first schedule. Null where the dependencies close a cycle.
  */
 export function coordinate(problem: CoordinationProblem): Coordination | null {
-  const { agents, tasks, method, maxTries = 200, seed = 1, timeBudgetMs = Number.POSITIVE_INFINITY } = problem;
+  const {
+    agents,
+    tasks,
+    method,
+    maxTries = 200,
+    seed = 1,
+    timeBudgetMs = Number.POSITIVE_INFINITY,
+    maxTeam = 1,
+  } = problem;
   const endsAtMs = performance.now() + timeBudgetMs;
   if (topologicalOrder(tasks) === null) return null;
-  const match = method === 'market' ? matchByBids(agents, tasks) : matchAtLeastCost(agents, tasks);
+  const match = (method === 'market' ? matchByBids : matchAtLeastCost)(agents, tasks, { maxTeam });
   const byAgent = new Map(agents.map((agent) => [agent.id, agent]));
   const byTask = new Map(tasks.map((task) => [task.id, task]));
-  const toAssigned = (taskId: string, agentId: string): AssignedTask => {
+  const toAssigned = (taskId: string, [agentId, ...helperIds]: readonly string[]): AssignedTask => {
     const task = byTask.get(taskId)!;
+    const crew = [agentId!, ...helperIds];
     return {
       id: taskId,
-      agentId,
-      hours: hoursFor(byAgent.get(agentId)!, task),
+      ...{ agentId: agentId!, helperIds },
+      // Equal parts at the same time: it is done when the slowest has done its own.
+      hours: Math.max(...crew.map((id) => hoursFor(byAgent.get(id)!, task, crew.length))),
       dependsOn: task.dependsOn,
+      ...(task.exclusives !== undefined && { exclusives: task.exclusives }),
       deadlineHours: task.deadlineHours,
     };
   };
-  const first = match.awards.map(({ taskId, agentId }) => toAssigned(taskId, agentId));
+  const first = match.awards.map((award) => toAssigned(award.taskId, crewOf(award)));
   const tail = tails(first, topologicalOrder(first)!);
   // The longer what hangs on a task and the more urgent it is, the earlier it is its turn.
   const ranks = new Map(first.map(({ id }) => [id, tail.get(id)! * (1 + urgencyOf(byTask.get(id)!.priority) / 10)]));
@@ -89,16 +122,25 @@ export function coordinate(problem: CoordinationProblem): Coordination | null {
       const nextRanks = new Map(current.ranks);
       if (random.next() < 0.5) {
         const task = byTask.get(moved.id)!;
-        const held = Map.groupBy(current.tasks, ({ agentId }) => agentId);
+        const crew = crewOf(moved);
+        const held = Map.groupBy(current.tasks.flatMap(crewOf), (id) => id);
+        const leaving = crew.length === 1 ? moved.agentId : crew[pick(crew.length)]!;
+        const staying = crew.filter((id) => id !== leaving).map((id) => byAgent.get(id)!);
+        const matchNow = skillMatch(skillsOf(crew.map((id) => byAgent.get(id)!)), task);
         const able = agents.filter(
           (agent) =>
-            agent.id !== moved.agentId &&
+            !crew.includes(agent.id) &&
+            agent.isAvoided !== true &&
             (held.get(agent.id)?.length ?? 0) < agent.slots &&
-            obstacleOf(agent, task) === null &&
-            skillMatch(agent, task) >= skillMatch(byAgent.get(moved.agentId)!, task),
+            isAble([...staying, agent], task) &&
+            skillMatch(skillsOf([...staying, agent]), task) >= matchNow,
         );
         if (able.length === 0) continue;
-        const assigned = toAssigned(moved.id, able[pick(able.length)]!.id);
+        const joining = able[pick(able.length)]!.id;
+        const assigned = toAssigned(
+          moved.id,
+          crew.map((id) => (id === leaving ? joining : id)),
+        );
         next = current.tasks.map((entry, index) => (index === at ? assigned : entry));
       } else {
         const other = current.tasks[pick(current.tasks.length)]!;
@@ -121,6 +163,12 @@ export function coordinate(problem: CoordinationProblem): Coordination | null {
   });
 }
 
+/** Whether they can do the task together, or the one of them alone. */
+const isAble = (crew: readonly Agent[], task: AssignableTask): boolean =>
+  crew.length === 1
+    ? obstacleOf(crew[0]!, task) === null
+    : suffices(crew, task) && crew.every((agent) => canTakePart(agent, task, crew.length));
+
 const costOf = ({ makespan, totalLateness }: Schedule): number => makespan + latenessWeight * totalLateness;
 
 function describe(
@@ -133,12 +181,14 @@ function describe(
   const { problem, unassigned, evaluated, timeBudgetExhausted } = rest;
   const byTask = new Map(problem.tasks.map((task) => [task.id, task]));
   const byAgent = new Map(problem.agents.map((agent) => [agent.id, agent]));
-  const busy = Map.groupBy(schedule.placed, ({ agentId }) => agentId);
+  const busy = Map.groupBy(
+    schedule.placed.flatMap((placed) => crewOf(placed).map((agentId) => ({ ...placed, agentId }))),
+    ({ agentId }) => agentId,
+  );
   return {
-    assignments: schedule.placed.map(({ taskId, agentId, start, finish, lateness }) => ({
-      taskId,
-      agentId,
-      match: skillMatch(byAgent.get(agentId)!, byTask.get(taskId)!),
+    assignments: schedule.placed.map(({ taskId, agentId, helperIds = [], start, finish, lateness }) => ({
+      ...{ taskId, agentId, helperIds },
+      match: skillMatch(skillsOf([agentId, ...helperIds].map((id) => byAgent.get(id)!)), byTask.get(taskId)!),
       startHours: start,
       finishHours: finish,
       latenessHours: lateness,

@@ -1,27 +1,8 @@
+import { type AssignedTask, heldBy, type Placed, type Schedule } from './assignedTask.ts';
+import { scheduleCrews } from './crewSchedule.ts';
 import { createQueues } from './queues.ts';
-import type { AssignableTask } from './suitability.ts';
 
-/** A task with who does it and how long it takes there. */
-export interface AssignedTask extends Pick<AssignableTask, 'id' | 'dependsOn' | 'deadlineHours'> {
-  readonly agentId: string;
-  readonly hours: number;
-}
-
-export interface Placed {
-  readonly taskId: string;
-  readonly agentId: string;
-  /** Hours from now. */
-  readonly start: number;
-  readonly finish: number;
-  /** Hours behind its deadline; 0 without one. */
-  readonly lateness: number;
-}
-
-export interface Schedule {
-  readonly placed: readonly Placed[];
-  readonly makespan: number;
-  readonly totalLateness: number;
-}
+export { type AssignedTask, crewOf, type Placed, type Schedule } from './assignedTask.ts';
 
 /** Order in which tasks may be done; null where their dependencies close a cycle. Dependencies elsewhere are met. */
 export function topologicalOrder<Task extends { readonly id: string; readonly dependsOn: readonly string[] }>(
@@ -59,10 +40,12 @@ export function tails(tasks: readonly AssignedTask[], order: readonly AssignedTa
 
 /**
  * List scheduling (Graham 1966): whoever is free does the first of its ready tasks in the order of their ranks, the highest
- * first; each agent does one task at a time. Tasks are placed in the order in which they begin, found by heaps.
+ * first; each agent does one task at a time. Tasks are placed in the order in which they begin, found by heaps; where teams
+ * do some, `scheduleCrews`.
  * @throws {Error} where the dependencies close a cycle
  */
 export function listSchedule(tasks: readonly AssignedTask[], rankOf: (taskId: string) => number): Schedule {
+  if (tasks.some((task) => heldBy(task).length > 1)) return scheduleCrews(tasks, rankOf);
   const ranks = new Map(tasks.map(({ id }) => [id, rankOf(id)]));
   const order = [...tasks].sort(
     (one, other) => ranks.get(other.id)! - ranks.get(one.id)! || (one.id < other.id ? -1 : 1),
@@ -120,7 +103,8 @@ export function criticalChain({ placed }: Schedule, tasks: readonly AssignedTask
             (one) =>
               one.finish === here.start &&
               one.taskId !== here.taskId &&
-              (needs.includes(one.taskId) || one.agentId === here.agentId),
+              (needs.includes(one.taskId) ||
+                heldBy(byId.get(one.taskId)!).some((id) => heldBy(byId.get(here.taskId)!).includes(id))),
           ) ?? null);
   }
   return chain;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { id, idempotencyKey, text } from '#shared/validation.ts';
+import { executionPatterns } from '../executionPattern.ts';
 import { collabModes, collabPermissions } from '../rows.ts';
 import { label, lower, lowered, options, part, range, reason, timeoutMs, unique, word, words } from './common.ts';
 import { decisionRules } from './decisions.ts';
@@ -86,6 +87,7 @@ export const create = z.object({
     .nullish(),
   maxParticipants: z.number().int().min(2).max(100).nullish(),
   maxDurationMs: maxDurationMs.nullish(),
+  executionPattern: lower(executionPatterns).nullish(),
   planId: id.nullish(),
   dialogId: id.nullish(),
   networkId: id.nullish(),
@@ -106,6 +108,7 @@ export const patch = z.object({
   turnTaking: shared.turnTaking,
   maxParticipants: z.number().int().min(2).max(100).nullish(),
   maxDurationMs: maxDurationMs.nullish(),
+  executionPattern: lower(executionPatterns).nullish(),
 });
 
 export const join = z.object({ collabId: id, participant, ...options });

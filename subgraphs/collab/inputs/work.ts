@@ -43,6 +43,7 @@ const task = z.object({
   dependencies: z.array(id).max(100).refine(unique, 'an entry stands twice').nullish(),
   deadline: z.date().nullish(),
   assignees: assignees.nullish(),
+  teamSize: z.number().int().min(1).max(20).nullish(),
   deliverables: z.array(label).max(50).nullish(),
   riskAssessment: z
     .array(z.object({ risk: label, probability: part, impact: part, mitigation: note.nullish() }))

@@ -1,4 +1,5 @@
-import { type Agent, type AssignableTask, obstacleOf, urgencyOf } from '../assignment/index.ts';
+import { suffices } from '../assignment/cheapestTeam.ts';
+import { type Agent, type AssignableTask, urgencyOf } from '../assignment/index.ts';
 import { type AssignedTask, listSchedule, tails, topologicalOrder } from '../assignment/schedule.ts';
 import { hoursFor } from '../assignment/suitability.ts';
 
@@ -46,9 +47,8 @@ export function workPlan(agents: readonly Agent[], tasks: readonly PlannedTask[]
     latenessHours: schedule.totalLateness,
     assignedTasks: assigned.length,
     openTasks: open.length,
-    impossibleTasks: open.filter((task) =>
-      agents.every((agent) => obstacleOf({ ...agent, slots: Math.max(1, agent.slots) }, task) === 'skills'),
-    ).length,
+    // Teams can be formed: only what none of them has keeps a task from everybody.
+    impossibleTasks: open.filter((task) => !suffices(agents, task)).length,
     peakLoad: schedule.makespan === 0 ? 0 : Math.max(0, ...loads) / schedule.makespan,
   };
 }

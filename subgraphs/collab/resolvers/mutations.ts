@@ -105,7 +105,11 @@ async function coordinationPayload(context: RequestContext, pending: Promise<Ans
   const answer = await after(context, pending);
   const found = answer['coordination'] as Coordination;
   return {
-    assignments: found.assignments.map(({ agentId, ...assignment }) => ({ ...assignment, participantId: agentId })),
+    // Answers that are kept for repeated calls may be of before there were teams.
+    assignments: found.assignments.map(({ agentId, helperIds = [], ...assignment }) => ({
+      ...{ ...assignment, participantId: agentId, assignees: [agentId, ...helperIds] },
+    })),
+    avoidedParticipants: [...((answer['avoided'] as readonly string[] | undefined) ?? [])],
     unassigned: found.unassigned.map(({ taskId, reason }) => ({
       taskId,
       reason: reason.toUpperCase() as Uppercase<typeof reason>,

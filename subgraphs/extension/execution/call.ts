@@ -9,6 +9,8 @@ import type {
   ExtensionExecutionRow,
   ExtensionRow,
   FailureValue,
+  HostOperationValue,
+  MonitoringLevel,
   RunnableRelease,
 } from '../rows.ts';
 import type { SandboxOutcome } from '../sandbox/messages.ts';
@@ -37,10 +39,22 @@ export interface Ran extends Breakable {
   readonly value: unknown;
   readonly failure: FailureValue | null;
   readonly release: RunnableRelease;
+  /** What it asked of the platform, where that is kept. */
+  readonly asked?: readonly HostOperationValue[];
 }
 
 /** Runs the method in its sandbox and judges what it answers. */
 export async function runOn(engine: Engine, call: Call, release: RunnableRelease): Promise<Ran> {
+  const asked: HostOperationValue[] = [];
+  const ran = await judged(engine, call, { release, tell: (one) => void asked.push(one) });
+  return asked.length === 0 ? ran : { ...ran, asked };
+}
+
+async function judged(
+  engine: Engine,
+  call: Call,
+  { release, tell }: { readonly release: RunnableRelease; readonly tell: (one: HostOperationValue) => void },
+): Promise<Ran> {
   const { method, extension } = call;
   const { outcome } = await engine.run({
     extension,
@@ -51,6 +65,7 @@ export async function runOn(engine: Engine, call: Call, release: RunnableRelease
     timeoutMs: call.timeoutMs,
     principal: method.pure ? null : call.principal,
     traceparent: call.traceparent,
+    ...(levelOf(extension) === 'comprehensive' && { asked: tell }),
   });
   if (!outcome.ok) {
     const { failure } = outcome;
@@ -100,6 +115,8 @@ export async function fallback(engine: Engine, call: Call, ran: Ran): Promise<Ra
 /** What is kept of it. */
 export function executionOf(call: Call, ran: Ran, times: { readonly durationMs: number; readonly cacheHit: boolean }) {
   const { outcome, failure } = ran;
+  const level = levelOf(call.extension);
+  const isLogged = (level === 'detailed' || level === 'comprehensive') && outcome.logs.length > 0;
   const execution: ExtensionExecutionRow = {
     tenantId: call.extension.tenantId,
     id: newId(),
@@ -117,12 +134,17 @@ export function executionOf(call: Call, ran: Ran, times: { readonly durationMs: 
     hostCalls: outcome.hostCalls,
     cacheHit: times.cacheHit,
     error: failure,
-    logs: outcome.logs.length === 0 ? null : outcome.logs.map(({ level, text }) => ({ level, text: clean(text) })),
+    logs: isLogged ? outcome.logs.map(({ level, text }) => ({ level, text: clean(text) })) : null,
+    hostOperations: ran.asked?.map((one) => ({ ...one, operation: clean(one.operation) })) ?? null,
     traceparent: call.traceparent ?? null,
     createdAt: new Date().toISOString(),
   };
   return execution;
 }
+
+/** What is kept of an extension's calls. */
+export const levelOf = ({ settings }: Pick<ExtensionRow, 'settings'>): MonitoringLevel =>
+  settings.monitoringLevel ?? 'detailed';
 
 /** Text of a guest as PostgreSQL can keep it. */
 export function clean(text: string): string {

@@ -19,10 +19,10 @@ import type {
   FailureValue,
   RunnableRelease,
 } from '../rows.ts';
-import type { SandboxOutcome } from '../sandbox/messages.ts';
+import { failureOf, type SandboxOutcome } from '../sandbox/messages.ts';
 import { capabilityColumns, executionColumns, extensionColumns } from '../store.ts';
 import { type Breakers, recoveryMs } from './breakers.ts';
-import { type Call, clean, executionOf, fallback, type Ran, runOn } from './call.ts';
+import { type Call, clean, executionOf, fallback, levelOf, type Ran, runOn } from './call.ts';
 import type { Recorder } from './recorder.ts';
 import { createResultCache } from './resultCache.ts';
 import { createTokenBuckets } from './tokenBuckets.ts';
@@ -125,6 +125,7 @@ export function createExecute(runtime: ModuleRuntime, deps: ExecuteDeps) {
         release,
       };
     } else {
+      engine.requireCpu(extension);
       ran = await breakers
         .of(`${extension.tenantId}/${extension.id}`, release.id, `${capability.name}.${method.method_name}`)
         .execute(() => runOn(engine, call, release));
@@ -146,6 +147,7 @@ export function createExecute(runtime: ModuleRuntime, deps: ExecuteDeps) {
       execution,
       result: idempotent === null || ran.failure !== null ? null : JSON.stringify(ran.value ?? null),
       call: idempotent,
+      isCounted: levelOf(extension) === 'none' && ran.failure === null && idempotent === null,
     });
     if (execution.crashed) await deps.crashed(extension, ran.release, execution.error!);
     return {
@@ -269,6 +271,11 @@ export function createExecute(runtime: ModuleRuntime, deps: ExecuteDeps) {
       },
     ): Promise<{ readonly release: RunnableRelease; readonly outcome: SandboxOutcome }> {
       const release = await engine.runnable(extension.tenantId, extension.currentReleaseId!);
+      if (engine.lacksCpu(extension))
+        return {
+          release,
+          outcome: { ok: false, failure: failureOf('quota', 'its share of the CPU is used up'), ...unused },
+        };
       const { outcome } = await engine.run({
         extension,
         release,

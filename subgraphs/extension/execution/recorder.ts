@@ -12,6 +12,8 @@ export interface Recorded {
   /** JSON of the result where a repeat may ask for it. */
   readonly result: string | null;
   readonly call: IdempotentCall | null;
+  /** Only counted: nothing else is kept of it, nor told. */
+  readonly isCounted?: boolean;
 }
 
 /** Name of the list of an extension's calls. */
@@ -21,9 +23,10 @@ export const executionsTag = (extensionId: string) => `Extension:${extensionId}:
 export function createRecorder(runtime: ModuleRuntime) {
   const { sql, publisher, config } = runtime;
 
-  async function store(items: readonly Recorded[]): Promise<readonly (EventRow | Error)[]> {
+  async function store(items: readonly Recorded[]): Promise<readonly (EventRow | Error | null)[]> {
     const executions = items.map(({ execution }) => execution);
-    const rows = items.map(({ execution, result }, ord) => ({
+    const kept = items.filter(({ isCounted }) => isCounted !== true);
+    const rows = kept.map(({ execution, result }, ord) => ({
       ...executionRecord.toRecord(execution, ord),
       result_text: result,
     }));
@@ -50,13 +53,14 @@ export function createRecorder(runtime: ModuleRuntime) {
           { prepare: true },
         ),
       ];
-      [events] = await Promise.all([appendChange(tx, 'extension', items.map(changeOf)), ...writes]);
+      [events] = await Promise.all([appendChange(tx, 'extension', kept.map(changeOf)), ...writes]);
     });
     await publisher.published(events);
-    return events;
+    const ordered = events.values();
+    return items.map(({ isCounted }) => (isCounted === true ? null : (ordered.next().value ?? null)));
   }
 
-  const batcher = createBatcher<Recorded, EventRow>({
+  const batcher = createBatcher<Recorded, EventRow | null>({
     maxItems: config.BATCH_MAX_ITEMS,
     maxDelayMs: config.BATCH_MAX_DELAY_MS,
     run: (items) => isolateFailures(items, store),
@@ -70,7 +74,7 @@ export function createRecorder(runtime: ModuleRuntime) {
 }
 
 function changeOf({ execution, call }: Recorded): Change {
-  const { logs, ...shown } = execution;
+  const { logs, hostOperations, ...shown } = execution;
   return {
     tenantId: execution.tenantId,
     actor: execution.caller,

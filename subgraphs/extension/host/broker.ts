@@ -2,6 +2,7 @@ import { PlatformError } from '#shared/errors.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { jsonProblem } from '#shared/validation.ts';
+import { isAllowed } from '../manifest/conditions.ts';
 import { flatten, type Permission } from '../manifest/permissions.ts';
 import type { ExtensionRow } from '../rows.ts';
 import { hostOperations } from './operations.ts';
@@ -39,6 +40,8 @@ export function createBroker(runtime: ModuleRuntime): Broker {
     const { permission, isOwn } = operation;
     if (!flatten(row.grants).includes(permission))
       throw violation(`${name} needs ${permission}, which was not granted`);
+    if (!isAllowed(row.grants, { extension, principal, permission, operation: name, nowMs: Date.now() }))
+      throw violation(`${name} needs ${permission}, of which a condition does not hold`);
     if (
       !isOwn &&
       !(await runtime.authorizer.allows(principal, permission, { type: 'Context', id: contextId, contextId }))

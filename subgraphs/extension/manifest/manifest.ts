@@ -1,8 +1,10 @@
 import semver from 'semver';
 import { z } from 'zod';
+import { maxExpressionLength } from '#shared/conditions/expression/tokenizer.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { jsonObject, jsonProblem, text } from '#shared/validation.ts';
 import { hookPoints } from '../hookPoints.ts';
+import { conditionProblem, maxConditions } from './conditions.ts';
 import { schemaProblem } from './jsonSchemas.ts';
 import { isShortForm, type Permission } from './permissions.ts';
 
@@ -49,6 +51,15 @@ const capability = z.object({
   interfaces: z.array(interfaceShape).min(1).max(20),
 });
 
+const condition = z
+  .string()
+  .min(1)
+  .max(maxExpressionLength)
+  .superRefine((text, context) => {
+    const problem = conditionProblem(text);
+    if (problem !== null) context.addIssue({ code: 'custom', message: `no condition: ${problem}` });
+  });
+
 const structuredPermission = z.strictObject({
   resource: z.string().regex(/^[a-z][a-z_]{0,49}$/, 'expected a resource'),
   actions: z
@@ -56,8 +67,7 @@ const structuredPermission = z.strictObject({
     .min(1)
     .max(20),
   scope: z.enum(['global', 'context', 'local']).default('context'),
-  // Nobody would look at them at each host call: better refused than forgotten.
-  conditions: z.array(z.unknown()).max(0).optional(),
+  conditions: z.array(condition).max(maxConditions).optional(),
 });
 
 const permission = z.union([
@@ -68,7 +78,12 @@ const permission = z.union([
       const [resource, action] = pair.split(':') as [string, string];
       return { resource, actions: [action], scope: 'context' };
     }),
-  structuredPermission.transform(({ resource, actions, scope }): Permission => ({ resource, actions, scope })),
+  structuredPermission.transform(
+    ({ resource, actions, scope, conditions = [] }): Permission => ({
+      ...{ resource, actions, scope },
+      ...(conditions.length > 0 && { conditions }),
+    }),
+  ),
 ]);
 
 const hookScript = z.object({

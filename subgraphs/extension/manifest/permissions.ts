@@ -3,6 +3,8 @@ export interface Permission {
   readonly resource: string;
   readonly actions: readonly string[];
   readonly scope: 'global' | 'context' | 'local';
+  /** Expressions that all have to hold at each use. @default none */
+  readonly conditions?: readonly string[];
 }
 
 export const trustLevels = ['untrusted', 'low', 'medium', 'high', 'verified'] as const;
@@ -38,14 +40,71 @@ export function flatten(permissions: readonly Permission[]): readonly string[] {
   ].sort();
 }
 
-/** The structured form of pairs, one entry a resource. */
-export function structured(pairs: readonly string[]): readonly Permission[] {
-  const byResource = Map.groupBy([...new Set(pairs)].sort(), (pair) => pair.slice(0, pair.indexOf(':')));
-  return [...byResource].map(([resource, list]) => ({
-    resource,
-    actions: list.map((pair) => pair.slice(pair.indexOf(':') + 1)),
-    scope: ownPermissions.some((own) => own === list[0]) ? 'local' : 'context',
-  }));
+/** A permission under all of some conditions; under none it always holds. */
+interface Conditional {
+  readonly pair: string;
+  readonly conditions: readonly string[];
+}
+
+/** Each action of each entry by itself; what one entry allows without conditions the conditions of others do not narrow. */
+function conditionals(permissions: readonly Permission[]): readonly Conditional[] {
+  const all = permissions.flatMap(({ resource, actions, conditions = [] }) =>
+    actions.map((action) => ({ pair: `${resource}:${action}`, conditions: [...new Set(conditions)].sort() })),
+  );
+  const free = new Set(all.filter(({ conditions }) => conditions.length === 0).map(({ pair }) => pair));
+  return all.filter(({ pair, conditions }) => conditions.length === 0 || !free.has(pair));
+}
+
+/** One entry for each resource and list of conditions. */
+function structured(list: readonly Conditional[]): readonly Permission[] {
+  const keyOf = ({ pair, conditions }: Conditional) => JSON.stringify([pair.slice(0, pair.indexOf(':')), conditions]);
+  const groups = Map.groupBy(
+    [...list].sort((one, other) => (one.pair < other.pair ? -1 : Number(one.pair > other.pair))),
+    keyOf,
+  );
+  return [...groups.values()].map((group) => {
+    const [{ pair, conditions }] = group as [Conditional];
+    return {
+      resource: pair.slice(0, pair.indexOf(':')),
+      actions: [...new Set(group.map((one) => one.pair.slice(one.pair.indexOf(':') + 1)))],
+      scope: ownPermissions.some((own) => own === pair) ? 'local' : 'context',
+      ...(conditions.length > 0 && { conditions }),
+    };
+  });
+}
+
+/** The grant of some of what is requested, each under the conditions of its request, and under further ones of whoever grants it. */
+export function granting(
+  requested: readonly Permission[],
+  pairs: readonly string[],
+  further: (pair: string) => readonly string[] = () => [],
+): readonly Permission[] {
+  return structured(
+    conditionals(requested)
+      .filter(({ pair }) => pairs.includes(pair))
+      .map(({ pair, conditions }) => ({ pair, conditions: [...new Set([...conditions, ...further(pair)])].sort() })),
+  );
+}
+
+/** A grant with what is given of one permission in place of what was held of it. */
+export const replacing = (
+  grants: readonly Permission[],
+  permission: string,
+  given: readonly Permission[],
+): readonly Permission[] =>
+  structured([...conditionals(grants).filter(({ pair }) => pair !== permission), ...conditionals(given)]);
+
+/** Conditions under which a permission is held beyond those of the request. */
+export function furtherConditions(
+  grants: readonly Permission[],
+  requested: readonly Permission[],
+): (pair: string) => readonly string[] {
+  const own = conditionals(requested);
+  return (pair) => {
+    const asked = new Set(own.filter((one) => one.pair === pair).flatMap(({ conditions }) => conditions));
+    const held = conditionals(grants).filter((one) => one.pair === pair);
+    return [...new Set(held.flatMap(({ conditions }) => conditions))].filter((condition) => !asked.has(condition));
+  };
 }
 
 export interface GrantQuestion {
@@ -72,6 +131,16 @@ export async function grantOf(question: GrantQuestion): Promise<readonly string[
   return question.requested.filter((_, at) => refusals[at] === null);
 }
 
-/** Permissions that `after` has and `before` has not. */
-export const added = (before: readonly string[], after: readonly string[]): readonly string[] =>
-  after.filter((permission) => !before.includes(permission));
+/** Permissions that `after` asks for and `before` does not, or only under conditions that `after` leaves out. */
+export function widened(before: readonly Permission[], after: readonly Permission[]): readonly string[] {
+  const known = conditionals(before);
+  const isCovered = ({ pair, conditions }: Conditional) =>
+    known.some((one) => one.pair === pair && one.conditions.every((condition) => conditions.includes(condition)));
+  return [
+    ...new Set(
+      conditionals(after)
+        .filter((one) => !isCovered(one))
+        .map(({ pair }) => pair),
+    ),
+  ].sort();
+}

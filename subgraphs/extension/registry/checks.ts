@@ -43,8 +43,8 @@ export function createChecks({ engine, keys }: ChecksDeps) {
         throw new PlatformError('VALIDATION_FAILED', `config: ${problem}`, { path: ['input', 'config'] });
     },
 
-    /** Evaluates the bundle and looks whether every method is there. @throws {INIT_TIMEOUT} {SANDBOX_FAILED} */
-    async requireStart(extension: ExtensionRow, release: RunnableRelease): Promise<void> {
+    /** Evaluates the bundle and looks whether every method is there; answers how long that took, ms. @throws {INIT_TIMEOUT} {SANDBOX_FAILED} */
+    async requireStart(extension: ExtensionRow, release: RunnableRelease): Promise<number> {
       const { outcome } = await engine.run({
         extension,
         release,
@@ -55,7 +55,7 @@ export function createChecks({ engine, keys }: ChecksDeps) {
         principal: null,
         traceparent: undefined,
       });
-      if (outcome.ok) return;
+      if (outcome.ok) return outcome.initMs ?? 0;
       const { kind, message } = outcome.failure;
       if (kind === 'timeout')
         throw new PlatformError('INIT_TIMEOUT', `not ready within ${extension.settings.initializationTimeoutMs} ms`);

@@ -7,7 +7,8 @@ import type { Contexts } from '../contexts.ts';
 import type { Engine } from '../engine.ts';
 import { approvalRequest } from '../events.ts';
 import * as inputs from '../inputs.ts';
-import { flatten, isShortForm, refusalOf, structured } from '../manifest/permissions.ts';
+import { conditionProblem, maxConditions } from '../manifest/conditions.ts';
+import { flatten, granting, isShortForm, refusalOf, replacing } from '../manifest/permissions.ts';
 import type { ExtensionRow, RuntimeStateValue } from '../rows.ts';
 import { setCapabilityStatus, setSandboxStatus } from '../store.ts';
 import type { Checks } from './checks.ts';
@@ -198,16 +199,26 @@ export function createLifecycle(deps: LifecycleDeps) {
       );
     },
 
-    /** Gives back or takes away one permission. @throws {PERMISSION_NOT_GRANTED} */
+    /** Gives back or takes away one permission, under conditions where some are given. @throws {PERMISSION_NOT_GRANTED} */
     async setPermission(
       scope: RequestScope,
       extensionId: string,
-      { permission, granted, ...options }: StepOptions & { readonly permission: string; readonly granted: boolean },
+      {
+        permission,
+        granted,
+        ...options
+      }: StepOptions & {
+        readonly permission: string;
+        readonly granted: boolean;
+        readonly conditions?: readonly string[] | null | undefined;
+      },
     ): Promise<ExtensionRow> {
       if (!isShortForm(permission))
         throw new PlatformError('VALIDATION_FAILED', 'permission: expected module:action', { path: ['permission'] });
       const operation = granted ? 'grantPermission' : 'revokePermission';
-      const call = callOf(scope, options.idempotencyKey, operation, { extensionId, permission });
+      const conditions = requireConditions(options.conditions ?? []);
+      const asked = { extensionId, permission, ...(conditions.length > 0 && { conditions }) };
+      const call = callOf(scope, options.idempotencyKey, operation, asked);
       const seen = await requireSeen(scope, extensionId);
       const release = await engine.runnable(seen.tenantId, seen.currentReleaseId!);
       return commands.change(
@@ -221,7 +232,9 @@ export function createLifecycle(deps: LifecycleDeps) {
         },
         async (row) => {
           const held = flatten(row.grants);
-          if (held.includes(permission) === granted) return null;
+          const isThere = held.includes(permission);
+          // Held without the conditions it is narrowed to them; without any given, what is held stays as it is.
+          if (isThere === granted && conditions.length === 0) return null;
           if (granted) {
             const refusal = await refusalOf(permission, {
               requested: flatten(release.manifest.security_requirements.permissions),
@@ -230,8 +243,10 @@ export function createLifecycle(deps: LifecycleDeps) {
             });
             if (refusal !== null) throw notGranted(permission, refusal);
           }
-          const grants = structured(granted ? [...held, permission] : held.filter((one) => one !== permission));
-          return { row: { grants }, told: { permission, granted } };
+          const { permissions: requested } = release.manifest.security_requirements;
+          const given = granted ? granting(requested, [permission], () => conditions) : [];
+          const grants = replacing(row.grants, permission, given);
+          return { row: { grants }, told: { permission, granted, conditions } };
         },
       );
     },
@@ -283,3 +298,17 @@ export function createLifecycle(deps: LifecycleDeps) {
 }
 
 export type Lifecycle = ReturnType<typeof createLifecycle>;
+
+/** @throws {VALIDATION_FAILED} */
+function requireConditions(given: readonly string[]): readonly string[] {
+  if (given.length > maxConditions)
+    throw new PlatformError('VALIDATION_FAILED', `conditions: expected at most ${maxConditions}, got ${given.length}`, {
+      path: ['conditions'],
+    });
+  for (const [at, text] of given.entries()) {
+    const problem = conditionProblem(text);
+    if (problem !== null)
+      throw new PlatformError('VALIDATION_FAILED', `conditions: ${problem}`, { path: ['conditions', at] });
+  }
+  return [...new Set(given)];
+}

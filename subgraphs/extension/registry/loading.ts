@@ -129,7 +129,7 @@ export function createLoading(runtime: ModuleRuntime, deps: LoadingDeps) {
           capabilities: [],
           validation: (await engine.runnable(known.tenantId, known.currentReleaseId!)).validation,
           dependencies: [],
-          phases: { validateMs: 0, resolveMs: 0, sandboxMs: 0, healthMs: 0 },
+          phases: { validateMs: 0, resolveMs: 0, sandboxMs: 0, initMs: 0, healthMs: 0 },
         };
       return start(scope, {
         extensionId: input.extensionId,

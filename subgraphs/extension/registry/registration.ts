@@ -24,6 +24,8 @@ const keptReleases = 10;
 export const defaultSettings: SettingsValue = Object.freeze({
   autoStart: false,
   maxMemoryMb: 16,
+  maxCpuPercent: 100,
+  monitoringLevel: 'detailed',
   initializationTimeoutMs: 5_000,
   operationTimeoutMs: 30_000,
   shutdownTimeoutMs: 5_000,

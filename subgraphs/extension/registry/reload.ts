@@ -9,7 +9,7 @@ import type { Contexts } from '../contexts.ts';
 import { type Engine, shownLimits } from '../engine.ts';
 import * as inputs from '../inputs.ts';
 import { breakingChanges } from '../manifest/compatibility.ts';
-import { added, flatten, grantOf, structured } from '../manifest/permissions.ts';
+import { flatten, furtherConditions, granting, grantOf, type Permission, widened } from '../manifest/permissions.ts';
 import type { ExtensionRow, RunnableRelease } from '../rows.ts';
 import { putSandbox, replaceCapabilities, replaceHooks } from '../store.ts';
 import { systemSubject } from '../system.ts';
@@ -58,6 +58,8 @@ export function createReload({ sql }: Pick<ModuleRuntime, 'sql'>, deps: ReloadDe
       readonly previousReleaseId: string | null;
       readonly trust: Pick<Trust, 'trustLevel'> & { readonly publisher: ExtensionRow['publisher'] };
       readonly grants: readonly string[];
+      /** What was held, and what the release that held it had asked for: further conditions stay. */
+      readonly before: { readonly grants: readonly Permission[]; readonly requested: readonly Permission[] };
       readonly from: readonly ExtensionRow['runtimeState'][];
       readonly told: Readonly<Record<string, unknown>>;
       readonly reloadedAt: string | null;
@@ -80,7 +82,11 @@ export function createReload({ sql }: Pick<ModuleRuntime, 'sql'>, deps: ReloadDe
             previousReleaseId: target.previousReleaseId,
             trustLevel: trust.trustLevel,
             publisher: trust.publisher,
-            grants: structured(target.grants),
+            grants: granting(
+              release.manifest.security_requirements.permissions,
+              target.grants,
+              furtherConditions(target.before.grants, target.before.requested),
+            ),
             reloadedAt: target.reloadedAt,
           },
           told: { ...target.told, listens: listensBefore(release.manifest, row) },
@@ -121,6 +127,7 @@ export function createReload({ sql }: Pick<ModuleRuntime, 'sql'>, deps: ReloadDe
       trust: { trustLevel: release.trustLevel, publisher: current.publisher },
       // Never more than it runs with now.
       grants: flatten(current.grants).filter((permission) => requested.includes(permission)),
+      before: { grants: current.grants, requested: [] },
       from: ['active', 'reloading'],
       told: { rolledBack: true, reason, from: current.version, to: release.version },
       reloadedAt: null,
@@ -190,7 +197,8 @@ export function createReload({ sql }: Pick<ModuleRuntime, 'sql'>, deps: ReloadDe
       const requested = flatten(next.manifest.security_requirements.permissions);
       const held = flatten(before.grants);
       // What was taken away from the release that runs does not come back with the next one.
-      const wanted = added(flatten(old.manifest.security_requirements.permissions), requested);
+      const asked = old.manifest.security_requirements.permissions;
+      const wanted = widened(asked, next.manifest.security_requirements.permissions);
       const approved = await isApproved(tenantId, next.id);
       if (wanted.length > 0 && !approved)
         throw new PlatformError('PERMISSION_ESCALATION', `the release asks for more: ${wanted.join(', ')}`, {
@@ -239,7 +247,9 @@ export function createReload({ sql }: Pick<ModuleRuntime, 'sql'>, deps: ReloadDe
         release: next,
         previousReleaseId: old.id,
         trust: { trustLevel: trust.trustLevel, publisher: publisherOf(trust) },
-        grants: [...held.filter((permission) => requested.includes(permission)), ...more],
+        // What is held under conditions that the release leaves out is granted anew, or lost.
+        grants: [...held.filter((one) => requested.includes(one) && !wanted.includes(one)), ...more],
+        before: { grants: before.grants, requested: asked },
         from: ['reloading'],
         told: { rolledBack: false, from: old.version, to: next.version },
         reloadedAt: at,

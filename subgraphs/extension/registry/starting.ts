@@ -10,7 +10,7 @@ import type { Contexts } from '../contexts.ts';
 import { type Engine, shownLimits } from '../engine.ts';
 import { moduleOf } from '../integrations.ts';
 import type { Manifest } from '../manifest/manifest.ts';
-import { flatten, grantOf, refusalOf, structured } from '../manifest/permissions.ts';
+import { flatten, granting, grantOf, refusalOf } from '../manifest/permissions.ts';
 import type {
   ExtensionCapabilityRow,
   ExtensionRow,
@@ -45,6 +45,7 @@ export interface Loaded {
     readonly validateMs: number;
     readonly resolveMs: number;
     readonly sandboxMs: number;
+    readonly initMs: number;
     readonly healthMs: number;
   };
 }
@@ -223,7 +224,8 @@ export function createStarting(runtime: ModuleRuntime, deps: LoadingDeps) {
         if (await startNeeded(scope, candidate)) started.push(candidate.extensionId);
       }
       mark();
-      await checks.requireStart(moving, release);
+      const initMs = await checks.requireStart(moving, release);
+      mark();
       await checks.runHook(moving, release, 'pre_activate');
       mark();
       await checks.runHook(moving, release, 'health_check');
@@ -245,7 +247,7 @@ export function createStarting(runtime: ModuleRuntime, deps: LoadingDeps) {
               currentReleaseId: release.id,
               trustLevel: trust.trustLevel,
               publisher: publisherOf(trust),
-              grants: structured(grants),
+              grants: granting(release.manifest.security_requirements.permissions, grants),
               activatedAt: at,
               activationCount: row.activationCount + 1,
               lastError: null,
@@ -278,7 +280,8 @@ export function createStarting(runtime: ModuleRuntime, deps: LoadingDeps) {
           'an extension failed after it was started',
         );
       });
-      const phase = (n: number) => Math.round((marks[n + 1]! - marks[n]!) * 100) / 100;
+      const rounded = (ms: number) => Math.round(ms * 100) / 100;
+      const phase = (n: number) => rounded(marks[n + 1]! - marks[n]!);
       return {
         extension,
         sandbox,
@@ -291,7 +294,11 @@ export function createStarting(runtime: ModuleRuntime, deps: LoadingDeps) {
           securityApproved: trust.key !== null,
         },
         dependencies: started,
-        phases: { validateMs: phase(0), resolveMs: phase(1), sandboxMs: phase(2), healthMs: phase(3) },
+        phases: {
+          ...{ validateMs: phase(0), resolveMs: phase(1), healthMs: phase(4) },
+          ...{ sandboxMs: rounded(Math.max(0, marks[3]! - marks[2]! - initMs)) },
+          initMs: rounded(initMs + marks[4]! - marks[3]!),
+        },
       };
     } catch (error) {
       engine.forget(tenantId, before.id);

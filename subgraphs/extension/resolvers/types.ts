@@ -10,6 +10,7 @@ import type {
   ExtensionCapabilityStatus,
   ExtensionExecutionStatus,
   ExtensionHookPhase,
+  ExtensionMonitoringLevel,
   ExtensionPermissionScope,
   ExtensionRuntimeState,
   ExtensionSandboxStatus,
@@ -46,8 +47,9 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     capabilities: async ({ id }, _args, { loaders }) => [...(await loaders.capabilities.load(id))],
     hooks: async ({ id }, _args, { loaders }) => [...(await loaders.hooks.load(id))],
     permissions: ({ grants }) =>
-      grants.map(({ resource, actions, scope }) => ({
+      grants.map(({ resource, actions, scope, conditions = [] }) => ({
         ...{ resource, actions: [...actions], scope: upper<ExtensionPermissionScope>(scope) },
+        conditions: [...conditions],
       })),
     integrations: async (row, _args, { loaders }) => {
       const [capabilities, hooks] = await Promise.all([loaders.capabilities.load(row.id), loaders.hooks.load(row.id)]);
@@ -99,7 +101,15 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
         })),
       })),
   },
+  ExtensionSettings: {
+    maxCpuPercent: ({ maxCpuPercent }) => maxCpuPercent ?? 100,
+    monitoringLevel: ({ monitoringLevel }) => upper<ExtensionMonitoringLevel>(monitoringLevel ?? 'detailed'),
+  },
   ExtensionSandbox: {
+    monitoringLevel: async ({ extensionId }, _args, { loaders }) => {
+      const extension = await loaders.extension.load(extensionId);
+      return upper<ExtensionMonitoringLevel>(extension?.settings.monitoringLevel ?? 'detailed');
+    },
     __resolveReference: ({ id }, { loaders }) => loaders.sandboxById.load(id),
     isolationLevel: () => 'VM',
     runtime: () => 'QuickJS in WebAssembly',
@@ -125,6 +135,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     cpuTimeMs: ({ cpuMs }) => cpuMs,
     memoryPeakBytes: ({ memoryBytes }) => memoryBytes,
     logs: ({ logs }) => [...(logs ?? [])],
+    hostOperations: ({ hostOperations }) => [...(hostOperations ?? [])],
   },
   ExtensionPublisherKey: {
     trustLevel: (row) => trustOf(row.trustLevel),

@@ -43,6 +43,8 @@ export interface Guest {
   /** Runs one call; a guest runs one at a time. What it leaves may be unfit for another: see `isFit`. */
   run(call: GuestCall): Promise<SandboxOutcome>;
   answer(host: number, ok: boolean, value: string): void;
+  /** What it took to evaluate the bundle and look for its methods. */
+  readonly initMs: number;
   /** False after a call that was stopped or left something running. */
   readonly isFit: boolean;
 }
@@ -211,7 +213,9 @@ export async function createGuest(
     throw new GuestError(failureOf('load', 'the bundle waits for something at its top level'));
   }
 
+  const loadedFromMs = performance.now();
   const { invoke } = load();
+  const initMs = performance.now() - loadedFromMs;
 
   async function execute({ method, parameters, context: given }: GuestCall): Promise<string> {
     if (method === null) return 'null';
@@ -260,6 +264,7 @@ export async function createGuest(
   }
 
   return {
+    initMs,
     get isFit() {
       return isFit;
     },

@@ -96,6 +96,8 @@ export interface SandboxUsage {
   /** Memory of the sandbox at its highest, the interpreter's own 16 MiB included, bytes. */
   readonly memoryBytes: number;
   readonly hostCalls: number;
+  /** Time to evaluate the bundle and look for its methods, ms; 0 where the sandbox was there. */
+  readonly initMs?: number;
 }
 
 export type SandboxOutcome = SandboxUsage & {

@@ -25,18 +25,21 @@ async function run(message: CallMessage): Promise<void> {
   let outcome: SandboxOutcome;
   let guest = guests.get(key);
   try {
+    let initMs = 0;
     if (guest === undefined) {
       guest = await createGuest(wasm, source!, limits, timeoutMs);
       guests.set(key, guest);
+      initMs = guest.initMs;
     }
     running = { call, guest };
-    outcome = await guest.run({
+    const ran = await guest.run({
       method: message.method,
       parameters: message.parameters,
       context: message.context,
       timeoutMs,
       ask: (host, operation, payload) => send({ type: 'host', call, host, operation, payload }),
     });
+    outcome = { ...ran, initMs };
   } catch (error) {
     const failure = guestFailure(error);
     // Anything else is a fault of the interpreter: nothing in this thread can be trusted any more.

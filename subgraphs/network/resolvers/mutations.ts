@@ -2,6 +2,7 @@ import { PlatformError } from '#shared/errors.ts';
 import { requireId } from '#shared/ids.ts';
 import type { RequestContext } from '../context.ts';
 import type { Edited } from '../edits.ts';
+import type { RepairReport } from '../repair.ts';
 import type { MutationResolvers } from '../resolvers.generated.ts';
 import type { InfeasibilityValue } from '../rows.ts';
 import { infeasibilityShape, userErrorShape } from './shapes.ts';
@@ -13,12 +14,16 @@ async function networkPayload({ loaders }: RequestContext, pending: Promise<{ re
   return { network: await loaders.network.load(networkId), userErrors: [] };
 }
 
+type KeptReport = Omit<RepairReport, 'avoidedNodes' | 'overOpenCircuits'> & Partial<RepairReport>;
+
 async function repairPayload(context: RequestContext, pending: Promise<Edited>) {
   const edited = await pending;
-  const { switched, rerouted, degraded, lost } = edited.report;
+  // Answers that are kept for repeated calls may be of before circuits counted here.
+  const { switched, rerouted, degraded, lost, avoidedNodes = [], overOpenCircuits = [] } = edited.report as KeptReport;
   return {
     ...(await networkPayload(context, Promise.resolve(edited))),
     ...{ switched: [...switched], rerouted: [...rerouted], degraded: [...degraded], lost: [...lost] },
+    ...{ avoidedNodes: [...avoidedNodes], overOpenCircuits: [...overOpenCircuits] },
   };
 }
 
@@ -128,6 +133,10 @@ export const mutations: MutationResolvers = {
   registerService: async (_parent, { input }, { service, scope, loaders }) => {
     const serviceId = await service.services.register(scope, input);
     return { service: await loaders.service.clearAll().load(serviceId), userErrors: [] };
+  },
+  seekServices: async (_parent, { input }, { service, scope }) => {
+    const { seekId, matches, unknownHosts } = await service.seeking.seek(scope, input);
+    return { seekId, matches: [...matches], unknownHosts: [...unknownHosts], userErrors: [] };
   },
   unregisterService: async (_parent, { serviceId, idempotencyKey }, { service, scope }) => ({
     service: await service.services.unregister(scope, serviceId, idempotencyKey),

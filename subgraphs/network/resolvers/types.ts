@@ -81,6 +81,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation' | 'Subscription'> = {
     routingWeights: (row) => row.routingWeights ?? null,
     balancing: (row) => upper(row.balancing ?? 'nearest'),
     discovery: (row) => row.discovery ?? 'DYNAMIC',
+    discoveryDomain: (row) => row.discoveryDomain ?? null,
     discoveryRefreshMs: (row) => row.discoveryRefreshMs ?? 20_000,
     backupPaths: (row) => row.backupPaths ?? 1,
     totalBandwidthMbps: (row) => row.totalBandwidthMbps ?? 0,
@@ -171,6 +172,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation' | 'Subscription'> = {
     algorithm: ({ result }) => result.algorithm,
     iterations: ({ result }) => result.iterations,
     timeBudgetExhausted: ({ result }) => result.timeBudgetExhausted,
+    avoidedNodes: ({ result }) => [...(result.avoidedNodes ?? [])],
   },
   Context: {
     networks: async ({ id }, { status, ...page }, { loaders, scope }) => {

@@ -24,6 +24,8 @@ export interface OptimizeOptions {
   readonly maxMoves: number;
   /** No link takes more than its capacity, unless it does so before. */
   readonly isHard: boolean;
+  /** By link, 1 where no demand is put that is not there before. @default none */
+  readonly avoided?: Uint8Array | undefined;
   /** @default performance.now */
   readonly now?: () => number;
 }
@@ -88,6 +90,7 @@ export async function optimizeRoutes(
     home: before,
     maxMoves: options.maxMoves,
     isHard: options.isHard,
+    avoided: options.avoided,
     onPass: see,
   };
   const routes = [...before];

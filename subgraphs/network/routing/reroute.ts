@@ -18,6 +18,8 @@ export interface RerouteOptions {
   readonly home: readonly Route[];
   /** A link takes no more than its capacity, unless it is over it already. */
   readonly isHard: boolean;
+  /** By link, 1 where a demand that is not on it already is not put; demands without a route may be. @default none */
+  readonly avoided?: Uint8Array | undefined;
   /** Seen after each pass over the demands. */
   readonly onPass?: (routes: readonly Route[]) => void;
   /** @default no bound */
@@ -41,10 +43,12 @@ export function reroute(problem: RoutingProblem, routes: Route[], options: Rerou
   let changes = 0;
 
   /** What a demand would add to the cost of each link. */
-  function price(mbps: number): void {
+  function price(mbps: number, current: Route): void {
+    const own = new Set(options.avoided === undefined ? [] : current?.map((arc) => graph.link[arc]!));
     for (let link = 0; link < graph.linkCount; link += 1) {
       const [now, limit] = [load[link]!, capacity[link]!];
-      const isClosed = limit <= 0 || (options.isHard && now + mbps > limit * (1 + tolerance));
+      const isAvoided = options.avoided?.[link] === 1 && current !== null && !own.has(link);
+      const isClosed = isAvoided || limit <= 0 || (options.isHard && now + mbps > limit * (1 + tolerance));
       added[link] = isClosed
         ? Number.POSITIVE_INFINITY
         : cost(now + mbps, limit, link) - cost(now, limit, link) + mbps * preference[link]!;
@@ -64,7 +68,7 @@ export function reroute(problem: RoutingProblem, routes: Route[], options: Rerou
       const isHome = isSameRoute(current, home[at]!);
       if (isHome && moves >= options.maxMoves) continue;
       put(current, -mbps);
-      price(mbps);
+      price(mbps, current);
       const found = cheapestRoute(problem, at, added);
       const isBetter =
         found !== null && (current === null || priceOf(found) < priceOf(current) * (1 - tolerance) - tolerance);

@@ -19,6 +19,32 @@ export const riskCutoffs = z.string().transform((text, context): [number, number
 
 export const zeroOrMore = z.coerce.number().int().min(0);
 
+const parts = (text: string): string[] =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean);
+
+export const domainList = z.string().transform((text, context) => {
+  const label = '[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?';
+  const form = new RegExp(`^${label}(\\.${label})*$`, 'i');
+  const wrong = parts(text).find((domain) => domain.length > 253 || !form.test(domain));
+  if (wrong === undefined) return parts(text);
+  context.addIssue({ code: 'custom', message: `expected domains like nodes.example.org, got "${wrong}"` });
+  return z.NEVER;
+});
+
+export const serverList = z.string().transform((text, context) => {
+  const isServer = (server: string) => {
+    const [, bracketed, host, port] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(server) ?? [];
+    return isIP(server) !== 0 || (isIP(bracketed ?? host ?? '') !== 0 && Number(port ?? 53) <= 65_535);
+  };
+  const wrong = parts(text).find((server) => !isServer(server));
+  if (wrong === undefined) return parts(text);
+  context.addIssue({ code: 'custom', message: `expected addresses like 10.0.0.2 or 10.0.0.2:53, got "${wrong}"` });
+  return z.NEVER;
+});
+
 export const addressList = z.string().transform((text, context) => {
   const addresses = text
     .split(',')

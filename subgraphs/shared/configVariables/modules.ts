@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { addressList, count, flag, riskCutoffs } from './forms.ts';
+import { addressList, count, domainList, flag, riskCutoffs, serverList } from './forms.ts';
 
 /** Rules and quotas of the modules. */
 export const moduleVariables = {
@@ -149,6 +149,15 @@ export const moduleVariables = {
     schema: addressList.optional(),
     description:
       'addresses or networks, comma separated, at which nodes of networks may be reached for; without any none is',
+  },
+  NETWORK_DISCOVERY_DOMAINS: {
+    schema: domainList.optional(),
+    description: 'domains, comma separated, in which services of networks may be asked for by DNS; without any none is',
+  },
+  NETWORK_NAME_SERVERS: {
+    schema: serverList.optional(),
+    description:
+      'name servers for that, addresses with or without ports, comma separated; without any those of the system',
   },
   QUOTA_EXTENSIONS_PER_TENANT: {
     schema: count.default(200_000),

@@ -29,6 +29,11 @@ export const groupErrors = {
     retryable: false,
     description: 'The node has no address that the operator lets be reached for.',
   },
+  DISCOVERY_REFUSED: {
+    status: 409,
+    retryable: false,
+    description: 'The operator does not let names of the domain be asked for.',
+  },
   NO_PATH: { status: 409, retryable: false, description: 'No links that are up join the two nodes.' },
   QOS_UNSATISFIABLE: {
     status: 409,

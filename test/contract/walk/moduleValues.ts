@@ -240,6 +240,8 @@ export const collabValues: Readonly<Record<string, unknown>> = {
   'CollabWeightingInput.strategy': 'ROLE_BASED',
   'CreateCollaborationInput.maxDurationMs': 3_600_000,
   'CollaborationPatch.maxDurationMs': 3_600_000,
+  'CreateCollaborationInput.executionPattern': 'PARALLEL',
+  'CollaborationPatch.executionPattern': 'PARALLEL',
   'CollabTaskInput.assignees': ['ann'],
   'ReassignCollabTaskInput.helpers': [],
 };

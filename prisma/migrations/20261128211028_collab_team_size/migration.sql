@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "collab"."task" ADD COLUMN     "team_size" INTEGER;

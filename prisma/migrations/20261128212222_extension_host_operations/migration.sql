@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "extension"."execution" ADD COLUMN     "host_operations" JSONB;

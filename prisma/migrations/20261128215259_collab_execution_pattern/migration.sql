@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "collab"."collaboration" ADD COLUMN     "execution_pattern" TEXT;
