@@ -38,8 +38,12 @@ const deniedCodes: ReadonlySet<string> = new Set(['PERMISSION_DENIED', 'STEP_UP_
 /** Authentication, with each token's first acceptance and every refusal told to the audit. */
 export function createAuditedAccess({ credentials, audit, operatorTenant }: AuditedAccessOptions): AuditedAccess {
   const accepted = new LRUCache<string, true>({ max: maxAccepted });
+  /** One principal for as long as its token is remembered: one look for nearly every request. */
+  const seen = new WeakSet<Principal>();
 
   function noteAccepted(principal: Principal, address: string | undefined): Principal {
+    if (seen.has(principal)) return principal;
+    seen.add(principal);
     const { tenantId, subject, subjectType, roles, tokenId, issuedAtMs } = principal;
     const key = JSON.stringify([tenantId, subject, tokenId ?? issuedAtMs ?? null]);
     if (accepted.has(key)) return principal;

@@ -565,8 +565,30 @@ export type CoreQuotaInput = {
 
 export type CoreAllocationPayload = {
   allocation?: Maybe<CoreResourceAllocation>;
+  /**
+   * Of an allocation that is refused for its size, its quota or for want of room: what would be granted in its place, as things
+   * stand. Whoever else asks meanwhile may be before it.
+   */
+  suggestions: Array<CoreAllocationSuggestion>;
   userErrors: Array<UserError>;
 };
+
+export type CoreAllocationSuggestion = {
+  kind: CoreAllocationSuggestionKind;
+  /** What to ask for. */
+  requirements: CoreResources;
+  /** Of WAIT: until there is room, if every lease ends when it says. */
+  waitMs?: Maybe<Scalars['DurationMs']['output']>;
+  message: Scalars['String']['output'];
+};
+
+export type CoreAllocationSuggestionKind =
+  /** Less: as much as a suited node has room for, within the quota. */
+  | 'SMALLER'
+  /** The same without affinity and capabilities. */
+  | 'ELSEWHERE'
+  /** The same later: with `queueIfFull`, or asked again. */
+  | 'WAIT';
 
 export type CoreResourceNodePayload = {
   node?: Maybe<CoreResourceNode>;
@@ -2147,6 +2169,8 @@ export type ResolversTypes = {
   CoreResourceNodeInput: CoreResourceNodeInput;
   CoreQuotaInput: CoreQuotaInput;
   CoreAllocationPayload: ResolverTypeWrapper<Omit<CoreAllocationPayload, 'allocation'> & { allocation?: Maybe<ResolversTypes['CoreResourceAllocation']> }>;
+  CoreAllocationSuggestion: ResolverTypeWrapper<CoreAllocationSuggestion>;
+  CoreAllocationSuggestionKind: CoreAllocationSuggestionKind;
   CoreResourceNodePayload: ResolverTypeWrapper<Omit<CoreResourceNodePayload, 'node'> & { node?: Maybe<ResolversTypes['CoreResourceNode']> }>;
   CoreQuotaPayload: ResolverTypeWrapper<CoreQuotaPayload>;
   CoreWorkflow: ResolverTypeWrapper<CoreWorkflowRow>;
@@ -2310,6 +2334,7 @@ export type ResolversParentTypes = {
   CoreResourceNodeInput: CoreResourceNodeInput;
   CoreQuotaInput: CoreQuotaInput;
   CoreAllocationPayload: Omit<CoreAllocationPayload, 'allocation'> & { allocation?: Maybe<ResolversParentTypes['CoreResourceAllocation']> };
+  CoreAllocationSuggestion: CoreAllocationSuggestion;
   CoreResourceNodePayload: Omit<CoreResourceNodePayload, 'node'> & { node?: Maybe<ResolversParentTypes['CoreResourceNode']> };
   CoreQuotaPayload: CoreQuotaPayload;
   CoreWorkflow: CoreWorkflowRow;
@@ -2694,7 +2719,15 @@ export type CoreOwnerUsageResolvers<ContextType = RequestContext, ParentType ext
 
 export type CoreAllocationPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreAllocationPayload'] = ResolversParentTypes['CoreAllocationPayload']> = {
   allocation?: Resolver<Maybe<ResolversTypes['CoreResourceAllocation']>, ParentType, ContextType>;
+  suggestions?: Resolver<Array<ResolversTypes['CoreAllocationSuggestion']>, ParentType, ContextType>;
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type CoreAllocationSuggestionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreAllocationSuggestion'] = ResolversParentTypes['CoreAllocationSuggestion']> = {
+  kind?: Resolver<ResolversTypes['CoreAllocationSuggestionKind'], ParentType, ContextType>;
+  requirements?: Resolver<ResolversTypes['CoreResources'], ParentType, ContextType>;
+  waitMs?: Resolver<Maybe<ResolversTypes['DurationMs']>, ParentType, ContextType>;
+  message?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
 };
 
 export type CoreResourceNodePayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreResourceNodePayload'] = ResolversParentTypes['CoreResourceNodePayload']> = {
@@ -3368,6 +3401,7 @@ export type Resolvers<ContextType = RequestContext> = {
   CoreResourceUsage?: CoreResourceUsageResolvers<ContextType>;
   CoreOwnerUsage?: CoreOwnerUsageResolvers<ContextType>;
   CoreAllocationPayload?: CoreAllocationPayloadResolvers<ContextType>;
+  CoreAllocationSuggestion?: CoreAllocationSuggestionResolvers<ContextType>;
   CoreResourceNodePayload?: CoreResourceNodePayloadResolvers<ContextType>;
   CoreQuotaPayload?: CoreQuotaPayloadResolvers<ContextType>;
   CoreWorkflow?: CoreWorkflowResolvers<ContextType>;

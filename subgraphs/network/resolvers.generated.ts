@@ -1478,6 +1478,8 @@ export type NetworkService = {
   name: Scalars['String']['output'];
   serviceVersion: Scalars['String']['output'];
   providerNodeId: Scalars['ID']['output'];
+  /** Of the node that offers it: a service itself is there until its time is over. */
+  status: NetworkServiceStatus;
   endpoints: Array<NetworkAddress>;
   capabilities: Array<Scalars['String']['output']>;
   weight: Scalars['Float']['output'];
@@ -1486,6 +1488,13 @@ export type NetworkService = {
   registeredBy: Scalars['String']['output'];
   createdAt: Scalars['DateTime']['output'];
 };
+
+export type NetworkServiceStatus =
+  | 'ACTIVE'
+  | 'DEGRADED'
+  | 'UNREACHABLE'
+  /** Its node is not in use. */
+  | 'INACTIVE';
 
 export type NetworkServiceMatch = {
   service: NetworkService;
@@ -2114,6 +2123,7 @@ export type ResolversTypes = {
   NetworkForecastPoint: ResolverTypeWrapper<NetworkForecastPoint>;
   NetworkAnomaly: ResolverTypeWrapper<NetworkAnomaly>;
   NetworkService: ResolverTypeWrapper<NetworkServiceRow>;
+  NetworkServiceStatus: NetworkServiceStatus;
   NetworkServiceMatch: ResolverTypeWrapper<Omit<NetworkServiceMatch, 'service'> & { service: ResolversTypes['NetworkService'] }>;
   NetworkHealth: ResolverTypeWrapper<NetworkHealth>;
   NetworkHealthComponent: ResolverTypeWrapper<NetworkHealthComponent>;
@@ -2903,6 +2913,7 @@ export type NetworkServiceResolvers<ContextType = RequestContext, ParentType ext
   name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   serviceVersion?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   providerNodeId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  status?: Resolver<ResolversTypes['NetworkServiceStatus'], ParentType, ContextType>;
   endpoints?: Resolver<Array<ResolversTypes['NetworkAddress']>, ParentType, ContextType>;
   capabilities?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   weight?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;

@@ -70,6 +70,48 @@ test('what no node can ever carry is refused, what none can carry now waits and 
   expect(await rig.field(who, find, { id: second['allocation']!['id'] })).toMatchObject({ status: 'ACTIVE', epoch: 1 });
 });
 
+test('a refusal says what would be granted instead, and it is', async () => {
+  const asked = `mutation ($input: AllocateCoreResourcesInput!) { allocateResources(input: $input) { allocation { status } suggestions { kind requirements { cpuCores memoryMb storageMb bandwidthMbps agents } waitMs } ${errors} } }`;
+  const { who, get } = await world('suggest', [4, 8]);
+  const ask = (requirements: object, more: object = {}) =>
+    rig.field(who, asked, { input: { requirements, queueIfFull: false, ...more } });
+  const kinds = (answer: Awaited<ReturnType<typeof ask>>) => answer['suggestions']!.map(({ kind }) => String(kind));
+
+  // More than any node has: what the larger one has, and no wait would help.
+  const tooMuch = await ask({ cpuCores: 10, memoryMb: 100 });
+  expect(tooMuch).toMatchObject({
+    allocation: null,
+    userErrors: [{ code: 'NEVER_FITS' }],
+    suggestions: [{ kind: 'SMALLER', requirements: { cpuCores: 8, memoryMb: 100 }, waitMs: null }],
+  });
+  const taken = await ask(tooMuch['suggestions']![0]!['requirements'] as unknown as object, { durationMs: 60_000 });
+  expect(taken).toMatchObject({ allocation: { status: 'ACTIVE' }, suggestions: [], userErrors: [] });
+
+  // The room is taken: less of it now, or all of it when that lease ends.
+  const full = await ask({ cpuCores: 6, memoryMb: 10 });
+  expect(full['userErrors']).toMatchObject([{ code: 'RESOURCE_ALLOCATION_FAILED' }]);
+  expect(kinds(full)).toEqual(['SMALLER', 'WAIT']);
+  expect(full['suggestions']![0]).toMatchObject({ requirements: { cpuCores: 4 } });
+  const waitMs = Number(full['suggestions']![1]!['waitMs']);
+  expect(waitMs).toBeGreaterThan(30_000);
+  expect(waitMs).toBeLessThanOrEqual(60_000);
+
+  // Only the label is in the way.
+  const elsewhere = await ask({ cpuCores: 3, memoryMb: 10 }, { affinity: [{ name: 'zone', value: 'b' }] });
+  expect(elsewhere['userErrors']).toMatchObject([{ code: 'NEVER_FITS' }]);
+  expect(kinds(elsewhere)).toEqual(['ELSEWHERE']);
+
+  // What the quota leaves.
+  await rig.field(who, setQuota, { input: { owner: 'alice', hard: { cpuCores: 9 } } });
+  const over = await ask({ cpuCores: 2, memoryMb: 10 });
+  expect(over['userErrors']).toMatchObject([{ code: 'QUOTA_EXCEEDED' }]);
+  expect(over['suggestions']).toMatchObject([{ kind: 'SMALLER', requirements: { cpuCores: 1 } }]);
+  expect(await get(1)).toMatchObject({ allocation: { status: 'ACTIVE' } });
+  // Nothing is left, and other refusals have nothing to suggest.
+  expect(await ask({ cpuCores: 1 })).toMatchObject({ userErrors: [{ code: 'QUOTA_EXCEEDED' }], suggestions: [] });
+  expect(await ask({ cpuCores: -1 })).toMatchObject({ userErrors: [{ code: 'VALIDATION_FAILED' }], suggestions: [] });
+});
+
 test('a quota is never passed, whoever asks at once; others allocate for an owner only with allocation:manage', async () => {
   const { who, get } = await world('quota', [50]);
   await rig.field(who, setQuota, { input: { owner: 'alice', hard: { cpuCores: 7 }, soft: { cpuCores: 2 } } });

@@ -78,17 +78,29 @@ const mutations: Readonly<Record<string, Mutation>> = {
   },
 };
 
+/** What alters a table may meet the platform's own work on it, and be the one that gives way. */
+async function insisting(statement: string): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await sql.unsafe(statement);
+      return;
+    } catch (error) {
+      if ((error as { code?: string }).code !== '40P01' || tries === 10) throw error;
+    }
+  }
+}
+
 /** Has the database refuse the first rows of the tenant in a table, while the work runs. */
 async function refusing<T>(table: string, { times, state }: { times: number; state: string }, work: () => Promise<T>) {
   const isAudit = table.endsWith('.audit');
-  await sql.unsafe(`SELECT setval('public.made_up_failures', 1, false);
+  await insisting(`SELECT setval('public.made_up_failures', 1, false);
     CREATE TRIGGER made_up BEFORE INSERT ON ${table} FOR EACH ROW
       WHEN (NEW.tenant_id = '${tenant}' ${isAudit ? "AND NEW.resource NOT IN ('Token', 'Operation')" : ''})
       EXECUTE FUNCTION public.fail_at_first('${times}', '${state}')`);
   try {
     return await work();
   } finally {
-    await sql.unsafe(`DROP TRIGGER made_up ON ${table}`);
+    await insisting(`DROP TRIGGER made_up ON ${table}`);
   }
 }
 

@@ -318,6 +318,17 @@ describe('what lives on it', () => {
     await rig.sql`UPDATE network.node SET open_connections = 0 WHERE id = ${net.id('b')}`;
     await rig.field(alice, setNodeStatus, { networkId: net.networkId, nodeId: net.id('c'), status: 'UNREACHABLE' });
     expect((await discover()).map(([id]) => id)).toEqual([ids['b']]);
+    const listed = await rig.field(
+      alice,
+      'query ($networkId: ID!) { network(networkId: $networkId) { services { id status } } }',
+      { networkId: net.networkId },
+    );
+    expect(new Map(listed['services']!.map(({ id, status }) => [id, status]))).toEqual(
+      new Map([
+        [ids['b'], 'ACTIVE'],
+        [ids['c'], 'UNREACHABLE'],
+      ]),
+    );
     await rig.sql`UPDATE network.service SET expires_at = now() - interval '1 second' WHERE id = ${String(ids['b'])}`;
     expect(await discover()).toEqual([]);
     expect(await rig.service.services.expire()).toBe(1);

@@ -222,7 +222,7 @@ describe.each(modes)('exports, %s', (mode) => {
     beforeAll(async () => {
       await sql`
         INSERT INTO context.audit (tenant_id, id, action, resource, resource_id, actor, detail, created_at)
-        SELECT ${tenantId}, gen_random_uuid(), 'bulk.test', 'Bulk', n::text, 'ann', jsonb_build_object('n', n, 'text', repeat('x', 400)), now()
+        SELECT ${tenantId}, gen_random_uuid(), 'bulk.test', 'Bulk', n::text, 'ann', jsonb_build_object('n', n, 'text', repeat('x', 1000)), now()
         FROM generate_series(1, ${rows}::int) n`;
     });
     const ofTest = (lines: readonly Json[]) =>

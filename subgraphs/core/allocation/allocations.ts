@@ -13,12 +13,16 @@ import * as inputs from './inputs.ts';
 import { allocationEvent, allocationStream, end, lockQueue, pass } from './queue.ts';
 import type { AllocationRow, NodeRow } from './rows.ts';
 import * as store from './store.ts';
+import { findSuggestions, type Suggestion } from './suggestions.ts';
 import { toVector, unlimited } from './vector.ts';
 
 const priorities = ['CRITICAL', 'HIGH', 'MEDIUM', 'LOW'];
 /** Requests of a tenant that wait at most. */
 const maxQueue = 5_000;
 const sweepLimit = 500;
+
+/** Refusals that something else than the same could pass. */
+const suggestible: ReadonlySet<string> = new Set(['NEVER_FITS', 'QUOTA_EXCEEDED', 'RESOURCE_ALLOCATION_FAILED']);
 
 const unknown = () => new PlatformError('NOT_FOUND', 'no such allocation', { path: ['allocationId'] });
 
@@ -136,6 +140,17 @@ export function createAllocations(
             path: ['input', 'requirements'],
           });
         return { response: row.id, events, audit };
+      });
+    },
+
+    /** What would be granted in place of a request that was refused; nothing where the refusal is of another kind. */
+    async suggest(scope: RequestScope, raw: unknown, refusal: PlatformError): Promise<readonly Suggestion[]> {
+      if (!suggestible.has(refusal.code)) return [];
+      const input = parseInput(inputs.allocate, raw);
+      return findSuggestions(sql, scope.principal.tenantId, {
+        ...{ owner: input.owner ?? scope.principal.subject, wanted: toVector(input.requirements) },
+        ...{ capabilities: input.capabilities, labels: input.affinity },
+        ...{ priority: priorities.indexOf(input.priority), leaseMs: input.durationMs },
       });
     },
 

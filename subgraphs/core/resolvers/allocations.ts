@@ -1,3 +1,4 @@
+import { PlatformError, toUserError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
 import { listAllocations, readUsage } from '../allocation/lists.ts';
 import { findNodes } from '../allocation/store.ts';
@@ -11,7 +12,7 @@ const upper = <Text extends string>(text: Text) => text.toUpperCase() as Upperca
 async function payload({ loaders }: RequestContext, pending: Promise<string>) {
   const id = await pending;
   loaders.allocation.clearAll();
-  return { allocation: await loaders.allocation.load(id), userErrors: [] };
+  return { allocation: await loaders.allocation.load(id), suggestions: [], userErrors: [] };
 }
 
 export const allocationQueries = {
@@ -24,8 +25,21 @@ export const allocationQueries = {
 } satisfies QueryResolvers;
 
 export const allocationMutations = {
-  allocateResources: (_parent, { input }, context) =>
-    payload(context, context.service.allocations.allocate(context.scope, input)),
+  async allocateResources(_parent, { input }, context) {
+    const { allocations } = context.service;
+    try {
+      return await payload(context, allocations.allocate(context.scope, input));
+    } catch (error) {
+      if (!(error instanceof PlatformError)) throw error;
+      const found = await allocations.suggest(context.scope, input, error);
+      if (found.length === 0) throw error;
+      const suggestions = found.map(({ kind, wanted, waitMs, message }) => ({
+        ...{ kind: upper(kind), requirements: toAmounts(wanted), waitMs, message },
+      }));
+      const { path, ...rest } = toUserError(error);
+      return { allocation: null, suggestions, userErrors: [{ ...rest, path: path === null ? null : [...path] }] };
+    }
+  },
   allocateResourceGang: async (_parent, { input }, { service, scope, loaders }) => {
     const ids = await service.allocations.allocateGang(scope, input);
     loaders.allocation.clearAll();
@@ -49,6 +63,8 @@ export const allocationMutations = {
 } satisfies MutationResolvers;
 
 export const allocationTypes = {
+  // An error that the guard turned into a payload brings none.
+  CoreAllocationPayload: { suggestions: (row) => row.suggestions ?? [] },
   CoreResourceAllocation: {
     __resolveReference: ({ id }, { loaders }) => loaders.allocation.load(id),
     allocationId: (row) => row.id,

@@ -141,6 +141,10 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation' | 'Subscription'> = {
   NetworkService: {
     __resolveReference: ({ id }, { loaders }) => loaders.service.load(id),
     serviceId: (row) => row.id,
+    status: async (row, _args, { loaders }) => {
+      const node = await loaders.node.load({ networkId: row.networkId, id: row.providerNodeId });
+      return node === null || node.status === 'retired' ? 'INACTIVE' : upper(node.status);
+    },
     endpoints: (row) => row.endpoints as never,
     capabilities: (row) => [...row.capabilities],
   },

@@ -31,7 +31,9 @@ it('finds the function that keeps the process busy, and is told to the audit', a
   expect(found.samples).toBeGreaterThan(50);
   const spun = found.functions.find(({ name }: Json) => name === 'spinNoticeably');
   expect(spun.file).toContain('profiling.test.ts');
-  expect(spun.share).toBeGreaterThan(0.3);
+  // Of all samples, waiting included: a busy machine gives the process less of them.
+  expect(spun.share).toBeGreaterThan(0.05);
+  expect(found.functions.indexOf(spun)).toBeLessThan(5);
   expect(found.functions.length).toBeLessThanOrEqual(50);
   expect((await stop()).userErrors).toMatchObject([{ code: 'INVALID_STATE' }]);
   const told = await rig.sql`
