@@ -134,11 +134,7 @@ export class Subscriber {
     // One that runs goes on in the group as it is by then.
     if (this.#catchingUp) return;
     this.#catchingUp = true;
-    this.#catchUp()
-      .catch((error: unknown) => this.fail(error))
-      .finally(() => {
-        this.#catchingUp = false;
-      });
+    this.#catchUp().catch((error: unknown) => this.fail(error));
   }
 
   /** Goes on under another gate, and in another group from where it stands: nothing is missed or repeated. */
@@ -192,6 +188,8 @@ export class Subscriber {
       if (follower.broken !== undefined) return this.fail(follower.broken);
       if (this.#position >= follower.position) {
         this.#group.join(this);
+        // In the same turn: one that is moved the moment it has joined has to catch up with its next group.
+        this.#catchingUp = false;
         if (this.#replayed > 0) metrics.replayed(this.#group.fieldName, this.#replayed);
         return;
       }
