@@ -5,7 +5,7 @@ type Repair = readonly [from: string, to: string];
 
 /**
  * What of postgres.js 3.4.9 does not survive connections that break, by the text it stands in and the text it should be.
- * All but the answer to a challenge were seen, under test/faults/outages or test/shared/postgresDriver.
+ * All but the answer to a challenge and the number of rows were seen, under test/faults/outages or test/shared/postgresDriver.
  */
 const repairs: Readonly<Record<string, readonly Repair[]>> = {
   '/postgres/src/connection.js': [

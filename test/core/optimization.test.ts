@@ -50,14 +50,14 @@ test('leases make room where it is scattered, by the cheapest moves, and never p
   ).toEqual({ moves: [], admitted: [] });
 });
 
-// Gains are measured, also beside what else the machine does just then: what is true of a change shows at one of three.
-describe('the system is tuned by what was measured', { retry: 2 }, () => {
+describe('the system is tuned by what was measured', () => {
   let rig: CoreRig;
   const env = { CORE_METRIC_MS: '100', OPERATOR_TENANT: 'one' };
   const optimize = `mutation ($input: OptimizeCoreSystemInput!) { optimizeSystem(input: $input) { run { runId status scope expectedGain observations bottlenecks { resource targetId utilization saturation meanWaitMs blame } changes { knob target from to model predictedGain } guards { metric limit } } ${errors} } }`;
   const runQuery =
     'query ($id: ID!) { optimizationRun(runId: $id) { status applied rolledBack expectedGain measuredGain reason guards { metric before after breached } changes { knob measuredGain } } }';
-  const serviceMs = 80;
+  // Long beside what a busy machine adds to it: guards are breached by a quarter more.
+  const serviceMs = 200;
   beforeAll(async () => {
     rig = await openCoreRig({ env, worker: { slots: 32, pollMs: 50 } });
     rig.answers.set('createContext', async () => {
@@ -220,9 +220,7 @@ describe('the system is tuned by what was measured', { retry: 2 }, () => {
     await work();
     const input = { scope: ['WORKERS'], dryRun: false, windowMs: 60_000, judgeAfterMs: 2_500 };
     const { run } = await small.field(alice, optimize, { input });
-    // On a busy machine the time until somebody looks may be shortened beside it.
-    expect(String(run!['status'])).toBe('APPLIED');
-    expect(run!['changes']![0]).toMatchObject({ knob: 'worker.slots', from: '1', model: 'M/M/c' });
+    expect(run).toMatchObject({ status: 'APPLIED', changes: [{ knob: 'worker.slots', from: '1', model: 'M/M/c' }] });
     const to = Number(run!['changes']![0]!['to']);
     for (const { settings } of [small.service, other])
       while (settings.current().slots !== to) await new Promise((resolve) => setTimeout(resolve, 50));

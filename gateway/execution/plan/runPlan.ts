@@ -121,7 +121,7 @@ interface Asked {
   readonly indices: number[][];
 }
 
-/** Equal for equal representations alone; a quarter of what writing them as JSON costs, where all of it is text, as keys are. */
+/** Equal for equal representations alone. Where all of it is text, as keys are, without writing it as JSON. */
 function keyOf(representation: JsonObject): string {
   let key = '';
   for (const name in representation) {

@@ -4,9 +4,10 @@ import type { RequestScope } from '#shared/context.ts';
 import type { Sql } from '#shared/sql.ts';
 import { parseInput } from '#shared/validation.ts';
 import { noteListAccess, viewerOf, visibleCondition } from '../access.ts';
-import { estimateWaits } from './estimate.ts';
+import { estimateWaits, type WaitSituation } from './estimate.ts';
 import * as inputs from './inputs.ts';
 import type { AllocationRow } from './rows.ts';
+import { toRequest } from './scheduler.ts';
 import { allocationColumns, findEnds, findNodes, findQueue, findQuotas } from './store.ts';
 import { add, dimensions, dominantShare, fits, scale, toAmounts, type Vector, zero } from './vector.ts';
 
@@ -48,20 +49,19 @@ export async function listAllocations(
   return createConnection(list, page, rows, (row) => [row.queuedAt, row.id]);
 }
 
-/** How long requests wait by the ends of leases, ms; null where none makes room. */
-export async function findWaits(sql: Sql, tenantId: string, ids: readonly string[]): Promise<(number | null)[]> {
+/** Who holds what of a tenant's nodes, and who waits. */
+export async function readWaitSituation(sql: Sql, tenantId: string): Promise<WaitSituation> {
   const [nodes, queue, held] = await Promise.all([
     findNodes(sql, tenantId),
     findQueue(sql, tenantId, 5_000),
     findEnds(sql, tenantId),
   ]);
-  const waits = estimateWaits({
-    ...{ nodes, held, nowMs: Date.now() },
-    queue: queue.map((row) => ({
-      ...{ id: row.id, owner: row.owner, wanted: row.requested, capabilities: row.capabilities, labels: row.labels },
-      ...{ priority: row.priority, queuedAtMs: Date.parse(row.queuedAt), leaseMs: row.leaseMs },
-    })),
-  });
+  return { nodes, held, queue: queue.map(toRequest), nowMs: Date.now() };
+}
+
+/** How long requests wait by the ends of leases, ms; null where none makes room. */
+export async function findWaits(sql: Sql, tenantId: string, ids: readonly string[]): Promise<(number | null)[]> {
+  const waits = estimateWaits(await readWaitSituation(sql, tenantId));
   return ids.map((id) => waits.get(id) ?? null);
 }
 

@@ -2,7 +2,7 @@ import { derivedId } from '#shared/derivedId.ts';
 import type { NewEvent } from '#shared/outbox.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { AllocationRow } from './rows.ts';
-import { schedule } from './scheduler.ts';
+import { schedule, toRequest } from './scheduler.ts';
 import * as store from './store.ts';
 
 /** A request rises by one class for each such time it has waited. */
@@ -63,10 +63,6 @@ export async function pass(tx: SqlTransaction, tenantId: string): Promise<NewEve
     store.findPreemptible(tx, tenantId),
     store.findQuotas(tx, tenantId, null),
   ]);
-  const toRequest = (row: AllocationRow) => ({
-    ...{ id: row.id, owner: row.owner, wanted: row.requested, capabilities: row.capabilities, labels: row.labels },
-    ...{ priority: row.priority, queuedAtMs: Date.parse(row.queuedAt) },
-  });
   const steps = schedule({
     nodes,
     queue: queue.map(toRequest),

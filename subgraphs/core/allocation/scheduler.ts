@@ -1,3 +1,4 @@
+import type { AllocationRow } from './rows.ts';
 import { add, dominantShare, fits, scale, subtract, type Vector, zero } from './vector.ts';
 
 export interface Node {
@@ -49,16 +50,24 @@ export type Step =
 
 const nobody: Owner = { used: zero, hard: [1e15, 1e15, 1e15, 1e15, 1e15], weight: 1 };
 
-const roomOf = ({ capacity, used, overcommit }: Pick<Node, 'capacity' | 'used' | 'overcommit'>): Vector =>
+/** What is left of a node. */
+export const roomOf = ({ capacity, used, overcommit }: Pick<Node, 'capacity' | 'used' | 'overcommit'>): Vector =>
   subtract(scale(capacity, overcommit), used);
 
+/** An allocation as what it asks for. */
+export function toRequest(row: AllocationRow): Request & { readonly leaseMs: number } {
+  const { id, owner, requested: wanted, capabilities, labels, priority, leaseMs } = row;
+  return { id, owner, wanted, capabilities, labels, priority, leaseMs, queuedAtMs: Date.parse(row.queuedAt) };
+}
+
+/** Whether a node is of the kind asked for. */
+export const isOfKind = (node: Node, { capabilities, labels }: Pick<Request, 'capabilities' | 'labels'>): boolean =>
+  capabilities.every((capability) => node.capabilities.includes(capability)) &&
+  Object.entries(labels).every(([name, value]) => node.labels[name] === value);
+
 /** Whether a node may carry a request at all, whatever it carries now. */
-export function isSuited(node: Node, { wanted, capabilities, labels }: Request): boolean {
-  return (
-    fits(wanted, scale(node.capacity, node.overcommit)) &&
-    capabilities.every((capability) => node.capabilities.includes(capability)) &&
-    Object.entries(labels).every(([name, value]) => node.labels[name] === value)
-  );
+export function isSuited(node: Node, request: Request): boolean {
+  return fits(request.wanted, scale(node.capacity, node.overcommit)) && isOfKind(node, request);
 }
 
 /** Filter, then score: of the healthy nodes with room the one that is fullest afterwards (best fit by dominant share). */

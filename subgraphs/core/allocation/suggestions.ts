@@ -1,8 +1,9 @@
 import type { Sql } from '#shared/sql.ts';
-import { estimateWaits, type Held } from './estimate.ts';
-import type { Node, Request } from './scheduler.ts';
-import { findEnds, findNodes, findQueue, findQuotas, type PlaceQuery } from './store.ts';
-import { fits, scale, subtract, type Vector } from './vector.ts';
+import { estimateWaits, type WaitSituation } from './estimate.ts';
+import { readWaitSituation } from './lists.ts';
+import { isOfKind, roomOf } from './scheduler.ts';
+import { findQuotas, type PlaceQuery } from './store.ts';
+import { fits, subtract, unlimited, type Vector } from './vector.ts';
 
 /** Something that would be granted in place of what was refused. */
 export interface Suggestion {
@@ -23,20 +24,13 @@ export interface RefusedRequest extends PlaceQuery {
 
 export interface Refusal {
   readonly request: RefusedRequest;
-  readonly nodes: readonly Node[];
   /** What the owner may still hold. */
   readonly allowed: Vector;
-  readonly queue: readonly (Request & { readonly leaseMs: number })[];
-  readonly held: readonly Held[];
-  readonly nowMs: number;
+  readonly situation: WaitSituation;
 }
 
-const roomOf = ({ capacity, overcommit, used }: Node): Vector => subtract(scale(capacity, overcommit), used);
 const least = (one: Vector, two: Vector): Vector =>
   one.map((value, at) => Math.min(value, two[at]!)) as unknown as Vector;
-const carries = (node: Node, { capabilities, labels }: PlaceQuery): boolean =>
-  capabilities.every((capability) => node.capabilities.includes(capability)) &&
-  Object.entries(labels).every(([name, value]) => node.labels[name] === value);
 
 /** The smallest part of any resource asked for that is left of the request. */
 function shareOf(given: Vector, wanted: Vector): number {
@@ -47,21 +41,21 @@ function shareOf(given: Vector, wanted: Vector): number {
  * What to ask for instead: the most of the request that a suited node has room for now within the quota; the whole of it where
  * only its affinity or capabilities are in the way; the whole of it later. While others wait, what is smaller waits behind them.
  */
-export function suggest({ request, nodes, allowed, queue, held, nowMs }: Refusal): Suggestion[] {
+export function suggest({ request, allowed, situation }: Refusal): Suggestion[] {
   const { wanted } = request;
-  const healthy = nodes.filter((node) => node.healthy);
+  const healthy = situation.nodes.filter((node) => node.healthy);
   const found: Suggestion[] = [];
   const isWithinQuota = fits(wanted, allowed);
-  if (isWithinQuota && !healthy.some((node) => carries(node, request) && fits(wanted, roomOf(node))))
-    if (healthy.some((node) => fits(wanted, roomOf(node))))
-      found.push({
-        ...{ kind: 'elsewhere', wanted, waitMs: null },
-        message: 'without its affinity and capabilities it would be granted now',
-      });
+  const roomy = healthy.filter((node) => fits(wanted, roomOf(node)));
+  if (isWithinQuota && roomy.length > 0 && !roomy.some((node) => isOfKind(node, request)))
+    found.push({
+      ...{ kind: 'elsewhere', wanted, waitMs: null },
+      message: 'without its affinity and capabilities it would be granted now',
+    });
   let best: Vector | null = null;
   let bestShare = 0;
   for (const node of healthy) {
-    if (!carries(node, request)) continue;
+    if (!isOfKind(node, request)) continue;
     const given = least(wanted, least(roomOf(node), allowed));
     const share = shareOf(given, wanted);
     if (share > bestShare) [best, bestShare] = [given, share];
@@ -72,8 +66,8 @@ export function suggest({ request, nodes, allowed, queue, held, nowMs }: Refusal
       message: isWithinQuota ? 'as much as a node has room for now' : 'as much as the quota of the owner leaves',
     });
   if (isWithinQuota) {
-    const asked = { ...request, id: 'asked', queuedAtMs: nowMs };
-    const waitMs = estimateWaits({ nodes, held, nowMs, queue: [...queue, asked] }).get('asked');
+    const asked = { ...request, id: 'asked', queuedAtMs: situation.nowMs };
+    const waitMs = estimateWaits({ ...situation, queue: [...situation.queue, asked] }).get('asked');
     if (waitMs !== undefined)
       found.push({
         ...{ kind: 'wait', wanted, waitMs: Math.ceil(waitMs) },
@@ -83,22 +77,11 @@ export function suggest({ request, nodes, allowed, queue, held, nowMs }: Refusal
   return found;
 }
 
-const unbounded: Vector = [Infinity, Infinity, Infinity, Infinity, Infinity];
-
 /** Suggestions by what the tenant's nodes carry at the moment. */
 export async function findSuggestions(sql: Sql, tenantId: string, request: RefusedRequest): Promise<Suggestion[]> {
-  const [nodes, queue, held, [quota]] = await Promise.all([
-    findNodes(sql, tenantId),
-    findQueue(sql, tenantId, 5_000),
-    findEnds(sql, tenantId),
+  const [situation, [quota]] = await Promise.all([
+    readWaitSituation(sql, tenantId),
     findQuotas(sql, tenantId, [request.owner]),
   ]);
-  return suggest({
-    ...{ request, nodes, held, nowMs: Date.now() },
-    allowed: quota ? subtract(quota.hard, quota.used) : unbounded,
-    queue: queue.map((row) => ({
-      ...{ id: row.id, owner: row.owner, wanted: row.requested, capabilities: row.capabilities, labels: row.labels },
-      ...{ priority: row.priority, queuedAtMs: Date.parse(row.queuedAt), leaseMs: row.leaseMs },
-    })),
-  });
+  return suggest({ request, situation, allowed: quota ? subtract(quota.hard, quota.used) : unlimited });
 }

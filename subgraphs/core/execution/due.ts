@@ -1,7 +1,7 @@
 import { completeStep } from './begin.ts';
 import { compensationFailed } from './compensation.ts';
 import { changeStep, compiledOf, type Draft, later, note, type StepDraft } from './draft.ts';
-import { endExecution, failStep, tellChild } from './failure.ts';
+import { endExecution, failStep, mayTryAgain, tellChild } from './failure.ts';
 
 /** What time alone does: leases that lapsed, attempts past their time, timers, retries, the deadline. */
 export function meetTimes(draft: Draft): void {
@@ -44,16 +44,13 @@ export function meetTimes(draft: Draft): void {
 function missHeartbeat(draft: Draft, step: StepDraft): void {
   const { heartbeatMs, retry } = compiledOf(draft, step).definition;
   const error = { code: 'STEP_TIMEOUT', message: `no heartbeat within ${heartbeatMs} ms` };
-  const mayRetry =
-    step.failures + 1 < retry.maxAttempts &&
-    !retry.nonRetryable.includes(error.code) &&
-    (retry.retryable ?? [error.code]).includes(error.code);
-  if (!mayRetry || draft.execution.ending !== null) {
+  const failures = step.failures + 1;
+  if (!mayTryAgain(retry, failures, error.code) || draft.execution.ending !== null) {
     failStep(draft, step, error, { final: true, timedOut: true });
     return;
   }
   changeStep(draft, step, {
-    ...{ failures: step.failures + 1, attempt: step.attempt + 1, error },
+    ...{ failures, attempt: step.attempt + 1, error },
     leaseUntil: later(draft.now, heartbeatMs!),
   });
   draft.execution.retries += 1;

@@ -1,10 +1,21 @@
 import { errorTable, isErrorCode } from '#shared/errors.ts';
 import type { Ending, StepError } from '../rows.ts';
+import type { RetryPolicy } from '../workflow/definition.ts';
 import { changeExecution, changeStep, compiledOf, type Draft, later, note, type StepDraft } from './draft.ts';
 
 /** Classes that the same call meets again: validation, authorisation, not found. */
 function isRetryable(code: string): boolean {
   return isErrorCode(code) ? errorTable[code].retryable : true;
+}
+
+/** Whether a step is tried again after so many failures, by its policy and what went wrong the last time. */
+export function mayTryAgain(retry: RetryPolicy, failures: number, code: string): boolean {
+  return (
+    failures < retry.maxAttempts &&
+    !retry.nonRetryable.includes(code) &&
+    (retry.retryable ?? [code]).includes(code) &&
+    isRetryable(code)
+  );
 }
 
 /** Milliseconds until the next try: exponential, capped, with full jitter. */
@@ -42,10 +53,7 @@ export function failStep(draft: Draft, step: StepDraft, error: StepError, option
     options.final !== true &&
     !spent &&
     draft.execution.ending === null &&
-    failures < definition.retry.maxAttempts &&
-    !definition.retry.nonRetryable.includes(error.code) &&
-    (definition.retry.retryable ?? [error.code]).includes(error.code) &&
-    isRetryable(error.code);
+    mayTryAgain(definition.retry, failures, error.code);
   const released = { leaseOwner: null, leaseUntil: null, timeoutAt: null, waitsFor: null, error, failures };
   // An attempt nobody heard the end of may have had its effect, whatever a later one says.
   const outcome = options.unknown === true || step.outcome === 'unknown' ? ('unknown' as const) : null;

@@ -25,15 +25,14 @@ it('finds the function that keeps the process busy, and is told to the audit', a
   expect(profile).toMatchObject({ isRunning: true, startedBy: 'alice', endedAt: null, functions: null });
   expect((await start()).userErrors).toMatchObject([{ code: 'INVALID_STATE' }]);
   expect((await rig.ask(operator, '{ profile { id isRunning } }')).id).toBe(profile.id);
-  spinNoticeably(400);
+  // Longer than a busy machine lets the calls around it wait.
+  spinNoticeably(2_000);
   const { profile: found } = await stop();
   expect(found).toMatchObject({ id: profile.id, isRunning: false, endedAt: expect.any(String) });
   expect(found.samples).toBeGreaterThan(50);
   const spun = found.functions.find(({ name }: Json) => name === 'spinNoticeably');
   expect(spun.file).toContain('profiling.test.ts');
-  // Of all samples, waiting included: a busy machine gives the process less of them.
-  expect(spun.share).toBeGreaterThan(0.05);
-  expect(found.functions.indexOf(spun)).toBeLessThan(5);
+  expect(spun.share).toBeGreaterThan(0.3);
   expect(found.functions.length).toBeLessThanOrEqual(50);
   expect((await stop()).userErrors).toMatchObject([{ code: 'INVALID_STATE' }]);
   const told = await rig.sql`
