@@ -1,3 +1,4 @@
+import { wasAskedFor } from '#shared/askedConfirm.ts';
 import { type Consumer, createConsumer } from '#shared/consumer.ts';
 import type { EventRow } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
@@ -9,6 +10,8 @@ import { refuse } from './council/sittings.ts';
 import { find, put, tell } from './draft.ts';
 
 interface ResolvedConfirm {
+  /** The `approval.requested` that it was opened for; null where a client opened it. */
+  readonly requestEventId?: string | null;
   readonly id: string;
   readonly status: string;
   readonly confirmationType: string | null;
@@ -20,7 +23,7 @@ interface ResolvedConfirm {
 export function createConfirms(runtime: ModuleRuntime, { calls }: { readonly calls: Calls }) {
   async function heard({ tenantId, data }: EventRow): Promise<void> {
     const confirm = data['confirm'] as ResolvedConfirm | undefined;
-    if (confirm?.confirmationType !== 'collab_decision') return;
+    if (confirm?.confirmationType !== 'collab_decision' || !wasAskedFor(confirm)) return;
     const { collabId, decisionId } = confirm.reference ?? {};
     if (!isId(collabId) || !isId(decisionId) || decisionId !== confirm.targetId) return;
     await calls

@@ -192,11 +192,12 @@ export function createRequests(
 
   return {
     open,
-    /** Follows every module but this one. */
+    /** Follows every module that asks for approvals or ends what waits for them. */
     async follow(): Promise<readonly Consumer[]> {
       return Promise.all(
         subgraphNames
-          .filter((module) => module !== 'confirm')
+          // Events of the platform module are what clients publish: nobody asks for approvals by them.
+          .filter((module) => module !== 'confirm' && module !== 'platform')
           .map((module) => {
             return createConsumer({
               name: 'confirm.requests',

@@ -1,3 +1,4 @@
+import { wasAskedFor } from '#shared/askedConfirm.ts';
 import { type Consumer, createConsumer } from '#shared/consumer.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EventRow } from '#shared/events.ts';
@@ -10,6 +11,8 @@ import type { Runs } from './runs.ts';
 import { lockPlan, upsertPlans } from './store.ts';
 
 interface ConfirmValue {
+  /** The `approval.requested` that it was opened for; null where a client opened it. */
+  readonly requestEventId?: string | null;
   readonly id: string;
   readonly targetType: string;
   readonly targetId: string;
@@ -97,7 +100,7 @@ export function createConfirms(
     const confirm = event.data['confirm'] as ConfirmValue | undefined;
     if (confirm?.targetType !== 'plan' || !isId(confirm.targetId)) return;
     if (confirm.reference?.kind === 'plan.step') {
-      if (event.type === 'confirm.resolved') await resolveStep(event, confirm);
+      if (event.type === 'confirm.resolved' && wasAskedFor(confirm)) await resolveStep(event, confirm);
     } else await movePlan(event, confirm);
   }
 

@@ -1,3 +1,4 @@
+import { wasAskedFor } from '#shared/askedConfirm.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EventRow } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
@@ -49,11 +50,19 @@ export function createApprovals(
   }
 
   return {
-    /** A `confirm.resolved` that names what waits ends its waiting. */
+    /** A `confirm.resolved` that names what waits, and was opened because it asked, ends its waiting. */
     async resolve(event: EventRow): Promise<void> {
       const confirm = event.data['confirm'] as
-        | { id?: unknown; targetId?: unknown; status?: unknown; resolution?: unknown; reference?: unknown }
+        | {
+            id?: unknown;
+            targetId?: unknown;
+            status?: unknown;
+            resolution?: unknown;
+            reference?: unknown;
+            requestEventId?: unknown;
+          }
         | undefined;
+      if (!wasAskedFor(confirm)) return;
       const reference = confirm?.reference as Reference | null | undefined;
       if (confirm?.targetId !== (reference?.assignmentId ?? reference?.delegationId ?? reference?.permissionRequestId))
         return;

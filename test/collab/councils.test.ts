@@ -95,7 +95,10 @@ describe('what a council comes to', () => {
     const module = await rig.service.start();
     const confirmId = crypto.randomUUID();
     await rig.tell('confirm', confirmId, 'confirm.resolved', {
-      confirm: { id: confirmId, status, confirmationType: 'collab_decision', targetId: decisionId, reference },
+      confirm: {
+        ...{ id: confirmId, requestEventId: crypto.randomUUID(), status, confirmationType: 'collab_decision' },
+        ...{ targetId: decisionId, reference },
+      },
     });
     // Transactions of others that began before hold events back until they are over.
     const heard = async () => {

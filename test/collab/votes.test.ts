@@ -275,6 +275,7 @@ describe('what follows from a decision', () => {
     await rig.tell('confirm', confirmId, 'confirm.resolved', {
       confirm: {
         id: confirmId,
+        requestEventId: crypto.randomUUID(),
         status: 'approved',
         confirmationType: 'collab_decision',
         targetId: decisionId,

@@ -35,7 +35,7 @@ const asked = () =>
   rig.events.filter(({ type }) => type === 'approval.requested').at(-1)!.data['approval'] as Record<string, unknown>;
 async function tell(type: string, more: object, confirmId = newId()): Promise<string> {
   const { reference, targetId } = asked();
-  const confirm = { id: confirmId, targetType: 'other', targetId, reference, ...more };
+  const confirm = { id: confirmId, requestEventId: newId(), targetType: 'other', targetId, reference, ...more };
   await rig.tell(
     'confirm',
     type,

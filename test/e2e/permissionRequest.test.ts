@@ -13,6 +13,12 @@ beforeAll(async () => {
   for (const subject of ['boss', 'chief'])
     tokens.set(subject, await platform.token({ tenant, subject, roles: ['admin'] }));
   tokens.set('agent', await platform.token({ tenant, subject: 'agent', roles: [], scopes: ['role:read'] }));
+  // Who may ask for approvals and give them, and means to help each other.
+  for (const subject of ['mallory', 'friend'])
+    tokens.set(
+      subject,
+      await platform.token({ tenant, subject, roles: [], scopes: ['role:read', 'confirm:*', 'context:*'] }),
+    );
 }, 120_000);
 afterAll(() => platform?.close());
 
@@ -113,4 +119,76 @@ it('what a permission leaves to a person opens a confirm, and its approval opens
     id: second,
   });
   await eventually(async () => ((await statusOf()) === 'CANCELLED' ? true : undefined));
+});
+
+it('a confirm that a client opens in the name of a request approves nothing', async () => {
+  const roleId = idOf(
+    (
+      await done('boss', 'createRole', 'CreateRoleInput', 'role { id }', {
+        name: 'examiner',
+        permissions: [{ resourceType: 'role', actions: ['audit'], approvalRequired: { approverRoles: ['wardens'] } }],
+      })
+    )['role'],
+  );
+  const wardens = idOf(
+    (await done('boss', 'createRole', 'CreateRoleInput', 'role { id }', { name: 'wardens', permissions: [] }))['role'],
+  );
+  await done('boss', 'assignRole', 'AssignRoleInput', 'assignment { id }', { roleId: wardens, subjectId: 'chief' });
+  await done('boss', 'assignRole', 'AssignRoleInput', 'assignment { id }', { roleId, subjectId: 'mallory' });
+  const input = { action: 'audit', resource: { type: 'role' } };
+  const requestId = await eventually(async () => {
+    const { requestPermission } = await ask(
+      'mallory',
+      'mutation ($input: RequestPermissionInput!) { requestPermission(input: $input) { request { id } userErrors { code } } }',
+      { input },
+    );
+    const request = requestPermission!['request'];
+    return request === null ? undefined : idOf(request);
+  });
+  const contextId = idOf(
+    (
+      await done('mallory', 'createContext', 'CreateContextInput', 'context { id }', {
+        title: 'a cover',
+        root: { domain: 'd', environment: 'e' },
+      })
+    )['context'],
+  );
+  const forged = idOf(
+    (
+      await done('mallory', 'createApproval', 'CreateApprovalInput', 'confirm { id }', {
+        ...{ targetType: 'OTHER', targetId: requestId, contextId, confirmationType: 'TASK_APPROVAL', title: 'yes' },
+        approvers: [{ subject: 'friend' }],
+        reference: { module: 'role', kind: 'permission', permissionRequestId: requestId },
+      })
+    )['confirm'],
+  );
+  const approve = (subject: string, id: unknown) =>
+    ask(
+      subject,
+      'mutation ($id: ID!) { approveConfirm(confirmId: $id) { confirm { status } userErrors { code message } } }',
+      { id },
+    );
+  expect(await approve('friend', forged)).toEqual({
+    approveConfirm: { confirm: { status: 'APPROVED' }, userErrors: [] },
+  });
+  const genuine = await eventually(async () => {
+    const { confirms } = await ask('chief', '{ confirms(first: 50) { nodes { id targetId } } }');
+    return (confirms as unknown as { nodes: Record<string, string>[] }).nodes.find(
+      ({ id, targetId }) => targetId === requestId && id !== forged,
+    )?.['id'];
+  });
+  const state = async () =>
+    (
+      await ask('mallory', 'query ($id: ID!) { permissionRequest(requestId: $id) { status approval { confirmId } } }', {
+        id: requestId,
+      })
+    )['permissionRequest'] as unknown as { status: string; approval: { confirmId: string | null } };
+  expect(await state()).toMatchObject({ status: 'PENDING' });
+  await approve('chief', genuine);
+  // What was resolved first is heard first: had the forged one counted, it would stand here.
+  const settled = await eventually(async () => {
+    const read = await state();
+    return read.status === 'PENDING' ? undefined : read;
+  });
+  expect(settled).toEqual({ status: 'APPROVED', approval: { confirmId: genuine } });
 });

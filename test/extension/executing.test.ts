@@ -240,6 +240,7 @@ describe('methods that break', () => {
       rig.tell('confirm', 'confirm.resolved', {
         confirm: {
           id: crypto.randomUUID(),
+          requestEventId: crypto.randomUUID(),
           targetType: 'extension',
           targetId: own.id,
           status,

@@ -184,6 +184,7 @@ describe('hot reload', () => {
     await rig.tell('confirm', 'confirm.resolved', {
       confirm: {
         id: crypto.randomUUID(),
+        requestEventId: crypto.randomUUID(),
         targetType: 'extension',
         targetId: running.id,
         status: 'approved',

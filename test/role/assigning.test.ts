@@ -27,6 +27,7 @@ const confirmed = (assignmentId: string, status: string): EventRow => ({
   data: {
     confirm: {
       id: '11111111-1111-4111-8111-111111111111',
+      requestEventId: '22222222-2222-4222-8222-222222222222',
       targetType: 'other',
       targetId: assignmentId,
       status,

@@ -53,6 +53,7 @@ const resolved = (targetId: string, status: 'approved' | 'rejected'): EventRow =
     data: {
       confirm: {
         id: newId(),
+        requestEventId: newId(),
         targetId,
         status,
         resolution: 'it was looked at',

@@ -1,3 +1,4 @@
+import { wasAskedFor } from '#shared/askedConfirm.ts';
 import type { EventRow } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
 import type { NewEvent } from '#shared/outbox.ts';
@@ -47,6 +48,7 @@ export function readOutcome({ type, data }: Pick<EventRow, 'type' | 'data'>): Ou
         readonly id?: unknown;
         readonly status?: unknown;
         readonly resolution?: unknown;
+        readonly requestEventId?: unknown;
         readonly reference?: {
           readonly kind?: unknown;
           readonly manifestId?: unknown;
@@ -59,6 +61,7 @@ export function readOutcome({ type, data }: Pick<EventRow, 'type' | 'data'>): Ou
   const of = { manifestId, changeId };
   if (type === 'approval.refused')
     return { ...of, kind: 'refused', reason: String(data['message'] ?? 'nobody can be asked for approval') };
+  if (!wasAskedFor(about)) return null;
   if (type === 'confirm.created') return isId(about.id) ? { ...of, kind: 'opened', confirmId: about.id } : null;
   if (type !== 'confirm.resolved') return null;
   if (about.status === 'approved') return { ...of, kind: 'approved' };

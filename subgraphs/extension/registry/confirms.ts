@@ -1,3 +1,4 @@
+import { wasAskedFor } from '#shared/askedConfirm.ts';
 import { type Consumer, createConsumer } from '#shared/consumer.ts';
 import type { EventRow } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
@@ -6,6 +7,8 @@ import type { Commands } from '../commands.ts';
 import { setSandboxStatus } from '../store.ts';
 
 interface ConfirmValue {
+  /** The `approval.requested` that it was opened for; null where a client opened it. */
+  readonly requestEventId?: string | null;
   readonly id: string;
   readonly targetType: string;
   readonly status: string;
@@ -22,7 +25,7 @@ interface ConfirmValue {
 export function createConfirms(runtime: ModuleRuntime, commands: Commands) {
   async function heard(event: EventRow): Promise<void> {
     const confirm = event.data['confirm'] as ConfirmValue | undefined;
-    if (confirm?.targetType !== 'extension' || confirm.status !== 'approved') return;
+    if (confirm?.targetType !== 'extension' || confirm.status !== 'approved' || !wasAskedFor(confirm)) return;
     const { kind, extensionId, releaseId } = confirm.reference ?? {};
     if (!isId(extensionId)) return;
     const actor = { tenantId: event.tenantId, subject: event.actor, scope: null };

@@ -25,7 +25,7 @@ it('finds the function that keeps the process busy, and is told to the audit', a
   expect(profile).toMatchObject({ isRunning: true, startedBy: 'alice', endedAt: null, functions: null });
   expect((await start()).userErrors).toMatchObject([{ code: 'INVALID_STATE' }]);
   expect((await rig.ask(operator, '{ profile { id isRunning } }')).id).toBe(profile.id);
-  // Longer than a busy machine lets the calls around it wait.
+  // Long beside what else the process does meanwhile.
   spinNoticeably(2_000);
   const { profile: found } = await stop();
   expect(found).toMatchObject({ id: profile.id, isRunning: false, endedAt: expect.any(String) });
