@@ -133,15 +133,19 @@ function repair(source: string, parts: readonly Repair[]): string {
   return text;
 }
 
+const unrepaired = new Set(Object.keys(repairs));
 const hooks = registerHooks({
   load(url, context, next) {
     const loaded = next(url, context);
-    const parts = Object.entries(repairs).find(([path]) => url.endsWith(path))?.[1];
-    return parts ? { ...loaded, source: repair(String(loaded.source), parts) } : loaded;
+    const path = Object.keys(repairs).find((end) => url.endsWith(end));
+    if (!path) return loaded;
+    unrepaired.delete(path);
+    return { ...loaded, source: repair(String(loaded.source), repairs[path] ?? []) };
   },
 });
 const { default: driver } = await import('postgres');
 hooks.deregister();
+if (unrepaired.size > 0) throw new Error('postgres was loaded past #shared/postgresDriver.ts, and is what it was');
 
 /** Longest pause before a connection that could not be opened is tried again, seconds. */
 const longestPauseS = 1;

@@ -1,8 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import postgres from 'postgres';
+import type { Sql } from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import postgres from '#shared/postgresDriver.ts';
 import { idOf, type ProtocolModule, protocolModules } from '../../schema/protocol/index.ts';
 import { isSubgraphName } from '../../subgraphs/names.ts';
 import { registry } from '../../subgraphs/registry.ts';
@@ -62,7 +63,7 @@ describe.each(modes)(`the protocol door, ${frozenPresent ? 'frozen data' : 'BUND
   let platform: Platform;
   let database: TestDatabase;
   let dataDir: string;
-  let sql: postgres.Sql;
+  let sql: Sql;
   let tenants = 0;
 
   const options = (): PlatformOptions => ({

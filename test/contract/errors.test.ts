@@ -1,6 +1,7 @@
-import postgres from 'postgres';
+import type { Sql } from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { errorTable, isErrorCode } from '#shared/errors.ts';
+import postgres from '#shared/postgresDriver.ts';
 import { type GraphQLAnswer, type HostedPlatform, hostPlatform, modes } from '../support/platform.ts';
 
 const createContext =
@@ -51,7 +52,7 @@ it('the table is one of typed rows', () => {
 
 describe.each(modes)('failures of ours, %s', (mode) => {
   let platform: HostedPlatform;
-  let sql: postgres.Sql;
+  let sql: Sql;
   let id: string;
   beforeAll(async () => {
     // Without the cache, so that what the database cannot answer is not answered from memory.

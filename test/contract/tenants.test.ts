@@ -1,8 +1,9 @@
 import { fileURLToPath } from 'node:url';
 import type { GraphQLObjectType } from 'graphql';
-import postgres from 'postgres';
+import type { Sql } from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isErrorCode } from '#shared/errors.ts';
+import postgres from '#shared/postgresDriver.ts';
 import { createPrincipal, type Principal } from '#shared/principal.ts';
 import { type GraphQLAnswer, hostPlatform, modes, type Platform } from '../support/platform.ts';
 import { crossing, firstOfEach } from './walk/crossing.ts';
@@ -58,7 +59,7 @@ describe.each(modes)('two tenants, %s', (mode) => {
   const subscriptions = whole ? allSubscriptions : crossing(schemas, allSubscriptions, 'subscription');
   let platform: Platform;
   let direct: DirectSubgraphs;
-  let sql: postgres.Sql;
+  let sql: Sql;
   let a: Actor;
   let b: Actor;
   let c: Actor;

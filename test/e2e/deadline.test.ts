@@ -1,12 +1,13 @@
-import postgres from 'postgres';
+import type { Sql } from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import postgres from '#shared/postgresDriver.ts';
 import { type HostedPlatform, hostPlatform, modes } from '../support/platform.ts';
 
 const timeoutMs = 700;
 
 describe.each(modes)('a query that the database holds up (%s)', (mode) => {
   let platform: HostedPlatform;
-  let sql: postgres.Sql;
+  let sql: Sql;
   let token: string;
   beforeAll(async () => {
     // Without caches no statement is shared with others who wait for it.

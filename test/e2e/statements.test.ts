@@ -1,5 +1,5 @@
-import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import postgres from '#shared/postgresDriver.ts';
 import { createPrincipal } from '#shared/principal.ts';
 import { type DirectSubgraphs, openDirect, readEntities, readSubgraphSchemas } from '../contract/walk/direct.ts';
 import { edgesOf, readApi, selectionOf } from '../contract/walk/schema.ts';

@@ -1,10 +1,11 @@
-import postgres from 'postgres';
+import type { Sql } from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import postgres from '#shared/postgresDriver.ts';
 import { type HostedPlatform, hostPlatform } from '../support/platform.ts';
 
 const tenant = 'conflicts';
 let platform: HostedPlatform;
-let sql: postgres.Sql;
+let sql: Sql;
 let token: string;
 beforeAll(async () => {
   const env = { DATABASE_POOL: '2', DATABASE_KEYED_POOL: '1', QUERY_TIMEOUT_MS: '1500', CACHE: 'false' };

@@ -1,8 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import postgres from 'postgres';
+import type { Sql } from 'postgres';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import postgres from '#shared/postgresDriver.ts';
 import { type EmbeddedPostgres, startTemporaryPostgres } from '../../prisma/embedded.ts';
 import {
   type HostedPlatform,
@@ -52,7 +53,7 @@ const isBad = (n: number) => n % 5 === 0;
 /** Processes end without warning, so the server syncs every commit to disk. */
 let server: EmbeddedPostgres;
 let folder: string;
-let sql: postgres.Sql;
+let sql: Sql;
 beforeAll(async () => {
   server = await startTemporaryPostgres();
   folder = await mkdtemp(join(tmpdir(), 'mplp-workflows-'));

@@ -1,5 +1,6 @@
-import postgres from 'postgres';
+import type { Sql } from 'postgres';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import postgres from '#shared/postgresDriver.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { type HostedPlatform, hostPlatform } from '../../support/platform.ts';
 import { type Json, until } from '../rig.ts';
@@ -9,7 +10,7 @@ const subject = 'ann-x7@example.org';
 const apart = ['dialog', 'plan', 'trace'] as const;
 let platform: HostedPlatform;
 const databases: TestDatabase[] = [];
-const clients: postgres.Sql[] = [];
+const clients: Sql[] = [];
 
 beforeAll(async () => {
   const env: Record<string, string> = { METRIC_HISTORY: 'off', LOG_STORE: 'off', TRACE_HISTORY: 'off' };

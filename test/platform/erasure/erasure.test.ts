@@ -1,5 +1,6 @@
-import postgres from 'postgres';
+import type { Sql } from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import postgres from '#shared/postgresDriver.ts';
 import { readTenantRows, waitUntilQuiet } from '../../contract/walk/rows.ts';
 import { readApi } from '../../contract/walk/schema.ts';
 import { seedWorld, type World } from '../../contract/walk/seed.ts';
@@ -10,7 +11,7 @@ import { ask, codeOf, erase, erasing, placesOf } from './rig.ts';
 
 const subject = 'ann-x7@example.org';
 let platform: HostedPlatform;
-let sql: postgres.Sql;
+let sql: Sql;
 let boss: string;
 let ann: string;
 let here: World;

@@ -2,8 +2,9 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import postgres from 'postgres';
+import type { Sql } from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import postgres from '#shared/postgresDriver.ts';
 import { waitUntilQuiet } from '../../contract/walk/rows.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { hostPlatform, modes, type Platform, type PlatformOptions, startPlatform } from '../../support/platform.ts';
@@ -19,7 +20,7 @@ describe.each(modes)('an erasure, %s', (mode) => {
   let platform: Platform;
   let kill: () => Promise<void>;
   let options: PlatformOptions;
-  let sql: postgres.Sql;
+  let sql: Sql;
   const env = { METRIC_HISTORY: 'off', LOG_STORE: 'off', TRACE_HISTORY: 'off' };
   beforeAll(async () => {
     database = await createTestDatabase('partitioned');

@@ -1,5 +1,5 @@
-import postgres from 'postgres';
 import { expect, it } from 'vitest';
+import postgres from '#shared/postgresDriver.ts';
 import { createTestDatabase } from '../../support/database.ts';
 import { hostPlatform, startPlatform } from '../../support/platform.ts';
 import { subscribe } from '../../support/subscribe.ts';
