@@ -59,6 +59,8 @@ const repairs: Readonly<Record<string, readonly Repair[]>> = {
     ['        return fetchArrayTypes()\n', '        return fetchArrayTypes().catch(() => {})\n'],
   ],
   '/postgres/src/index.js': [
+    // A process has one postgres.js: whoever loaded it first decides which.
+    ['Object.assign(Postgres, {\n', 'Object.assign(Postgres, {\n  isRepaired: true,\n'],
     // What is not sent yet waits for a connection rather than for one that is about to close.
     [
       '  function go(c, query) {\n',
@@ -133,19 +135,17 @@ function repair(source: string, parts: readonly Repair[]): string {
   return text;
 }
 
-const unrepaired = new Set(Object.keys(repairs));
 const hooks = registerHooks({
   load(url, context, next) {
     const loaded = next(url, context);
-    const path = Object.keys(repairs).find((end) => url.endsWith(end));
-    if (!path) return loaded;
-    unrepaired.delete(path);
-    return { ...loaded, source: repair(String(loaded.source), repairs[path] ?? []) };
+    const parts = Object.entries(repairs).find(([path]) => url.endsWith(path))?.[1];
+    return parts ? { ...loaded, source: repair(String(loaded.source), parts) } : loaded;
   },
 });
 const { default: driver } = await import('postgres');
 hooks.deregister();
-if (unrepaired.size > 0) throw new Error('postgres was loaded past #shared/postgresDriver.ts, and is what it was');
+if (!('isRepaired' in driver))
+  throw new Error('postgres was loaded past #shared/postgresDriver.ts, and is what it was');
 
 /** Longest pause before a connection that could not be opened is tried again, seconds. */
 const longestPauseS = 1;
