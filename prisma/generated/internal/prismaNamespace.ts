@@ -18720,6 +18720,9 @@ export const NetworkScalarFieldEnum = {
   stats: 'stats',
   alerts: 'alerts',
   protocol: 'protocol',
+  approval: 'approval',
+  pending: 'pending',
+  refusal: 'refusal',
   structure: 'structure',
   version: 'version',
   createdAt: 'createdAt',
@@ -18875,6 +18878,8 @@ export const NetworkRunScalarFieldEnum = {
   seed: 'seed',
   result: 'result',
   appliedAt: 'appliedAt',
+  state: 'state',
+  refusal: 'refusal',
   createdAt: 'createdAt',
   createdBy: 'createdBy'
 } as const

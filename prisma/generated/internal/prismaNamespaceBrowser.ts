@@ -2694,6 +2694,9 @@ export const NetworkScalarFieldEnum = {
   stats: 'stats',
   alerts: 'alerts',
   protocol: 'protocol',
+  approval: 'approval',
+  pending: 'pending',
+  refusal: 'refusal',
   structure: 'structure',
   version: 'version',
   createdAt: 'createdAt',
@@ -2849,6 +2852,8 @@ export const NetworkRunScalarFieldEnum = {
   seed: 'seed',
   result: 'result',
   appliedAt: 'appliedAt',
+  state: 'state',
+  refusal: 'refusal',
   createdAt: 'createdAt',
   createdBy: 'createdBy'
 } as const

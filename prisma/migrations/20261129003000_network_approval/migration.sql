@@ -1,0 +1,11 @@
+-- AlterTable
+ALTER TABLE "network"."network" ADD COLUMN     "approval" JSONB,
+ADD COLUMN     "pending" JSONB,
+ADD COLUMN     "refusal" TEXT;
+
+-- AlterTable
+ALTER TABLE "network"."run" ADD COLUMN     "refusal" TEXT,
+ADD COLUMN     "state" TEXT NOT NULL DEFAULT 'computed';
+
+-- Runs of before were applied or not.
+UPDATE "network"."run" SET "state" = 'applied' WHERE "applied_at" IS NOT NULL;
