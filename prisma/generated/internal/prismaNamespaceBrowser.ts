@@ -89,6 +89,7 @@ export const ModelName = {
   CoreOrchestrationRule: 'CoreOrchestrationRule',
   CoreOrchestrationDecision: 'CoreOrchestrationDecision',
   CoreMetricSample: 'CoreMetricSample',
+  CoreUptime: 'CoreUptime',
   CoreSetting: 'CoreSetting',
   CoreOptimization: 'CoreOptimization',
   CoreAgent: 'CoreAgent',
@@ -1119,6 +1120,17 @@ export const CoreMetricSampleScalarFieldEnum = {
 } as const
 
 export type CoreMetricSampleScalarFieldEnum = (typeof CoreMetricSampleScalarFieldEnum)[keyof typeof CoreMetricSampleScalarFieldEnum]
+
+
+export const CoreUptimeScalarFieldEnum = {
+  tenantId: 'tenantId',
+  component: 'component',
+  hour: 'hour',
+  looks: 'looks',
+  up: 'up'
+} as const
+
+export type CoreUptimeScalarFieldEnum = (typeof CoreUptimeScalarFieldEnum)[keyof typeof CoreUptimeScalarFieldEnum]
 
 
 export const CoreSettingScalarFieldEnum = {
