@@ -133,7 +133,7 @@ export function createNetworkLifecycle({ change }: NetworkChanges, commands: Com
       const input = { reason: reason ?? null };
       return change<Named>(scope, networkId, { ...options, operation: 'retire', input }, async (network, tx) => {
         requireMove(network, 'retire');
-        requireNoneWaits(network);
+        requireNoneWaits(network, ['networkId']);
         if (network.approval !== null) {
           const asked = askFor(network, scope.principal, {
             ...{ kind: 'retire', reason: reason ?? null, run: null },

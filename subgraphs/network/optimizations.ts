@@ -117,7 +117,7 @@ async function applyOrAsk(tx: SqlTransaction, scope: RequestScope, { run, snapsh
     const events = await applyRoutes(tx, network, { snapshot, moved: moves });
     return { run: { ...run, state: 'applied' as const, appliedAt: run.createdAt }, events };
   }
-  requireNoneWaits(network);
+  requireNoneWaits(network, ['input', 'networkId']);
   const { before, after } = run.result;
   const urgent = moves.filter(({ connection }) => connection.trafficClass === 'real_time').length;
   const { row, type, changes, events } = askFor(network, scope.principal, {

@@ -18,10 +18,10 @@ interface Asked extends Pick<NetworkPendingChange, 'kind' | 'reason' | 'run'> {
 }
 
 /** @throws {INVALID_STATE} while a change waits for its Confirm. */
-export function requireNoneWaits({ pending }: NetworkRow): void {
+export function requireNoneWaits({ pending }: NetworkRow, path: readonly string[]): void {
   if (pending !== null)
     throw new PlatformError('INVALID_STATE', 'a change of the network waits for its Confirm', {
-      path: ['networkId'],
+      path,
       details: { confirmId: pending.confirmId },
     });
 }
