@@ -81,7 +81,7 @@ function seededNetwork(seed: NetworkSeed, network: number) {
     ...{ layout: isLarge ? 'GIVEN' : layout, status: 'active', statusReason: null, config: defaultConfig },
     stats: describeStructure({ nodeCount: count, links: endsOf(nodes, links), mostConnectivity: 1 }),
     alerts: [],
-    ...{ protocol: null, structure: 1, version: 1 },
+    ...{ protocol: null, approval: null, pending: null, refusal: null, structure: 1, version: 1 },
     ...{ createdAt: now, createdBy: 'seed', updatedAt: now, updatedBy: 'seed' },
   };
   return { row, nodes, links };

@@ -234,6 +234,11 @@ export type CoreOrchestrationDecision = Prisma.CoreOrchestrationDecisionModel
  */
 export type CoreMetricSample = Prisma.CoreMetricSampleModel
 /**
+ * Model CoreUptime
+ * How often a component was up when it was looked at, by the hour.
+ */
+export type CoreUptime = Prisma.CoreUptimeModel
+/**
  * Model CoreSetting
  * What is changed while the platform runs; without a row the configuration holds.
  */

@@ -1268,6 +1268,11 @@ export type CoreSystemHealth = {
   overall: CoreHealth;
   /** 0 to 1. */
   score: Scalars['Float']['output'];
+  /**
+   * Share of the looks of the last day, by all processes, at which no component had failed (`error`), 0 to 1; null before the
+   * first. What nobody looked at, because no process ran, counts neither way.
+   */
+  uptime?: Maybe<Scalars['Float']['output']>;
   components: Array<CoreHealthComponent>;
   /** Figures of the last five minutes, of all processes, that the components `measured.*` are made of. */
   metrics: Array<CoreHealthMetric>;
@@ -1292,6 +1297,8 @@ export type CoreHealthComponent = {
   status: Scalars['String']['output'];
   responseMs: Scalars['Float']['output'];
   detail?: Maybe<Scalars['String']['output']>;
+  /** Share of the looks of the last day, by all processes, at which it was `healthy` or `degraded`; null before the first. */
+  uptime?: Maybe<Scalars['Float']['output']>;
 };
 
 export type CoreSystemStatus = {
@@ -3015,6 +3022,7 @@ export type CoreManifestPayloadResolvers<ContextType = RequestContext, ParentTyp
 export type CoreSystemHealthResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreSystemHealth'] = ResolversParentTypes['CoreSystemHealth']> = {
   overall?: Resolver<ResolversTypes['CoreHealth'], ParentType, ContextType>;
   score?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  uptime?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
   components?: Resolver<Array<ResolversTypes['CoreHealthComponent']>, ParentType, ContextType>;
   metrics?: Resolver<Array<ResolversTypes['CoreHealthMetric']>, ParentType, ContextType>;
   checkedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
@@ -3034,6 +3042,7 @@ export type CoreHealthComponentResolvers<ContextType = RequestContext, ParentTyp
   status?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   responseMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   detail?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  uptime?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
 };
 
 export type CoreSystemStatusResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreSystemStatus'] = ResolversParentTypes['CoreSystemStatus']> = {

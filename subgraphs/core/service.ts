@@ -18,6 +18,7 @@ import { createWorker } from './execution/worker.ts';
 import { tellHealth } from './health/changes.ts';
 import { createHealth } from './health/health.ts';
 import { readMetrics } from './health/measured.ts';
+import { createUptimes } from './health/uptime.ts';
 import { createManifests } from './manifest/manifests.ts';
 import { observeDraft } from './metrics/observe.ts';
 import { createRecorder } from './metrics/recorder.ts';
@@ -120,7 +121,9 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
   const executions = createExecutions(runtime, { transitions, workflows, contexts, waiter, manifests });
   const allocations = createAllocations(runtime, { commands, contexts });
   const agents = createAgents(runtime, { commands });
+  const uptimes = createUptimes({ sql, logger });
   const health = createHealth({
+    uptimes,
     ...{ sqlOf: runtime.sqlOf, logger },
     onChanged: (snapshot) => tellHealth(runtime, snapshot),
     worker: () => ({ running: worker.running, slots: settings.current().slots }),
@@ -178,6 +181,7 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
     agents,
     manifests,
     health,
+    uptimes,
     orchestration,
     coordinate: (scope: RequestScope, input: unknown) => coordinate(scope, input, { executions, operations }),
     publishSystemEvent: counted('event', (scope: RequestScope, input: unknown) =>
@@ -201,6 +205,7 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
       worker.start(transitions, () => findNextDue(sql));
       const recording = recorder.start();
       const stopLooking = health.start();
+      const counting = uptimes.start();
       let sweeping: Promise<unknown> = Promise.resolve();
       const timer = setInterval(() => {
         sweeping = sweeping
@@ -221,6 +226,7 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
           await agents.beats.drain();
           waiter.close();
           await recording.stop();
+          await counting.stop();
         },
       };
     },

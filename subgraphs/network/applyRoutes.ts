@@ -1,12 +1,10 @@
-import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { NewEvent } from '#shared/outbox.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import { isWithin } from './admission.ts';
 import { connectionEvent } from './events.ts';
-import { requireNetwork } from './networkChanges.ts';
 import { createReservations, reservedOf } from './reservations.ts';
-import type { NetworkConnectionRow } from './rows.ts';
+import type { NetworkConnectionRow, NetworkRow } from './rows.ts';
 import { findConnections, findLinks, saveConnections, saveLinks } from './store.ts';
 import { withReserved } from './structure.ts';
 import type { NetworkSnapshot } from './topologies.ts';
@@ -18,17 +16,16 @@ export interface RouteMove {
 }
 
 /**
- * Moves connections onto the routes found for them, those whose new way keeps their limits, shares no link with their
+ * Moves connections of a locked network onto the routes found for them, those whose new way keeps their limits, shares no link with their
  * reserved second way, and has the bandwidth left for their class. Who does not fit stays where it is.
  * @throws {CONFLICT} where the network or one of the connections has changed since.
  */
 export async function applyRoutes(
   tx: SqlTransaction,
-  scope: RequestScope,
+  network: NetworkRow,
   { snapshot, moved }: { readonly snapshot: NetworkSnapshot; readonly moved: readonly RouteMove[] },
 ): Promise<readonly NewEvent[]> {
   const { topology } = snapshot;
-  const network = await requireNetwork(tx, scope, snapshot.networkId);
   const [current, links] = await Promise.all([
     findConnections(
       tx,

@@ -99,6 +99,7 @@ function toRows(document: NetworkDocument, principal: Principal): { network: Net
     },
     alerts: [],
     protocol: { ...kept, ...(document.nodes === undefined ? {} : { hasNodes: true }) },
+    ...{ approval: null, pending: null, refusal: null },
     ...{ structure: 1, version: 1, createdAt: now, createdBy: subject, updatedAt: now, updatedBy: subject },
   };
   return { network, nodes };

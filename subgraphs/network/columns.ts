@@ -24,6 +24,9 @@ export const networkRecord = defineRecord<NetworkRow>([
   ['stats', 'stats', 'jsonb'],
   ['alerts', 'alerts', 'jsonb'],
   ['protocol', 'protocol', 'jsonb'],
+  ['approval', 'approval', 'jsonb'],
+  ['pending', 'pending', 'jsonb'],
+  ['refusal', 'refusal', 'text'],
   ['structure', 'structure', 'int'],
   ['version', 'version', 'int'],
   ['created_at', 'createdAt', 'timestamptz'],
@@ -148,6 +151,8 @@ export const runRecord = defineRecord<NetworkOptimizationRow>([
   ['seed', 'seed', 'int'],
   ['result', 'result', 'jsonb'],
   ['applied_at', 'appliedAt', 'timestamptz'],
+  ['state', 'state', 'text'],
+  ['refusal', 'refusal', 'text'],
   ['created_at', 'createdAt', 'timestamptz'],
   ['created_by', 'createdBy', 'text'],
 ]);

@@ -5,7 +5,13 @@ import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/event
 import { isId } from '#shared/ids.ts';
 import type { NewEvent } from '#shared/outbox.ts';
 import { requireVisible, unknownNetwork } from './access.ts';
-import type { NetworkConnectionRow, NetworkMessageRow, NetworkRow, NetworkServiceRow } from './rows.ts';
+import type {
+  NetworkConnectionRow,
+  NetworkMessageRow,
+  NetworkOptimizationRow,
+  NetworkRow,
+  NetworkServiceRow,
+} from './rows.ts';
 
 type Detail = Readonly<Record<string, unknown>>;
 type Place = Pick<NetworkRow, 'id' | 'contextId'>;
@@ -40,6 +46,25 @@ export function serviceEvent(type: string, network: Place, service: NetworkServi
     type,
     data: { service: { ...service, contextId: network.contextId } },
     tags: [`NetworkService:${service.id}`, `Network:${network.id}:services`],
+  };
+}
+
+/** A run, and what has become of it. */
+export function runEvent(
+  { id, networkId, result: { before, after, lowerBound }, state, refusal }: NetworkOptimizationRow,
+  contextId: string,
+): NewEvent {
+  return {
+    streamId: networkId,
+    type: 'routes.optimized',
+    data: {
+      run: { id, networkId, contextId, state, refusal },
+      before,
+      after,
+      lowerBound,
+      applied: state === 'applied',
+    },
+    tags: [`NetworkOptimization:${id}`],
   };
 }
 

@@ -82,6 +82,7 @@ export function createNetworkImports({
         {
           ...{ contextId: input.contextId, name: name.slice(0, 255), description: null, topologyType: 'OTHER' },
           ...{ layout: 'IMPORTED', config: input.config, provision: input.provision },
+          approval: input.approval ?? null,
           ...{ networkId: of.networkId, nodes, links, stats },
         },
         { operation: 'import', input: { ...rest, text: input.text }, idempotencyKey: input.idempotencyKey },

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { approverFields, approverRules, toApprovers } from '#shared/approvers.ts';
 import { id, idempotencyKey, json, text } from '#shared/validation.ts';
 import { balancings } from './balancing.ts';
 import { discoveries, failoverModes, routingAlgorithms } from './rows.ts';
@@ -150,6 +151,12 @@ const governance = z
   })
   .transform((given) => Object.fromEntries(Object.entries(given).filter(([, value]) => value != null)));
 
+const approval = z
+  .object({ ...approverFields, disruptionTolerance: z.number().min(0).max(1) })
+  .refine(approverRules[0].holds, approverRules[0].expected)
+  .refine(approverRules[1].holds, approverRules[1].expected)
+  .transform(({ disruptionTolerance, ...asked }) => ({ ...toApprovers(asked), disruptionTolerance }));
+
 export const create = z.object({
   contextId: id,
   name,
@@ -162,6 +169,7 @@ export const create = z.object({
   fanOut: z.number().int().min(2).max(20),
   config: config.nullish(),
   governance: governance.nullish(),
+  approval: approval.nullish(),
   provision: z.boolean(),
   idempotencyKey: idempotencyKey.nullish(),
 });
@@ -174,6 +182,7 @@ export const importFile = z.object({
   text: z.string().min(1),
   linkDefaults: linkDefaults.nullish(),
   config: config.nullish(),
+  approval: approval.nullish(),
   allowDisconnected: z.boolean(),
   provision: z.boolean(),
   dryRun: z.boolean(),
@@ -185,6 +194,7 @@ export const patch = z.object({
   description: text({ max: 10_000 }).nullish(),
   config: config.nullish(),
   governance: governance.nullish(),
+  approval: approval.nullish(),
 });
 
 export const requirements = z.object({

@@ -1,36 +1,28 @@
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
+import type { Principal } from '#shared/principal.ts';
+import { holdsIn } from '#shared/rights.ts';
 import { parseInput, text } from '#shared/validation.ts';
+import { askFor, requireNoneWaits } from './approval/asking.ts';
 import { boundTotal } from './bandwidth.ts';
 import type { Commands } from './commands.ts';
 import { mergeConfig } from './creation.ts';
-import { connectionEvent, networkEvent } from './events.ts';
+import { networkEvent } from './events.ts';
 import * as inputs from './inputs.ts';
 import { type NetworkChanges, requireNetwork, touch, type WriteOptions } from './networkChanges.ts';
 import { classLimitKbps, usableKbps } from './reservations.ts';
+import { ownTables, retire, whatEnds } from './retirement.ts';
 import { type NetworkConfigValue, type NetworkRow, trafficClasses } from './rows.ts';
-import { computedStatus, moves } from './states.ts';
-import { findLinks, findNodes, findOpenConnections, saveConnections, saveLinks, saveNodes } from './store.ts';
+import { computedStatus, requireMove } from './states.ts';
+import { findLinks, findNodes } from './store.ts';
 import { createTopology } from './topology.ts';
 
 const reasonText = text({ max: 2_000 }).nullish();
-
-/** What is nothing without a network in service. */
-const ownTables = ['heartbeat', 'service', 'circuit', 'bandwidth'] as const;
 
 type Named = { readonly networkId: string };
 
 /** What becomes of networks as wholes: their fields, their states, their end. */
 export function createNetworkLifecycle({ change }: NetworkChanges, commands: Commands) {
-  function requireMove(network: NetworkRow, move: keyof typeof moves): void {
-    if (!moves[move].includes(network.status))
-      throw new PlatformError(
-        'INVALID_STATE_TRANSITION',
-        `${move}: expected ${moves[move].map((status) => status.toUpperCase()).join(' or ')}, the network is ${network.status.toUpperCase()}`,
-        { path: ['networkId'], details: { status: network.status.toUpperCase() } },
-      );
-  }
-
   /** Into service, by what is up now. */
   function enter(
     scope: RequestScope,
@@ -54,7 +46,7 @@ export function createNetworkLifecycle({ change }: NetworkChanges, commands: Com
   }
 
   return {
-    /** @throws {NOT_FOUND} {VERSION_CONFLICT} {GOVERNANCE_LOCKED} {INVALID_STATE} {CONFLICT} where open connections hold more than the new shares allow. */
+    /** @throws {NOT_FOUND} {VERSION_CONFLICT} {GOVERNANCE_LOCKED} {INVALID_STATE} {PERMISSION_DENIED} for who is asked, {CONFLICT} where open connections hold more than the new shares allow. */
     update(scope: RequestScope, networkId: string, raw: unknown, options: WriteOptions): Promise<Named> {
       const patch = parseInput(inputs.patch, raw, ['patch']);
       return change<Named>(scope, networkId, { ...options, operation: 'update', input: patch }, async (network, tx) => {
@@ -65,7 +57,9 @@ export function createNetworkLifecycle({ change }: NetworkChanges, commands: Com
           await requireFitting(tx, network, config);
           await boundTotal(tx, network, config);
         }
+        if (patch.approval !== undefined) requireApprovalRight(network, scope.principal);
         const row = touch(network, scope.principal.subject, {
+          approval: patch.approval === undefined ? network.approval : patch.approval,
           name: patch.name ?? network.name,
           description: patch.description === undefined ? network.description : patch.description,
           config,
@@ -129,7 +123,7 @@ export function createNetworkLifecycle({ change }: NetworkChanges, commands: Com
       });
     },
 
-    /** Closes all connections, releases what they hold, ends services. @throws {INVALID_STATE_TRANSITION} */
+    /** At once, or when the Confirm it asks for is approved. @throws {INVALID_STATE_TRANSITION} {INVALID_STATE} while another change waits. */
     retire(
       scope: RequestScope,
       networkId: string,
@@ -139,45 +133,16 @@ export function createNetworkLifecycle({ change }: NetworkChanges, commands: Com
       const input = { reason: reason ?? null };
       return change<Named>(scope, networkId, { ...options, operation: 'retire', input }, async (network, tx) => {
         requireMove(network, 'retire');
-        const { tenantId } = network;
-        const now = new Date().toISOString();
-        const [open, links, nodes] = await Promise.all([
-          findOpenConnections(tx, tenantId, networkId),
-          findLinks(tx, tenantId, [networkId]),
-          findNodes(tx, tenantId, [networkId]),
-        ]);
-        const closed = open.map((connection) => ({
-          ...connection,
-          ...{ status: 'closed' as const, statusReason: 'the network is retired', backupReserved: false },
-          ...{ version: connection.version + 1, updatedAt: now, closedAt: now },
-        }));
-        const nothing = { reservedRealTime: 0, reservedInteractive: 0, reservedBulk: 0, reservedManagement: 0 };
-        await saveConnections(tx, closed);
-        await saveLinks(
-          tx,
-          links.map((link) => ({ ...link, ...nothing, status: 'inactive' as const })),
-        );
-        await saveNodes(
-          tx,
-          nodes.map((node) => ({ ...node, status: 'retired' as const, openConnections: 0 })),
-        );
-        for (const table of ownTables)
-          await tx.unsafe(
-            `DELETE FROM network.${table} WHERE tenant_id = $1 AND network_id = $2`,
-            [tenantId, networkId],
-            {
-              prepare: true,
-            },
-          );
-        const row = touch(network, scope.principal.subject, {
-          ...{ status: 'retired', statusReason: reason ?? null, structure: network.structure + 1 },
-        });
-        return {
-          row,
-          type: 'network.status.changed',
-          events: closed.map((connection) => connectionEvent('connection.closed', row, connection)),
-          response: { networkId },
-        };
+        requireNoneWaits(network, ['networkId']);
+        if (network.approval !== null) {
+          const asked = askFor(network, scope.principal, {
+            ...{ kind: 'retire', reason: reason ?? null, run: null },
+            ...{ title: `Retire the network ${network.name}`, why: await whatEnds(tx, network) },
+          });
+          return { ...asked, action: 'network.retire.request', response: { networkId } };
+        }
+        const { row, events } = await retire(tx, network, { actor: scope.principal.subject, reason: reason ?? null });
+        return { row, type: 'network.status.changed', events, response: { networkId } };
       });
     },
   };
@@ -185,6 +150,19 @@ export function createNetworkLifecycle({ change }: NetworkChanges, commands: Com
 
 const governanceOf = ({ protocol }: NetworkRow) =>
   protocol?.['governance'] as Readonly<Record<string, unknown>> | undefined;
+
+/** Whoever could take away that others are asked would not have to ask. @throws {PERMISSION_DENIED} */
+function requireApprovalRight({ approval, contextId }: NetworkRow, principal: Principal): void {
+  const right = approval === null ? 'network:admin' : 'governance:override';
+  if (!holdsIn(principal, right, contextId))
+    throw new PlatformError(
+      'PERMISSION_DENIED',
+      approval === null
+        ? `who is asked is set with ${right}`
+        : `who is asked stands, and is changed with ${right} alone`,
+      { path: ['patch', 'approval'], details: { requires: right } },
+    );
+}
 
 /** @throws {CONFLICT} where what is reserved now would not fit. */
 async function requireFitting(

@@ -55,6 +55,8 @@ export interface Decision<Response> {
   readonly type: string;
   readonly changes?: Readonly<Record<string, unknown>>;
   readonly events?: readonly NewEvent[];
+  /** For the audit, where it is not the operation. */
+  readonly action?: string;
   readonly response: Response;
 }
 
@@ -75,12 +77,12 @@ export function createNetworkChanges(commands: Commands) {
     };
     return commands.run(scope, call, async (tx) => {
       const network = await requireNetwork(tx, scope, networkId, options.expectedVersion);
-      const { row, type, changes = {}, events = [], response } = await decide(network, tx);
+      const { row, type, changes = {}, events = [], action, response } = await decide(network, tx);
       await saveNetwork(tx, row);
       return {
         response,
         events: [networkEvent(type, row, { status: [network.status, row.status], ...changes }), ...events],
-        audit: [{ action: `network.${operation}`, resource: 'Network', resourceId: networkId }],
+        audit: [{ action: action ?? `network.${operation}`, resource: 'Network', resourceId: networkId }],
       };
     });
   }

@@ -60,6 +60,7 @@ export interface NewNetwork {
   readonly layout: NetworkRow['layout'];
   readonly config: inputs.ConfigInput | null | undefined;
   readonly governance?: Readonly<Record<string, unknown>> | null | undefined;
+  readonly approval: NetworkRow['approval'];
   readonly provision: boolean;
   readonly networkId: string;
   readonly nodes: readonly NetworkNodeRow[];
@@ -99,6 +100,7 @@ export function createNetworks(
       stats: made.stats,
       alerts: [],
       protocol: made.governance == null ? null : { governance: made.governance },
+      ...{ approval: made.approval, pending: null, refusal: null },
       structure: 1,
       version: 1,
       ...{ createdAt: now, createdBy: principal.subject, updatedAt: now, updatedBy: principal.subject },
@@ -162,6 +164,7 @@ export function createNetworks(
           ...{
             governance: input.governance,
             config: input.config,
+            approval: input.approval ?? null,
             provision: input.provision,
             networkId: of.networkId,
             nodes,

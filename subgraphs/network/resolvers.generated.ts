@@ -76,7 +76,11 @@ export type Mutation = {
   provisionNetwork: NetworkPayload;
   /** Takes no new connections while it is on; those that are open stay. */
   setNetworkMaintenance: NetworkPayload;
-  /** The end of a network: its connections are closed, its services are gone. */
+  /**
+   * The end of a network: its connections are closed, its services are gone. Where the network has an `approval`, when the
+   * Confirm that is asked for has been approved: until then it is the `pendingChange`, and no other can be asked for
+   * (INVALID_STATE).
+   */
   retireNetwork: NetworkPayload;
   /** Adds a node and the links that join it. */
   addNetworkNode: NetworkPayload;
@@ -122,7 +126,9 @@ export type Mutation = {
   /**
    * Better routes for a matrix of demands, or for the connections that are open: rip up and reroute on the Fortz-Thorup cost,
    * against the bound of a linear program. Never worse than before by the goals; the same seed gives the same routes, unless
-   * the time allowed ends the search. `apply` moves open connections.
+   * the time allowed ends the search. `apply` moves open connections. Where that is more than the network's `approval` bears
+   * without asking, the run is WAITING for a Confirm; once that is approved, what can still be done of it is, if it still makes
+   * the network better.
    */
   optimizeRoutes: OptimizeRoutesPayload;
   /**
@@ -552,6 +558,7 @@ export type CreateNetworkInput = {
   fanOut?: Scalars['Int']['input'];
   config?: InputMaybe<NetworkConfigInput>;
   governance?: InputMaybe<NetworkGovernanceInput>;
+  approval?: InputMaybe<NetworkApprovalInput>;
   /** Provisions it at once. */
   provision?: Scalars['Boolean']['input'];
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
@@ -566,6 +573,7 @@ export type ImportNetworkInput = {
   /** Of links whose speed the file does not tell. */
   linkDefaults?: InputMaybe<NetworkLinkDefaultsInput>;
   config?: InputMaybe<NetworkConfigInput>;
+  approval?: InputMaybe<NetworkApprovalInput>;
   /** Networks in parts are refused otherwise. */
   allowDisconnected?: Scalars['Boolean']['input'];
   provision?: Scalars['Boolean']['input'];
@@ -589,8 +597,24 @@ export type NetworkPatch = {
   name?: InputMaybe<Scalars['String']['input']>;
   description?: InputMaybe<Scalars['String']['input']>;
   config?: InputMaybe<NetworkConfigInput>;
+  /** Set with network:admin where nobody is asked yet; else changed, or by null taken away, with governance:override alone. */
+  approval?: InputMaybe<NetworkApprovalInput>;
   /** What is given over what stands; only governance:override takes a lock away. */
   governance?: InputMaybe<NetworkGovernanceInput>;
+};
+
+/** Who is asked before the network is retired or its connections are moved. */
+export type NetworkApprovalInput = {
+  /** Roles by id or name. */
+  approverRoles?: InputMaybe<Array<Scalars['String']['input']>>;
+  /** Subjects; with the roles at least one. */
+  approvers?: InputMaybe<Array<Scalars['ID']['input']>>;
+  /** @default SINGLE */
+  quorum?: InputMaybe<NetworkApprovalQuorum>;
+  /** Approvals that are enough, for AT_LEAST. @default 1 */
+  required?: InputMaybe<Scalars['Int']['input']>;
+  /** Share of the open connections that hold bandwidth, 0 to 1, which an optimisation may move without anybody being asked. */
+  disruptionTolerance?: Scalars['Float']['input'];
 };
 
 export type NetworkGovernanceInput = {
@@ -971,6 +995,12 @@ export type Network = {
   connections: NetworkConnectionConnection;
   services: Array<NetworkService>;
   governance?: Maybe<NetworkGovernance>;
+  /** Who is asked before it is retired or its connections are moved; null where nobody is. */
+  approval?: Maybe<NetworkApproval>;
+  /** The change that waits for its Confirm. */
+  pendingChange?: Maybe<NetworkPendingChange>;
+  /** Why the last change that was asked for was not made. */
+  refusal?: Maybe<Scalars['String']['output']>;
   version: Scalars['Int']['output'];
   createdAt: Scalars['DateTime']['output'];
   createdBy: Scalars['String']['output'];
@@ -1011,6 +1041,38 @@ export type RoleNetworkNodesArgs = {
   first?: InputMaybe<Scalars['Int']['input']>;
   after?: InputMaybe<Scalars['String']['input']>;
 };
+
+export type NetworkApproval = {
+  approverRoles: Array<Scalars['String']['output']>;
+  approvers: Array<Scalars['ID']['output']>;
+  quorum: NetworkApprovalQuorum;
+  /** Approvals that are enough, of AT_LEAST. */
+  required?: Maybe<Scalars['Int']['output']>;
+  /** Share of the open connections that hold bandwidth, 0 to 1, which an optimisation may move without anybody being asked. */
+  disruptionTolerance: Scalars['Float']['output'];
+};
+
+export type NetworkApprovalQuorum =
+  | 'SINGLE'
+  | 'AT_LEAST'
+  | 'MAJORITY'
+  | 'UNANIMOUS';
+
+export type NetworkPendingChange = {
+  kind: NetworkChangeKind;
+  /** As it was given with a retirement. */
+  reason?: Maybe<Scalars['String']['output']>;
+  /** Of an optimisation: its run, with the moves. */
+  runId?: Maybe<Scalars['ID']['output']>;
+  requestedBy: Scalars['String']['output'];
+  requestedAt: Scalars['DateTime']['output'];
+  /** Null until it is opened. */
+  confirmId?: Maybe<Scalars['ID']['output']>;
+};
+
+export type NetworkChangeKind =
+  | 'RETIRE'
+  | 'OPTIMIZE';
 
 export type NetworkGovernance = {
   lifecyclePhase?: Maybe<Scalars['String']['output']>;
@@ -1569,10 +1631,21 @@ export type NetworkOptimization = {
   timeBudgetExhausted: Scalars['Boolean']['output'];
   /** Nodes whose circuits are open: of open connections none is put on a way over them that was not there before. */
   avoidedNodes: Array<Scalars['ID']['output']>;
+  state: NetworkOptimizationState;
+  /** Why it was not applied, of REFUSED. */
+  refusal?: Maybe<Scalars['String']['output']>;
   appliedAt?: Maybe<Scalars['DateTime']['output']>;
   createdAt: Scalars['DateTime']['output'];
   createdBy: Scalars['String']['output'];
 };
+
+export type NetworkOptimizationState =
+  /** Nothing was to be moved. */
+  | 'COMPUTED'
+  /** For the Confirm of the network's `pendingChange`. */
+  | 'WAITING'
+  | 'APPLIED'
+  | 'REFUSED';
 
 export type NetworkRoutingMeasures = {
   maxUtilization: Scalars['Float']['output'];
@@ -2043,6 +2116,7 @@ export type ResolversTypes = {
   ImportNetworkInput: ImportNetworkInput;
   NetworkLinkDefaultsInput: NetworkLinkDefaultsInput;
   NetworkPatch: NetworkPatch;
+  NetworkApprovalInput: NetworkApprovalInput;
   NetworkGovernanceInput: NetworkGovernanceInput;
   NetworkNodeInput: NetworkNodeInput;
   NetworkNodePatch: NetworkNodePatch;
@@ -2078,6 +2152,10 @@ export type ResolversTypes = {
   Network: ResolverTypeWrapper<NetworkRow>;
   Context: ResolverTypeWrapper<ContextRow>;
   Role: ResolverTypeWrapper<RoleRow>;
+  NetworkApproval: ResolverTypeWrapper<NetworkApproval>;
+  NetworkApprovalQuorum: NetworkApprovalQuorum;
+  NetworkPendingChange: ResolverTypeWrapper<NetworkPendingChange>;
+  NetworkChangeKind: NetworkChangeKind;
   NetworkGovernance: ResolverTypeWrapper<NetworkGovernance>;
   NetworkListConnection: ResolverTypeWrapper<NetworkListConnectionRow>;
   NetworkListEdge: ResolverTypeWrapper<Omit<NetworkListEdge, 'node'> & { node: ResolversTypes['Network'] }>;
@@ -2130,6 +2208,7 @@ export type ResolversTypes = {
   NetworkSuspicion: ResolverTypeWrapper<NetworkSuspicion>;
   NetworkStatistics: ResolverTypeWrapper<NetworkStatistics>;
   NetworkOptimization: ResolverTypeWrapper<NetworkOptimizationRow>;
+  NetworkOptimizationState: NetworkOptimizationState;
   NetworkRoutingMeasures: ResolverTypeWrapper<NetworkRoutingMeasures>;
   NetworkRouteChange: ResolverTypeWrapper<NetworkRouteChange>;
   NetworkUnroutedDemand: ResolverTypeWrapper<NetworkUnroutedDemand>;
@@ -2183,6 +2262,7 @@ export type ResolversParentTypes = {
   ImportNetworkInput: ImportNetworkInput;
   NetworkLinkDefaultsInput: NetworkLinkDefaultsInput;
   NetworkPatch: NetworkPatch;
+  NetworkApprovalInput: NetworkApprovalInput;
   NetworkGovernanceInput: NetworkGovernanceInput;
   NetworkNodeInput: NetworkNodeInput;
   NetworkNodePatch: NetworkNodePatch;
@@ -2213,6 +2293,8 @@ export type ResolversParentTypes = {
   Network: NetworkRow;
   Context: ContextRow;
   Role: RoleRow;
+  NetworkApproval: NetworkApproval;
+  NetworkPendingChange: NetworkPendingChange;
   NetworkGovernance: NetworkGovernance;
   NetworkListConnection: NetworkListConnectionRow;
   NetworkListEdge: Omit<NetworkListEdge, 'node'> & { node: ResolversParentTypes['Network'] };
@@ -2495,6 +2577,9 @@ export type NetworkResolvers<ContextType = RequestContext, ParentType extends Re
   connections?: Resolver<ResolversTypes['NetworkConnectionConnection'], ParentType, ContextType, Partial<NetworkConnectionsArgs>>;
   services?: Resolver<Array<ResolversTypes['NetworkService']>, ParentType, ContextType>;
   governance?: Resolver<Maybe<ResolversTypes['NetworkGovernance']>, ParentType, ContextType>;
+  approval?: Resolver<Maybe<ResolversTypes['NetworkApproval']>, ParentType, ContextType>;
+  pendingChange?: Resolver<Maybe<ResolversTypes['NetworkPendingChange']>, ParentType, ContextType>;
+  refusal?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
@@ -2513,6 +2598,23 @@ export type RoleResolvers<ContextType = RequestContext, ParentType extends Resol
   __resolveReference?: ReferenceResolver<Maybe<ResolversTypes['Role']> | FederationReferenceType, FederationReferenceType, ContextType>;
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   networkNodes?: Resolver<ResolversTypes['NetworkNodeConnection'], ParentType, ContextType, Partial<RoleNetworkNodesArgs>>;
+};
+
+export type NetworkApprovalResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkApproval'] = ResolversParentTypes['NetworkApproval']> = {
+  approverRoles?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  approvers?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
+  quorum?: Resolver<ResolversTypes['NetworkApprovalQuorum'], ParentType, ContextType>;
+  required?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  disruptionTolerance?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type NetworkPendingChangeResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkPendingChange'] = ResolversParentTypes['NetworkPendingChange']> = {
+  kind?: Resolver<ResolversTypes['NetworkChangeKind'], ParentType, ContextType>;
+  reason?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  runId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  requestedBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  requestedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  confirmId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
 };
 
 export type NetworkGovernanceResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkGovernance'] = ResolversParentTypes['NetworkGovernance']> = {
@@ -2983,6 +3085,8 @@ export type NetworkOptimizationResolvers<ContextType = RequestContext, ParentTyp
   iterations?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   timeBudgetExhausted?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   avoidedNodes?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
+  state?: Resolver<ResolversTypes['NetworkOptimizationState'], ParentType, ContextType>;
+  refusal?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   appliedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
@@ -3220,6 +3324,8 @@ export type Resolvers<ContextType = RequestContext> = {
   Network?: NetworkResolvers<ContextType>;
   Context?: ContextResolvers<ContextType>;
   Role?: RoleResolvers<ContextType>;
+  NetworkApproval?: NetworkApprovalResolvers<ContextType>;
+  NetworkPendingChange?: NetworkPendingChangeResolvers<ContextType>;
   NetworkGovernance?: NetworkGovernanceResolvers<ContextType>;
   NetworkListConnection?: NetworkListConnectionResolvers<ContextType>;
   NetworkListEdge?: NetworkListEdgeResolvers<ContextType>;

@@ -1,4 +1,5 @@
 import type { Connection } from '#shared/connection.ts';
+import type { NetworkApprovalValue, NetworkPendingChange } from './approval/rows.ts';
 import type { Balancing } from './balancing.ts';
 import type { CircuitConfig } from './detection/circuit.ts';
 import type { NetworkAlertValue } from './forecast/alerts.ts';
@@ -117,6 +118,11 @@ export interface NetworkRow {
   /** As it was looked ahead last. */
   readonly alerts: readonly NetworkAlertRow[];
   readonly protocol: Readonly<Record<string, unknown>> | null;
+  readonly approval: NetworkApprovalValue | null;
+  /** One at a time waits for its Confirm. */
+  readonly pending: NetworkPendingChange | null;
+  /** Why the last change that was asked for was not made. */
+  readonly refusal: string | null;
   readonly structure: number;
   readonly version: number;
   readonly createdAt: string;
@@ -361,6 +367,8 @@ export interface NetworkOptimizationRow {
   readonly seed: number;
   readonly result: OptimizationResult;
   readonly appliedAt: string | null;
+  readonly state: 'computed' | 'waiting' | 'applied' | 'refused';
+  readonly refusal: string | null;
   readonly createdAt: string;
   readonly createdBy: string;
 }

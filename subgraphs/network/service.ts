@@ -2,6 +2,7 @@ import type { Consumer } from '#shared/consumer.ts';
 import type { JobHandler } from '#shared/jobs.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { createAnalyses } from './analyses.ts';
+import { createConfirms } from './approval/confirms.ts';
 import { createCircuits } from './circuits.ts';
 import { createCommands } from './commands.ts';
 import { createConnections } from './connections.ts';
@@ -45,6 +46,7 @@ export function createNetworkService(runtime: ModuleRuntime) {
   const samples = createSamples(runtime, commands);
   const probes = createProbes(runtime, commands, circuits);
   const foresight = createForesight(runtime, commands);
+  const confirms = createConfirms(runtime, { commands, topologies });
   let followers: readonly Consumer[] = [];
 
   return {
@@ -75,7 +77,7 @@ export function createNetworkService(runtime: ModuleRuntime) {
     },
 
     async start(): Promise<StartedModule> {
-      followers = [await contexts.follow(async () => {})];
+      followers = await Promise.all([contexts.follow(async () => {}), confirms.follow()]);
       const closers = [
         repeat(sweepEveryMs, 'a sweep of heartbeats', () => heartbeats.sweep()),
         repeat(expireEveryMs, 'the end of services and messages', async () => {

@@ -1,5 +1,6 @@
+import { PlatformError } from '#shared/errors.ts';
 import { weakComponents } from './graph/components.ts';
-import type { NetworkNodeRow, NetworkStatusValue } from './rows.ts';
+import type { NetworkNodeRow, NetworkRow, NetworkStatusValue } from './rows.ts';
 import { isUp, type Topology } from './topology.ts';
 
 /** Statuses in which connections are taken. */
@@ -12,6 +13,16 @@ export const moves: Readonly<Record<'provision' | 'maintain' | 'resume' | 'retir
   resume: ['maintenance'],
   retire: ['provisioning', 'active', 'degraded', 'maintenance'],
 };
+
+/** @throws {INVALID_STATE_TRANSITION} */
+export function requireMove({ status }: Pick<NetworkRow, 'status'>, move: keyof typeof moves): void {
+  if (!moves[move].includes(status))
+    throw new PlatformError(
+      'INVALID_STATE_TRANSITION',
+      `${move}: expected ${moves[move].map((one) => one.toUpperCase()).join(' or ')}, the network is ${status.toUpperCase()}`,
+      { path: ['networkId'], details: { status: status.toUpperCase() } },
+    );
+}
 
 /**
  * How a network in service does: active where all required nodes are up and all that are up reach each other, whatever the

@@ -185,6 +185,8 @@ export const saveMessage = (tx: SqlTransaction, row: NetworkMessageRow) =>
   write(tx, 'network.message', messageRecord, { rows: [row], keys: ['tenant_id, id', 2] });
 export const insertRun = (tx: SqlTransaction, row: NetworkOptimizationRow) =>
   write(tx, 'network.run', runRecord, { rows: [row] });
+export const saveRun = (tx: SqlTransaction, row: NetworkOptimizationRow) =>
+  write(tx, 'network.run', runRecord, { rows: [row], keys: ['tenant_id, id', 2] });
 
 /** Registers a service, or renews the one of the same provider, name and version under its own id. */
 export async function saveService(tx: SqlTransaction, row: NetworkServiceRow): Promise<NetworkServiceRow> {

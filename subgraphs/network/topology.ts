@@ -133,18 +133,19 @@ export function nodeIdsOf({ graph, nodeIds }: Topology, arcs: readonly number[])
 export function arcsOf(
   { graph, linkIndex, nodeIndex }: Topology,
   linkIds: readonly string[],
-  nodeIds: readonly string[],
+  [sourceId]: readonly string[],
 ): readonly number[] | null {
   const arcs: number[] = [];
-  for (const [at, linkId] of linkIds.entries()) {
+  let node = sourceId === undefined ? undefined : nodeIndex.get(sourceId);
+  for (const linkId of linkIds) {
     const link = linkIndex.get(linkId);
-    const node = nodeIndex.get(nodeIds[at]!);
     if (link === undefined || node === undefined) return null;
     let found = -1;
     for (let arc = graph.first[node]!; arc < graph.first[node + 1]!; arc += 1)
       if (graph.link[arc] === link) found = arc;
     if (found === -1) return null;
     arcs.push(found);
+    node = graph.to[found]!;
   }
   return arcs;
 }

@@ -4,9 +4,10 @@ import { createPrincipal } from '#shared/principal.ts';
 import { validateProtocolObject } from '../../schema/protocol/index.ts';
 import { coreCodec } from '../../subgraphs/core/codec.ts';
 import { type HealthChange, tellHealth } from '../../subgraphs/core/health/changes.ts';
-import { rollUp } from '../../subgraphs/core/health/health.ts';
+import { createHealth, rollUp } from '../../subgraphs/core/health/health.ts';
 import { type Overall, settleOverall } from '../../subgraphs/core/health/hysteresis.ts';
 import { componentsOf, metricsOf } from '../../subgraphs/core/health/measured.ts';
+import { createUptimes } from '../../subgraphs/core/health/uptime.ts';
 import { sampleObjects } from '../conformance/sample/objects.ts';
 import { alice, type CoreRig, errors, made, openCoreRig, principal, ref } from './rig.ts';
 
@@ -157,10 +158,14 @@ test('what was measured decides too: calls that broke, waits, the pool, the load
 });
 
 test('systemHealth answers from its last look, with every module; systemStatus counts', async () => {
-  const health = await rig.field(alice, '{ systemHealth { overall score components { name status } checkedAt } }');
+  const health = await rig.field(
+    alice,
+    '{ systemHealth { overall score uptime components { name status uptime } checkedAt } }',
+  );
   expect(health['components']!.map(({ name }) => name)).toEqual(
     expect.arrayContaining(['module.context', 'module.core', 'workflow.worker', 'process.loop']),
   );
+  expect(health['components']!.find(({ name }) => String(name) === 'module.core')).toMatchObject({ uptime: 1 });
   const again = await rig.field(alice, '{ systemHealth { checkedAt } }');
   expect(again['checkedAt']).toBe(health['checkedAt']);
   expect(
@@ -176,10 +181,54 @@ test('systemHealth answers from its last look, with every module; systemStatus c
   });
 });
 
+test('how often each part was up is counted by all processes together, and outlives them', async () => {
+  let isBroken = false;
+  const process = () => {
+    const uptimes = createUptimes({ sql: rig.sql, logger: rig.runtime.logger });
+    const health = createHealth({
+      uptimes,
+      sqlOf: (module) =>
+        module === 'trace' && isBroken
+          ? ({ unsafe: () => Promise.reject(new Error('relation does not exist')) } as never)
+          : rig.sql,
+      logger: rig.runtime.logger,
+      onChanged: async () => {},
+      worker: () => ({ running: 1, slots: 1 }),
+      openCircuits: () => 0,
+      measured: async () => [],
+    });
+    const shown = async () => {
+      const { uptime, components } = await health.refresh();
+      const of = (name: string) => components.find((component) => component.name === name)!.uptime;
+      return { platform: uptime, trace: of('module.trace'), plan: of('module.plan'), worker: of('workflow.worker') };
+    };
+    return { uptimes, shown };
+  };
+  await rig.sql`DELETE FROM core.uptime`;
+  const [one, other] = [process(), process()];
+  // Slots that are all taken are no outage.
+  expect(await one.shown()).toEqual({ platform: 1, trace: 1, plan: 1, worker: 1 });
+  isBroken = true;
+  expect(await one.shown()).toEqual({ platform: 0.5, trace: 0.5, plan: 1, worker: 1 });
+  await one.uptimes.flush();
+  isBroken = false;
+  await other.shown();
+  await other.uptimes.flush();
+  // Three looks of two processes, and its own one.
+  expect(await other.shown()).toEqual({ platform: 0.75, trace: 0.75, plan: 1, worker: 1 });
+  // What is older than a day no longer counts.
+  await rig.sql`UPDATE core.uptime SET hour = hour - interval '25 hours'`;
+  await one.uptimes.flush();
+  expect(one.uptimes.of('module.trace')).toBe(null);
+  await rig.sql`UPDATE core.uptime SET hour = hour - interval '40 days'`;
+  await one.uptimes.flush();
+  expect((await rig.sql`SELECT 1 FROM core.uptime`).length).toBe(0);
+});
+
 test('a part that hangs is an error within its time limit, and hinders no other', async () => {
   const hanging = new Promise<never>(() => {});
-  const { createHealth } = await import('../../subgraphs/core/health/health.ts');
   const health = createHealth({
+    uptimes: createUptimes({ sql: rig.sql, logger: rig.runtime.logger }),
     sqlOf: (module) => (module === 'trace' ? ({ unsafe: () => hanging } as never) : rig.sql),
     logger: rig.runtime.logger,
     onChanged: async () => {},
@@ -277,10 +326,10 @@ test('dispatch carries a decision out, once for its key', async () => {
 test('a change of the health is told once, whichever processes see it', async () => {
   const change = (overall: Overall) =>
     tellHealth(rig.runtime, {
-      ...{ overall, score: 0.5, metrics: [], checkedAt: new Date().toISOString() },
+      ...{ overall, score: 0.5, uptime: null, metrics: [], checkedAt: new Date().toISOString() },
       components: [
-        { name: 'module.core', status: 'healthy', responseMs: 1, detail: null },
-        { name: 'module.trace', status: 'error', responseMs: 1_000, detail: 'no answer' },
+        { name: 'module.core', status: 'healthy', responseMs: 1, detail: null, uptime: 1 },
+        { name: 'module.trace', status: 'error', responseMs: 1_000, detail: 'no answer', uptime: 0 },
       ],
     });
   await change('healthy');

@@ -54,6 +54,11 @@ describe('packages', () => {
       manifestOf({ capabilities: [] }),
       manifestOf({ security_requirements: { network_access: true } }),
       manifestOf({ security_requirements: { permissions: ['everything'] } }),
+      manifestOf({ security_requirements: { secrets_required: ['API_KEY'] } }),
+      manifestOf({ security_requirements: { environment_variables: ['HOME'] } }),
+      manifestOf({ resource_requirements: { cpu_limit: 2 } }),
+      manifestOf({ resource_requirements: { cpu_limit: 0 } }),
+      manifestOf({ resource_requirements: { gpu_required: true } }),
       manifestOf({ dependencies: [{ name: 'x', version: 'not a range' }] }),
       manifestOf({ configuration_schema: { type: 'object', properties: { a: { pattern: '(a+)+$' } } } }),
       manifestOf({ configuration_schema: { $ref: '#' } }),
@@ -63,6 +68,20 @@ describe('packages', () => {
       expect([manifest, await codes({ ...good, manifest })]).toEqual([manifest, ['MANIFEST_INVALID']]);
     expect(await codes(good)).toEqual([]);
     expect(await codes(good)).toEqual(['CONFLICT']);
+  });
+
+  it('begins with the bounds that its manifest asks for', async () => {
+    const settings = async (resource_requirements: object) => {
+      const registered = rig.insist(await rig.register(admin, { manifest: manifestOf({ resource_requirements }) }));
+      const found = await rig.ask(
+        admin,
+        'query ($id: ID!) { extension(id: $id) { settings { maxMemoryMb maxCpuPercent } } }',
+        { id: registered['extension']!['id'] },
+      );
+      return found['extension']!['settings'];
+    };
+    expect(await settings({ cpu_limit: 0.25, memory_limit: 8 })).toEqual({ maxMemoryMb: 8, maxCpuPercent: 25 });
+    expect(await settings({ gpu_required: false })).toEqual({ maxMemoryMb: 16, maxCpuPercent: 100 });
   });
 
   it('names what is wrong with a manifest', async () => {

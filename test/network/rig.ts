@@ -7,10 +7,11 @@ import { readConfig } from '#shared/config.ts';
 import { createRequestScope } from '#shared/context.ts';
 import type { EphemeralEvent, EventRow } from '#shared/events.ts';
 import { newId } from '#shared/ids.ts';
+import { appendChange } from '#shared/outbox.ts';
 import { createPrincipal, type Principal, type PrincipalInput } from '#shared/principal.ts';
 import { createPublisher } from '#shared/publisher.ts';
 import { createSql } from '#shared/sql.ts';
-import type { ModuleRuntime } from '#shared/subgraph.ts';
+import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { createPrisma } from '../../prisma/client.ts';
 import type { RequestContext } from '../../subgraphs/network/context.ts';
 import { networkSubgraph } from '../../subgraphs/network/index.ts';
@@ -66,6 +67,7 @@ export async function openNetworkRig(env: Readonly<Record<string, string>> = {})
     });
   const { service } = subgraph.contextFor(scopeOf(alice)) as RequestContext;
 
+  const started: StartedModule[] = [];
   const rig = {
     sql,
     service,
@@ -92,6 +94,16 @@ export async function openNetworkRig(env: Readonly<Record<string, string>> = {})
       variables: Readonly<Record<string, unknown>> = {},
     ): Promise<Json> {
       return Object.values(await rig.ask(principal, source, variables))[0] as Json;
+    },
+    /** Starts what the module does by itself; it ends with the rig. */
+    async start(): Promise<void> {
+      started.push(await service.start());
+    },
+    /** Tells what another module would, and waits until it was heard. */
+    async tell(module: 'confirm', type: string, data: Readonly<Record<string, unknown>>): Promise<void> {
+      const event = { streamId: newId(), type, data, tags: [] };
+      await sql.begin((tx) => appendChange(tx, module, [{ tenantId: 'one', actor: 'olga', events: [event] }]));
+      await service.catchUp();
     },
     create: (input: Readonly<Record<string, unknown>>): Promise<Json> =>
       rig.field(alice, createNetwork, { input: { contextId: rig.contextId, name: 'A network', ...input } }),
@@ -149,6 +161,7 @@ export async function openNetworkRig(env: Readonly<Record<string, string>> = {})
       return Object.fromEntries(rows.map((row) => [row.id, Number(row.total)]));
     },
     async [Symbol.asyncDispose](): Promise<void> {
+      await Promise.all(started.map((module) => module.close()));
       await service.heartbeats.drain();
       await compute.close();
       await prisma.$disconnect();

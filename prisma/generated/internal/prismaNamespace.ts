@@ -435,6 +435,7 @@ export const ModelName = {
   CoreOrchestrationRule: 'CoreOrchestrationRule',
   CoreOrchestrationDecision: 'CoreOrchestrationDecision',
   CoreMetricSample: 'CoreMetricSample',
+  CoreUptime: 'CoreUptime',
   CoreSetting: 'CoreSetting',
   CoreOptimization: 'CoreOptimization',
   CoreAgent: 'CoreAgent',
@@ -624,7 +625,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "collaboration" | "collabParticipant" | "collabTask" | "collabDecision" | "collabBallot" | "collabCouncil" | "collabTurn" | "collabBroadcast" | "collabConflict" | "collabResource" | "collabRecommendation" | "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "coreWorkflow" | "coreWorkflowVersion" | "coreExecution" | "coreStepExecution" | "coreHistory" | "coreSignal" | "coreTenantShare" | "coreResourceNode" | "coreQuota" | "coreAllocation" | "coreManifest" | "coreOrchestrationRule" | "coreOrchestrationDecision" | "coreMetricSample" | "coreSetting" | "coreOptimization" | "coreAgent" | "coreCallRate" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "extension" | "extensionRelease" | "extensionCapability" | "extensionSandbox" | "extensionHook" | "extensionExecution" | "extensionUsage" | "extensionState" | "extensionPublisherKey" | "collabEvent" | "collabStreamHead" | "collabAudit" | "collabIdempotency" | "collabConsumerOffset" | "collabReplica" | "collabErasureProgress" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "confirmErasureProgress" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "contextErasureProgress" | "coreEvent" | "coreStreamHead" | "coreAudit" | "coreIdempotency" | "coreConsumerOffset" | "coreReplica" | "coreErasureProgress" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "dialogErasureProgress" | "extensionEvent" | "extensionStreamHead" | "extensionAudit" | "extensionIdempotency" | "extensionConsumerOffset" | "extensionReplica" | "extensionErasureProgress" | "networkEvent" | "networkStreamHead" | "networkAudit" | "networkIdempotency" | "networkConsumerOffset" | "networkReplica" | "networkErasureProgress" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "planErasureProgress" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "platformErasureProgress" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "roleErasureProgress" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "traceErasureProgress" | "network" | "networkNode" | "networkHeartbeat" | "networkLink" | "networkConnection" | "networkService" | "networkMessage" | "networkRun" | "networkSample" | "networkBandwidth" | "networkCircuit" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "platformAuditBlock" | "platformAuditChain" | "platformAuditCursor" | "platformFile" | "platformFilePart" | "platformEventSubscription" | "platformEventPartition" | "platformDelivery" | "platformEventInbox" | "platformConfigEntry" | "platformConfigVersion" | "platformCacheEntry" | "platformCacheUsage" | "platformCacheReport" | "platformSchema" | "platformBusinessRule" | "platformLog" | "platformLogRollup" | "platformLogLevel" | "platformMetricSeries" | "platformMetricSample" | "platformMetricRollup" | "platformDashboard" | "platformAlertRule" | "platformAlert" | "platformChannel" | "platformNotification" | "platformError" | "platformErrorGroup" | "platformErrorRule" | "platformApiToken" | "platformRevocation" | "platformDataKey" | "platformSubjectErasure" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "rolePermissionRequest" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
+    modelProps: "collaboration" | "collabParticipant" | "collabTask" | "collabDecision" | "collabBallot" | "collabCouncil" | "collabTurn" | "collabBroadcast" | "collabConflict" | "collabResource" | "collabRecommendation" | "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "coreWorkflow" | "coreWorkflowVersion" | "coreExecution" | "coreStepExecution" | "coreHistory" | "coreSignal" | "coreTenantShare" | "coreResourceNode" | "coreQuota" | "coreAllocation" | "coreManifest" | "coreOrchestrationRule" | "coreOrchestrationDecision" | "coreMetricSample" | "coreUptime" | "coreSetting" | "coreOptimization" | "coreAgent" | "coreCallRate" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "extension" | "extensionRelease" | "extensionCapability" | "extensionSandbox" | "extensionHook" | "extensionExecution" | "extensionUsage" | "extensionState" | "extensionPublisherKey" | "collabEvent" | "collabStreamHead" | "collabAudit" | "collabIdempotency" | "collabConsumerOffset" | "collabReplica" | "collabErasureProgress" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "confirmErasureProgress" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "contextErasureProgress" | "coreEvent" | "coreStreamHead" | "coreAudit" | "coreIdempotency" | "coreConsumerOffset" | "coreReplica" | "coreErasureProgress" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "dialogErasureProgress" | "extensionEvent" | "extensionStreamHead" | "extensionAudit" | "extensionIdempotency" | "extensionConsumerOffset" | "extensionReplica" | "extensionErasureProgress" | "networkEvent" | "networkStreamHead" | "networkAudit" | "networkIdempotency" | "networkConsumerOffset" | "networkReplica" | "networkErasureProgress" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "planErasureProgress" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "platformErasureProgress" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "roleErasureProgress" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "traceErasureProgress" | "network" | "networkNode" | "networkHeartbeat" | "networkLink" | "networkConnection" | "networkService" | "networkMessage" | "networkRun" | "networkSample" | "networkBandwidth" | "networkCircuit" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "platformAuditBlock" | "platformAuditChain" | "platformAuditCursor" | "platformFile" | "platformFilePart" | "platformEventSubscription" | "platformEventPartition" | "platformDelivery" | "platformEventInbox" | "platformConfigEntry" | "platformConfigVersion" | "platformCacheEntry" | "platformCacheUsage" | "platformCacheReport" | "platformSchema" | "platformBusinessRule" | "platformLog" | "platformLogRollup" | "platformLogLevel" | "platformMetricSeries" | "platformMetricSample" | "platformMetricRollup" | "platformDashboard" | "platformAlertRule" | "platformAlert" | "platformChannel" | "platformNotification" | "platformError" | "platformErrorGroup" | "platformErrorRule" | "platformApiToken" | "platformRevocation" | "platformDataKey" | "platformSubjectErasure" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "rolePermissionRequest" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -3405,6 +3406,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.CoreMetricSampleCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.CoreMetricSampleCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreUptime: {
+      payload: Prisma.$CoreUptimePayload<ExtArgs>
+      fields: Prisma.CoreUptimeFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreUptimeFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreUptimePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreUptimeFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreUptimePayload>
+        }
+        findFirst: {
+          args: Prisma.CoreUptimeFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreUptimePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreUptimeFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreUptimePayload>
+        }
+        findMany: {
+          args: Prisma.CoreUptimeFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreUptimePayload>[]
+        }
+        create: {
+          args: Prisma.CoreUptimeCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreUptimePayload>
+        }
+        createMany: {
+          args: Prisma.CoreUptimeCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreUptimeCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreUptimePayload>[]
+        }
+        delete: {
+          args: Prisma.CoreUptimeDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreUptimePayload>
+        }
+        update: {
+          args: Prisma.CoreUptimeUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreUptimePayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreUptimeDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreUptimeUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreUptimeUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreUptimePayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreUptimeUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreUptimePayload>
+        }
+        aggregate: {
+          args: Prisma.CoreUptimeAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreUptime>
+        }
+        groupBy: {
+          args: Prisma.CoreUptimeGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreUptimeGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreUptimeCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreUptimeCountAggregateOutputType> | number
         }
       }
     }
@@ -17147,6 +17222,17 @@ export const CoreMetricSampleScalarFieldEnum = {
 export type CoreMetricSampleScalarFieldEnum = (typeof CoreMetricSampleScalarFieldEnum)[keyof typeof CoreMetricSampleScalarFieldEnum]
 
 
+export const CoreUptimeScalarFieldEnum = {
+  tenantId: 'tenantId',
+  component: 'component',
+  hour: 'hour',
+  looks: 'looks',
+  up: 'up'
+} as const
+
+export type CoreUptimeScalarFieldEnum = (typeof CoreUptimeScalarFieldEnum)[keyof typeof CoreUptimeScalarFieldEnum]
+
+
 export const CoreSettingScalarFieldEnum = {
   tenantId: 'tenantId',
   name: 'name',
@@ -18720,6 +18806,9 @@ export const NetworkScalarFieldEnum = {
   stats: 'stats',
   alerts: 'alerts',
   protocol: 'protocol',
+  approval: 'approval',
+  pending: 'pending',
+  refusal: 'refusal',
   structure: 'structure',
   version: 'version',
   createdAt: 'createdAt',
@@ -18875,6 +18964,8 @@ export const NetworkRunScalarFieldEnum = {
   seed: 'seed',
   result: 'result',
   appliedAt: 'appliedAt',
+  state: 'state',
+  refusal: 'refusal',
   createdAt: 'createdAt',
   createdBy: 'createdBy'
 } as const
@@ -20457,6 +20548,7 @@ export type GlobalOmitConfig = {
   coreOrchestrationRule?: Prisma.CoreOrchestrationRuleOmit
   coreOrchestrationDecision?: Prisma.CoreOrchestrationDecisionOmit
   coreMetricSample?: Prisma.CoreMetricSampleOmit
+  coreUptime?: Prisma.CoreUptimeOmit
   coreSetting?: Prisma.CoreSettingOmit
   coreOptimization?: Prisma.CoreOptimizationOmit
   coreAgent?: Prisma.CoreAgentOmit

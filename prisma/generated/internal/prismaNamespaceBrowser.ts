@@ -89,6 +89,7 @@ export const ModelName = {
   CoreOrchestrationRule: 'CoreOrchestrationRule',
   CoreOrchestrationDecision: 'CoreOrchestrationDecision',
   CoreMetricSample: 'CoreMetricSample',
+  CoreUptime: 'CoreUptime',
   CoreSetting: 'CoreSetting',
   CoreOptimization: 'CoreOptimization',
   CoreAgent: 'CoreAgent',
@@ -1119,6 +1120,17 @@ export const CoreMetricSampleScalarFieldEnum = {
 } as const
 
 export type CoreMetricSampleScalarFieldEnum = (typeof CoreMetricSampleScalarFieldEnum)[keyof typeof CoreMetricSampleScalarFieldEnum]
+
+
+export const CoreUptimeScalarFieldEnum = {
+  tenantId: 'tenantId',
+  component: 'component',
+  hour: 'hour',
+  looks: 'looks',
+  up: 'up'
+} as const
+
+export type CoreUptimeScalarFieldEnum = (typeof CoreUptimeScalarFieldEnum)[keyof typeof CoreUptimeScalarFieldEnum]
 
 
 export const CoreSettingScalarFieldEnum = {
@@ -2694,6 +2706,9 @@ export const NetworkScalarFieldEnum = {
   stats: 'stats',
   alerts: 'alerts',
   protocol: 'protocol',
+  approval: 'approval',
+  pending: 'pending',
+  refusal: 'refusal',
   structure: 'structure',
   version: 'version',
   createdAt: 'createdAt',
@@ -2849,6 +2864,8 @@ export const NetworkRunScalarFieldEnum = {
   seed: 'seed',
   result: 'result',
   appliedAt: 'appliedAt',
+  state: 'state',
+  refusal: 'refusal',
   createdAt: 'createdAt',
   createdBy: 'createdBy'
 } as const

@@ -48,6 +48,7 @@ export type NetworkMinAggregateOutputType = {
   layout: string | null
   status: string | null
   statusReason: string | null
+  refusal: string | null
   structure: number | null
   version: number | null
   createdAt: Date | null
@@ -67,6 +68,7 @@ export type NetworkMaxAggregateOutputType = {
   layout: string | null
   status: string | null
   statusReason: string | null
+  refusal: string | null
   structure: number | null
   version: number | null
   createdAt: Date | null
@@ -90,6 +92,9 @@ export type NetworkCountAggregateOutputType = {
   stats: number
   alerts: number
   protocol: number
+  approval: number
+  pending: number
+  refusal: number
   structure: number
   version: number
   createdAt: number
@@ -123,6 +128,7 @@ export type NetworkMinAggregateInputType = {
   layout?: true
   status?: true
   statusReason?: true
+  refusal?: true
   structure?: true
   version?: true
   createdAt?: true
@@ -142,6 +148,7 @@ export type NetworkMaxAggregateInputType = {
   layout?: true
   status?: true
   statusReason?: true
+  refusal?: true
   structure?: true
   version?: true
   createdAt?: true
@@ -165,6 +172,9 @@ export type NetworkCountAggregateInputType = {
   stats?: true
   alerts?: true
   protocol?: true
+  approval?: true
+  pending?: true
+  refusal?: true
   structure?: true
   version?: true
   createdAt?: true
@@ -275,6 +285,9 @@ export type NetworkGroupByOutputType = {
   stats: runtime.JsonValue
   alerts: runtime.JsonValue
   protocol: runtime.JsonValue | null
+  approval: runtime.JsonValue | null
+  pending: runtime.JsonValue | null
+  refusal: string | null
   structure: number
   version: number
   createdAt: Date
@@ -321,6 +334,9 @@ export type NetworkWhereInput = {
   stats?: Prisma.JsonFilter<"Network">
   alerts?: Prisma.JsonFilter<"Network">
   protocol?: Prisma.JsonNullableFilter<"Network">
+  approval?: Prisma.JsonNullableFilter<"Network">
+  pending?: Prisma.JsonNullableFilter<"Network">
+  refusal?: Prisma.StringNullableFilter<"Network"> | string | null
   structure?: Prisma.IntFilter<"Network"> | number
   version?: Prisma.IntFilter<"Network"> | number
   createdAt?: Prisma.DateTimeFilter<"Network"> | Date | string
@@ -344,6 +360,9 @@ export type NetworkOrderByWithRelationInput = {
   stats?: Prisma.SortOrder
   alerts?: Prisma.SortOrder
   protocol?: Prisma.SortOrderInput | Prisma.SortOrder
+  approval?: Prisma.SortOrderInput | Prisma.SortOrder
+  pending?: Prisma.SortOrderInput | Prisma.SortOrder
+  refusal?: Prisma.SortOrderInput | Prisma.SortOrder
   structure?: Prisma.SortOrder
   version?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
@@ -371,6 +390,9 @@ export type NetworkWhereUniqueInput = Prisma.AtLeast<{
   stats?: Prisma.JsonFilter<"Network">
   alerts?: Prisma.JsonFilter<"Network">
   protocol?: Prisma.JsonNullableFilter<"Network">
+  approval?: Prisma.JsonNullableFilter<"Network">
+  pending?: Prisma.JsonNullableFilter<"Network">
+  refusal?: Prisma.StringNullableFilter<"Network"> | string | null
   structure?: Prisma.IntFilter<"Network"> | number
   version?: Prisma.IntFilter<"Network"> | number
   createdAt?: Prisma.DateTimeFilter<"Network"> | Date | string
@@ -394,6 +416,9 @@ export type NetworkOrderByWithAggregationInput = {
   stats?: Prisma.SortOrder
   alerts?: Prisma.SortOrder
   protocol?: Prisma.SortOrderInput | Prisma.SortOrder
+  approval?: Prisma.SortOrderInput | Prisma.SortOrder
+  pending?: Prisma.SortOrderInput | Prisma.SortOrder
+  refusal?: Prisma.SortOrderInput | Prisma.SortOrder
   structure?: Prisma.SortOrder
   version?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
@@ -425,6 +450,9 @@ export type NetworkScalarWhereWithAggregatesInput = {
   stats?: Prisma.JsonWithAggregatesFilter<"Network">
   alerts?: Prisma.JsonWithAggregatesFilter<"Network">
   protocol?: Prisma.JsonNullableWithAggregatesFilter<"Network">
+  approval?: Prisma.JsonNullableWithAggregatesFilter<"Network">
+  pending?: Prisma.JsonNullableWithAggregatesFilter<"Network">
+  refusal?: Prisma.StringNullableWithAggregatesFilter<"Network"> | string | null
   structure?: Prisma.IntWithAggregatesFilter<"Network"> | number
   version?: Prisma.IntWithAggregatesFilter<"Network"> | number
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"Network"> | Date | string
@@ -448,6 +476,9 @@ export type NetworkCreateInput = {
   stats: Prisma.JsonNullValueInput | runtime.InputJsonValue
   alerts?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  approval?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  pending?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  refusal?: string | null
   structure?: number
   version?: number
   createdAt?: Date | string
@@ -471,6 +502,9 @@ export type NetworkUncheckedCreateInput = {
   stats: Prisma.JsonNullValueInput | runtime.InputJsonValue
   alerts?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  approval?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  pending?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  refusal?: string | null
   structure?: number
   version?: number
   createdAt?: Date | string
@@ -494,6 +528,9 @@ export type NetworkUpdateInput = {
   stats?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   alerts?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  approval?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  pending?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  refusal?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   structure?: Prisma.IntFieldUpdateOperationsInput | number
   version?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -517,6 +554,9 @@ export type NetworkUncheckedUpdateInput = {
   stats?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   alerts?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  approval?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  pending?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  refusal?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   structure?: Prisma.IntFieldUpdateOperationsInput | number
   version?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -540,6 +580,9 @@ export type NetworkCreateManyInput = {
   stats: Prisma.JsonNullValueInput | runtime.InputJsonValue
   alerts?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  approval?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  pending?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  refusal?: string | null
   structure?: number
   version?: number
   createdAt?: Date | string
@@ -563,6 +606,9 @@ export type NetworkUpdateManyMutationInput = {
   stats?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   alerts?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  approval?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  pending?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  refusal?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   structure?: Prisma.IntFieldUpdateOperationsInput | number
   version?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -586,6 +632,9 @@ export type NetworkUncheckedUpdateManyInput = {
   stats?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   alerts?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  approval?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  pending?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  refusal?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   structure?: Prisma.IntFieldUpdateOperationsInput | number
   version?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -614,6 +663,9 @@ export type NetworkCountOrderByAggregateInput = {
   stats?: Prisma.SortOrder
   alerts?: Prisma.SortOrder
   protocol?: Prisma.SortOrder
+  approval?: Prisma.SortOrder
+  pending?: Prisma.SortOrder
+  refusal?: Prisma.SortOrder
   structure?: Prisma.SortOrder
   version?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
@@ -639,6 +691,7 @@ export type NetworkMaxOrderByAggregateInput = {
   layout?: Prisma.SortOrder
   status?: Prisma.SortOrder
   statusReason?: Prisma.SortOrder
+  refusal?: Prisma.SortOrder
   structure?: Prisma.SortOrder
   version?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
@@ -658,6 +711,7 @@ export type NetworkMinOrderByAggregateInput = {
   layout?: Prisma.SortOrder
   status?: Prisma.SortOrder
   statusReason?: Prisma.SortOrder
+  refusal?: Prisma.SortOrder
   structure?: Prisma.SortOrder
   version?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
@@ -689,6 +743,9 @@ export type NetworkSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs 
   stats?: boolean
   alerts?: boolean
   protocol?: boolean
+  approval?: boolean
+  pending?: boolean
+  refusal?: boolean
   structure?: boolean
   version?: boolean
   createdAt?: boolean
@@ -712,6 +769,9 @@ export type NetworkSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Exten
   stats?: boolean
   alerts?: boolean
   protocol?: boolean
+  approval?: boolean
+  pending?: boolean
+  refusal?: boolean
   structure?: boolean
   version?: boolean
   createdAt?: boolean
@@ -735,6 +795,9 @@ export type NetworkSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Exten
   stats?: boolean
   alerts?: boolean
   protocol?: boolean
+  approval?: boolean
+  pending?: boolean
+  refusal?: boolean
   structure?: boolean
   version?: boolean
   createdAt?: boolean
@@ -758,6 +821,9 @@ export type NetworkSelectScalar = {
   stats?: boolean
   alerts?: boolean
   protocol?: boolean
+  approval?: boolean
+  pending?: boolean
+  refusal?: boolean
   structure?: boolean
   version?: boolean
   createdAt?: boolean
@@ -767,7 +833,7 @@ export type NetworkSelectScalar = {
   ordinal?: boolean
 }
 
-export type NetworkOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "contextId" | "name" | "description" | "topologyType" | "layout" | "status" | "statusReason" | "config" | "stats" | "alerts" | "protocol" | "structure" | "version" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["network"]>
+export type NetworkOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "contextId" | "name" | "description" | "topologyType" | "layout" | "status" | "statusReason" | "config" | "stats" | "alerts" | "protocol" | "approval" | "pending" | "refusal" | "structure" | "version" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["network"]>
 
 export type $NetworkPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "Network"
@@ -801,6 +867,18 @@ export type $NetworkPayload<ExtArgs extends runtime.Types.Extensions.InternalArg
      * Frozen fields the columns cannot give back to the letter.
      */
     protocol: runtime.JsonValue | null
+    /**
+     * Who is asked before it is retired or many of its connections are moved.
+     */
+    approval: runtime.JsonValue | null
+    /**
+     * The change that waits for its Confirm.
+     */
+    pending: runtime.JsonValue | null
+    /**
+     * Why the last change that was asked for was not made.
+     */
+    refusal: string | null
     /**
      * Rises with every change of nodes, links or their states: whoever computed on another structure reads again.
      */
@@ -1250,6 +1328,9 @@ export interface NetworkFieldRefs {
   readonly stats: Prisma.FieldRef<"Network", 'Json'>
   readonly alerts: Prisma.FieldRef<"Network", 'Json'>
   readonly protocol: Prisma.FieldRef<"Network", 'Json'>
+  readonly approval: Prisma.FieldRef<"Network", 'Json'>
+  readonly pending: Prisma.FieldRef<"Network", 'Json'>
+  readonly refusal: Prisma.FieldRef<"Network", 'String'>
   readonly structure: Prisma.FieldRef<"Network", 'Int'>
   readonly version: Prisma.FieldRef<"Network", 'Int'>
   readonly createdAt: Prisma.FieldRef<"Network", 'DateTime'>

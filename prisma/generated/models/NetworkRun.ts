@@ -44,6 +44,8 @@ export type NetworkRunMinAggregateOutputType = {
   inputsHash: string | null
   seed: number | null
   appliedAt: Date | null
+  state: string | null
+  refusal: string | null
   createdAt: Date | null
   createdBy: string | null
 }
@@ -56,6 +58,8 @@ export type NetworkRunMaxAggregateOutputType = {
   inputsHash: string | null
   seed: number | null
   appliedAt: Date | null
+  state: string | null
+  refusal: string | null
   createdAt: Date | null
   createdBy: string | null
 }
@@ -69,6 +73,8 @@ export type NetworkRunCountAggregateOutputType = {
   seed: number
   result: number
   appliedAt: number
+  state: number
+  refusal: number
   createdAt: number
   createdBy: number
   _all: number
@@ -93,6 +99,8 @@ export type NetworkRunMinAggregateInputType = {
   inputsHash?: true
   seed?: true
   appliedAt?: true
+  state?: true
+  refusal?: true
   createdAt?: true
   createdBy?: true
 }
@@ -105,6 +113,8 @@ export type NetworkRunMaxAggregateInputType = {
   inputsHash?: true
   seed?: true
   appliedAt?: true
+  state?: true
+  refusal?: true
   createdAt?: true
   createdBy?: true
 }
@@ -118,6 +128,8 @@ export type NetworkRunCountAggregateInputType = {
   seed?: true
   result?: true
   appliedAt?: true
+  state?: true
+  refusal?: true
   createdAt?: true
   createdBy?: true
   _all?: true
@@ -218,6 +230,8 @@ export type NetworkRunGroupByOutputType = {
   seed: number
   result: runtime.JsonValue
   appliedAt: Date | null
+  state: string
+  refusal: string | null
   createdAt: Date
   createdBy: string
   _count: NetworkRunCountAggregateOutputType | null
@@ -254,6 +268,8 @@ export type NetworkRunWhereInput = {
   seed?: Prisma.IntFilter<"NetworkRun"> | number
   result?: Prisma.JsonFilter<"NetworkRun">
   appliedAt?: Prisma.DateTimeNullableFilter<"NetworkRun"> | Date | string | null
+  state?: Prisma.StringFilter<"NetworkRun"> | string
+  refusal?: Prisma.StringNullableFilter<"NetworkRun"> | string | null
   createdAt?: Prisma.DateTimeFilter<"NetworkRun"> | Date | string
   createdBy?: Prisma.StringFilter<"NetworkRun"> | string
 }
@@ -267,6 +283,8 @@ export type NetworkRunOrderByWithRelationInput = {
   seed?: Prisma.SortOrder
   result?: Prisma.SortOrder
   appliedAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  state?: Prisma.SortOrder
+  refusal?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
 }
@@ -284,6 +302,8 @@ export type NetworkRunWhereUniqueInput = Prisma.AtLeast<{
   seed?: Prisma.IntFilter<"NetworkRun"> | number
   result?: Prisma.JsonFilter<"NetworkRun">
   appliedAt?: Prisma.DateTimeNullableFilter<"NetworkRun"> | Date | string | null
+  state?: Prisma.StringFilter<"NetworkRun"> | string
+  refusal?: Prisma.StringNullableFilter<"NetworkRun"> | string | null
   createdAt?: Prisma.DateTimeFilter<"NetworkRun"> | Date | string
   createdBy?: Prisma.StringFilter<"NetworkRun"> | string
 }, "tenantId_id">
@@ -297,6 +317,8 @@ export type NetworkRunOrderByWithAggregationInput = {
   seed?: Prisma.SortOrder
   result?: Prisma.SortOrder
   appliedAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  state?: Prisma.SortOrder
+  refusal?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
   _count?: Prisma.NetworkRunCountOrderByAggregateInput
@@ -318,6 +340,8 @@ export type NetworkRunScalarWhereWithAggregatesInput = {
   seed?: Prisma.IntWithAggregatesFilter<"NetworkRun"> | number
   result?: Prisma.JsonWithAggregatesFilter<"NetworkRun">
   appliedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"NetworkRun"> | Date | string | null
+  state?: Prisma.StringWithAggregatesFilter<"NetworkRun"> | string
+  refusal?: Prisma.StringNullableWithAggregatesFilter<"NetworkRun"> | string | null
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"NetworkRun"> | Date | string
   createdBy?: Prisma.StringWithAggregatesFilter<"NetworkRun"> | string
 }
@@ -331,6 +355,8 @@ export type NetworkRunCreateInput = {
   seed: number
   result: Prisma.JsonNullValueInput | runtime.InputJsonValue
   appliedAt?: Date | string | null
+  state?: string
+  refusal?: string | null
   createdAt?: Date | string
   createdBy: string
 }
@@ -344,6 +370,8 @@ export type NetworkRunUncheckedCreateInput = {
   seed: number
   result: Prisma.JsonNullValueInput | runtime.InputJsonValue
   appliedAt?: Date | string | null
+  state?: string
+  refusal?: string | null
   createdAt?: Date | string
   createdBy: string
 }
@@ -357,6 +385,8 @@ export type NetworkRunUpdateInput = {
   seed?: Prisma.IntFieldUpdateOperationsInput | number
   result?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   appliedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  state?: Prisma.StringFieldUpdateOperationsInput | string
+  refusal?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
 }
@@ -370,6 +400,8 @@ export type NetworkRunUncheckedUpdateInput = {
   seed?: Prisma.IntFieldUpdateOperationsInput | number
   result?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   appliedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  state?: Prisma.StringFieldUpdateOperationsInput | string
+  refusal?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
 }
@@ -383,6 +415,8 @@ export type NetworkRunCreateManyInput = {
   seed: number
   result: Prisma.JsonNullValueInput | runtime.InputJsonValue
   appliedAt?: Date | string | null
+  state?: string
+  refusal?: string | null
   createdAt?: Date | string
   createdBy: string
 }
@@ -396,6 +430,8 @@ export type NetworkRunUpdateManyMutationInput = {
   seed?: Prisma.IntFieldUpdateOperationsInput | number
   result?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   appliedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  state?: Prisma.StringFieldUpdateOperationsInput | string
+  refusal?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
 }
@@ -409,6 +445,8 @@ export type NetworkRunUncheckedUpdateManyInput = {
   seed?: Prisma.IntFieldUpdateOperationsInput | number
   result?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   appliedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  state?: Prisma.StringFieldUpdateOperationsInput | string
+  refusal?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
 }
@@ -427,6 +465,8 @@ export type NetworkRunCountOrderByAggregateInput = {
   seed?: Prisma.SortOrder
   result?: Prisma.SortOrder
   appliedAt?: Prisma.SortOrder
+  state?: Prisma.SortOrder
+  refusal?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
 }
@@ -444,6 +484,8 @@ export type NetworkRunMaxOrderByAggregateInput = {
   inputsHash?: Prisma.SortOrder
   seed?: Prisma.SortOrder
   appliedAt?: Prisma.SortOrder
+  state?: Prisma.SortOrder
+  refusal?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
 }
@@ -456,6 +498,8 @@ export type NetworkRunMinOrderByAggregateInput = {
   inputsHash?: Prisma.SortOrder
   seed?: Prisma.SortOrder
   appliedAt?: Prisma.SortOrder
+  state?: Prisma.SortOrder
+  refusal?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
 }
@@ -476,6 +520,8 @@ export type NetworkRunSelect<ExtArgs extends runtime.Types.Extensions.InternalAr
   seed?: boolean
   result?: boolean
   appliedAt?: boolean
+  state?: boolean
+  refusal?: boolean
   createdAt?: boolean
   createdBy?: boolean
 }, ExtArgs["result"]["networkRun"]>
@@ -489,6 +535,8 @@ export type NetworkRunSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Ex
   seed?: boolean
   result?: boolean
   appliedAt?: boolean
+  state?: boolean
+  refusal?: boolean
   createdAt?: boolean
   createdBy?: boolean
 }, ExtArgs["result"]["networkRun"]>
@@ -502,6 +550,8 @@ export type NetworkRunSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Ex
   seed?: boolean
   result?: boolean
   appliedAt?: boolean
+  state?: boolean
+  refusal?: boolean
   createdAt?: boolean
   createdBy?: boolean
 }, ExtArgs["result"]["networkRun"]>
@@ -515,11 +565,13 @@ export type NetworkRunSelectScalar = {
   seed?: boolean
   result?: boolean
   appliedAt?: boolean
+  state?: boolean
+  refusal?: boolean
   createdAt?: boolean
   createdBy?: boolean
 }
 
-export type NetworkRunOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "networkId" | "structure" | "inputsHash" | "seed" | "result" | "appliedAt" | "createdAt" | "createdBy", ExtArgs["result"]["networkRun"]>
+export type NetworkRunOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "networkId" | "structure" | "inputsHash" | "seed" | "result" | "appliedAt" | "state" | "refusal" | "createdAt" | "createdBy", ExtArgs["result"]["networkRun"]>
 
 export type $NetworkRunPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "NetworkRun"
@@ -533,6 +585,14 @@ export type $NetworkRunPayload<ExtArgs extends runtime.Types.Extensions.Internal
     seed: number
     result: runtime.JsonValue
     appliedAt: Date | null
+    /**
+     * computed, waiting, applied or refused
+     */
+    state: string
+    /**
+     * Why it was not applied.
+     */
+    refusal: string | null
     createdAt: Date
     createdBy: string
   }, ExtArgs["result"]["networkRun"]>
@@ -966,6 +1026,8 @@ export interface NetworkRunFieldRefs {
   readonly seed: Prisma.FieldRef<"NetworkRun", 'Int'>
   readonly result: Prisma.FieldRef<"NetworkRun", 'Json'>
   readonly appliedAt: Prisma.FieldRef<"NetworkRun", 'DateTime'>
+  readonly state: Prisma.FieldRef<"NetworkRun", 'String'>
+  readonly refusal: Prisma.FieldRef<"NetworkRun", 'String'>
   readonly createdAt: Prisma.FieldRef<"NetworkRun", 'DateTime'>
   readonly createdBy: Prisma.FieldRef<"NetworkRun", 'String'>
 }

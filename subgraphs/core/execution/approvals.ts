@@ -1,3 +1,4 @@
+import { answerTypes } from '#shared/askedConfirm.ts';
 import { type Consumer, createConsumer } from '#shared/consumer.ts';
 import type { EventRow } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
@@ -68,7 +69,7 @@ export function createApprovals(
       return createConsumer({
         name: 'core.confirms',
         module: 'confirm',
-        types: ['confirm.created', 'confirm.resolved', 'approval.refused'],
+        types: answerTypes,
         sql: (runtime.consumerSqlOf ?? runtime.sqlOf)('confirm'),
         bus: runtime.bus,
         logger,

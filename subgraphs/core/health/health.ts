@@ -4,6 +4,7 @@ import type { Logger } from '#shared/telemetry.ts';
 import { type SubgraphName, subgraphNames } from '../../names.ts';
 import { type Overall, settleOverall } from './hysteresis.ts';
 import { componentsOf, type HealthMetric } from './measured.ts';
+import { type Uptimes, wholePlatform } from './uptime.ts';
 
 export type ComponentStatus = 'healthy' | 'degraded' | 'unhealthy' | 'error';
 
@@ -12,12 +13,18 @@ export interface Component {
   readonly status: ComponentStatus;
   readonly responseMs: number;
   readonly detail: string | null;
+  /** Share of the looks of the last day at which it was up, by all processes; null before the first. */
+  readonly uptime: number | null;
 }
+
+type Probed = Omit<Component, 'uptime'>;
 
 export interface HealthSnapshot {
   readonly overall: Overall;
   /** 0 to 1: mean of the components, a degraded one half. */
   readonly score: number;
+  /** The same share of the whole: no component had failed. */
+  readonly uptime: number | null;
   readonly components: readonly Component[];
   /** Figures of the last minutes that some of the components are made of. */
   readonly metrics: readonly HealthMetric[];
@@ -33,6 +40,7 @@ export interface HealthDeps {
   readonly openCircuits: () => number;
   /** What was measured lately. */
   readonly measured: () => Promise<readonly HealthMetric[]>;
+  readonly uptimes: Uptimes;
   /** Hears of each look at which what is shown became another, the first one included. */
   readonly onChanged: (snapshot: HealthSnapshot) => Promise<void>;
 }
@@ -44,13 +52,13 @@ const resolutionMs = 20;
 const weights: Readonly<Record<ComponentStatus, number>> = { healthy: 1, degraded: 0.5, unhealthy: 0, error: 0 };
 
 /** Probes all components side by side, each with a time limit, every 5 s; asked for, it answers what it saw last. */
-export function createHealth({ sqlOf, logger, worker, openCircuits, measured, onChanged }: HealthDeps) {
+export function createHealth({ sqlOf, logger, worker, openCircuits, measured, uptimes, onChanged }: HealthDeps) {
   const delay = monitorEventLoopDelay({ resolution: resolutionMs });
   let last: HealthSnapshot | null = null;
   let settled: ReturnType<typeof settleOverall> | null = null;
   let probing: Promise<HealthSnapshot> | null = null;
 
-  async function probe(name: string, work: () => Promise<string | null>): Promise<Component> {
+  async function probe(name: string, work: () => Promise<string | null>): Promise<Probed> {
     const started = performance.now();
     const elapsed = () => Math.round((performance.now() - started) * 10) / 10;
     const late = Promise.withResolvers<never>();
@@ -100,13 +108,21 @@ export function createHealth({ sqlOf, logger, worker, openCircuits, measured, on
       }),
     ]);
     const reading = probed.at(-1)!;
-    const components =
+    const seen =
       reading.status === 'error' ? probed : [...probed.slice(0, -1), ...componentsOf(metrics, reading.responseMs)];
+    const isUp = ({ status }: Probed) => status === 'healthy' || status === 'degraded';
+    for (const component of seen) uptimes.note(component.name, isUp(component));
+    uptimes.note(
+      wholePlatform,
+      seen.every(({ status }) => status !== 'error'),
+    );
+    const components = seen.map((component): Component => ({ ...component, uptime: uptimes.of(component.name) }));
     const before = settled?.shown;
     settled = settleOverall(settled, rollUp(components));
     last = {
       overall: settled.shown,
       score: components.reduce((sum, { status }) => sum + weights[status], 0) / components.length,
+      uptime: uptimes.of(wholePlatform),
       components,
       metrics,
       checkedAt: new Date().toISOString(),

@@ -61,8 +61,11 @@ export async function readMetrics(sql: Sql, nowMs: number): Promise<readonly Hea
 }
 
 /** Metrics as components, so that they count in the whole. What was not measured is no ill. */
-export function componentsOf(metrics: readonly HealthMetric[], responseMs: number): readonly Component[] {
-  return metrics.map(({ name, value, unit, degradedFrom, unhealthyFrom }): Component => {
+export function componentsOf(
+  metrics: readonly HealthMetric[],
+  responseMs: number,
+): readonly Omit<Component, 'uptime'>[] {
+  return metrics.map(({ name, value, unit, degradedFrom, unhealthyFrom }): Omit<Component, 'uptime'> => {
     const status: ComponentStatus =
       value === null || value < degradedFrom ? 'healthy' : value < unhealthyFrom ? 'degraded' : 'unhealthy';
     const shown = unit === 'ms' ? `${Math.round(value ?? 0)} ms` : `${Math.round(1_000 * (value ?? 0)) / 10} %`;

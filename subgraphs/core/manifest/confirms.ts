@@ -1,8 +1,9 @@
-import { wasAskedFor } from '#shared/askedConfirm.ts';
+import type { Approvers } from '#shared/approvers.ts';
+import { type ApprovalAnswer, readAnswer } from '#shared/askedConfirm.ts';
 import type { EventRow } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
 import type { NewEvent } from '#shared/outbox.ts';
-import type { ManifestApproval, ManifestChange, ManifestRow } from './rows.ts';
+import type { ManifestChange, ManifestRow } from './rows.ts';
 
 const kind = 'core.manifest';
 
@@ -13,7 +14,7 @@ const wordsOf = ({ status, moduleId, moduleStatus }: ManifestChange): string =>
 export function manifestApproval(
   row: ManifestRow,
   change: ManifestChange,
-  { approval, role }: { readonly approval: ManifestApproval; readonly role: string },
+  { approval, role }: { readonly approval: Approvers; readonly role: string },
 ): NewEvent {
   return {
     streamId: row.id,
@@ -35,36 +36,13 @@ export function manifestApproval(
   };
 }
 
-export type Outcome = { readonly manifestId: string; readonly changeId: string } & (
-  | { readonly kind: 'opened'; readonly confirmId: string }
-  | { readonly kind: 'approved' }
-  | { readonly kind: 'refused'; readonly reason: string }
-);
+export type Outcome = ApprovalAnswer & { readonly manifestId: string; readonly changeId: string };
 
 /** What an event of the confirm module says of a change of a manifest; null where it is about something else. */
-export function readOutcome({ type, data }: Pick<EventRow, 'type' | 'data'>): Outcome | null {
-  const about = (type === 'approval.refused' ? data['approval'] : data['confirm']) as
-    | {
-        readonly id?: unknown;
-        readonly status?: unknown;
-        readonly resolution?: unknown;
-        readonly requestEventId?: unknown;
-        readonly reference?: {
-          readonly kind?: unknown;
-          readonly manifestId?: unknown;
-          readonly changeId?: unknown;
-        } | null;
-      }
-    | undefined;
-  const { manifestId, changeId } = about?.reference ?? {};
-  if (about?.reference?.kind !== kind || !isId(manifestId) || !isId(changeId)) return null;
-  const of = { manifestId, changeId };
-  if (type === 'approval.refused')
-    return { ...of, kind: 'refused', reason: String(data['message'] ?? 'nobody can be asked for approval') };
-  if (!wasAskedFor(about)) return null;
-  if (type === 'confirm.created') return isId(about.id) ? { ...of, kind: 'opened', confirmId: about.id } : null;
-  if (type !== 'confirm.resolved') return null;
-  if (about.status === 'approved') return { ...of, kind: 'approved' };
-  const why = typeof about.resolution === 'string' ? `: ${about.resolution}` : '';
-  return { ...of, kind: 'refused', reason: `the Confirm was ${String(about.status)}${why}` };
+export function readOutcome(event: Pick<EventRow, 'type' | 'data'>): Outcome | null {
+  const answered = readAnswer(event, kind);
+  const { manifestId, changeId } = answered?.reference ?? {};
+  return answered === null || !isId(manifestId) || !isId(changeId)
+    ? null
+    : { ...answered.answer, manifestId, changeId };
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { approverFields, approverRules, toApprovers } from '#shared/approvers.ts';
 import { idempotencyKey, text } from '#shared/validation.ts';
 import { protocolModules } from '../../../schema/protocol/index.ts';
 
@@ -22,27 +23,11 @@ const module = z
     ...(description == null ? {} : { description }),
   }));
 
-const label = text({ min: 1, max: 255 });
 const approval = z
-  .object({
-    approverRoles: z.array(label).max(100).nullish(),
-    approvers: z.array(label).max(1_000).nullish(),
-    quorum: z.enum(['SINGLE', 'AT_LEAST', 'MAJORITY', 'UNANIMOUS']).nullish(),
-    required: z.number().int().min(1).max(1_000).nullish(),
-  })
-  .refine(
-    ({ quorum, required }) => required == null || quorum === 'AT_LEAST',
-    'expected `required` with the quorum AT_LEAST alone',
-  )
-  .refine(
-    ({ approverRoles, approvers }) => (approverRoles?.length ?? 0) + (approvers?.length ?? 0) > 0,
-    'expected somebody who is asked',
-  )
-  .transform(({ approverRoles, approvers, quorum, required }) => ({
-    approverRoles: approverRoles ?? [],
-    approvers: approvers ?? [],
-    quorum: { kind: (quorum ?? 'SINGLE').toLowerCase(), ...(required == null ? {} : { required }) },
-  }));
+  .object(approverFields)
+  .refine(approverRules[0].holds, approverRules[0].expected)
+  .refine(approverRules[1].holds, approverRules[1].expected)
+  .transform(toApprovers);
 
 export const createManifest = z.object({
   protocolVersion: version.nullish().transform((value) => value ?? '1.0.0'),

@@ -1,3 +1,4 @@
+import type { Approvers } from '#shared/approvers.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EventRow } from '#shared/events.ts';
@@ -12,7 +13,7 @@ import { systemEvent } from '../systemEvents.ts';
 import { manifestApproval, readOutcome } from './confirms.ts';
 import * as inputs from './inputs.ts';
 import { type Changed, type Move, makeMove, planMove } from './moves.ts';
-import type { ManifestApproval, ManifestChange, ManifestRow } from './rows.ts';
+import type { ManifestChange, ManifestRow } from './rows.ts';
 
 interface Options extends CallOptions {
   readonly expectedVersion?: number | null | undefined;
@@ -83,14 +84,14 @@ export function createManifests({ sql, authorizer }: Pick<ModuleRuntime, 'sql' |
   }
 
   /** Who is asked before a move: as the manifest says, or the active one whose place it takes. Drafts are edited freely. */
-  async function approvalOf(tx: SqlTransaction, row: ManifestRow, { status }: Move): Promise<ManifestApproval | null> {
+  async function approvalOf(tx: SqlTransaction, row: ManifestRow, { status }: Move): Promise<Approvers | null> {
     if (row.status === 'draft' && status !== 'active') return null;
     if (status !== 'active') return row.approval;
     const [other] = (await tx.unsafe(
       `SELECT m.approval FROM core.manifest m WHERE m.tenant_id = $1 AND m.status = 'active' AND m.approval IS NOT NULL AND m.id <> $2 LIMIT 1`,
       [row.tenantId, row.id],
       { prepare: true },
-    )) as unknown as { approval: ManifestApproval }[];
+    )) as unknown as { approval: Approvers }[];
     // The one in force decides who may take its place.
     return other?.approval ?? row.approval;
   }

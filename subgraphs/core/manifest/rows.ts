@@ -1,14 +1,8 @@
+import type { Approvers } from '#shared/approvers.ts';
 import type { CoreDocument, CoreModuleDocument } from '../../../schema/protocol/index.ts';
 
 /** What an imported manifest holds beyond the columns, to the letter. */
 export type ManifestRemainder = Omit<CoreDocument, 'core_id' | 'protocol_version' | 'status' | 'modules'>;
-
-/** Who is asked, as an approval is requested of the confirm module. */
-export interface ManifestApproval {
-  readonly approverRoles: readonly string[];
-  readonly approvers: readonly string[];
-  readonly quorum: { readonly kind: string; readonly required?: number };
-}
 
 /** A change as it was asked for: of the status, or of the status of one module. */
 export interface ManifestChange {
@@ -29,7 +23,7 @@ export interface ManifestRow {
   readonly status: CoreDocument['status'];
   readonly modules: readonly CoreModuleDocument[];
   readonly protocol: ManifestRemainder | null;
-  readonly approval: ManifestApproval | null;
+  readonly approval: Approvers | null;
   readonly pending: ManifestChange | null;
   readonly refusal: string | null;
   readonly version: number;

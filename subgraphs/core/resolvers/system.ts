@@ -1,3 +1,4 @@
+import { approversShape } from '#shared/approvers.ts';
 import { shapeGovernance } from '#shared/governance.ts';
 import { isId } from '#shared/ids.ts';
 import { subgraphNames } from '../../names.ts';
@@ -132,11 +133,7 @@ export const systemTypes = {
         ...{ moduleId: upper(module_id), status: upper(status), version },
         ...{ required: required ?? false, description: description ?? null },
       })),
-    approval: ({ approval }) =>
-      approval && {
-        ...{ approverRoles: [...approval.approverRoles], approvers: [...approval.approvers] },
-        ...{ quorum: upper(approval.quorum.kind as 'single'), required: approval.quorum.required ?? null },
-      },
+    approval: ({ approval }) => approval && approversShape(approval),
     pendingChange: ({ pending }) =>
       pending && {
         ...{ requestedBy: pending.requestedBy, requestedAt: pending.requestedAt, confirmId: pending.confirmId },

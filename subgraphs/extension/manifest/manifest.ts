@@ -117,7 +117,11 @@ const manifestShape = z.object({
     .max(50)
     .default([]),
   resource_requirements: z
-    .object({ memory_limit: z.number().int().min(1).max(64).optional() })
+    .object({
+      memory_limit: z.number().int().min(1).max(64).optional(),
+      cpu_limit: z.number().min(0.01).max(1, 'expected at most 1 core: a sandbox is one thread').optional(),
+      gpu_required: z.literal(false, 'expected false: a sandbox has no GPU').optional(),
+    })
     .loose()
     .optional(),
   security_requirements: z
@@ -128,6 +132,8 @@ const manifestShape = z.object({
       file_system_access: z
         .union([z.literal(false), z.literal('none')], 'expected none: a sandbox has no files')
         .default('none'),
+      environment_variables: z.array(z.unknown()).max(0, 'expected none: a sandbox has no environment').optional(),
+      secrets_required: z.array(z.unknown()).max(0, 'expected none: no secret is handed to a sandbox').optional(),
     })
     .loose()
     .default({ permissions: [], sandbox_enabled: true, network_access: false, file_system_access: 'none' }),

@@ -31,6 +31,16 @@ export const defaultSettings: SettingsValue = Object.freeze({
   shutdownTimeoutMs: 5_000,
 });
 
+/** What the manifest asks for, where it does. */
+function settingsOf({ resource_requirements }: Manifest): SettingsValue {
+  const { memory_limit, cpu_limit } = resource_requirements ?? {};
+  return {
+    ...defaultSettings,
+    ...(memory_limit !== undefined && { maxMemoryMb: memory_limit }),
+    ...(cpu_limit !== undefined && { maxCpuPercent: Math.round(cpu_limit * 100) }),
+  };
+}
+
 /** A release whose package is sound. */
 interface Checked {
   readonly manifest: Manifest;
@@ -139,7 +149,6 @@ export function createRegistration(runtime: ModuleRuntime, { commands, contexts,
       const at = new Date().toISOString();
       const id = newId();
       const release = releaseRow(scope, { id, contextId: input.contextId }, input.version, input.release, checked);
-      const memory = checked.manifest.resource_requirements?.memory_limit;
       const row: ExtensionRow = {
         tenantId,
         id,
@@ -159,7 +168,7 @@ export function createRegistration(runtime: ModuleRuntime, { commands, contexts,
         publisher: publisherOf(checked.trust),
         trustLevel: checked.trust.trustLevel,
         config: input.config ?? null,
-        settings: memory === undefined ? defaultSettings : { ...defaultSettings, maxMemoryMb: memory },
+        settings: settingsOf(checked.manifest),
         integrationTargets: null,
         grants: [],
         currentReleaseId: release.id,

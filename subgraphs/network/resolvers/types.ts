@@ -1,3 +1,4 @@
+import { approversShape } from '#shared/approvers.ts';
 import { shapeGovernance } from '#shared/governance.ts';
 import { isId } from '#shared/ids.ts';
 import { noCircuit } from '../circuits.ts';
@@ -66,6 +67,10 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation' | 'Subscription'> = {
     alerts: (row) => [...row.alerts],
     governance: ({ protocol }) =>
       shapeGovernance((protocol?.['governance'] ?? null) as Readonly<Record<string, unknown>> | null),
+    approval: ({ approval }) =>
+      approval && { ...approversShape(approval), disruptionTolerance: approval.disruptionTolerance },
+    pendingChange: ({ pending }) =>
+      pending && { ...pending, kind: upper(pending.kind), runId: pending.run?.id ?? null },
     status: (row) => upper(row.status),
     nodes: async (row, _args, { loaders }) => [...(await loaders.nodes.load(row.id))],
     links: async (row, _args, { loaders }) => [...(await loaders.links.load(row.id))],
@@ -159,6 +164,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation' | 'Subscription'> = {
   },
   NetworkOptimization: {
     runId: (row) => row.id,
+    state: (row) => upper(row.state),
     before: ({ result }) => result.before,
     after: ({ result }) => result.after,
     lowerBound: ({ result }) => result.lowerBound,

@@ -3,8 +3,15 @@ import { shortestTree } from '../graph/shortestPaths.ts';
 import { congestionCost } from './congestionCost.ts';
 import { latencyOf, loadsOf, type Route, type RoutingMeasures, type RoutingProblem, utilization } from './problem.ts';
 
-/** Measures routes; two sets of them compare where the problem, hence the matrix of demands, is the same. */
-export function measureRoutes(problem: RoutingProblem, routes: readonly Route[]): RoutingMeasures {
+/**
+ * Measures routes; two sets of them compare where the problem, hence the matrix of demands, is the same. The scale of
+ * congestion takes a search from every source: whoever does not read it gives 0, and has 0.
+ */
+export function measureRoutes(
+  problem: RoutingProblem,
+  routes: readonly Route[],
+  uncapacitated = leastHopMbps(problem),
+): RoutingMeasures {
   const { graph, capacity, costPerGb, demands } = problem;
   const loads = loadsOf(problem, routes);
   let [maxUtilization, utilizations, usable, congestion] = [0, 0, 0, 0];
@@ -31,7 +38,6 @@ export function measureRoutes(problem: RoutingProblem, routes: readonly Route[])
     transportCost += mbps * route.reduce((sum, arc) => sum + costPerGb[graph.link[arc]!]!, 0);
   }
   latencies.sort((a, b) => a - b);
-  const uncapacitated = leastHopMbps(problem);
   return {
     maxUtilization,
     meanUtilization: usable === 0 ? 0 : utilizations / usable,

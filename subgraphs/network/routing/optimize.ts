@@ -142,7 +142,7 @@ export async function optimizeRoutes(
 }
 
 /** Each measure relative to what it was, weighted; what was nothing counts absolutely. */
-function createScore(goals: RoutingGoals, before: RoutingMeasures) {
+export function createScore(goals: RoutingGoals, before: RoutingMeasures) {
   const total = before.routedMbps + before.unroutedMbps;
   const relative = (value: number, was: number) => (was > 0 && Number.isFinite(was) ? value / was : value);
   return (measures: RoutingMeasures): number =>
