@@ -144,7 +144,7 @@ export type Mutation = {
   /** Nothing is handed out any more; what runs goes on. */
   pauseExecution: ExecutePlanPayload;
   resumeExecution: ExecutePlanPayload;
-  /** Ends the run and its plan; open leases end, steps not done are skipped. */
+  /** Ends the run and its plan; open leases end, steps not done are skipped. The author of the plan, who started the run, or plan:admin. */
   cancelExecution: ExecutePlanPayload;
   /**
    * Opens a draft to changes that its participants agree on; a plan has one open session at most. When its time is over, what
@@ -491,7 +491,7 @@ export type Plan = {
   type: PlanType;
   priority: PlanPriority;
   requiresApproval: Scalars['Boolean']['output'];
-  /** Open Confirm that decides about the plan. */
+  /** Open Confirm that decides about the plan: one of the type PLAN_APPROVAL. Those of other types leave its status alone. */
   confirmId?: Maybe<Scalars['ID']['output']>;
   statusReason?: Maybe<Scalars['String']['output']>;
   /** What its steps use and give back, as given. */

@@ -117,7 +117,8 @@ export type Mutation = {
   addSpans: AddSpansPayload;
   /**
    * Ends a running trace. COMPLETED needs a span or an event. A trace ends as FAILED by itself when its root span, the one of a
-   * report that has no parent, ends with an error, and when 24 hours have passed; one that is PENDING can only be cancelled.
+   * report that has no parent, ends with an error, and when 24 hours have passed; one that is PENDING can only be cancelled, as it
+   * is by itself after 24 hours.
    */
   endTrace: TracePayload;
   /**
