@@ -25,6 +25,7 @@ interface Told {
     readonly failures?: unknown;
   };
   readonly context?: { readonly id?: unknown };
+  readonly extension?: { readonly id?: unknown };
   readonly trace?: { readonly id?: unknown };
   readonly assignment?: { readonly id?: unknown; readonly status?: unknown };
   readonly delegation?: { readonly id?: unknown; readonly status?: unknown };
@@ -36,7 +37,8 @@ const overForAssignments: readonly unknown[] = ['revoked', 'expired'];
 
 /** What an event of another module puts an end to; null where that is nothing. */
 export function endingOf({ type, data, createdAt }: EventRow): Ending | null {
-  const { plan, execution, step, context, trace, assignment, delegation, permissionRequest, changes } = data as Told;
+  const { plan, execution, step, context, extension, trace, assignment, delegation, permissionRequest, changes } =
+    data as Told;
   switch (type) {
     case 'plan.deleted':
       return { where: 'plan', value: plan?.id, reason: 'the plan was deleted' };
@@ -78,6 +80,8 @@ export function endingOf({ type, data, createdAt }: EventRow): Ending | null {
         reason: `the context was ${changes.status.toLowerCase()}`,
         before: { version: null, at: createdAt },
       };
+    case 'extension.uninstalled':
+      return { where: 'target', value: extension?.id, reason: 'the extension was uninstalled' };
     case 'trace.deleted':
       return { where: 'target', value: trace?.id, reason: 'the trace was deleted' };
     case 'role.revoked':

@@ -19,6 +19,7 @@ export const endingTypes: Partial<Record<SubgraphName, readonly string[]>> = {
     'step.unblocked',
     'step.skipped',
   ],
+  extension: ['extension.uninstalled'],
   trace: ['trace.deleted'],
   role: [
     'role.revoked',

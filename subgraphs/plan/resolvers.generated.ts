@@ -1103,7 +1103,7 @@ export type PlanExecution = {
   status: PlanExecutionStatus;
   /** Finer than the status. */
   phase: PlanExecutionPhase;
-  mode: Scalars['String']['output'];
+  mode: PlanExecutionMode;
   maxConcurrentTasks: Scalars['Int']['output'];
   totalSteps: Scalars['Int']['output'];
   endedSteps: Scalars['Int']['output'];
@@ -2343,7 +2343,8 @@ export type AdaptPlanInput = {
 
 export type ExecutePlanInput = {
   planId: Scalars['ID']['input'];
-  mode?: InputMaybe<Scalars['String']['input']>;
+  /** @default as the plan says, else PARALLEL */
+  mode?: InputMaybe<PlanExecutionMode>;
   /** @default as the plan says */
   maxConcurrentTasks?: InputMaybe<Scalars['Int']['input']>;
   /** @default as the plan says, else 30000 */
@@ -2662,6 +2663,12 @@ export type PlanExecutionStatus =
   | 'COMPLETED'
   | 'FAILED'
   | 'CANCELLED';
+
+export type PlanExecutionMode =
+  /** As many steps at a time as `maxConcurrentTasks` lets. */
+  | 'PARALLEL'
+  /** One step at a time, whatever `maxConcurrentTasks` says. */
+  | 'SEQUENTIAL';
 
 export type PlanExecutionPhase =
   /** No step has begun yet. */
@@ -3204,6 +3211,7 @@ export type ResolversTypes = {
   PlanStepStatus: PlanStepStatus;
   StepExecutionStatus: StepExecutionStatus;
   PlanExecutionStatus: PlanExecutionStatus;
+  PlanExecutionMode: PlanExecutionMode;
   PlanExecutionPhase: PlanExecutionPhase;
   PlanEffortUnit: PlanEffortUnit;
   PlanCriterionType: PlanCriterionType;
@@ -4027,7 +4035,7 @@ export type PlanExecutionResolvers<ContextType = RequestContext, ParentType exte
   contextId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   status?: Resolver<ResolversTypes['PlanExecutionStatus'], ParentType, ContextType>;
   phase?: Resolver<ResolversTypes['PlanExecutionPhase'], ParentType, ContextType>;
-  mode?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  mode?: Resolver<ResolversTypes['PlanExecutionMode'], ParentType, ContextType>;
   maxConcurrentTasks?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   totalSteps?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   endedSteps?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;

@@ -152,6 +152,12 @@ describe('what is asked about something that is over', () => {
     await tellAndWait('trace', 'trace.deleted', { trace: { id: traceId } }, ofTrace);
     expect(await confirmsOf()).toMatchObject([{ confirms: { nodes: [] } }]);
 
+    const extensionId = rig.openTarget();
+    const toExtension = { targetType: 'EXTENSION', targetId: extensionId, contextId: rig.openTarget() };
+    const ofExtension = await rig.open(alice, toExtension);
+    await tellAndWait('extension', 'extension.uninstalled', { extension: { id: extensionId } }, ofExtension);
+    expect(await read(ofExtension)).toMatchObject({ resolution: 'the extension was uninstalled' });
+
     const executionId = newId();
     const { planId, input } = toPlan({ reference: { kind: 'plan.step', executionId, stepId: newId() } });
     const ofRun = await rig.open(alice, input);
