@@ -207,7 +207,7 @@ describe.each(modes)('approval of plans, %s', (mode) => {
       return refused[0]?.extensions.code ?? data!['createApproval']!['userErrors']![0]?.['code'] ?? null;
     };
     const reader = await platform.token({
-      ...{ tenant: 'one', subject: 'dora' },
+      ...{ tenant: 'one', subject: 'dora', roles: [] },
       scopes: ['confirm:read', 'confirm:create', 'plan:read', 'context:read'],
     });
     expect(await ask(reader, 'PLAN_APPROVAL')).toBe('PERMISSION_DENIED');
