@@ -3,6 +3,7 @@ import { consensusOf } from './consensus/state.ts';
 import { closeConsensus } from './consensus/vote.ts';
 import { addDecision, type Draft, definitionOf, putApprover, putStep, silent, tell } from './draft.ts';
 import { dueWithin, endStep, reminderAt, resolve, systemSubject } from './engine.ts';
+import { isTold } from './events.ts';
 import { moveUp, type ResolvedLevels } from './levels.ts';
 import type { StepState } from './rows.ts';
 
@@ -72,7 +73,7 @@ export function meetDeadlines(draft: Draft, nowMs: number, levels: ResolvedLevel
     }
     if (isDue(reminderAt(draft.confirm, step), nowMs)) {
       putStep(draft, id, { reminders: step.reminders + 1 });
-      const subjects = silent(draft, id).map(({ subject }) => subject);
+      const subjects = silent(draft, id).flatMap((row) => (isTold(row) ? [row.subject] : []));
       tell(draft, 'confirm.reminded', { stepId: id, subjects });
       report.reminded.push(id);
     }

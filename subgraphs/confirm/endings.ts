@@ -8,6 +8,8 @@ export interface Ending {
   readonly reason: string;
   /** Only confirms of this type. @default all */
   readonly type?: string;
+  /** Only what the plan module asked about this step of a run when it was blocked, with this attempt or one before. */
+  readonly step?: { readonly executionId: string; readonly stepId: string; readonly attempt: number };
   /** Only what was asked for before: of the plan in an older version, or where no version is named, by this time. */
   readonly before?: { readonly version: number | null; readonly at: string };
 }
@@ -15,7 +17,15 @@ export interface Ending {
 interface Told {
   readonly plan?: { readonly id?: unknown; readonly version?: unknown };
   readonly execution?: { readonly id?: unknown };
+  readonly step?: {
+    readonly planId?: unknown;
+    readonly executionId?: unknown;
+    readonly stepId?: unknown;
+    readonly attempt?: unknown;
+    readonly failures?: unknown;
+  };
   readonly context?: { readonly id?: unknown };
+  readonly extension?: { readonly id?: unknown };
   readonly trace?: { readonly id?: unknown };
   readonly assignment?: { readonly id?: unknown; readonly status?: unknown };
   readonly delegation?: { readonly id?: unknown; readonly status?: unknown };
@@ -27,7 +37,8 @@ const overForAssignments: readonly unknown[] = ['revoked', 'expired'];
 
 /** What an event of another module puts an end to; null where that is nothing. */
 export function endingOf({ type, data, createdAt }: EventRow): Ending | null {
-  const { plan, execution, context, trace, assignment, delegation, permissionRequest, changes } = data as Told;
+  const { plan, execution, step, context, extension, trace, assignment, delegation, permissionRequest, changes } =
+    data as Told;
   switch (type) {
     case 'plan.deleted':
       return { where: 'plan', value: plan?.id, reason: 'the plan was deleted' };
@@ -47,6 +58,18 @@ export function endingOf({ type, data, createdAt }: EventRow): Ending | null {
     case 'plan.execution.completed':
     case 'plan.execution.failed':
       return { where: 'execution', value: execution?.id, reason: 'the run of the plan has ended' };
+    case 'step.unblocked':
+    case 'step.skipped': {
+      // Of many that are skipped only those that failed before were asked about.
+      if (typeof step?.attempt !== 'number' || !(Number(step.failures) > 0 || type === 'step.unblocked')) return null;
+      const { planId, attempt } = step;
+      return {
+        where: 'plan',
+        value: planId,
+        reason: type === 'step.unblocked' ? 'the step is tried again' : 'the step was skipped',
+        step: { executionId: String(step.executionId), stepId: String(step.stepId), attempt },
+      };
+    }
     case 'context.deleted':
       return { where: 'context', value: context?.id, reason: 'the context was deleted' };
     case 'context.state.changed':
@@ -57,6 +80,8 @@ export function endingOf({ type, data, createdAt }: EventRow): Ending | null {
         reason: `the context was ${changes.status.toLowerCase()}`,
         before: { version: null, at: createdAt },
       };
+    case 'extension.uninstalled':
+      return { where: 'target', value: extension?.id, reason: 'the extension was uninstalled' };
     case 'trace.deleted':
       return { where: 'target', value: trace?.id, reason: 'the trace was deleted' };
     case 'role.revoked':

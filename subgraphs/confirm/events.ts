@@ -1,6 +1,6 @@
 import { derivedId } from '#shared/derivedId.ts';
 import type { NewEvent } from '#shared/outbox.ts';
-import type { Aggregate, Draft } from './draft.ts';
+import type { Aggregate, Draft, Told } from './draft.ts';
 import type { ConfirmApproverRow, ConfirmDecisionRow, ConfirmRow, WorkflowTemplateRow } from './rows.ts';
 
 /** The stream of what waits for a subject, as a UUID v4 of its name. */
@@ -50,10 +50,22 @@ export function eventsOf(draft: Draft): readonly NewEvent[] {
     const type = !waits ? 'approval.settled' : waitedBefore ? 'approval.changed' : 'approval.waiting';
     return [inboxEvent(type, confirm, approver)];
   });
-  return [...own, ...inbox];
+  return [...own, ...inbox, ...told.flatMap((entry) => remindersOf(draft, entry))];
 }
 
-const isTold = ({ state, waitingSince }: ConfirmApproverRow) => state === 'waiting' && waitingSince !== null;
+/** Who is reminded hears so where all that waits for them is told. */
+function remindersOf({ confirm, approvers }: Draft, { type, more }: Told): readonly NewEvent[] {
+  if (type !== 'confirm.reminded') return [];
+  const { stepId, subjects } = more as { readonly stepId: string; readonly subjects: readonly string[] };
+  return [...approvers.values()].flatMap((row) =>
+    row.stepId === stepId && isTold(row) && subjects.includes(row.subject)
+      ? [inboxEvent('approval.reminded', confirm, row)]
+      : [],
+  );
+}
+
+/** Whether the part waits for a decision and its people know. */
+export const isTold = ({ state, waitingSince }: ConfirmApproverRow) => state === 'waiting' && waitingSince !== null;
 
 function inboxEvent(type: string, confirm: ConfirmRow, approver: ConfirmApproverRow): NewEvent {
   return {

@@ -81,12 +81,14 @@ export function createRequestChecks(
 
   /**
    * The context of the target, in which the caller may ask for approvals. The door has asked about the one that the caller
-   * named, which may be another one, or none.
+   * named, which may be another one, or none. The approval of a plan proposes it: that takes the right to change the plan.
    * @throws {TARGET_NOT_FOUND} {VALIDATION_FAILED} {PERMISSION_DENIED}
    */
   async function contextOf(
     scope: RequestScope,
-    input: Pick<inputs.ApprovalInput, 'targetType' | 'targetId' | 'contextId'>,
+    input: Pick<inputs.ApprovalInput, 'targetType' | 'targetId' | 'contextId'> & {
+      readonly confirmationType?: string | null;
+    },
     path: readonly string[] = ['input', 'targetId'],
   ): Promise<string> {
     const contextId = await findContext(scope, input, path);
@@ -95,6 +97,11 @@ export function createRequestChecks(
         type: 'Context',
         id: contextId,
         contextId,
+      });
+    if (input.targetType === 'plan' && input.confirmationType === 'plan_approval')
+      await requirePermission(authorizer, scope.principal, 'plan:update', {
+        ...{ type: 'Plan', id: input.targetId },
+        ...{ contextId, planId: input.targetId },
       });
     return contextId;
   }

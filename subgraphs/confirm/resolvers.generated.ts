@@ -64,7 +64,9 @@ export type Mutation = {
   /**
    * Opens a gate on an object. Its workflow is the one given, that of a template, or a single step with the approvers
    * given; without any the template whose triggers fit most closely. The caller decides nothing of it. A draft asks
-   * nobody until it is submitted.
+   * nobody until it is submitted. A PLAN_APPROVAL of a plan proposes a plan that is a draft, and its outcome approves the plan or
+   * makes it a draft again: it needs plan:update too. DUPLICATE_REQUEST while one of the same type is open for the target, whoever
+   * asked for that.
    */
   createApproval: ApprovalPayload;
   /**
@@ -252,7 +254,7 @@ export type Subscription = {
   approvalUpdates: ApprovalUpdate;
   /** Votes, standings and the outcome of a vote over options, in order; resumes behind `after` without gap or repeat. */
   consensusUpdates: ConsensusUpdate;
-  /** What begins and ceases to wait for the caller. */
+  /** What begins and ceases to wait for the caller, and what it is reminded of, in order; resumes behind `after` without gap or repeat. */
   approvalsWaiting: ApprovalWaiting;
 };
 
@@ -587,7 +589,7 @@ export type ConfirmSubject = {
 };
 
 export type ConfirmNotifications = {
-  /** Hours after a step's start at which who has not decided is reminded. */
+  /** Hours after a step's start at which those for whom it waits are reminded. */
   reminderHours: Array<Scalars['Float']['output']>;
   /** The client's own, for what delivers them. */
   settings: Scalars['JSON']['output'];
@@ -1129,6 +1131,8 @@ export type ApprovalWaitingKind =
   | 'WAITING'
   /** Its time or level changed. */
   | 'CHANGED'
+  /** It waits still, at one of the hours of `ConfirmNotifications.reminderHours`. */
+  | 'REMINDED'
   /** It does not wait any more. */
   | 'SETTLED';
 

@@ -163,7 +163,7 @@ function keyedListText(list: string): string {
   return `SELECT (SELECT json_agg(x) FROM (${list}) x) AS items, k.ord::int AS ord FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS k(tenant_id, id, ord)`;
 }
 
-/** Ids of the open confirms that hold these gates, by `tenant/gate`. */
+/** Ids of the open confirms that hold these gates, by `tenant/gate`: of clients by their key, of modules by what they asked about. */
 export async function findOpenGates(
   sql: Reader,
   gates: readonly { readonly tenantId: string; readonly gateKey: string }[],
@@ -172,7 +172,10 @@ export async function findOpenGates(
   const rows = await read<{ tenantId: string; gateKey: string; id: string }>(
     sql,
     `SELECT c.tenant_id AS "tenantId", c.gate_key AS "gateKey", c.id FROM unnest($1::text[], $2::text[]) AS k(tenant_id, gate_key)
-     JOIN confirm.confirm c ON c.tenant_id = k.tenant_id AND c.gate_key = k.gate_key AND c.status = 'pending' AND c.gate_key IS NOT NULL`,
+     JOIN confirm.confirm c ON c.tenant_id = k.tenant_id AND c.gate_key = k.gate_key AND c.status = 'pending' AND c.gate_key IS NOT NULL
+     UNION ALL SELECT c.tenant_id, k.gate_key, c.id FROM unnest($1::text[], $2::text[]) AS k(tenant_id, gate_key)
+     JOIN confirm.confirm c ON c.tenant_id = k.tenant_id AND c.target_id = split_part(k.gate_key, ':', 2)::uuid AND c.status = 'pending'
+       AND c.gate_key IS NULL AND c.request_event_id IS NOT NULL AND c.target_type = split_part(k.gate_key, ':', 1) AND c.confirmation_type = split_part(k.gate_key, ':', 3)`,
     [gates.map(({ tenantId }) => tenantId), gates.map(({ gateKey }) => gateKey)],
   );
   return new Map(rows.map((row) => [`${row.tenantId}/${row.gateKey}`, row.id]));

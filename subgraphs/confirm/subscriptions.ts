@@ -51,6 +51,7 @@ function admitTo(principal: Principal, { contextId }: ConfirmRow): Awaited<Retur
 const waitingKinds: Readonly<Record<string, string>> = {
   'approval.waiting': 'WAITING',
   'approval.changed': 'CHANGED',
+  'approval.reminded': 'REMINDED',
   'approval.settled': 'SETTLED',
 };
 

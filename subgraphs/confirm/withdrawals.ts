@@ -16,7 +16,10 @@ export const endingTypes: Partial<Record<SubgraphName, readonly string[]>> = {
     'plan.execution.cancelled',
     'plan.execution.completed',
     'plan.execution.failed',
+    'step.unblocked',
+    'step.skipped',
   ],
+  extension: ['extension.uninstalled'],
   trace: ['trace.deleted'],
   role: [
     'role.revoked',
@@ -32,15 +35,20 @@ export function createWithdrawals({ sql }: Pick<ModuleRuntime, 'sql'>, commands:
   async function findOpen(
     tenantId: string,
     value: string,
-    { where, type, before }: Ending,
+    { where, type, before, step }: Ending,
   ): Promise<readonly string[]> {
     const rows = (await sql.unsafe(
       `SELECT c.id FROM confirm.confirm c WHERE c.tenant_id = $1 AND c.status = 'pending' AND ${conditions[where]}
          AND ($3::text IS NULL OR c.confirmation_type = $3)
          AND ($4::text::timestamptz IS NULL OR (CASE WHEN $5::int IS NOT NULL AND c.reference->>'kind' = 'plan' AND jsonb_typeof(c.reference->'version') = 'number'
            THEN (c.reference->>'version')::numeric < $5::int ELSE c.created_at <= $4::text::timestamptz END))
+         AND ($6::text IS NULL OR (c.request_event_id IS NOT NULL AND c.reference->>'kind' = 'plan.step' AND c.reference->>'executionId' = $6 AND c.reference->>'stepId' = $7::text
+           AND CASE WHEN jsonb_typeof(c.reference->'attempt') = 'number' THEN (c.reference->>'attempt')::numeric <= $8::int ELSE true END))
        ORDER BY c.id`,
-      [tenantId, value, type ?? null, before?.at ?? null, before?.version ?? null],
+      [
+        ...[tenantId, value, type ?? null, before?.at ?? null, before?.version ?? null],
+        ...[step?.executionId ?? null, step?.stepId ?? null, step?.attempt ?? null],
+      ],
       { prepare: true },
     )) as unknown as { id: string }[];
     return rows.map(({ id }) => id);

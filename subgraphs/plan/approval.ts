@@ -73,6 +73,7 @@ export function askForHelp(
           executionId: run.id,
           stepId: step.stepId,
           failures: step.failures,
+          attempt: step.attempt,
           ...(level === null ? {} : { escalation: step.escalations }),
         },
       },

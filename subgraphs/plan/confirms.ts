@@ -17,10 +17,21 @@ interface ConfirmValue {
   readonly targetType: string;
   readonly targetId: string;
   readonly status: string;
+  /** Null of one that came as a document. */
+  readonly confirmationType?: string | null;
   /** Why it came to its end. */
   readonly resolution?: string | null;
-  readonly reference?: { readonly kind?: unknown; readonly executionId?: unknown; readonly stepId?: unknown } | null;
+  readonly reference?: {
+    readonly kind?: unknown;
+    readonly executionId?: unknown;
+    readonly stepId?: unknown;
+    readonly attempt?: unknown;
+  } | null;
 }
+
+/** What decides about a plan itself; Confirms of other types are about a task, a risk or a resource of it. */
+const decidesPlan = ({ confirmationType = null }: ConfirmValue): boolean =>
+  confirmationType === null || confirmationType === 'plan_approval';
 
 /** Outcomes that a run or a plan can no longer take: it has gone on meanwhile. */
 const late = new Set(['NOT_FOUND', 'INVALID_STATE', 'EXECUTION_NOT_ACTIVE']);
@@ -34,7 +45,7 @@ export function createConfirms(
   async function movePlan(event: EventRow, confirm: ConfirmValue): Promise<void> {
     await commands.runAs(event.tenantId, event.actor, async (tx) => {
       const plan = await lockPlan(tx, event.tenantId, confirm.targetId);
-      const change = plan && decide(plan, event.type, confirm);
+      const change = plan && decide(plan, event, confirm);
       if (!plan || !change) return { response: null };
       const row: PlanRow = {
         ...plan,
@@ -77,14 +88,16 @@ export function createConfirms(
   }
 
   async function resolveStep(event: EventRow, { reference, status, resolution: reason }: ConfirmValue): Promise<void> {
-    const { executionId, stepId } = reference ?? {};
+    const { executionId, stepId, attempt } = reference ?? {};
     if (!isId(executionId) || !isId(stepId)) return;
+    // Of Confirms from before it was told nobody knows.
+    const blockedAt = typeof attempt === 'number' ? attempt : null;
     try {
       await commands.runAs(event.tenantId, event.actor, async (tx) => ({
         response: null,
         ...(await runs.resolve(
           tx,
-          { tenantId: event.tenantId, executionId, stepId, actor: event.actor },
+          { tenantId: event.tenantId, executionId, stepId, actor: event.actor, blockedAt },
           { resolution: status === 'approved' ? 'RETRY' : 'FAIL', reason: reason ?? null },
         )),
       }));
@@ -101,7 +114,7 @@ export function createConfirms(
     if (confirm?.targetType !== 'plan' || !isId(confirm.targetId)) return;
     if (confirm.reference?.kind === 'plan.step') {
       if (event.type === 'confirm.resolved' && wasAskedFor(confirm)) await resolveStep(event, confirm);
-    } else await movePlan(event, confirm);
+    } else if (decidesPlan(confirm)) await movePlan(event, confirm);
   }
 
   return {
@@ -122,9 +135,11 @@ export function createConfirms(
   };
 }
 
-function decide(plan: PlanRow, type: string, confirm: ConfirmValue): Partial<PlanRow> | null {
+function decide(plan: PlanRow, { type, data }: EventRow, confirm: ConfirmValue): Partial<PlanRow> | null {
   if (type === 'confirm.created') {
-    if (plan.status !== 'draft' && plan.status !== 'proposed') return null;
+    if (confirm.status !== 'pending') return null;
+    // A document may be what a proposed plan waits for; who brings it in proposes nobody's draft.
+    if (plan.status !== 'proposed' && (plan.status !== 'draft' || data['imported'] === true)) return null;
     // The first that is open decides.
     if (plan.confirmId !== null) return null;
     return { status: 'proposed', confirmId: confirm.id };

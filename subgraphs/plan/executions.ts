@@ -2,15 +2,17 @@ import type { BeforeHooks } from '#shared/beforeHooks.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
+import { holds } from '#shared/rights.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
-import { requireVisible } from './access.ts';
+import { planTarget, requireVisible } from './access.ts';
 import type { CallOptions, Commands } from './commands.ts';
 import type { Contexts } from './contexts.ts';
 import { executionEvent } from './events.ts';
 import * as inputs from './inputs.ts';
 import { createReassignments } from './reassignments.ts';
+import type { PlanExecutionRow } from './rows.ts';
 import { cancelRun, isOpen, notActive } from './runEnds.ts';
 import { createRunStarts } from './runStarts.ts';
 import { changeRun, lockRun } from './runStore.ts';
@@ -80,6 +82,7 @@ export function createExecutions(runtime: ModuleRuntime, { commands, contexts, r
       };
       return commands.run(scope, call, async (tx) => {
         const run = await requireRun(tx, scope, executionId);
+        await requireOwner(tx, scope, run);
         if (!isOpen(run)) throw notActive(run);
         const { events } = await cancelRun(tx, run, { reason, actor: scope.principal.subject });
         return {
@@ -125,6 +128,20 @@ export function createExecutions(runtime: ModuleRuntime, { commands, contexts, r
       });
     },
   };
+}
+
+/** With its run a plan is cancelled too. @throws {PERMISSION_DENIED} unless its author, who started the run or plan:admin asks. */
+async function requireOwner(tx: SqlTransaction, { principal }: RequestScope, run: PlanExecutionRow): Promise<void> {
+  if (run.startedBy === principal.subject || holds(principal, 'plan:admin', planTarget(run))) return;
+  const owned = await tx.unsafe(
+    'SELECT 1 FROM plan.plan WHERE tenant_id = $1 AND id = $2 AND created_by = $3',
+    [run.tenantId, run.planId, principal.subject],
+    { prepare: true },
+  );
+  if (owned.length === 0)
+    throw new PlatformError('PERMISSION_DENIED', 'only the author of its plan, or who started it, cancels a run', {
+      path: ['executionId'],
+    });
 }
 
 /** The run under its lock. @throws {NOT_FOUND} */

@@ -7,6 +7,7 @@ import { milestones, objectives } from './goalInputs.ts';
 import {
   dispatchStrategy,
   executionConfig,
+  executionMode,
   optimization,
   optimizationConstraints,
   optimizationStrategy,
@@ -219,7 +220,7 @@ export const reason = text({ max: 2_000 });
 
 export const executePlan = z.object({
   planId: id,
-  mode: label.nullish(),
+  mode: executionMode.nullish(),
   maxConcurrentTasks: z.number().int().min(1).max(1_000).nullish(),
   leaseMs: z.number().int().min(100).max(3_600_000).nullish(),
   timeoutMs: z.number().int().min(1_000).max(yearMs).nullish(),

@@ -14,6 +14,9 @@ export const optimizationStrategy = z.enum([
   'BALANCED',
 ]);
 export const dispatchStrategy = z.enum(['CRITICAL_PATH', 'PRIORITY', 'WEIGHTED_SHORTEST', 'PLAN_ORDER']);
+/** How many steps of a run may be at work at a time: as many as its limit says, or one. */
+export const executionMode = z.enum(['PARALLEL', 'SEQUENTIAL']);
+export type ExecutionMode = z.output<typeof executionMode>;
 
 export const optimizationConstraints = z.object({
   maxDurationMs: durationMs.nullish(),

@@ -144,7 +144,7 @@ export type Mutation = {
   /** Nothing is handed out any more; what runs goes on. */
   pauseExecution: ExecutePlanPayload;
   resumeExecution: ExecutePlanPayload;
-  /** Ends the run and its plan; open leases end, steps not done are skipped. */
+  /** Ends the run and its plan; open leases end, steps not done are skipped. The author of the plan, who started the run, or plan:admin. */
   cancelExecution: ExecutePlanPayload;
   /**
    * Opens a draft to changes that its participants agree on; a plan has one open session at most. When its time is over, what
@@ -491,7 +491,7 @@ export type Plan = {
   type: PlanType;
   priority: PlanPriority;
   requiresApproval: Scalars['Boolean']['output'];
-  /** Open Confirm that decides about the plan. */
+  /** Open Confirm that decides about the plan: one of the type PLAN_APPROVAL. Those of other types leave its status alone. */
   confirmId?: Maybe<Scalars['ID']['output']>;
   statusReason?: Maybe<Scalars['String']['output']>;
   /** What its steps use and give back, as given. */
@@ -1103,7 +1103,7 @@ export type PlanExecution = {
   status: PlanExecutionStatus;
   /** Finer than the status. */
   phase: PlanExecutionPhase;
-  mode: Scalars['String']['output'];
+  mode: PlanExecutionMode;
   maxConcurrentTasks: Scalars['Int']['output'];
   totalSteps: Scalars['Int']['output'];
   endedSteps: Scalars['Int']['output'];
@@ -2343,7 +2343,8 @@ export type AdaptPlanInput = {
 
 export type ExecutePlanInput = {
   planId: Scalars['ID']['input'];
-  mode?: InputMaybe<Scalars['String']['input']>;
+  /** @default as the plan says, else PARALLEL */
+  mode?: InputMaybe<PlanExecutionMode>;
   /** @default as the plan says */
   maxConcurrentTasks?: InputMaybe<Scalars['Int']['input']>;
   /** @default as the plan says, else 30000 */
@@ -2662,6 +2663,12 @@ export type PlanExecutionStatus =
   | 'COMPLETED'
   | 'FAILED'
   | 'CANCELLED';
+
+export type PlanExecutionMode =
+  /** As many steps at a time as `maxConcurrentTasks` lets. */
+  | 'PARALLEL'
+  /** One step at a time, whatever `maxConcurrentTasks` says. */
+  | 'SEQUENTIAL';
 
 export type PlanExecutionPhase =
   /** No step has begun yet. */
@@ -3204,6 +3211,7 @@ export type ResolversTypes = {
   PlanStepStatus: PlanStepStatus;
   StepExecutionStatus: StepExecutionStatus;
   PlanExecutionStatus: PlanExecutionStatus;
+  PlanExecutionMode: PlanExecutionMode;
   PlanExecutionPhase: PlanExecutionPhase;
   PlanEffortUnit: PlanEffortUnit;
   PlanCriterionType: PlanCriterionType;
@@ -4027,7 +4035,7 @@ export type PlanExecutionResolvers<ContextType = RequestContext, ParentType exte
   contextId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   status?: Resolver<ResolversTypes['PlanExecutionStatus'], ParentType, ContextType>;
   phase?: Resolver<ResolversTypes['PlanExecutionPhase'], ParentType, ContextType>;
-  mode?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  mode?: Resolver<ResolversTypes['PlanExecutionMode'], ParentType, ContextType>;
   maxConcurrentTasks?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   totalSteps?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   endedSteps?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;

@@ -7,6 +7,7 @@ import type { Method } from './decomposition/index.ts';
 import type { measureKeptSchedule } from './keptSchedule.ts';
 import type { MethodStep } from './methodInputs.ts';
 import type { DependencyType } from './network/index.ts';
+import type { ExecutionMode } from './planDefaults.ts';
 import type { WorkWeek } from './workWeek.ts';
 
 export type PlanStatusValue = 'draft' | 'proposed' | 'approved' | 'in_progress' | 'completed' | 'cancelled' | 'failed';
@@ -233,7 +234,7 @@ export interface PlanExecutionRow {
   readonly planId: string;
   readonly contextId: string;
   readonly status: ExecutionStatusValue;
-  readonly mode: string;
+  readonly mode: ExecutionMode;
   readonly maxConcurrent: number;
   readonly leaseMs: number;
   readonly planVersion: number;

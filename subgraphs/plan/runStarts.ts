@@ -30,7 +30,7 @@ import * as inputs from './inputs.ts';
 import { type ActivityNetwork, computeSchedule } from './network/index.ts';
 import { requireNetwork } from './network.ts';
 import { unknownPlan } from './planChanges.ts';
-import { executionConfigOf } from './planDefaults.ts';
+import { type ExecutionMode, executionConfigOf } from './planDefaults.ts';
 import { findPreferences, toPlanProblem } from './planProblem.ts';
 import { atMoment, calendarAge, calendarsOfRun, capacitiesOf } from './planTimes.ts';
 import { isBinding, isConditional } from './relations.ts';
@@ -238,7 +238,7 @@ export function createRunStarts(
             planId: plan.id,
             contextId: plan.contextId,
             status: 'RUNNING',
-            mode: input.mode ?? 'pull',
+            mode: dispatch.mode,
             maxConcurrent: dispatch.maxConcurrent,
             leaseMs: input.leaseMs ?? config.leaseMs ?? defaultLeaseMs,
             planVersion: plan.version,
@@ -304,11 +304,16 @@ function dispatchOf(
   input: {
     readonly maxConcurrentTasks?: number | null | undefined;
     readonly strategy?: DispatchStrategy | null | undefined;
+    readonly mode?: ExecutionMode | null | undefined;
   },
-): { readonly maxConcurrent: number; readonly strategy: DispatchStrategy } {
+): { readonly mode: ExecutionMode; readonly maxConcurrent: number; readonly strategy: DispatchStrategy } {
   const { parallel, strategy } = executionConfigOf(definition);
+  // So many at a time say of themselves that they run in parallel.
+  const isOneByOne = input.maxConcurrentTasks == null && parallel === false;
+  const mode = input.mode ?? (isOneByOne ? 'SEQUENTIAL' : 'PARALLEL');
   return {
-    maxConcurrent: input.maxConcurrentTasks ?? (parallel === false ? 1 : definition.maxConcurrentTasks),
+    mode,
+    maxConcurrent: mode === 'SEQUENTIAL' ? 1 : (input.maxConcurrentTasks ?? definition.maxConcurrentTasks),
     strategy: input.strategy ?? strategy ?? 'CRITICAL_PATH',
   };
 }

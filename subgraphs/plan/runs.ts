@@ -27,6 +27,8 @@ export function createRuns({ sql, authorizer }: ModuleRuntime, commands: Command
         readonly executionId: string;
         readonly stepId: string;
         readonly actor: string;
+        /** The attempt that it was blocked with, where the answer is to that alone. */
+        readonly blockedAt?: number | null;
       },
       {
         resolution,
@@ -39,7 +41,7 @@ export function createRuns({ sql, authorizer }: ModuleRuntime, commands: Command
         readonly skipDependents?: boolean | null | undefined;
       },
     ): Promise<{ readonly events: NewEvent[]; readonly jobs: NewJob[] }> {
-      const { actor } = target;
+      const { actor, blockedAt = null } = target;
       const run = await lockRun(tx, target.tenantId, target.executionId);
       const step = await findRunStep(tx, run, target.stepId);
       if (!step) throw new PlatformError('NOT_FOUND', 'no such step in this execution', { path: ['stepId'] });
@@ -54,6 +56,11 @@ export function createRuns({ sql, authorizer }: ModuleRuntime, commands: Command
             path: ['stepId'],
           },
         );
+      if (blockedAt !== null && blockedAt !== step.attempt)
+        throw new PlatformError('INVALID_STATE', `expected attempt ${blockedAt}, the step is blocked with another`, {
+          path: ['stepId'],
+          details: { attempt: step.attempt },
+        });
       if (resolution === 'RETRY') {
         const again = await changeRunStep(
           tx,

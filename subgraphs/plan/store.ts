@@ -19,7 +19,8 @@ export const stepColumns = `s.tenant_id AS "tenantId", s.plan_id AS "planId", s.
 export const dependencyColumns = `d.tenant_id AS "tenantId", d.plan_id AS "planId", d.id, d.place, d.source_id AS "sourceId", d.target_id AS "targetId",
   d.type, d.lag_ms AS "lagMs", d.criticality, d.condition`;
 
-export const executionColumns = `e.tenant_id AS "tenantId", e.id, e.plan_id AS "planId", e.context_id AS "contextId", e.status, e.mode,
+export const executionColumns = `e.tenant_id AS "tenantId", e.id, e.plan_id AS "planId", e.context_id AS "contextId", e.status,
+  CASE e.mode WHEN 'SEQUENTIAL' THEN e.mode ELSE 'PARALLEL' END AS mode,
   e.max_concurrent AS "maxConcurrent", e.lease_ms AS "leaseMs", e.plan_version AS "planVersion", e.policy, e.total_steps AS "totalSteps",
   e.ended_steps AS "endedSteps", e.running_steps AS "runningSteps", e.total_work_ms AS "totalWorkMs", e.done_work_ms AS "doneWorkMs",
   e.paused_by AS "pausedBy", e.status_reason AS "statusReason", e.version, ${instant('e.started_at')} AS "startedAt", e.started_by AS "startedBy",

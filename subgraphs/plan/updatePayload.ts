@@ -18,8 +18,10 @@ export function planPayload({ id, contextId, status, archivedAt, ...row }: PlanR
 }
 
 export function executionPayload(row: PlanExecutionRow): Record<string, unknown> {
-  const { id, planId, contextId, status, mode, maxConcurrent, totalSteps, endedSteps, runningSteps } = row;
+  const { id, planId, contextId, status, maxConcurrent, totalSteps, endedSteps, runningSteps } = row;
   const { pausedBy, statusReason, version, startedAt, startedBy, completedAt, deadlineAt } = row;
+  // Events are kept from when it was any word.
+  const mode = row.mode === 'SEQUENTIAL' ? row.mode : 'PARALLEL';
   return {
     ...{ id, executionId: id, planId, contextId, status, mode, maxConcurrentTasks: maxConcurrent },
     ...{ totalSteps, endedSteps, runningSteps, overallProgress: overallProgressOf(row), pausedBy, statusReason },

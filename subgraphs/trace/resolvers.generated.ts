@@ -68,11 +68,11 @@ export type Mutation = {
   /** Opens a trace together with its root span. */
   startTrace: TracePayload;
   addSpan: AddSpansPayload;
-  /** Adds events to a span; those over 128 are counted as dropped. */
+  /** Adds events to a span; those over 128 are counted as dropped. A trace that has ended takes them for 60 s. */
   addEvents: TracePayload;
-  /** Changes the status of a span and adds to its attributes. */
+  /** Changes the status of a span and adds to its attributes, also within 60 s after the end of its trace, whose status stays. */
   updateSpan: TracePayload;
-  /** Ends a running span. */
+  /** Ends a running span, also within 60 s after the end of its trace, whose status stays. */
   endSpan: TracePayload;
   /**
    * Adds up to 100 events to a trace, all or none. A trace holds 1000 records: events, errors, decisions, snapshots and
@@ -117,7 +117,8 @@ export type Mutation = {
   addSpans: AddSpansPayload;
   /**
    * Ends a running trace. COMPLETED needs a span or an event. A trace ends as FAILED by itself when its root span, the one of a
-   * report that has no parent, ends with an error, and when 24 hours have passed; one that is PENDING can only be cancelled.
+   * report that has no parent, ends with an error, and when 24 hours have passed; one that is PENDING can only be cancelled, as it
+   * is by itself after 24 hours.
    */
   endTrace: TracePayload;
   /**
@@ -1266,7 +1267,7 @@ export type TraceSpan = {
   droppedAttributes: Scalars['Int']['output'];
   droppedEvents: Scalars['Int']['output'];
   droppedLinks: Scalars['Int']['output'];
-  /** It came after the trace had ended. */
+  /** It came, or was changed, after the trace had ended. */
   late: Scalars['Boolean']['output'];
 };
 

@@ -4,8 +4,7 @@ import type { IdempotentCall } from '#shared/idempotency.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import { requireVersion } from '#shared/validation.ts';
 import { requireVisible } from './access.ts';
-import { requireUnlocked } from './governance.ts';
-import type { ChangeTrace } from './lifecycle.ts';
+import { type ChangeTrace, requireTaking } from './lifecycle.ts';
 import { noSuchTrace } from './noSuchTrace.ts';
 import { limits } from './otlp/attributes.ts';
 import { failureOf, type SpanEvent, type SpanStatusValue } from './otlp/span.ts';
@@ -36,14 +35,12 @@ export function createSpanChanges(change: ChangeTrace) {
       if (!trace) throw noSuchTrace();
       await requireVisible(tx, scope.principal, [target.traceId]);
       requireVersion(target.expectedVersion, trace.revision);
-      requireUnlocked(trace);
-      if (trace.finishedAt !== null)
-        throw new PlatformError('INVALID_STATE', `the trace is ${trace.status.toUpperCase()}`, { path: ['traceId'] });
+      requireTaking(trace);
       const span = await findSpan(tx, trace, target.spanId);
       if (!span) throw new PlatformError('NOT_FOUND', 'no such span', { path: ['spanId'] });
       const next = patched(span, patch);
       const row = await write(tx, trace, span, next);
-      const isEnd = row.finishedAt !== null;
+      const isEnd = trace.finishedAt === null && row.finishedAt !== null;
       const ended = patch.endNs === undefined ? {} : { endedSpans: [next] };
       return { trace: row, told: {}, isEnd, noted: { ...ended, ended: isEnd } };
     });
@@ -76,7 +73,7 @@ function patched(span: TraceSpanRow, patch: SpanPatch): TraceSpanRow {
 
 async function write(tx: SqlTransaction, trace: TraceRow, before: TraceSpanRow, span: TraceSpanRow): Promise<TraceRow> {
   await tx.unsafe(
-    `UPDATE trace.span SET end_ns = $5::bigint, status = $6, status_message = $7, detail = $8::text::jsonb
+    `UPDATE trace.span SET end_ns = $5::bigint, status = $6, status_message = $7, detail = $8::text::jsonb, late = late OR $9::boolean
      WHERE tenant_id = $1 AND trace_id = $2 AND span_id = $3 AND traced_at = $4::text::timestamptz`,
     [
       trace.tenantId,
@@ -87,6 +84,7 @@ async function write(tx: SqlTransaction, trace: TraceRow, before: TraceSpanRow, 
       span.status,
       span.statusMessage,
       writeDetail(span),
+      trace.finishedAt !== null,
     ],
     { prepare: true },
   );
@@ -94,14 +92,15 @@ async function write(tx: SqlTransaction, trace: TraceRow, before: TraceSpanRow, 
   const [row] = (await tx.unsafe(
     `UPDATE trace.trace SET error_count = error_count + $3::int, end_ns = greatest(end_ns, $4::bigint),
        revision = revision + 1, updated_at = now(), status = coalesce($5::text, ${begun}),
-       finished_at = CASE WHEN $5::text IS NOT NULL THEN now() END
+       finished_at = coalesce(finished_at, CASE WHEN $5::text IS NOT NULL THEN now() END)
      WHERE tenant_id = $1 AND id = $2 RETURNING ${traceColumns}`,
     [
       trace.tenantId,
       trace.id,
       failed(span.status) - failed(before.status),
       span.endNs ?? span.startNs,
-      failureOf([span]),
+      // What has ended ends no other way by what comes late.
+      trace.finishedAt === null ? failureOf([span]) : null,
     ],
     { prepare: true },
   )) as unknown as TraceRow[];

@@ -6,7 +6,7 @@ import { keeper } from './keeper.ts';
 import type { TraceRow } from './rows.ts';
 import { tagsOf, traceColumns } from './store/traces.ts';
 
-/** A trace still running this long after it was made has failed. */
+/** A trace still running this long after it was made has failed; one that has not begun by then is cancelled. */
 export const timeoutHours = 24;
 const batch = 500;
 
@@ -22,7 +22,7 @@ export function createUpkeep({ sql, publisher, config }: ModuleRuntime) {
   async function failOverdue(): Promise<number> {
     const events = await sql.begin(async (tx): Promise<readonly EventRow[]> => {
       const rows = (await tx.unsafe(
-        `UPDATE trace.trace SET status = 'failed', finished_at = now(), updated_at = now(), revision = revision + 1
+        `UPDATE trace.trace SET status = CASE status WHEN 'pending' THEN 'cancelled' ELSE 'failed' END, finished_at = now(), updated_at = now(), revision = revision + 1
          WHERE (tenant_id, id) IN (
            SELECT tenant_id, id FROM trace.trace
            WHERE status IN ('pending', 'running') AND created_at < now() - $1 * interval '1 hour' AND created_by <> $2
@@ -42,7 +42,10 @@ export function createUpkeep({ sql, publisher, config }: ModuleRuntime) {
               {
                 streamId: row.id,
                 type: 'trace.status.changed',
-                data: { trace: row, reason: `no end within ${timeoutHours} h` },
+                data: {
+                  trace: row,
+                  reason: `no ${row.status === 'cancelled' ? 'beginning' : 'end'} within ${timeoutHours} h`,
+                },
                 tags: tagsOf(row),
               },
             ],

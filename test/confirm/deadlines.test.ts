@@ -148,6 +148,35 @@ describe('timeouts', () => {
     expect((await rig.stream(id)).filter(({ type }) => type === 'confirm.reminded')).toHaveLength(3);
   });
 
+  test('reminds those whose turn it is, where what waits for them is told', async () => {
+    const [eve, frank] = ['eve', 'frank'].map((subject) => principal(subject));
+    const id = await rig.open(alice, {
+      approvers: [{ subject: 'eve' }, { subject: 'frank' }],
+      quorum: { kind: 'SEQUENTIAL' },
+    });
+    const kinds = async (who: typeof bob) =>
+      (await rig.replay(who, 'approvalsWaiting', {})).map(({ kind, confirmId }) => [String(kind), String(confirmId)]);
+    await process(25 * hour);
+    expect(await kinds(eve!)).toEqual([
+      ['WAITING', id],
+      ['REMINDED', id],
+    ]);
+    expect(await kinds(frank!)).toEqual([]);
+    const [told] = (await rig.stream(id)).filter(({ type }) => type === 'confirm.reminded');
+    expect(told!.data).toMatchObject({ subjects: ['eve'] });
+    await rig.decide(eve!, id, 'APPROVED');
+    await process(49 * hour);
+    expect(await kinds(eve!)).toEqual([
+      ['WAITING', id],
+      ['REMINDED', id],
+      ['SETTLED', id],
+    ]);
+    expect(await kinds(frank!)).toEqual([
+      ['WAITING', id],
+      ['REMINDED', id],
+    ]);
+  });
+
   test('workers at the same time do each thing once', async () => {
     const ids = await Promise.all(
       Array.from({ length: 40 }, (_, index) =>

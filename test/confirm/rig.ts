@@ -233,7 +233,10 @@ export async function openConfirmRig(environment: Readonly<Record<string, string
 
 export type ConfirmRig = Awaited<ReturnType<typeof openConfirmRig>>;
 
-const memberScopes = ['confirm:read', 'confirm:create', 'confirm:approve', 'context:read', 'plan:read'];
+const memberScopes = [
+  ...['confirm:read', 'confirm:create', 'confirm:approve'],
+  ...['context:read', 'plan:read', 'plan:update'],
+];
 
 /** A member of tenant `one` without administrative rights, unless said otherwise. */
 export function principal(subject: string, input: Partial<PrincipalInput> = {}): Principal {

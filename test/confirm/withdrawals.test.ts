@@ -152,6 +152,12 @@ describe('what is asked about something that is over', () => {
     await tellAndWait('trace', 'trace.deleted', { trace: { id: traceId } }, ofTrace);
     expect(await confirmsOf()).toMatchObject([{ confirms: { nodes: [] } }]);
 
+    const extensionId = rig.openTarget();
+    const toExtension = { targetType: 'EXTENSION', targetId: extensionId, contextId: rig.openTarget() };
+    const ofExtension = await rig.open(alice, toExtension);
+    await tellAndWait('extension', 'extension.uninstalled', { extension: { id: extensionId } }, ofExtension);
+    expect(await read(ofExtension)).toMatchObject({ resolution: 'the extension was uninstalled' });
+
     const executionId = newId();
     const { planId, input } = toPlan({ reference: { kind: 'plan.step', executionId, stepId: newId() } });
     const ofRun = await rig.open(alice, input);
@@ -165,6 +171,39 @@ describe('what is asked about something that is over', () => {
     });
     await tellAndWait('role', 'role.revoked', { assignment: { id: assignmentId, status: 'revoked' } }, ofAssignment);
     expect(await read(ofAssignment)).toMatchObject({ resolution: 'the assignment is revoked' });
+  });
+
+  test('what was asked about a step that was blocked, once somebody has answered: all that asked about that attempt', async () => {
+    const [planId, executionId, stepId] = [newId(), newId(), newId()];
+    const ask = async (attempt: number, of = stepId) => {
+      const { eventId } = await rig.tell('plan', 'approval.requested', {
+        approval: {
+          ...{ targetType: 'plan', targetId: planId, contextId: newId(), planId },
+          ...{ confirmationType: 'manual_intervention', requestedBy: 'system:plan', approvers: ['bob'] },
+          reference: { kind: 'plan.step', planId, executionId, stepId: of, failures: 1, attempt },
+        },
+      });
+      return eventId;
+    };
+    const answered = (type: string, attempt: number, failures: number) =>
+      rig.tell('plan', type, { step: { planId, executionId, stepId, attempt, failures } });
+    const asked = [await ask(2), await ask(2), await ask(2, newId()), await ask(3)];
+    // Forged: by its words about the step, but a client's own.
+    const own = await rig.open(alice, toPlan({ reference: { kind: 'plan.step', executionId, stepId } }).input);
+    await answered('step.skipped', 2, 0);
+    await answered('step.unblocked', 2, 0);
+    await settled();
+    const rows =
+      await rig.sql`SELECT request_event_id AS by, status, resolution FROM confirm.confirm WHERE plan_id = ${planId}`;
+    const byRequest = new Map(rows.map(({ by, status, resolution }) => [String(by), { status, resolution }]));
+    const gone = { status: 'cancelled', resolution: 'the step is tried again' };
+    const open = { status: 'pending', resolution: null };
+    expect(asked.map((eventId) => byRequest.get(eventId))).toEqual([gone, gone, open, open]);
+    expect(await read(own)).toMatchObject({ status: 'PENDING' });
+    await answered('step.skipped', 3, 1);
+    await settled();
+    const [last] = await rig.sql`SELECT resolution FROM confirm.confirm WHERE request_event_id = ${asked[3]!}`;
+    expect(last).toEqual({ resolution: 'the step was skipped' });
   });
 
   test('of what has been decided nothing changes, and another tenant is not concerned', async () => {

@@ -169,6 +169,57 @@ describe.each(modes)('approval of plans, %s', (mode) => {
     await becomes(id, { status: 'APPROVED', confirmId: null });
   });
 
+  test('what is asked about a risk of a plan leaves its status alone', async () => {
+    const id = await createPlan();
+    const ask = async (confirmationType: string) => {
+      const input = {
+        targetType: 'PLAN',
+        targetId: id,
+        confirmationType,
+        title: 'Well?',
+        approvers: [{ subject: 'bob' }],
+      };
+      const { confirm } = await field(
+        'alice',
+        `mutation ($input: CreateApprovalInput!) { createApproval(input: $input) { confirm { id } ${errors} } }`,
+        { input },
+      );
+      return String(confirm!['id']);
+    };
+    await approve('bob', await ask('RISK_ACCEPTANCE'));
+    // Heard after the other one, in the order in which they were told.
+    const confirmId = await ask('PLAN_APPROVAL');
+    await becomes(id, { status: 'PROPOSED', confirmId });
+  });
+
+  test('asking for the approval of a plan takes the right to propose it, and is done once', async () => {
+    const id = await createPlan({ requiresApproval: true, approval: { approvers: ['bob'] } });
+    const ask = async (token: string, confirmationType: string) => {
+      const input = {
+        targetType: 'PLAN',
+        targetId: id,
+        confirmationType,
+        title: 'Well?',
+        approvers: [{ subject: 'carol' }],
+      };
+      const document = `mutation ($input: CreateApprovalInput!) { createApproval(input: $input) { confirm { status } ${errors} } }`;
+      const { data, errors: refused } = await platform.query<Json>(document, { input }, { token });
+      return refused[0]?.extensions.code ?? data!['createApproval']!['userErrors']![0]?.['code'] ?? null;
+    };
+    const reader = await platform.token({
+      ...{ tenant: 'one', subject: 'dora', roles: [] },
+      scopes: ['confirm:read', 'confirm:create', 'plan:read', 'context:read'],
+    });
+    expect(await ask(reader, 'PLAN_APPROVAL')).toBe('PERMISSION_DENIED');
+    expect(await ask(reader, 'RISK_ACCEPTANCE')).toBeNull();
+    expect(await plan(id)).toMatchObject({ status: 'DRAFT' });
+    await propose(id);
+    const confirmId = await waiting('bob', id);
+    expect(await ask(tokens.alice, 'PLAN_APPROVAL')).toBe('DUPLICATE_REQUEST');
+    await approve('bob', confirmId);
+    await becomes(id, { status: 'APPROVED', confirmId: null });
+  });
+
   test('a step that nothing else mends asks for a decision; approved means retry', async () => {
     const id = await createPlan({ failureResolver: { strategies: ['MANUAL_INTERVENTION'] } });
     await field('bob', `mutation ($id: ID!) { approvePlan(planId: $id) { ${errors} } }`, { id });
@@ -213,5 +264,37 @@ describe.each(modes)('approval of plans, %s', (mode) => {
       { lease: again },
     );
     await becomes(id, { status: 'COMPLETED' });
+  });
+
+  test('a step that somebody decides about by hand waits for nobody any more', async () => {
+    const id = await createPlan({ failureResolver: { strategies: ['MANUAL_INTERVENTION'] } });
+    await field('bob', `mutation ($id: ID!) { approvePlan(planId: $id) { ${errors} } }`, { id });
+    const { execution } = await field(
+      'bob',
+      `mutation ($id: ID!) { executePlan(input: { planId: $id }) { execution { id } ${errors} } }`,
+      { id },
+    );
+    const executionId = String(execution!['id']);
+    const { lease } = await field(
+      'robot',
+      `mutation ($id: ID!) { claimStep(executionId: $id) { lease { executionId stepId epoch } ${errors} } }`,
+      { id: executionId },
+    );
+    await field(
+      'robot',
+      `mutation ($lease: StepLeaseInput!) { failStep(lease: $lease, error: { message: "out of paper" }) { step { status } ${errors} } }`,
+      { lease },
+    );
+    const confirmId = await waiting('bob', id);
+    await field(
+      'carol',
+      `mutation ($e: ID!, $s: ID!) { resolveStep(executionId: $e, stepId: $s, resolution: RETRY) { step { status } ${errors} } }`,
+      { e: executionId, s: lease!['stepId'] },
+    );
+    await eventually(
+      () => field('bob', 'query ($id: ID!) { confirm(id: $id) { status resolution } }', { id: confirmId }),
+      (value) => expect(value).toMatchObject({ status: 'CANCELLED', resolution: 'the step is tried again' }),
+    );
+    expect(await inbox('bob', id)).toEqual([]);
   });
 });

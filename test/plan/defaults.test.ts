@@ -17,7 +17,7 @@ const approve = (planId: string) =>
 const execute = (input: object) =>
   rig.field(
     alice,
-    'mutation ($input: ExecutePlanInput!) { executePlan(input: $input) { execution { id maxConcurrentTasks deadlineAt startedAt } userErrors { code } } }',
+    'mutation ($input: ExecutePlanInput!) { executePlan(input: $input) { execution { id mode maxConcurrentTasks deadlineAt startedAt } userErrors { code } } }',
     { input },
   );
 const optimize = (input: object) =>
@@ -56,6 +56,37 @@ test('a plan is run as it says, unless the call says otherwise', async () => {
   const taken = (await rig.claim(agent, String(otherwise['id'])))['lease']!;
   expect(taken['stepId']).toBe(long.id);
   expect(Date.parse(String(taken['leaseUntil'])) - Date.now()).toBeLessThan(6_000);
+});
+
+test('a run in sequence hands out one step at a time, one in parallel as many as it may', async () => {
+  const started = async (executionConfig: object, options: object) => {
+    const planId = await rig.createPlan({ steps: [step(), step(), step()], maxConcurrentTasks: 2, executionConfig });
+    await approve(planId);
+    return (await execute({ planId, ...options }))['execution']!;
+  };
+  const claims = async (executionId: string) => {
+    const found = [];
+    for (const who of [agent, other, agent]) found.push((await rig.claim(who, executionId))['lease'] !== null);
+    return found;
+  };
+  for (const [config, options, mode, maxConcurrentTasks, given] of [
+    [{}, {}, 'PARALLEL', 2, [true, true, false]],
+    [{}, { mode: 'SEQUENTIAL', maxConcurrentTasks: 3 }, 'SEQUENTIAL', 1, [true, false, false]],
+    [{ parallel: false }, {}, 'SEQUENTIAL', 1, [true, false, false]],
+    [{ parallel: false }, { mode: 'PARALLEL' }, 'PARALLEL', 2, [true, true, false]],
+    [{ parallel: false }, { maxConcurrentTasks: 3 }, 'PARALLEL', 3, [true, true, true]],
+  ] as const) {
+    const run = await started(config, options);
+    expect(run).toMatchObject({ mode, maxConcurrentTasks });
+    expect(await claims(String(run['id']))).toEqual(given);
+  }
+  const planId = await rig.createPlan({ steps: [step(), step()] });
+  const dry = await rig.field(
+    alice,
+    'mutation ($id: ID!) { executePlan(input: { planId: $id, mode: SEQUENTIAL, dryRun: true }) { makespanMs userErrors { code } } }',
+    { id: planId },
+  );
+  expect(dry).toEqual({ makespanMs: 2 * hour, userErrors: [] });
 });
 
 test('a plan is optimized for what it says, unless the call says otherwise', async () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newId } from '#shared/ids.ts';
-import { agents, alice, type Json, openPlanRig, type PlanRig, stranger } from './rig.ts';
+import { agents, alice, type Json, openPlanRig, type PlanRig, principal, stranger } from './rig.ts';
 
 let rig: PlanRig;
 beforeAll(async () => {
@@ -159,6 +159,33 @@ test('pause stops the handing out, cancel ends leases', async () => {
     plan: { status: 'CANCELLED' },
   });
   expect((await rig.complete(first, lease))['userErrors']).toMatchObject([{ code: 'EXECUTION_NOT_ACTIVE' }]);
+});
+
+test('a run is cancelled by the author of its plan, by who started it, and by administrators', async () => {
+  const cancel = (who: typeof alice, id: string) =>
+    rig.field(
+      who,
+      'mutation ($id: ID!) { cancelExecution(executionId: $id) { execution { status } userErrors { code } } }',
+      { id },
+    );
+  const { executionId } = await rig.startPlan({ steps: [step(newId())] });
+  await expect(cancel(second, executionId)).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
+  expect((await rig.claim(first, executionId))['lease']).not.toBeNull();
+  expect(await cancel(alice, executionId)).toMatchObject({ execution: { status: 'CANCELLED' } });
+
+  const planId = await rig.createPlan({ steps: [step(newId())] });
+  await rig.ask(alice, 'mutation ($id: ID!) { approvePlan(planId: $id) { userErrors { code } } }', { id: planId });
+  const { execution } = await rig.field(
+    second,
+    'mutation ($id: ID!) { executePlan(input: { planId: $id }) { execution { id } userErrors { code } } }',
+    { id: planId },
+  );
+  await expect(cancel(first, String(execution!['id']))).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
+  expect(await cancel(second, String(execution!['id']))).toMatchObject({ execution: { status: 'CANCELLED' } });
+
+  const other = await rig.startPlan({ steps: [step(newId())] });
+  const root = principal('root', { scopes: ['*'] });
+  expect(await cancel(root, other.executionId)).toMatchObject({ execution: { status: 'CANCELLED' } });
 });
 
 test('a context that leaves active pauses its running executions', async () => {

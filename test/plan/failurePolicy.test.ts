@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { EventRow } from '#shared/events.ts';
 import { newId } from '#shared/ids.ts';
 import { agents, alice, type Json, openPlanRig, type PlanRig } from './rig.ts';
 
@@ -183,4 +184,33 @@ test('levels are refused that are out of order or ask nobody', async () => {
     ]),
   ).rejects.toThrow('VALIDATION_FAILED');
   await expect(create([{ afterMs: 2_000 }])).rejects.toThrow('expected somebody to ask');
+});
+
+test('an answer about one attempt decides about no later one', async () => {
+  const stepId = newId();
+  const { planId, executionId } = await rig.startPlan({
+    steps: [step(stepId)],
+    failureResolver: { strategies: ['MANUAL_INTERVENTION'] },
+  });
+  const answer = (place: number, status: string) =>
+    rig.service.confirms.heard({
+      ...{ tenantId: 'one', actor: 'boss', type: 'confirm.resolved', streamId: newId(), sequence: 1, tags: [] },
+      ...{ eventId: newId(), module: 'confirm', createdAt: new Date().toISOString() },
+      data: {
+        confirm: {
+          ...{ id: newId(), targetType: 'plan', targetId: planId, status, confirmationType: 'manual_intervention' },
+          ...{ requestEventId: newId(), reference: asked(executionId)[place]!['reference'] },
+        },
+      },
+    } as EventRow);
+  const status = async () => statuses(await run(executionId), [stepId])[0];
+  await fail(executionId);
+  await resolve(executionId, stepId, 'resolution: RETRY');
+  await fail(executionId);
+  expect(asked(executionId).map(({ reference }) => reference)).toMatchObject([{ attempt: 1 }, { attempt: 2 }]);
+  await answer(0, 'approved');
+  await answer(0, 'rejected');
+  expect(await status()).toBe('BLOCKED');
+  await answer(1, 'approved');
+  expect(await status()).toBe('PENDING');
 });

@@ -110,6 +110,42 @@ test('a plan that needs approval follows its Confirm and nobody else', async () 
   expect(plan).toEqual({ status: 'APPROVED', confirmId: null, version: 4 });
 });
 
+test.each([
+  ['of another type', { confirmationType: 'risk_acceptance' }, {}],
+  ['that came as a document', { confirmationType: null }, { imported: true }],
+  ['that was decided before', { confirmationType: null, status: 'approved' }, { imported: true }],
+])('a Confirm %s moves no draft', async (_what, more, told) => {
+  const planId = await rig.createPlan({ steps: [step(newId())] });
+  const confirm = { id: newId(), targetType: 'plan', targetId: planId, status: 'pending', ...more };
+  const tell = (type: string, status: string) =>
+    rig.service.confirms.heard({
+      ...{ tenantId: 'one', actor: 'boss', type, streamId: confirm.id, sequence: 1, eventId: newId(), tags: [] },
+      ...{ module: 'confirm', createdAt: new Date().toISOString() },
+      data: { confirm: { ...confirm, status }, ...told },
+    } as EventRow);
+  await tell('confirm.created', confirm.status);
+  await tell('confirm.resolved', 'approved');
+  const read = 'query ($id: ID!) { plan(planId: $id) { status confirmId version } }';
+  expect(await rig.field(alice, read, { id: planId })).toEqual({ status: 'DRAFT', confirmId: null, version: 1 });
+});
+
+test('a proposed plan waits for a document of a Confirm that is open', async () => {
+  const planId = await rig.createPlan({ steps: [step(newId())] });
+  await rig.ask(alice, 'mutation ($id: ID!) { proposePlan(planId: $id) { userErrors { code } } }', { id: planId });
+  const confirm = { id: newId(), targetType: 'plan', targetId: planId, status: 'pending', confirmationType: null };
+  const tell = (type: string, status: string) =>
+    rig.service.confirms.heard({
+      ...{ tenantId: 'one', actor: 'boss', type, streamId: confirm.id, sequence: 1, eventId: newId(), tags: [] },
+      ...{ module: 'confirm', createdAt: new Date().toISOString() },
+      data: { confirm: { ...confirm, status }, ...(type === 'confirm.created' ? { imported: true } : {}) },
+    } as EventRow);
+  await tell('confirm.created', 'pending');
+  const read = 'query ($id: ID!) { plan(planId: $id) { status confirmId } }';
+  expect(await rig.field(alice, read, { id: planId })).toEqual({ status: 'PROPOSED', confirmId: confirm.id });
+  await tell('confirm.resolved', 'approved');
+  expect(await rig.field(alice, read, { id: planId })).toEqual({ status: 'APPROVED', confirmId: null });
+});
+
 test('a draft does not run, an approved plan runs once, and agents that lack a capability are told', async () => {
   const planId = await rig.createPlan({ steps: [step(newId(), { requiredCapabilities: ['weld'] })] });
   const run = (input: object = {}) => rig.field(alice, executePlan, { input: { planId, ...input } });

@@ -91,6 +91,22 @@ test('completed traces go after 168 hours, failed ones after 720, running ones f
   expect(after!['n']).toBe(2);
 });
 
+test('a trace that has not begun within 24 hours is cancelled', async () => {
+  rig = await openTraceRig();
+  const { createTrace } = await rig.ask(
+    alice,
+    'mutation($input: CreateTraceInput!) { createTrace(input: $input) { trace { id status } } }',
+    { input: { contextId: rig.openContext(), name: 'never', begin: false } },
+  );
+  const { id, status } = createTrace.trace;
+  expect(status).toBe('PENDING');
+  await rig.sql`UPDATE trace.trace SET created_at = created_at - interval '25 hours' WHERE id = ${id}`;
+  await rig.sweep();
+  expect(await statusOf(id)).toBe('CANCELLED');
+  const [told] = await rig.sql`SELECT data FROM trace.event WHERE stream_id = ${id} AND type = 'trace.status.changed'`;
+  expect(told!['data']).toMatchObject({ trace: { status: 'cancelled' }, reason: 'no beginning within 24 h' });
+});
+
 test('the hours are those that are set', async () => {
   rig = await openTraceRig({ TRACE_COMPLETED_HOURS: '2', TRACE_FAILED_HOURS: '1' });
   const ids = [await newTrace('COMPLETED'), await newTrace('FAILED')];

@@ -144,6 +144,69 @@ describe('a root span that ends with an error', () => {
   });
 });
 
+describe('a span that is open when its trace ends', () => {
+  const open = { ...span(child, root), endTimeUnixNano: null };
+  const spansOf = async (id: string) =>
+    (
+      await rig.ask(
+        alice,
+        'query($id: ID!) { trace(traceId: $id) { status errorCount spans { spanId status endTimeUnixNano late events { name } } } }',
+        { id },
+      )
+    ).trace;
+  const finish = async (id: string): Promise<Json> =>
+    (
+      await rig.ask(
+        alice,
+        `mutation($id: ID!, $span: ID!, $end: String!) { endSpan(traceId: $id, spanId: $span, endTimeUnixNano: $end, status: ERROR) { trace { status } ${errors} } }`,
+        { id, span: child, end: ns(30) },
+      )
+    ).endSpan;
+  const mark = async (id: string): Promise<Json> =>
+    (
+      await rig.ask(
+        alice,
+        `mutation($id: ID!, $span: ID!, $e: [TraceSpanEventInput!]!) { addEvents(traceId: $id, spanId: $span, events: $e) { trace { status } ${errors} } }`,
+        { id, span: root, e: [{ name: 'flushed', timeUnixNano: ns(25) }] },
+      )
+    ).addEvents;
+
+  it('ends within a minute, late, and its trace stays as it ended', async () => {
+    const id = await opened();
+    await add(id, [span(root, null), open]);
+    expect((await end(id, 'COMPLETED')).trace.status).toBe('COMPLETED');
+    const { finishedAt } = await read(id);
+    expect((await finish(id)).userErrors).toEqual([]);
+    expect((await mark(id)).userErrors).toEqual([]);
+    expect(await spansOf(id)).toEqual({
+      status: 'COMPLETED',
+      errorCount: 1,
+      spans: [
+        { spanId: root, status: 'UNSET', endTimeUnixNano: ns(10), late: true, events: [{ name: 'flushed' }] },
+        { spanId: child, status: 'ERROR', endTimeUnixNano: ns(30), late: true, events: [] },
+      ],
+    });
+    expect(await read(id)).toMatchObject({ finishedAt });
+    expect(await told(id)).toEqual([
+      ...['trace.created', 'trace.spans.added', 'trace.status.changed'],
+      ...['trace.span.ended', 'trace.span.updated'],
+    ]);
+  });
+
+  it('stays open after that', async () => {
+    const id = await opened();
+    await add(id, [span(root, null), open]);
+    await end(id, 'COMPLETED');
+    await rig.sql`UPDATE trace.trace SET finished_at = finished_at - interval '61 seconds' WHERE id = ${id}`;
+    for (const change of [finish, mark])
+      expect((await change(id)).userErrors).toMatchObject([{ code: 'INVALID_STATE', path: ['traceId'] }]);
+    expect((await spansOf(id)).spans).toMatchObject([
+      { spanId: root, late: false, events: [] },
+      { spanId: child, endTimeUnixNano: null, late: false },
+    ]);
+  });
+});
+
 describe('a trace about a step', () => {
   it('leads to it and is found by it', async () => {
     const [contextId, taskId] = [rig.openContext(), newId()];
