@@ -138,7 +138,9 @@ describe('a rendered dashboard', () => {
       { input: { title: 'Loads', panels: [{ title: 'load', query: { metric: 'load', fn: 'LAST' } }] } },
     );
     return (more = ''): Promise<Json> =>
-      rig.ask(who, `query ($id: ID!) { renderDashboard(dashboardId: $id ${more}) { ${fields} } }`, { id: dashboard.id });
+      rig.ask(who, `query ($id: ID!) { renderDashboard(dashboardId: $id ${more}) { ${fields} } }`, {
+        id: dashboard.id,
+      });
   }
   const pointsOf = (rendered: Json): [string, number][] =>
     rendered.panels[0].series.flatMap(({ points }: Json) => points.map(({ at, value }: Json) => [at, value]));
