@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { chown, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -26,11 +26,12 @@ it('a standby is behind by what it has not replayed, by bytes and age, also whil
   await using own = new AsyncDisposableStack();
   const parent = await mkdtemp(join(tmpdir(), 'mplp-standby-'));
   own.defer(() => rm(parent, { recursive: true, force: true }));
+  // The server's account has to pass through.
+  await chmod(parent, 0o711);
   const [first, second] = [join(parent, 'first'), join(parent, 'second')];
   await (await startEmbeddedPostgres({ dataDir: first, settings })).stop();
   await promisify(execFile)('cp', ['-a', first, second]);
   await makeStandby(second);
-  await promisify(execFile)('chmod', ['a+x', parent]);
   const primary = await startEmbeddedPostgres({ dataDir: first, settings });
   own.defer(() => primary.remove());
   const { password, port } = new URL(primary.superuserUrl);
