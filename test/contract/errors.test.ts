@@ -33,9 +33,16 @@ function expectMasked(answer: GraphQLAnswer, output: string): void {
         reference: expect.stringMatching(uuid),
       },
     });
-    expect(Object.keys(error.extensions).sort()).toEqual(['category', 'code', 'reference', 'retryable']);
-    // The reference leads an operator to the cause.
+    expect(Object.keys(error.extensions).sort()).toEqual([
+      'category',
+      'code',
+      'correlationId',
+      'reference',
+      'retryable',
+    ]);
+    // The reference leads an operator to the cause, the correlation id to all that the request did.
     expect(output).toContain(String(error.extensions['reference']));
+    expect(output).toContain(String(error.extensions['correlationId']));
   }
 }
 
