@@ -42,6 +42,9 @@ export interface ApolloOptions {
 
 /** Apollo Server around the gateway: parsing, validation, persisted queries, errors. */
 export function createApollo(options: ApolloOptions): ApolloServer<GatewayContext> {
+  const format = createErrorFormatter(options.logger);
+  /** In which request an error arose: who formats it is told the error alone. */
+  const correlations = new WeakMap<object, string>();
   return new ApolloServer<GatewayContext>({
     gateway: options.gateway,
     introspection: true,
@@ -54,9 +57,10 @@ export function createApollo(options: ApolloOptions): ApolloServer<GatewayContex
     // Deeper nesting than this many tokens can make overflows the parser's stack.
     parseOptions: { maxTokens: options.maxTokens },
     validationRules: [...options.validationRules],
-    formatError: createErrorFormatter(options.logger),
+    formatError: (formatted, thrown) => format(formatted, thrown, correlations.get(thrown as object)),
     logger: options.logger,
     plugins: [
+      noteCorrelation(correlations),
       refuseUnrunnable(),
       guardDocuments(options),
       takeToll(),
@@ -84,6 +88,16 @@ function firstRootField(operation: OperationDefinitionNode): string {
     firstRootFields.set(operation, name);
   }
   return name;
+}
+
+function noteCorrelation(correlations: WeakMap<object, string>): ApolloServerPlugin<GatewayContext> {
+  return {
+    requestDidStart: async () => ({
+      async didEncounterErrors({ errors, contextValue: { scope } }) {
+        for (const error of errors) correlations.set(error, scope.correlationId);
+      },
+    }),
+  };
 }
 
 /** Refuses what no data source could run: a document without the operation asked for, and subscriptions. */

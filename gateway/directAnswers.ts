@@ -53,7 +53,9 @@ export function createDirectAnswers(options: {
       if (executed === null) return null;
       const result: ExecutionResult | null = await executed;
       if (result === null) return null;
-      const errors = result.errors?.map((error): GraphQLFormattedError => formatError(error.toJSON(), error));
+      const errors = result.errors?.map(
+        (error): GraphQLFormattedError => formatError(error.toJSON(), error, context.scope.correlationId),
+      );
       countOperation(metrics, operation.operation, errors, performance.now() - beganMs);
       if (onDenied && errors !== undefined)
         tellDenied(onDenied, { errors, operation: operation.operation, scope: context.scope });

@@ -3,6 +3,7 @@ import type { GraphQLFormattedError } from 'graphql';
 import { describeDatabaseFailure } from '#shared/databaseFailure.ts';
 import { errorTable, isErrorCode, PlatformError, toExtensions } from '#shared/errors.ts';
 import type { Logger } from '#shared/telemetry.ts';
+import { correlated } from './correlation.ts';
 import { rootOf } from './rootError.ts';
 
 /** Codes of the libraries that stand under another name in the table. */
@@ -14,11 +15,24 @@ const aliases: Readonly<Record<string, keyof typeof errorTable>> = {
 const passedOn = ['retryAfterMs', 'inputPath', 'details', 'category', 'retryable'] as const;
 
 /**
- * Makes one shape of every GraphQL error: a code of the table, what the table says of it, and nothing of our insides.
- * What was not expected is logged under a reference and masked.
+ * Makes one shape of every GraphQL error: a code of the table, what the table says of it, the request it arose in, and
+ * nothing of our insides. What was not expected is logged under a reference and masked.
  */
 export function createErrorFormatter(logger: Logger) {
-  return (formatted: GraphQLFormattedError, thrown: unknown): GraphQLFormattedError => {
+  const format = createUncorrelated(logger);
+  /** @param correlationId left out where there is no request yet */
+  return (formatted: GraphQLFormattedError, thrown: unknown, correlationId?: string): GraphQLFormattedError => {
+    const shaped = format(formatted, thrown, correlationId);
+    return correlationId === undefined ? shaped : correlated(shaped, correlationId);
+  };
+}
+
+function createUncorrelated(logger: Logger) {
+  return (
+    formatted: GraphQLFormattedError,
+    thrown: unknown,
+    correlationId: string | undefined,
+  ): GraphQLFormattedError => {
     const original = rootOf(unwrapResolverError(thrown));
     if (original instanceof PlatformError && original.code !== 'INTERNAL_ERROR')
       return { ...located(formatted), message: formatted.message, extensions: toExtensions(original) };
@@ -45,7 +59,7 @@ export function createErrorFormatter(logger: Logger) {
     const known = describeDatabaseFailure(original);
     if (known !== null) return refused(formatted, known);
     const reference = crypto.randomUUID();
-    logger.error({ reference, error: describe(original), path: formatted.path }, 'unexpected failure');
+    logger.error({ reference, correlationId, error: describe(original), path: formatted.path }, 'unexpected failure');
     return {
       ...located(formatted),
       message: 'an unexpected failure',

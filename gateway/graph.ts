@@ -20,7 +20,7 @@ export function createGatewayContext(
   principal: Principal,
   options: {
     readonly traceparent?: string | undefined;
-    readonly correlationId?: string;
+    readonly correlationId?: Lazy<string> | undefined;
     readonly signal?: Lazy<AbortSignal>;
     readonly consistencyToken?: string | undefined;
     readonly toll?: Toll;

@@ -1,7 +1,9 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type ErrorCode, errorTable, PlatformError, toExtensions } from '#shared/errors.ts';
+import { newId } from '#shared/ids.ts';
+import { correlationHeader, givenCorrelation } from './correlation.ts';
 
 const fastifyCodes: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: 'BODY_TOO_LARGE',
@@ -24,11 +26,24 @@ export function toPlatformError(error: unknown): PlatformError {
   return new PlatformError('INTERNAL_ERROR', 'an unexpected failure', { cause: error });
 }
 
+/** The correlation id of a request, which its answer tells, too. */
+export function tellCorrelation(request: FastifyRequest, reply: FastifyReply): string {
+  const told = reply.getHeader(correlationHeader);
+  if (typeof told === 'string') return told;
+  const id = request.graphContext?.scope.correlationId ?? givenCorrelation(request.headers) ?? newId();
+  void reply.header(correlationHeader, id);
+  return id;
+}
+
 export function sendError(request: FastifyRequest, reply: FastifyReply, error: PlatformError): FastifyReply {
+  const correlationId = tellCorrelation(request, reply);
   // Closing at once would reset the connection under a client that is still sending: it would never read its answer.
   // Kept open, the rest is read and dropped until the request timeout.
   if (error.code === 'BODY_TOO_LARGE' || request.raw.complete) reply.removeHeader('connection');
-  return reply.code(errorTable[error.code].status).type('application/json; charset=utf-8').send(bodyOf(error));
+  return reply
+    .code(errorTable[error.code].status)
+    .type('application/json; charset=utf-8')
+    .send(bodyOf(error, correlationId));
 }
 
 /** Answers what the HTTP parser refused: there is no request then, only a socket. */
@@ -65,16 +80,17 @@ const reasons: Readonly<Record<number, string>> = {
 };
 
 /** The last answer on a socket that no HTTP response stands on. */
-export function endWith(socket: Duplex, error: PlatformError): void {
-  const body = JSON.stringify(bodyOf(error));
+export function endWith(socket: Duplex, error: PlatformError, headers: IncomingHttpHeaders = {}): void {
+  const correlationId = givenCorrelation(headers) ?? newId();
+  const body = JSON.stringify(bodyOf(error, correlationId));
   socket.once('error', () => {});
   socket.end(
     `HTTP/1.1 ${error.status} ${reasons[error.status] ?? 'Error'}\r\nConnection: close\r\n` +
-      `Content-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+      `${correlationHeader}: ${correlationId}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
     () => socket.destroy(),
   );
 }
 
-function bodyOf(error: PlatformError) {
-  return { errors: [{ message: error.message, extensions: toExtensions(error) }] };
+function bodyOf(error: PlatformError, correlationId: string) {
+  return { errors: [{ message: error.message, extensions: { ...toExtensions(error), correlationId } }] };
 }

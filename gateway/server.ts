@@ -14,13 +14,14 @@ import { runTraced } from '#shared/tracing.ts';
 import type { TrustedDocuments } from '#shared/trustedDocuments.ts';
 import { turnEnd } from '#shared/turnEnd.ts';
 import type { GatewayContext } from './context.ts';
+import { correlatedBody, correlationHeader } from './correlation.ts';
 import { afterData, type DirectAnswers } from './directAnswers.ts';
 import type { KnownOperations } from './execution/operations.ts';
 import type { ResponseCache } from './execution/responseCache/responseCache.ts';
 import { registerExports } from './exports.ts';
 import { registerFiles } from './files.ts';
 import type { HealthChecks } from './health.ts';
-import { answerClientError, endWith, sendError, toPlatformError } from './httpFailures.ts';
+import { answerClientError, endWith, sendError, tellCorrelation, toPlatformError } from './httpFailures.ts';
 import type { Ide } from './ide.ts';
 import { type ImportsOptions, registerImports } from './imports.ts';
 import { RateLimited, rateLimitHeaders } from './limits/admission.ts';
@@ -104,8 +105,8 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
       severity: failure.status >= 500 ? 'critical' : 'warning',
     });
     if (failure instanceof RateLimited) void reply.headers(rateLimitHeaders(failure.standing));
-    tellCorrelation(request, reply);
-    if (failure.code === 'INTERNAL_ERROR') logger.error({ error: String(error) }, 'request failed');
+    const correlationId = tellCorrelation(request, reply);
+    if (failure.code === 'INTERNAL_ERROR') logger.error({ correlationId, error: String(error) }, 'request failed');
     void sendError(request, reply, failure);
   });
   app.setNotFoundHandler(
@@ -143,7 +144,7 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
     const signal = watchClient(reply, () => request.graphContext?.cancellation.cancel());
     const context = await options.createContext(request, signal);
     request.graphContext = context;
-    if (request.headers['x-correlation-id'] !== undefined) tellCorrelation(request, reply);
+    if (request.headers[correlationHeader] !== undefined) tellCorrelation(request, reply);
     return context;
   };
   const apolloHandler = fastifyApolloHandler(apollo, { context: async (request) => request.graphContext! });
@@ -190,6 +191,7 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
       if (answer.consistencyToken !== null) void reply.header(consistencyHeader, answer.consistencyToken);
       return { response: answer.body, data: answer.data };
     };
+    // Finds what was changed in logs, errors and the audit. Who only read and was answered has no use for it.
     if (!known.isQuery) {
       tellCorrelation(request, reply);
       return (await execute()).response;
@@ -205,9 +207,12 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
   };
   const handle = async (request: FastifyRequest, reply: FastifyReply) => {
     const payload = await answer(request, reply);
-    if (typeof payload === 'string' && !payload.startsWith(dataPrefix)) tellCorrelation(request, reply);
+    const shown =
+      typeof payload === 'string' && !payload.startsWith(dataPrefix)
+        ? correlatedBody(payload, tellCorrelation(request, reply))
+        : payload;
     await turnEnd();
-    return payload;
+    return shown;
   };
   app.route({ method: ['GET', 'POST'], url: '/graphql', handler: handle });
   app.route({
@@ -225,7 +230,7 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
   app.server.on('upgrade', (request, socket, head) => {
     if (request.url === '/graphql' || request.url?.startsWith('/graphql?'))
       options.subscriptions.handleUpgrade(request, socket, head);
-    else endWith(socket, new PlatformError('NOT_ROUTED', 'no such path'));
+    else endWith(socket, new PlatformError('NOT_ROUTED', 'no such path'), request.headers);
   });
 
   return {
@@ -239,11 +244,6 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
       await closeServer(app, options.drainTimeoutMs);
     },
   };
-}
-
-/** Finds what failed or was changed in logs, errors and the audit. Who only read and was answered has no use for it. */
-function tellCorrelation({ graphContext }: FastifyRequest, reply: FastifyReply): void {
-  if (graphContext !== null) void reply.header('x-correlation-id', graphContext.scope.correlationId);
 }
 
 /** Leaves the answer to a stream, which writes its own head beside the headers there are. */

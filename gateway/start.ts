@@ -27,6 +27,7 @@ import { createCredentials } from './auth/credentials.ts';
 import type { Authenticator } from './auth.ts';
 import { bulkFields } from './bulkFields.ts';
 import type { GatewayContext } from './context.ts';
+import { givenCorrelation } from './correlation.ts';
 import { createDeadlines } from './deadlines.ts';
 import { createDirectAnswers } from './directAnswers.ts';
 import { createPersistedDocuments, withTrusted } from './documents/persistedDocuments.ts';
@@ -241,10 +242,11 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
         }),
       createRequestContext: (principal, _connection, event) =>
         createGatewayContext(principal, { traceparent: 'traceparent' in event ? event.traceparent : undefined }),
-      executeOperation: (request, principal, { remoteAddress: address = '', headers }) => {
+      correlationOf: (context) => (context as GatewayContext).scope.correlationId,
+      executeOperation: (request, principal, { remoteAddress: address = '', headers, correlationId }) => {
         const toll = createToll(admission, { principal, address });
         const origin = { instance, address, userAgent: headerText(headers['user-agent']) };
-        return executeOperation(apollo, request, createGatewayContext(principal, { toll, origin }));
+        return executeOperation(apollo, request, createGatewayContext(principal, { toll, origin, correlationId }));
       },
       pay: ({ operation, variables, principal, connection }) =>
         createToll(admission, { principal, address: connection.remoteAddress ?? '' }).pay(
@@ -327,12 +329,11 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
         // A subgraph in another process asks on behalf of its caller, under the identity this gateway once signed.
         const signed = headerText(request.headers[identityHeader]);
         const principal = signed === undefined ? await authenticateCaller(request) : identity.verify(signed);
-        const correlationId = headerText(request.headers['x-correlation-id']);
         const token = headerText(request.headers[consistencyHeader]);
         const context = createGatewayContext(principal, {
           consistencyToken: token,
           traceparent: headerText(request.headers['traceparent']),
-          ...(correlationId !== undefined && /^[\w.:-]{1,128}$/.test(correlationId) ? { correlationId } : {}),
+          correlationId: givenCorrelation(request.headers),
           signal,
           ...(signed === undefined ? { toll: createToll(admission, { principal, address: request.ip }) } : {}),
           ...(isMutation(request) ? { origin: originOfRequest(instance, signed === undefined ? request : null) } : {}),

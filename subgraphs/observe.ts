@@ -1,9 +1,11 @@
 import type { Registry } from 'prom-client';
 import { type Config, operatorTenantOf } from '#shared/config.ts';
 import { followAlerts } from '#shared/metrics/alertSignals.ts';
+import { collectDatabaseState } from '#shared/metrics/databaseState.ts';
 import { collectResources } from '#shared/metrics/resources.ts';
 import { startSampler } from '#shared/metrics/sampler.ts';
 import { type Logger, moduleMetrics } from '#shared/telemetry.ts';
+import { subgraphNames } from './names.ts';
 import type { Connections } from './open.ts';
 
 export interface ObserveOptions {
@@ -38,6 +40,13 @@ export function observeProcess({
       return performance.now() - beganMs;
     },
   });
+  const databases = collectDatabaseState({
+    registry,
+    modules: subgraphNames,
+    ...connections,
+    tail: connections.bus,
+    backupStampFile: config.BACKUP_STAMP_FILE,
+  });
   const unfollow = followAlerts({ bus: connections.bus, sql, registry, logger, operatorTenant, instance, setAside });
   const sampler = config.METRIC_HISTORY
     ? startSampler({
@@ -53,6 +62,7 @@ export function observeProcess({
   return async () => {
     unfollow();
     resources.close();
+    await databases.close();
     await sampler?.close();
   };
 }

@@ -142,7 +142,9 @@ export function createSubgraphServer(
         : { errors: operation };
     return {
       ...(result.data === undefined ? {} : { data: result.data }),
-      ...(result.errors === undefined ? {} : { errors: result.errors.map((error) => formatError(error, logger)) }),
+      ...(result.errors === undefined
+        ? {}
+        : { errors: result.errors.map((error) => formatError(error, logger, scope.correlationId)) }),
       extensions: {
         ...(scope.readTags.size === 0 ? {} : { cacheTags: [...scope.readTags] }),
         ...(scope.written.length === 0 ? {} : { written: scope.written }),
@@ -153,7 +155,7 @@ export function createSubgraphServer(
 }
 
 /** Keeps what was meant for the caller; the rest is logged here and leaves as INTERNAL_ERROR. */
-function formatError(error: GraphQLError, logger: Logger) {
+function formatError(error: GraphQLError, logger: Logger, correlationId: string) {
   const { message, path, locations } = error;
   const where = { ...(path === undefined ? {} : { path }), ...(locations === undefined ? {} : { locations }) };
   if (
@@ -167,7 +169,7 @@ function formatError(error: GraphQLError, logger: Logger) {
   if (known !== null) return { message: known.message, ...where, extensions: toExtensions(known) };
   const reference = newId();
   logger.error(
-    { reference, error: error.originalError.stack ?? String(error.originalError), path },
+    { reference, correlationId, error: error.originalError.stack ?? String(error.originalError), path },
     'unexpected failure',
   );
   return {

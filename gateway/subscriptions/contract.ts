@@ -56,6 +56,8 @@ export interface SubscriptionHubDeps {
     connection: ConnectionInfo,
     event: EventRow | EphemeralEvent,
   ): object | Promise<object>;
+  /** The correlation id of such a context. @default one of its own for each error */
+  correlationOf?: ((context: object) => string) | undefined;
   /** Rights beside those of the token: subscribers whose keys differ share no results. @default none */
   rightsKey?: ((principal: Principal) => string) | undefined;
   /**
@@ -128,6 +130,6 @@ export interface HubCore {
   isOriginAllowed(origin: string | undefined, request: IncomingMessage): boolean;
   prepare(request: GraphQLRequest): ReturnType<OperationCatalog['prepare']>;
   subscribe(request: SubscribeRequest): Promise<Subscriber>;
-  formatErrors(error: unknown): readonly GraphQLFormattedError[];
+  formatErrors(error: unknown, correlationId: string): readonly GraphQLFormattedError[];
   readonly formatError: FormatError;
 }

@@ -18,6 +18,7 @@ export interface GroupRegistryDeps {
   readonly restTimeoutMs: number;
   readonly recentPayloads: number;
   readonly formatError: FormatError;
+  readonly correlationOf?: SubscriptionHubDeps['correlationOf'];
   readonly metrics: HubMetrics;
   readonly flusher: TickFlusher;
   /** Rights beside those of the token, by which answers to equal tokens differ. @default none */
@@ -64,6 +65,7 @@ export function createGroupRegistry(deps: GroupRegistryDeps) {
         writers,
         restTimeoutMs: deps.restTimeoutMs,
         formatError: deps.formatError,
+        correlationOf: deps.correlationOf,
       }),
       recentPayloads: deps.recentPayloads,
       metrics,

@@ -54,6 +54,7 @@ export function createSubscriptionHub(deps: SubscriptionHubDeps): SubscriptionHu
     restTimeoutMs: config.restTimeoutMs,
     recentPayloads: config.recentEvents,
     formatError,
+    correlationOf: deps.correlationOf,
     metrics,
     flusher,
     rightsKey: deps.rightsKey,
@@ -190,9 +191,9 @@ export function createSubscriptionHub(deps: SubscriptionHubDeps): SubscriptionHu
     return sequence;
   }
 
-  function formatErrors(error: unknown): readonly GraphQLFormattedError[] {
+  function formatErrors(error: unknown, correlationId: string): readonly GraphQLFormattedError[] {
     const errors: readonly unknown[] = error instanceof ValidationFailure ? error.errors : [error];
-    return errors.map(formatError);
+    return errors.map((one) => formatError(one, correlationId));
   }
 
   return {

@@ -73,6 +73,8 @@ export interface PayloadBuilderOptions {
   readonly writers: ResultWriters;
   readonly restTimeoutMs: number;
   readonly formatError: FormatError;
+  /** The correlation id of a context. @default one of its own for each error */
+  readonly correlationOf?: ((context: object) => string) | undefined;
 }
 
 /**
@@ -141,7 +143,9 @@ export function createPayloadBuilder(options: PayloadBuilderOptions) {
     const result = await planner.execute(run);
     const allErrors = [...errors, ...(result.errors ?? [])];
     return Payload.of({
-      ...(allErrors.length === 0 ? {} : { errors: allErrors.map(formatError) }),
+      ...(allErrors.length === 0
+        ? {}
+        : { errors: allErrors.map((error) => formatError(error, options.correlationOf?.(context))) }),
       data: result.data ?? null,
     });
   }

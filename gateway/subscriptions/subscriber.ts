@@ -14,6 +14,8 @@ export interface ConnectionInfo {
   readonly transport: Transport;
   readonly remoteAddress: string | undefined;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** The client's own, else one a request; of operations of a socket one each, so it is asked for once for each. */
+  readonly correlationId: () => string;
 }
 
 export interface SubscriberOptions {
@@ -175,7 +177,8 @@ export class Subscriber {
   }
 
   #format(error: unknown, extensions: Record<string, unknown> = {}): GraphQLFormattedError {
-    const formatted = this.#options.formatError(error);
+    const { formatError, connection } = this.#options;
+    const formatted = formatError(error, connection.correlationId());
     return { ...formatted, extensions: { ...formatted.extensions, ...extensions } };
   }
 

@@ -168,7 +168,7 @@ const openHub: OpenEngine = async (params, streamIds, heard) => {
         drained: async () => 'drained',
       },
       principal,
-      connection: { transport: 'websocket', remoteAddress: undefined, headers: {} },
+      connection: { transport: 'websocket', remoteAddress: undefined, headers: {}, correlationId: () => 'measured' },
       position: 0,
       maxBufferedBytes: defaultHubConfig.maxBufferedBytes,
       maxReplayAgeMs: defaultHubConfig.maxReplayAgeMs,

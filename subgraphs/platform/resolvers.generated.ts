@@ -2838,7 +2838,11 @@ export type Query = {
   /** By title. */
   dashboards: Array<PlatformDashboard>;
   dashboard?: Maybe<PlatformDashboard>;
-  /** All panels with their data. `variables` stand for `$name` in the labels of the queries. */
+  /**
+   * All panels with their data. `variables` stand for `$name` in the labels of the queries. Without `from` and `to` steps begin at
+   * multiples of `stepMs` (ms), so those that are over do not change. A panel asked again is answered as it was read last, for a
+   * step at most and no longer than until the next sample may have come.
+   */
   renderDashboard?: Maybe<PlatformRenderedDashboard>;
   /** By name. */
   alertRules: Array<PlatformAlertRule>;

@@ -47,6 +47,18 @@ export interface Consumer {
   close(): Promise<void>;
 }
 
+interface RunningConsumer {
+  readonly module: SubgraphName;
+  readonly name: string;
+}
+
+const running = new WeakMap<Sql, Set<RunningConsumer>>();
+
+/** The consumers of this process that read by a pool. */
+export function consumersOf(sql: Sql): readonly RunningConsumer[] {
+  return [...(running.get(sql) ?? [])];
+}
+
 /** Events heard that wait for those before them; what is more comes with its page. */
 const maxHeard = 5_000;
 /** How long a look waits for transactions still open, ms; what they hold is read at the next one. */
@@ -171,6 +183,10 @@ export async function createConsumer(options: ConsumerOptions): Promise<Consumer
   });
   const stopPolling = everyTick(options.pollMs ?? 1_000, () => void wake());
   void wake();
+  const own = running.get(sql) ?? new Set();
+  running.set(sql, own);
+  const entry: RunningConsumer = { module, name };
+  own.add(entry);
   return {
     async catchUp() {
       const deadline = performance.now() + catchUpMs;
@@ -182,6 +198,7 @@ export async function createConsumer(options: ConsumerOptions): Promise<Consumer
     },
     async close() {
       closed = true;
+      own.delete(entry);
       closing.abort();
       unsubscribe();
       stopPolling();

@@ -173,6 +173,20 @@ export async function readEvents(
   return rows.map((row) => ({ position: row.position, event: toEventRow(module, row) }));
 }
 
+/** Ages of the events after a position, the oldest first, `limit` at most: s, by the database's clock. */
+export async function readEventAges(
+  sql: Sql,
+  module: SubgraphName,
+  range: { readonly after: number; readonly limit: number },
+): Promise<readonly { readonly id: string; readonly seconds: number }[]> {
+  return (await sql.unsafe(
+    `SELECT event_id AS id, greatest(0, extract(epoch FROM now() - created_at))::float8 AS seconds FROM ${module}.event
+     WHERE position > $1::bigint ORDER BY position LIMIT $2`,
+    [range.after, range.limit],
+    { prepare: true },
+  )) as unknown as { id: string; seconds: number }[];
+}
+
 export interface UnseenEvents {
   readonly events: readonly EventRow[];
   /** How many there are in the range, those seen included, `limit` at most. */

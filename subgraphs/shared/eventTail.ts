@@ -2,7 +2,7 @@ import type { SubgraphName } from '../names.ts';
 import { backedOff } from './backoff.ts';
 import type { Bus, BusMessage } from './bus.ts';
 import { createListenerSet } from './bus.ts';
-import { readUnseenEvents, settledPositionsOf } from './eventSource.ts';
+import { readEventAges, readUnseenEvents, settledPositionsOf } from './eventSource.ts';
 import type { Sql } from './sql.ts';
 import type { Logger } from './telemetry.ts';
 
@@ -22,10 +22,21 @@ export interface EventTailOptions {
 export interface EventTail extends Bus {
   /** Polls now and resolves when everything committed before the call has been handed on. */
   sweep(): Promise<void>;
+  /** What is committed and has not been handed on to the listeners of this process. */
+  waiting(): Promise<readonly WaitingEvents[]>;
+}
+
+export interface WaitingEvents {
+  readonly module: SubgraphName;
+  /** 10,000 at most. */
+  readonly events: number;
+  /** Age of the oldest, s; 0 of none. */
+  readonly seconds: number;
 }
 
 const rememberedEvents = 50_000;
 const pageSize = 1_000;
+const maxWaiting = 10_000;
 /** How long a poll waits for transactions still open, ms; what they hold comes with the next one. */
 const settleMs = 50;
 const startWaitMs = 10_000;
@@ -118,6 +129,18 @@ export async function createEventTail(options: EventTailOptions): Promise<EventT
       await running;
       await sweep();
     },
+    waiting: () =>
+      Promise.all(
+        readers.map(async ({ sql, module, at }): Promise<WaitingEvents> => {
+          const ages = await readEventAges(sql, module, { after: at, limit: maxWaiting });
+          const unseen = ages.filter(({ id }) => !seen.has(id));
+          return {
+            module,
+            events: unseen.length,
+            seconds: Math.max(0, ...unseen.slice(0, 1).map((one) => one.seconds)),
+          };
+        }),
+      ),
     async close() {
       closed = true;
       clearTimeout(timer);

@@ -11,7 +11,7 @@ const readContext = 'query ($id: ID!) { context(contextId: $id) { id title } }';
 /** What must never leave: SQL, names of our tables and functions, stacks, paths, modules, addresses of our parts. */
 const internals = [
   /\b(SELECT|INSERT INTO|UPDATE|DELETE FROM|JOIN|ON CONFLICT)\b/,
-  /relation|column "|constraint|duplicate key|syntax error at|PostgresError|PrismaClient|ECONNREFUSED|ETIMEDOUT/i,
+  /\brelation\b|column "|constraint|duplicate key|syntax error at|PostgresError|PrismaClient|ECONNREFUSED|ETIMEDOUT/i,
   /\bcontext\.(context|usage|event|audit)\b/,
   /node_modules|file:\/\/|\.[cm]?[tj]s\b|\n\s+at /,
   /postgres(ql)?:\/\/|127\.0\.0\.1|subgraph\.internal|42P01|42703/,
@@ -33,9 +33,16 @@ function expectMasked(answer: GraphQLAnswer, output: string): void {
         reference: expect.stringMatching(uuid),
       },
     });
-    expect(Object.keys(error.extensions).sort()).toEqual(['category', 'code', 'reference', 'retryable']);
-    // The reference leads an operator to the cause.
+    expect(Object.keys(error.extensions).sort()).toEqual([
+      'category',
+      'code',
+      'correlationId',
+      'reference',
+      'retryable',
+    ]);
+    // The reference leads an operator to the cause, the correlation id to all that the request did.
     expect(output).toContain(String(error.extensions['reference']));
+    expect(output).toContain(String(error.extensions['correlationId']));
   }
 }
 

@@ -96,7 +96,7 @@ it('a subgraph dies and comes back: typed errors meanwhile, the rest serves on, 
   ] as const) {
     const answer = await ask(query, variables);
     expect(answer.errors!.map(({ extensions }) => extensions)).toEqual([
-      { code: 'UNAVAILABLE', category: 'server', retryable: true },
+      { code: 'UNAVAILABLE', category: 'server', retryable: true, correlationId: expect.any(String) },
     ]);
     // What other subgraphs know is answered beside it.
     if (query.startsWith('query')) expect(answer.data).toEqual({ context: null, me: { subject: 'demo' } });

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FormattedExecutionResult, GraphQLFormattedError } from 'graphql';
 import { PlatformError, toExtensions } from '#shared/errors.ts';
 import type { Principal } from '#shared/principal.ts';
+import { correlationHeader, givenCorrelation, lazyCorrelation } from '../../correlation.ts';
 import type { HttpStreamOptions, HubCore } from '../contract.ts';
 import type { GraphQLRequest } from '../operation.ts';
 import type { ConnectionInfo, Subscriber } from '../subscriber.ts';
@@ -18,11 +19,15 @@ export function createHttpTransport(core: HubCore, format: StreamFormat) {
     response: ServerResponse,
     options: HttpStreamOptions = {},
   ): Promise<void> {
+    const correlationId = lazyCorrelation(request.headers);
     const info: ConnectionInfo = {
       transport: format.transport,
       remoteAddress: request.socket.remoteAddress,
       headers: request.headers,
+      correlationId,
     };
+    const tellCorrelation = () => response.setHeader(correlationHeader, correlationId());
+    if (givenCorrelation(request.headers) !== undefined) tellCorrelation();
     try {
       if (isClosing) throw new PlatformError('UNAVAILABLE', 'The server is shutting down.');
       // A browser sends neither form of request through a preflight, so any page could make one.
@@ -35,7 +40,8 @@ export function createHttpTransport(core: HubCore, format: StreamFormat) {
         connectionParams: undefined,
         remoteAddress: info.remoteAddress,
       });
-      const prepared = prepare(graphqlRequest);
+      const prepared = prepare(graphqlRequest, correlationId);
+      if (prepared.kind === 'failed') tellCorrelation();
       if (prepared.kind === 'mutation' && request.method === 'GET') {
         response.setHeader('allow', 'POST');
         throw new PlatformError('METHOD_NOT_ALLOWED', 'A mutation is sent with POST.');
@@ -44,7 +50,7 @@ export function createHttpTransport(core: HubCore, format: StreamFormat) {
       if (response.closed) return;
       const release = takePlace(request, prepared.kind === 'subscription' ? principal : null);
       response.once('close', release);
-      const stream = createHttpStream({ core, format, response });
+      const stream = createHttpStream({ core, format, response, correlationId });
       streams.add(stream);
       core.metrics.connectionOpened(format.transport);
       const stopWatch = core.watchToken(principal, (reason) =>
@@ -54,6 +60,7 @@ export function createHttpTransport(core: HubCore, format: StreamFormat) {
               'UNAUTHENTICATED',
               reason === 'expired' ? 'The token has expired.' : 'The token is revoked.',
             ),
+            correlationId(),
           ),
         ),
       );
@@ -82,10 +89,11 @@ export function createHttpTransport(core: HubCore, format: StreamFormat) {
         if (gone) subscriber.end();
         else subscriber.start();
       } catch (error) {
-        stream.finishWith({ errors: core.formatErrors(error) });
+        stream.finishWith({ errors: core.formatErrors(error, correlationId()) });
       }
     } catch (error) {
-      answerError(core, response, error);
+      if (!response.headersSent) tellCorrelation();
+      answerError(core, response, { error, correlationId: correlationId() });
     }
   }
 
@@ -106,11 +114,11 @@ export function createHttpTransport(core: HubCore, format: StreamFormat) {
   }
 
   /** Errors of the document are the answer to the operation, not to the HTTP request. */
-  function prepare(request: GraphQLRequest) {
+  function prepare(request: GraphQLRequest, correlationId: () => string) {
     try {
       return core.prepare(request);
     } catch (error) {
-      return { kind: 'failed', errors: core.formatErrors(error) } as const;
+      return { kind: 'failed', errors: core.formatErrors(error, correlationId()) } as const;
     }
   }
 
@@ -120,7 +128,7 @@ export function createHttpTransport(core: HubCore, format: StreamFormat) {
     try {
       return await core.executeOperation(request, principal, info);
     } catch (error) {
-      return { errors: core.formatErrors(error) };
+      return { errors: core.formatErrors(error, info.correlationId()) };
     }
   }
 
@@ -133,17 +141,21 @@ export function createHttpTransport(core: HubCore, format: StreamFormat) {
   };
 }
 
-function answerError(core: HubCore, response: ServerResponse, error: unknown): void {
+function answerError(
+  core: HubCore,
+  response: ServerResponse,
+  { error, correlationId }: { readonly error: unknown; readonly correlationId: string },
+): void {
   if (response.headersSent) {
-    core.logger.error({ err: error }, 'a subscription stream failed after it began');
+    core.logger.error({ err: error, correlationId }, 'a subscription stream failed after it began');
     response.destroy();
     return;
   }
   const status = error instanceof PlatformError ? error.status : 500;
   const formatted: GraphQLFormattedError =
     error instanceof PlatformError
-      ? { message: error.message, extensions: toExtensions(error) }
-      : core.formatError(error);
+      ? { message: error.message, extensions: { ...toExtensions(error), correlationId } }
+      : core.formatError(error, correlationId);
   const body = JSON.stringify({ errors: [formatted] });
   response.writeHead(status, {
     'content-type': 'application/json; charset=utf-8',

@@ -66,10 +66,11 @@ export interface HttpStreamDeps {
   readonly core: HubCore;
   readonly format: StreamFormat;
   readonly response: ServerResponse;
+  readonly correlationId: () => string;
 }
 
 /** An HTTP answer that results are streamed into, those of one turn in one write. */
-export function createHttpStream({ core, format, response }: HttpStreamDeps) {
+export function createHttpStream({ core, format, response, correlationId }: HttpStreamDeps) {
   const { config } = core;
   const waiting: Buffer[] = [];
   let waitingBytes = 0;
@@ -148,7 +149,7 @@ export function createHttpStream({ core, format, response }: HttpStreamDeps) {
     async goAway(deadlineMs: number): Promise<void> {
       const error = {
         message: 'The server is going away: subscribe again with the last cursor.',
-        extensions: { code: 'UNAVAILABLE', category: 'server', retryable: true },
+        extensions: { code: 'UNAVAILABLE', category: 'server', retryable: true, correlationId: correlationId() },
       };
       end(format.goingAway(error) + (format.transport === 'multipart' ? format.completed : ''));
       await destroyUnlessFinished(deadlineMs);

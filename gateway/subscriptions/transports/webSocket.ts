@@ -40,8 +40,8 @@ export function createWebSocketTransport(core: HubCore) {
     clientTracking: false,
     handleProtocols: (protocols) => handleProtocols(protocols),
   });
-  webSocketServer.on('wsClientError', (error, socket) =>
-    endWith(socket, new PlatformError('BAD_REQUEST', `this is no WebSocket handshake: ${error.message}`)),
+  webSocketServer.on('wsClientError', (error, socket, { headers }) =>
+    endWith(socket, new PlatformError('BAD_REQUEST', `this is no WebSocket handshake: ${error.message}`), headers),
   );
 
   const protocol = makeServer<Record<string, unknown> | undefined, WebSocketConnection>({
@@ -67,7 +67,9 @@ export function createWebSocketTransport(core: HubCore) {
         return startOperation(context, id, toRequest(payload));
       } catch (error) {
         // Thrown on, it would close the socket with every other operation on it.
-        return core.formatErrors(error).map((formatted) => new FormattedGraphQLError(formatted));
+        return core
+          .formatErrors(error, context.extra.info.correlationId())
+          .map((formatted) => new FormattedGraphQLError(formatted));
       }
     },
     async subscribe({ contextValue }) {
@@ -137,7 +139,7 @@ export function createWebSocketTransport(core: HubCore) {
     } catch (error) {
       over();
       const failure = createOperationStream(() => {});
-      const [formatted] = core.formatErrors(error);
+      const [formatted] = core.formatErrors(error, connection.info.correlationId());
       failure.failWith(formatted === undefined ? new Error('unknown') : new FormattedGraphQLError(formatted));
       return failure;
     } finally {
@@ -150,7 +152,7 @@ export function createWebSocketTransport(core: HubCore) {
     try {
       return await core.executeOperation(request, principal, connection.info);
     } catch (error) {
-      return { errors: core.formatErrors(error) };
+      return { errors: core.formatErrors(error, connection.info.correlationId()) };
     } finally {
       connection.beginning.delete(id);
       release();
@@ -200,9 +202,10 @@ export function createWebSocketTransport(core: HubCore) {
 
   return {
     handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+      const refuse = (error: PlatformError) => endWith(socket, error, request.headers);
       if (!core.isOriginAllowed(request.headers.origin, request))
-        endWith(socket, new PlatformError('PERMISSION_DENIED', 'A page of another origin may not connect here.'));
-      else if (isClosing) endWith(socket, new PlatformError('UNAVAILABLE', 'The server is shutting down.'));
+        refuse(new PlatformError('PERMISSION_DENIED', 'A page of another origin may not connect here.'));
+      else if (isClosing) refuse(new PlatformError('UNAVAILABLE', 'The server is shutting down.'));
       else webSocketServer.handleUpgrade(request, socket, head, (webSocket) => accept(webSocket, socket, request));
     },
 

@@ -2,7 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { GraphQLFormattedError } from 'graphql';
 import type { WebSocket } from 'ws';
+import { newId } from '#shared/ids.ts';
 import type { Principal } from '#shared/principal.ts';
+import { givenCorrelation } from '../../correlation.ts';
 import type { HubCore } from '../contract.ts';
 import { type DrainOutcome, waitForDrain } from '../drain.ts';
 import { FormattedGraphQLError } from '../errors.ts';
@@ -29,6 +31,7 @@ export function createWebSocketConnection({ core, webSocket, socket, request }: 
     transport: 'websocket',
     remoteAddress: request.socket.remoteAddress,
     headers: request.headers,
+    correlationId: () => givenCorrelation(request.headers) ?? newId(),
   };
   let principal: Principal | undefined;
   let stopWatch = (): void => {};

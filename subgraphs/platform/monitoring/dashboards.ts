@@ -6,8 +6,8 @@ import { callOf, type Once } from '#shared/once.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import { id, parseInput, requireVersion } from '#shared/validation.ts';
 import { dashboardInput, type MetricQuery, variablesInput } from './inputs.ts';
+import type { PanelCache } from './panelCache.ts';
 import type { Range } from './range.ts';
-import { queryMetric } from './reading.ts';
 
 const maxDashboards = 200;
 const columns = `id, title, description, panels, revision AS version, created_by AS "createdBy", created_at AS "createdAt", updated_at AS "updatedAt"`;
@@ -59,8 +59,14 @@ function withVariables(query: MetricQuery, variables: Readonly<Record<string, un
   return { ...query, labels: Object.fromEntries(labels) };
 }
 
+interface DashboardDeps {
+  readonly sql: Sql;
+  readonly once: Once;
+  readonly panels: PanelCache;
+}
+
 /** Dashboards of a tenant: what is looked at together. */
-export function createDashboards({ sql, once }: { readonly sql: Sql; readonly once: Once }) {
+export function createDashboards({ sql, once, panels: shown }: DashboardDeps) {
   async function find(
     db: Sql | SqlTransaction,
     tenantId: string,
@@ -189,7 +195,7 @@ export function createDashboards({ sql, once }: { readonly sql: Sql; readonly on
       const panels = await Promise.all(
         row.panels.map(async (panel) => ({
           panel: toPanel(panel),
-          series: await queryMetric(sql, principal.tenantId, withVariables(panel.query, variables), range),
+          series: await shown.read(principal.tenantId, withVariables(panel.query, variables), range),
         })),
       );
       const { fromMs, stepMs, steps } = range;

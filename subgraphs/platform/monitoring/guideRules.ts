@@ -226,6 +226,54 @@ export const objectiveRules: readonly GuideRule[] = burns.map(
   }),
 );
 
+interface OperationLine extends Omit<Line, 'says'> {
+  readonly description: string;
+  readonly severity: 'WARNING' | 'CRITICAL';
+}
+
+/**
+ * What operators are to hear of beside the guide's lines. Backups are made every six hours and no more than an hour may be lost
+ * (RPO), which WAL that is neither archived nor replayed elsewhere would be; the other figures are ours.
+ */
+export const operationLines: readonly OperationLine[] = [
+  {
+    name: 'outbox_lag',
+    description: 'committed events wait for over 30 s to be handed on',
+    ...{ metric: 'mplp_outbox_lag_seconds', fn: 'MAX', windowSeconds: 60, above: 30, forSeconds: 60 },
+    severity: 'CRITICAL',
+  },
+  {
+    name: 'consumer_lag',
+    description: 'a module is over 60 s behind the events of another',
+    ...{ metric: 'mplp_consumer_lag_seconds', fn: 'MAX', windowSeconds: 60, above: 60, forSeconds: 120 },
+    severity: 'WARNING',
+  },
+  {
+    name: 'dead_letter_growth',
+    description: 'deliveries or jobs are given up',
+    ...{ metric: 'mplp_dead_letters', fn: 'SLOPE', windowSeconds: 900, above: 0 },
+    severity: 'WARNING',
+  },
+  {
+    name: 'replication_lag',
+    description: 'a standby is over five minutes behind',
+    ...{ metric: 'mplp_replication_lag_seconds', fn: 'MAX', windowSeconds: 60, above: 300, forSeconds: 60 },
+    severity: 'WARNING',
+  },
+  {
+    name: 'wal_archive_age',
+    description: 'nothing was archived for as long as may be lost: an hour',
+    ...{ metric: 'mplp_wal_archive_age_seconds', fn: 'MAX', windowSeconds: 60, above: 3_600 },
+    severity: 'CRITICAL',
+  },
+  {
+    name: 'base_backup_age',
+    description: 'the last base backup is older than seven hours',
+    ...{ metric: 'mplp_base_backup_age_seconds', fn: 'MAX', windowSeconds: 60, above: 25_200 },
+    severity: 'CRITICAL',
+  },
+];
+
 /** Gives the operators' tenant the guide's rules where it has none of the name; what they made of them stays. */
 export async function ensureGuideRules(sql: Sql, operatorTenant: string): Promise<void> {
   const lines = resourceLines.map(
@@ -238,7 +286,17 @@ export async function ensureGuideRules(sql: Sql, operatorTenant: string): Promis
       action: 'NONE',
     }),
   );
-  for (const rule of [...guideRules, ...objectiveRules, ...lines])
+  const operations = operationLines.map(
+    ({ name, description, metric, fn, windowSeconds, above, forSeconds, severity }): GuideRule => ({
+      name,
+      description,
+      conditions: [condition(metric, fn, windowSeconds, above)],
+      forSeconds: forSeconds ?? 0,
+      severity,
+      action: 'NONE',
+    }),
+  );
+  for (const rule of [...guideRules, ...objectiveRules, ...lines, ...operations])
     await writeRule(
       sql,
       {

@@ -9,6 +9,19 @@ export interface Range {
   readonly steps: number;
 }
 
+/**
+ * As `readRange`; one without ends is laid on the multiples of its step, so that steps that are over are the same ones
+ * whenever it is asked.
+ */
+export function readSteadyRange(given: Parameters<typeof readRange>[0], nowMs = Date.now()): Range {
+  const range = readRange(given, nowMs);
+  if (given.from != null || given.to != null) return range;
+  const { stepMs } = range;
+  const end = Math.floor(nowMs / stepMs) + 1;
+  const steps = Math.min(maxSteps, end - Math.floor(range.fromMs / stepMs));
+  return { fromMs: (end - steps) * stepMs, stepMs, steps };
+}
+
 /** @throws {VALIDATION_FAILED} where it has no end after its begin, or more than 1,500 steps. */
 export function readRange(
   { from, to, stepMs }: { from?: unknown; to?: unknown; stepMs?: number | null | undefined },

@@ -9,7 +9,8 @@ import { createAlerts } from './alerts.ts';
 import { createDashboards } from './dashboards.ts';
 import { createEvaluation } from './evaluation.ts';
 import { ensureGuideRules } from './guideRules.ts';
-import { readRange } from './range.ts';
+import { createPanelCache } from './panelCache.ts';
+import { readRange, readSteadyRange } from './range.ts';
 import { createMetricReading } from './reading.ts';
 import { createRecording } from './recording.ts';
 import { rollUp, sweepMetrics } from './rollups.ts';
@@ -25,7 +26,8 @@ export function createMonitoring(runtime: ModuleRuntime, { logs, once }: { reado
   const { sql, config, logger } = runtime;
   const operatorTenant = operatorTenantOf(config);
   const reading = createMetricReading(sql);
-  const dashboards = createDashboards({ sql, once });
+  const panels = createPanelCache({ sql, sampleMs: config.METRIC_SAMPLE_MS });
+  const dashboards = createDashboards({ sql, once, panels });
   const evaluation = createEvaluation(runtime, createAlertActions(runtime));
   const onFailure = (rule: string, error: unknown) =>
     logger.warn({ rule, error: String(error) }, 'an alert rule was not evaluated');
@@ -41,7 +43,7 @@ export function createMonitoring(runtime: ModuleRuntime, { logs, once }: { reado
     snapshot: ({ principal }: RequestScope, names: readonly string[] | null) =>
       reading.snapshot(principal.tenantId, names),
     renderDashboard: (scope: RequestScope, dashboardId: string, range: GivenRange, variables: unknown) =>
-      dashboards.render(scope, dashboardId, readRange(range), variables),
+      dashboards.render(scope, dashboardId, readSteadyRange(range), variables),
     evaluate: (nowMs?: number) => evaluation.evaluate(nowMs, onFailure),
     rollUp: () => rollUp(sql),
     sweepMetrics: () => sweepMetrics(sql, config),
@@ -49,6 +51,7 @@ export function createMonitoring(runtime: ModuleRuntime, { logs, once }: { reado
     /** Looks at the rules as often as metrics are sampled. */
     async start(): Promise<StartedModule> {
       if (config.METRIC_HISTORY) await ensureGuideRules(sql, operatorTenant);
+      const unsubscribe = runtime.bus.subscribe('platform', panels.hear);
       let running: Promise<unknown> = Promise.resolve();
       const timer = setInterval(() => {
         running = evaluation.evaluate(Date.now(), onFailure).catch((error: unknown) => {
@@ -58,6 +61,7 @@ export function createMonitoring(runtime: ModuleRuntime, { logs, once }: { reado
       timer.unref();
       return {
         async close() {
+          unsubscribe();
           clearInterval(timer);
           await running;
         },

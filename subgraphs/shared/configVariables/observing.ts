@@ -20,6 +20,11 @@ export const observingVariables = {
     schema: count.min(1_000).default(15_000),
     description: 'time between two samples of the metrics, and two looks at the alert rules, ms',
   },
+  BACKUP_STAMP_FILE: {
+    schema: z.string().min(1).optional(),
+    description:
+      'file that the job which makes base backups touches after each that it has checked: its age shows in `mplp_base_backup_age_seconds`',
+  },
   METRIC_RETENTION_DAYS: { schema: count.default(2), description: 'days metrics are kept as they were sampled' },
   METRIC_ROLLUP_DAYS: { schema: count.default(30), description: 'days metrics are kept by five minutes' },
   ERROR_RETENTION_DAYS: { schema: count.default(30), description: 'days captured errors are kept' },

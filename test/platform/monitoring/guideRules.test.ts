@@ -7,7 +7,12 @@ import { appendSamples } from '#shared/metrics/history.ts';
 import { collectResources } from '#shared/metrics/resources.ts';
 import { latencyBucketsMs } from '#shared/telemetry.ts';
 import { createHealthChecks } from '../../../gateway/health.ts';
-import { guideRules, objectiveRules, resourceLines } from '../../../subgraphs/platform/monitoring/guideRules.ts';
+import {
+  guideRules,
+  objectiveRules,
+  operationLines,
+  resourceLines,
+} from '../../../subgraphs/platform/monitoring/guideRules.ts';
 import { type Json, operators, type PlatformRig } from '../observeRig.ts';
 import { alertCalls, minuteMs, openAlertRig, operator } from './alertRig.ts';
 
@@ -25,9 +30,9 @@ describe("the guide's rules", () => {
       operator,
       '{ alertRules { name action severity forSeconds conditions { metric fn threshold } } }',
     );
-    expect(rules).toHaveLength(23);
+    expect(rules).toHaveLength(29);
     expect(new Set(rules.map(({ name }) => name))).toEqual(
-      new Set([...guideRules, ...objectiveRules, ...resourceLines].map(({ name }) => name)),
+      new Set([...guideRules, ...objectiveRules, ...resourceLines, ...operationLines].map(({ name }) => name)),
     );
     expect(rules.filter(({ action }) => action !== 'NONE').map(({ name, action }) => [name, action])).toEqual([
       ['high_error_rate', 'INVESTIGATE'],
@@ -74,6 +79,28 @@ describe("the guide's rules", () => {
         ...resourceLines.map(({ name }) => name).filter((name) => name !== 'memory_leak_detection'),
         'resource_exhaustion',
       ].toSorted(),
+    );
+  });
+
+  it('what operators hear of beside them fires above its figure and not at it, dead letters as they grow', async () => {
+    await clear();
+    const begin = Date.now();
+    const asOf = async (factor: number) => {
+      for (const { metric, fn, above } of operationLines)
+        if (fn !== 'SLOPE') await gauge(operators, metric, above * factor, begin);
+    };
+    await asOf(1);
+    for (let minute = 3; minute >= 0; minute -= 1)
+      await gauge(operators, 'mplp_dead_letters', 5, begin - minute * minuteMs);
+    await evaluate(begin);
+    expect(await alertsOf(operator)).toEqual([]);
+    await clear();
+    await asOf(1.01);
+    for (let minute = 3; minute >= 0; minute -= 1)
+      await gauge(operators, 'mplp_dead_letters', 5 - Math.sign(minute), begin - minute * minuteMs);
+    await evaluate(begin);
+    expect((await alertsOf(operator)).map(({ ruleName, severity }) => [ruleName, severity]).toSorted()).toEqual(
+      operationLines.map(({ name, severity }) => [name, severity]).toSorted(),
     );
   });
 
