@@ -37,7 +37,12 @@ it.each(cases)('answers the same the second time: %s', async (_name, query, vari
   const ask = async () => {
     const response = await fetch(`${platform.url}/graphql`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token()}` } : {}) },
+      // Errors name the request they arose in.
+      headers: {
+        'content-type': 'application/json',
+        'x-correlation-id': 'the-same',
+        ...(token ? { authorization: `Bearer ${token()}` } : {}),
+      },
       body: JSON.stringify({ query, variables }),
     });
     return [response.status, response.headers.get('content-type'), await response.text()];

@@ -61,7 +61,8 @@ export function summarise({
   samples.forEach((id, at) => {
     const frame = frames.get(id);
     const us = Math.max(0, timeDeltas[at] ?? 0);
-    if (!frame || frame.functionName === '(root)') return;
+    // To begin and to end a profile takes long in a large heap, and is no work of the process.
+    if (!frame || frame.functionName === '(root)' || frame.url === 'node:inspector') return;
     if (frame.functionName === '(idle)') {
       idleUs += us;
       return;

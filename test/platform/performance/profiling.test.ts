@@ -60,7 +60,7 @@ it('is for the operators alone, and for no longer than two minutes', async () =>
   expect((await start('(sampleIntervalUs: 99)')).userErrors).toMatchObject([{ path: ['sampleIntervalUs'] }]);
 });
 
-it('sums times up by function, waiting apart', () => {
+it('sums times up by function, waiting apart and without what the profiler takes itself', () => {
   const frame = (functionName: string, url = '', lineNumber = 0) => ({ functionName, url, lineNumber });
   const nodes = [
     { id: 1, callFrame: frame('(root)') },
@@ -68,17 +68,18 @@ it('sums times up by function, waiting apart', () => {
     { id: 3, callFrame: frame('busy', 'node:fs', 9) },
     { id: 4, callFrame: frame('busy', 'node:fs', 9) },
     { id: 5, callFrame: frame('', 'node:net', 4) },
+    { id: 6, callFrame: frame('post', 'node:inspector', 7) },
   ];
   expect(
     summarise({
       nodes,
       startTime: 0,
       endTime: 10,
-      samples: [1, 2, 3, 4, 5],
-      timeDeltas: [9, 6_000, 1_000, 2_000, 1_000],
+      samples: [1, 2, 3, 4, 5, 6],
+      timeDeltas: [9, 6_000, 1_000, 2_000, 1_000, 3_000],
     }),
   ).toEqual({
-    samples: 5,
+    samples: 6,
     idleShare: 0.6,
     functions: [
       { name: 'busy', file: 'node:fs', line: 10, selfMs: 3, share: 0.75 },
