@@ -42,8 +42,8 @@ interface Host {
   ask(request: HostRequest): Promise<string>;
 }
 
-/** At most `maxIdle` processes are kept, each some hundred MB. @default 6: a distributed platform and two instances beside it */
-export function createPlatformHosts(maxIdle = 6): PlatformHosts {
+/** At most `maxIdle` processes are kept, each some hundred MB. @default 4: those of a distributed platform */
+export function createPlatformHosts(maxIdle = 4): PlatformHosts {
   const idle: Host[] = [];
 
   function takeHost(script: Script): Host {
