@@ -167,7 +167,8 @@ export const createWorkload: CreateWorkload<ContextParams> = async (params, { ra
 
     update_context(random) {
       let index = zipf.sample(random);
-      while (known[index] === 0) index = zipf.sample(random);
+      // What is closed the platform archives during a long run, and then it is read-only.
+      while (known[index] === 0 || seeded[index]!.status === 'closed') index = zipf.sample(random);
       const { id, domain } = seeded[index]!;
       const version = known[index]!;
       const summary = sentence(random, domain, 20);
