@@ -28,7 +28,7 @@ export interface EventTail extends Bus {
 
 export interface WaitingEvents {
   readonly module: SubgraphName;
-  /** 10,000 at most. */
+  /** `maxWaiting` at most. */
   readonly events: number;
   /** Age of the oldest, s; 0 of none. */
   readonly seconds: number;
@@ -36,7 +36,8 @@ export interface WaitingEvents {
 
 const rememberedEvents = 50_000;
 const pageSize = 1_000;
-const maxWaiting = 10_000;
+/** Events that wait are counted up to here. */
+export const maxWaiting = 10_000;
 /** How long a poll waits for transactions still open, ms; what they hold comes with the next one. */
 const settleMs = 50;
 const startWaitMs = 10_000;

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { Gauge, type Registry } from 'prom-client';
 import type { SubgraphName } from '../../names.ts';
 import { consumersOf } from '../consumer.ts';
-import type { EventTail } from '../eventTail.ts';
+import { type EventTail, maxWaiting } from '../eventTail.ts';
 import type { Sql } from '../sql.ts';
 import { createStandbyReader } from './standbys.ts';
 
@@ -24,7 +24,6 @@ export interface DatabaseState {
 
 /** Looks that follow each other faster are one, ms. */
 const freshMs = 1_000;
-const maxWaiting = 10_000;
 
 /** What waits in the databases, and how far what follows them lies behind: what cannot be read is not told. */
 export function collectDatabaseState(options: DatabaseStateOptions): DatabaseState {
