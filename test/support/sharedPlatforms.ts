@@ -68,7 +68,11 @@ export async function offerSharedPlatforms(
     }
     take(mode, user).platform.then(
       ({ url, databaseUrl, dataDir }) => response.end(JSON.stringify({ url, databaseUrl, dataDir })),
-      (error: unknown) => response.writeHead(500).end(String(error)),
+      (error: unknown) => {
+        // Who got none has none to give back.
+        giveBack(mode, user);
+        response.writeHead(500).end(String(error));
+      },
     );
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
