@@ -1,4 +1,4 @@
-import { type Access, seesPrivate } from '#shared/contextAudience.ts';
+import { findConditionalAccess, followSight } from '#shared/contextSight.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import type { EphemeralEvent, EventGate, EventRow, StreamSubscription } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
@@ -42,16 +42,13 @@ const admit: StreamSubscription['admit'] = async (principal, args, { sql }): Pro
   const id = args['collabId'];
   const [found] = isId(id) ? await findCollabs(sql, principal.tenantId, [id]) : [];
   if (found === undefined) throw unknownCollab(String(id));
-  await requireVisible(sql, principal, found.id);
+  const hidden = await requireVisible(sql, principal, found.id);
+  const access = hidden === false ? await findConditionalAccess(sql, 'collab', found) : null;
   const { decisionId, councilId } = args;
-  let over = false;
+  const sees = followSight(principal, { contextId: found.contextId, access });
   return {
     decide(event) {
-      if (over) return 'end';
-      const access = event.data['access'] as Access | undefined;
-      if (event.type === 'access.changed' && access?.visibility === 'PRIVATE')
-        over = !seesPrivate(access, principal, found.contextId);
-      if (over) return 'end';
+      if (!sees(event)) return 'end';
       const decision = event.data['decision'] as DecisionRow | undefined;
       const council = event.data['council'] as CouncilRow | undefined;
       const isOther =

@@ -1,4 +1,4 @@
-import { type Access, seesPrivate } from '#shared/contextAudience.ts';
+import { findConditionalAccess, followSight } from '#shared/contextSight.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { AdmissionDeps, EphemeralEvent, EventGate, EventRow, StreamSubscription } from '#shared/events.ts';
@@ -25,15 +25,10 @@ async function admit(
   if (row === undefined || verdict === true)
     throw new PlatformError('NOT_FOUND', `no such ${name}`, { path: [`${name}Id`] });
   const { contextId } = row;
-  let over = false;
-  return {
-    decide(event) {
-      const access = event.data['access'] as Access | undefined;
-      if (event.type === 'access.changed' && access?.visibility === 'PRIVATE')
-        over ||= !seesPrivate(access, principal, contextId);
-      return over ? 'end' : 'deliver';
-    },
-  };
+  const { tenantId } = principal;
+  const access = verdict === false ? await findConditionalAccess(sql, 'extension', { tenantId, contextId }) : null;
+  const sees = followSight(principal, { contextId, access });
+  return { decide: (event) => (sees(event) ? 'deliver' : 'end') };
 }
 
 /** Fields of `Subscription` that the extension module feeds. */

@@ -1,4 +1,5 @@
-import { type Access, seesPrivate } from '#shared/contextAudience.ts';
+import type { Access } from '#shared/contextAudience.ts';
+import { conditionalAccess, followSight } from '#shared/contextSight.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/events.ts';
@@ -92,21 +93,19 @@ const admitReaders: StreamSubscription['admit'] = async (principal, args, { sql 
   const id = args['networkId'];
   const [found] = isId(id)
     ? ((await sql.unsafe(
-        `SELECT context_id AS "contextId" FROM network.network WHERE tenant_id = $1 AND id = $2`,
+        `SELECT n.context_id AS "contextId", ${conditionalAccess('network', { tenantId: 'n.tenant_id', contextId: 'n.context_id' })} AS access
+         FROM network.network n WHERE n.tenant_id = $1 AND n.id = $2`,
         [principal.tenantId, id],
         { prepare: true },
-      )) as unknown as { contextId: string }[])
+      )) as unknown as { contextId: string; access: Access | null }[])
     : [];
   if (!found) throw unknownNetwork();
   await requireVisible(sql, principal, String(id));
+  const sees = followSight(principal, found);
   let over = false;
   return {
     decide(event) {
-      if (over) return 'end';
-      const access = event.data['access'] as Access | undefined;
-      if (event.type === 'access.changed' && access?.visibility === 'PRIVATE')
-        over = !seesPrivate(access, principal, found.contextId);
-      if (over) return 'end';
+      if (over || !sees(event)) return 'end';
       over = event.type === 'network.deleted';
       return 'deliver';
     },

@@ -1,4 +1,5 @@
-import { type Access, seesPrivate } from '#shared/contextAudience.ts';
+import type { Access } from '#shared/contextAudience.ts';
+import { conditionalAccess, followSight } from '#shared/contextSight.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/events.ts';
@@ -84,21 +85,19 @@ function admitReaders(table: Guarded, argument: string): StreamSubscription['adm
     const id = args[argument];
     const [found] = isId(id)
       ? ((await sql.unsafe(
-          `SELECT context_id AS "contextId" FROM plan.${table} WHERE tenant_id = $1 AND id = $2`,
+          `SELECT r.context_id AS "contextId", ${conditionalAccess('plan', { tenantId: 'r.tenant_id', contextId: 'r.context_id' })} AS access
+           FROM plan.${table} r WHERE r.tenant_id = $1 AND r.id = $2`,
           [principal.tenantId, id],
           { prepare: true },
-        )) as unknown as { contextId: string }[])
+        )) as unknown as { contextId: string; access: Access | null }[])
       : [];
     if (!found) throw new PlatformError('NOT_FOUND', `no such ${table}`, { path: [argument] });
     await requireVisible(sql, principal, table, String(id));
+    const sees = followSight(principal, found);
     let over = false;
     return {
       decide(event) {
-        if (over) return 'end';
-        const access = event.data['access'] as Access | undefined;
-        if (event.type === 'access.changed' && access?.visibility === 'PRIVATE')
-          over = !seesPrivate(access, principal, found.contextId);
-        if (over) return 'end';
+        if (over || !sees(event)) return 'end';
         over = event.type === 'plan.deleted';
         return 'deliver';
       },

@@ -3,7 +3,7 @@ import type { Bus } from '#shared/bus.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { hasScope, isWithinBounds, type Principal } from '#shared/principal.ts';
 import type { Publisher } from '#shared/publisher.ts';
-import { giveRights, type Rights } from '#shared/rights.ts';
+import { giveAttributes, giveRights, type Rights } from '#shared/rights.ts';
 import type { Sql } from '#shared/sql.ts';
 import type { Logger } from '#shared/telemetry.ts';
 import type { Decision, PermissionRequest } from './decision/index.ts';
@@ -73,12 +73,27 @@ export function createRoleAuthorizer(deps: RoleAuthorizerDeps): RoleAuthorizer {
   const audit = createDecisionAudit(deps);
 
   /** Rules behind the door go by the replica as it is when they ask; should it be let go meanwhile, by the last one. */
-  function rightsOf(principal: Principal, replica: TenantReplica): Rights {
+  function newestOf(principal: Principal, replica: TenantReplica): () => TenantReplica {
     let last = replica;
-    return createRights(principal, () => {
+    return () => {
       last = replicas.peek(principal.tenantId) ?? last;
       return last;
-    });
+    };
+  }
+
+  function rightsOf(principal: Principal, replica: TenantReplica): Rights {
+    return createRights(principal, newestOf(principal, replica));
+  }
+
+  /** What is recorded of the subject, conditions may look at. */
+  function findRecord(replica: TenantReplica, principal: Principal) {
+    const { subject } = principal;
+    const record = replica.snapshot.subjects.get(subject);
+    if (record?.subject !== undefined) {
+      const newest = newestOf(principal, replica);
+      giveAttributes(principal, () => newest().snapshot.subjects.get(subject)?.subject?.attributes);
+    }
+    return record;
   }
 
   function decide(
@@ -88,7 +103,8 @@ export function createRoleAuthorizer(deps: RoleAuthorizerDeps): RoleAuthorizer {
     target: AuthTarget | undefined,
   ): boolean | Promise<boolean> {
     const scoped = hasScope(principal, permission);
-    if (!holdsSomething(replica, principal)) return scoped;
+    const record = findRecord(replica, principal);
+    if (record === undefined || !hasRights(record)) return scoped;
     giveRights(principal, () => rightsOf(principal, replica));
     const request = requestOf(principal, permission, target);
     const startedMs = performance.now();
@@ -111,7 +127,7 @@ export function createRoleAuthorizer(deps: RoleAuthorizerDeps): RoleAuthorizer {
   /** Also what is bound to a place lets in at once where the permission holds everywhere and no role may deny it. */
   function reach(replica: TenantReplica, principal: Principal, permission: string): Reach {
     const scoped = hasScope(principal, permission);
-    const record = replica.snapshot.subjects.get(principal.subject);
+    const record = findRecord(replica, principal);
     if (record === undefined || !hasRights(record)) return scoped;
     giveRights(principal, () => rightsOf(principal, replica));
     const { snapshot } = replica;

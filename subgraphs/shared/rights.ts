@@ -1,4 +1,5 @@
 import type { AuthTarget } from './auth.ts';
+import type { Attributes } from './conditions/facts.ts';
 import { hasScope, type Principal } from './principal.ts';
 
 /** What the authorizer says of one principal without waiting, as of now: what is revoked meanwhile is gone here too. */
@@ -25,6 +26,17 @@ const given = new WeakMap<Principal, Rights>();
 export function giveRights(principal: Principal, rights: () => Rights): void {
   if (!given.has(principal)) given.set(principal, rights());
 }
+
+const none: Attributes = Object.freeze({});
+const described = new WeakMap<Principal, () => Attributes>();
+
+/** Lets conditions look at what is recorded of the subject: the authorizer gives it as it gives rights. */
+export function giveAttributes(principal: Principal, attributes: () => Attributes | undefined): void {
+  if (!described.has(principal)) described.set(principal, () => attributes() ?? none);
+}
+
+/** Attributes recorded of the principal's subject, as of now; the same object until they change. */
+export const attributesOf = (principal: Principal): Attributes => described.get(principal)?.() ?? none;
 
 /**
  * For rules behind the door that cannot wait: whether the principal has the permission, on the object where one is given.

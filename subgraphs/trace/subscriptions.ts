@@ -1,4 +1,5 @@
 import { type Access, seesPrivate } from '#shared/contextAudience.ts';
+import { conditionalAccess, followSight } from '#shared/contextSight.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { AdmissionDeps, StreamSubscription } from '#shared/events.ts';
@@ -129,21 +130,19 @@ export const traceSubscriptions: Readonly<Record<string, StreamSubscription>> = 
       const id = args['traceId'];
       const [found] = isId(id)
         ? ((await sql.unsafe(
-            'SELECT context_id AS "contextId" FROM trace.trace WHERE tenant_id = $1 AND id = $2',
+            `SELECT t.context_id AS "contextId", ${conditionalAccess('trace', { tenantId: 't.tenant_id', contextId: 't.context_id' })} AS access
+             FROM trace.trace t WHERE t.tenant_id = $1 AND t.id = $2`,
             [principal.tenantId, id],
             { prepare: true },
-          )) as unknown as { contextId: string | null }[])
+          )) as unknown as { contextId: string | null; access: Access | null }[])
         : [];
       if (!found) throw noSuchTrace();
       await requireVisible(sql, principal, [String(id)]);
+      const sees = followSight(principal, found);
       let over = false;
       return {
         decide(event) {
-          if (over) return 'end';
-          const access = event.data['access'] as Access | undefined;
-          if (event.type === 'access.changed' && access?.visibility === 'PRIVATE')
-            over = !seesPrivate(access, principal, found.contextId);
-          if (over) return 'end';
+          if (over || !sees(event)) return 'end';
           over = event.type === 'trace.deleted';
           return 'deliver';
         },
