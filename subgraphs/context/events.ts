@@ -32,7 +32,12 @@ function isInside(type: string, row: ContextRow, changes: Readonly<Record<string
 /** An event of a context's stream; it carries the whole row and what changed. */
 export function contextEvent(type: string, row: ContextRow, changes: Readonly<Record<string, unknown>>): NewEvent {
   const { joinTokenHash: _secret, uniqueName: _key, ...context } = row;
-  return { streamId: row.id, type, data: { context, changes }, tags: contextTags(row.id, isInside(type, row, changes)) };
+  return {
+    streamId: row.id,
+    type,
+    data: { context, changes },
+    tags: contextTags(row.id, isInside(type, row, changes)),
+  };
 }
 
 /** An event about a participant, in its context's stream. */
@@ -160,11 +165,16 @@ function admitReaders(types: readonly string[]): StreamSubscription['admit'] {
     let standing: Omit<Standing, 'head'> = found;
     let over = false;
     const sees = () => maySee(standing);
+    /** Conditions hold at one time and not at another: they are asked at each event. */
+    const stillSees = () => {
+      over ||= Boolean(standing.conditional?.length) && !sees();
+      return !over;
+    };
     return {
       decide(event) {
         if (over) return 'end';
         // What passes by unkept, and what happened before the admission, changes nothing of it.
-        if (!('sequence' in event) || event.sequence <= found.head) return 'deliver';
+        if (!('sequence' in event) || event.sequence <= found.head) return stillSees() ? 'deliver' : 'end';
         const selected = matchesType(types, event.type);
         const last = () => {
           over = true;
@@ -180,19 +190,17 @@ function admitReaders(types: readonly string[]): StreamSubscription['admit'] {
             ...listedReaders(context),
           };
           // The event holds what has just become private, or is private to those that are listed no longer.
-          if (!sees()) return 'end';
+          if (!sees()) {
+            over = true;
+            return 'end';
+          }
         }
         const participant = event.data['participant'] as { agentId: string; status: string } | undefined;
         if (participant?.agentId === principal.subject) {
           standing = { ...standing, member: isTakingPart(participant) };
           if (!sees()) return last();
         }
-        // Conditions hold at one time and not at another.
-        if (standing.conditional?.length && !sees()) {
-          over = true;
-          return 'end';
-        }
-        return 'deliver';
+        return stillSees() ? 'deliver' : 'end';
       },
     };
   };

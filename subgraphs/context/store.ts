@@ -92,7 +92,9 @@ ORDER BY i.ord
 ON CONFLICT (tenant_id, id) DO UPDATE SET ${columns
   .slice(2)
   .map(([column]) => `${column} = EXCLUDED.${column}`)
-  .join(', ')}, search = EXCLUDED.search, is_private = EXCLUDED.is_private, readers = EXCLUDED.readers, conditional_readers = EXCLUDED.conditional_readers`;
+  .join(
+    ', ',
+  )}, search = EXCLUDED.search, is_private = EXCLUDED.is_private, readers = EXCLUDED.readers, conditional_readers = EXCLUDED.conditional_readers`;
 
 function recordsOf(rows: readonly ContextRow[]): string {
   return JSON.stringify(

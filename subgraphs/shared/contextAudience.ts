@@ -1,7 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { SubgraphName } from '../names.ts';
 import type { Attributes } from './conditions/facts.ts';
-import { type ConditionalReader, isReader, type ListedPermission, type ListedResource, readersOf } from './contextReaders.ts';
+import {
+  type ConditionalReader,
+  isReader,
+  type ListedPermission,
+  type ListedResource,
+  readersOf,
+} from './contextReaders.ts';
 import type { EventRow } from './events.ts';
 import type { Principal } from './principal.ts';
 import { type ReplicaChange, type ReplicaEntry, replicaChanges } from './replica.ts';

@@ -15,7 +15,12 @@ type Db = Pick<Sql | SqlTransaction, 'unsafe'>;
  * The subject; whether it sees contexts whoever takes part in them; what conditions may ask of it, as JSON; then the contexts
  * of which the other is true, and the keys by which access lists name it. An id is never such a key, nor is JSON.
  */
-export type Viewer = readonly [subject: string, admin: 'everywhere' | 'nowhere', facts: string, ...exceptAndKeys: string[]];
+export type Viewer = readonly [
+  subject: string,
+  admin: 'everywhere' | 'nowhere',
+  facts: string,
+  ...exceptAndKeys: string[],
+];
 
 /** A parameter of conditions, as a text[]; null for who sees all contexts whoever takes part in them. */
 export function viewerOf(principal: Principal): Viewer | null {

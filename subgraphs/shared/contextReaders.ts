@@ -113,7 +113,9 @@ export function readersOf(
       if (path !== null) conditional.set(`${key} ${path}`, { key, when, path });
     }
   }
-  const left = [...conditional.values()].filter(({ key }) => !keys.has(key)).sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+  const left = [...conditional.values()]
+    .filter(({ key }) => !keys.has(key))
+    .sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
   for (const { key } of left) keys.add(whenKey(key));
   // Who compares the keys of a list with those of another notices that its conditions are others.
   if (left.length > 0) keys.add(`when=${createHash('sha256').update(left.map(nameOf).join('\n')).digest('base64url')}`);

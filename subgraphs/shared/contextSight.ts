@@ -22,7 +22,10 @@ export function conditionalAccesses(schema: SubgraphName, tenantId: string): str
 const conditional = (context: string) =>
   `${context}.detail->>'visibility' = 'PRIVATE' AND ${context}.detail ? 'conditional'`;
 
-const accessJson = (schema: SubgraphName, context: string) => `jsonb_build_object('visibility', ${context}.detail->'visibility',
+const accessJson = (
+  schema: SubgraphName,
+  context: string,
+) => `jsonb_build_object('visibility', ${context}.detail->'visibility',
      'ownerId', ${context}.detail->'ownerId', 'readers', ${context}.detail->'readers', 'conditional', ${context}.detail->'conditional',
      'members', ARRAY(SELECT DISTINCT m.detail->>'agentId' FROM ${schema}.replica m WHERE m.tenant_id = ${context}.tenant_id
        AND m.type = 'ContextParticipant' AND m.detail->>'contextId' = ${context}.id::text AND ${participates('m.status')}))`;

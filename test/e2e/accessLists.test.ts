@@ -42,9 +42,18 @@ const entries: readonly (Entry & { readonly shows: Reader | null })[] = [
   { principal: 'steward', principalType: 'USER', resource: 'context', actions: ['READ'], shows: null },
   { principal: 'eve', principalType: 'USER', resource: 'plan', actions: ['READ'], shows: null },
   { principal: 'sam', principalType: 'ROLE', resource: 'context', actions: ['READ'], shows: null },
+  // Eve is recorded as one of the legal department.
+  {
+    ...{ principal: 'member', principalType: 'ROLE', resource: 'context', actions: ['READ'], shows: 'eve' },
+    conditions: { expression: 'subject.department == "legal"' },
+  },
+  {
+    ...{ principal: 'member', principalType: 'ROLE', resource: '*', actions: ['WRITE'], shows: 'sam' },
+    conditions: { expression: 'subject.roles CONTAINS "steward" AND resource.status == "active"' },
+  },
   {
     ...{ principal: 'eve', principalType: 'USER', resource: 'context', actions: ['READ'], shows: null },
-    conditions: { expression: 'true' },
+    conditions: { expression: 'subject.department == "sales" OR environment.time < 0 OR resource.status == "closed"' },
   },
 ];
 
@@ -67,6 +76,12 @@ describe('access lists of a private context, two instances', () => {
     tokens.eve = await one.token({ tenant: 'lists', subject: 'eve', roles: ['member'] });
     tokens.sam = await one.token({ tenant: 'lists', subject: 'sam', roles: ['member', 'steward'] });
     const actor: Actor = { tenant: 'lists', owner: 'ann', token: tokens.ann, watched: false };
+    const { data } = await one.query<Json>(
+      `mutation { updateSubject(subjectId: "eve", patch: { attributes: { department: "legal" } }) { ${errors} } }`,
+      {},
+      { token: tokens.ann },
+    );
+    expect(data.updateSubject.userErrors).toEqual([]);
     world = await seedWorld(one, readApi(), actor, 1);
     expect(world.failures).toEqual([]);
   }, 300_000);

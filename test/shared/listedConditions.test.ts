@@ -3,8 +3,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compileExpression } from '#shared/conditions/expression/compile.ts';
 import { toJsonPath } from '#shared/conditions/expression/jsonPath.ts';
 import { parseExpression } from '#shared/conditions/expression/parser.ts';
-import { type Facts, compileReader } from '#shared/conditions/facts.ts';
 import { settle, verdictOf } from '#shared/conditions/expression/settle.ts';
+import { compileReader, type Facts } from '#shared/conditions/facts.ts';
 import { conditionallyListed, isReader, readerFacts, readerKeys, readersOf } from '#shared/contextReaders.ts';
 import { createPrincipal } from '#shared/principal.ts';
 import { giveAttributes } from '#shared/rights.ts';
@@ -51,7 +51,9 @@ const { expression } = fc.letrec<{ expression: string }>((tie) => ({
     fc.tuple(operand, operator, operand).map((parts) => parts.join(' ')),
     attribute.map((name) => `${name} EXISTS`),
     attribute,
-    fc.tuple(tie('expression'), fc.constantFrom('AND', 'OR'), tie('expression')).map(([a, op, b]) => `(${a}) ${op} (${b})`),
+    fc
+      .tuple(tie('expression'), fc.constantFrom('AND', 'OR'), tie('expression'))
+      .map(([a, op, b]) => `(${a}) ${op} (${b})`),
     tie('expression').map((inner) => `NOT (${inner})`),
   ),
 }));
@@ -70,34 +72,54 @@ const outcome = (decide: () => boolean): boolean | null => {
 test('the database decides a settled condition as the whole is decided here, failures included', async () => {
   const seen = { true: 0, false: 0, null: 0 };
   await fc.assert(
-    fc.asyncProperty(fc.array(fc.tuple(expression, attributes, attributes), { minLength: 40, maxLength: 40 }), async (cases) => {
-      const asked = cases.flatMap(([text, subject, resource]) => {
-        const roles = ['a', 'b'];
-        const principal = createPrincipal({ tenantId: 't', subject: 'a', roles, subjectType: 'human' });
-        giveAttributes(principal, () => subject);
-        const facts: Facts = {
-          ...{ subjectId: 'a', subject: { ...subject, type: 'human' }, roleClearance: undefined, heldRoles: roles },
-          ...{ action: 'read', resourceType: 'context', resourceId: 'id', resource, contextId: 'id', planId: undefined },
-          ...{ environment: {}, timeMs: Date.now(), ip: undefined },
-        };
-        const settled = settle(parseExpression(text), (path) =>
-          path.startsWith('subject.') ? 'later' : { value: compileReader(path)(facts) },
-        );
-        const path = toJsonPath(settled)!;
-        return [{ text, subject, resource, expected: outcome(() => compileExpression(text)(facts)), path, facts: readerFacts(principal), verdict: verdictOf(settled) }];
-      });
-      const rows = (await sql.unsafe(
-        'SELECT f::jsonb @@ p::jsonpath AS answer FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k(f, p, ord) ORDER BY ord',
-        [asked.map(({ facts }) => facts), asked.map(({ path }) => path)],
-      )) as unknown as { answer: boolean | null }[];
-      for (const [at, one] of asked.entries()) {
-        const { answer } = rows[at]!;
-        seen[`${one.expected}`] += 1;
-        if (isInexpressible(one.text) && answer === null) continue;
-        expect({ ...one, answer }).toEqual({ ...one, answer: one.expected });
-        if (one.verdict !== null) expect(one.verdict).toBe(one.expected ?? false);
-      }
-    }),
+    fc.asyncProperty(
+      fc.array(fc.tuple(expression, attributes, attributes), { minLength: 40, maxLength: 40 }),
+      async (cases) => {
+        const asked = cases.flatMap(([text, subject, resource]) => {
+          const roles = ['a', 'b'];
+          const principal = createPrincipal({ tenantId: 't', subject: 'a', roles, subjectType: 'human' });
+          giveAttributes(principal, () => subject);
+          const facts: Facts = {
+            ...{ subjectId: 'a', subject: { ...subject, type: 'human' }, roleClearance: undefined, heldRoles: roles },
+            ...{
+              action: 'read',
+              resourceType: 'context',
+              resourceId: 'id',
+              resource,
+              contextId: 'id',
+              planId: undefined,
+            },
+            ...{ environment: {}, timeMs: Date.now(), ip: undefined },
+          };
+          const settled = settle(parseExpression(text), (path) =>
+            path.startsWith('subject.') ? 'later' : { value: compileReader(path)(facts) },
+          );
+          const path = toJsonPath(settled)!;
+          return [
+            {
+              text,
+              subject,
+              resource,
+              expected: outcome(() => compileExpression(text)(facts)),
+              path,
+              facts: readerFacts(principal),
+              verdict: verdictOf(settled),
+            },
+          ];
+        });
+        const rows = (await sql.unsafe(
+          'SELECT f::jsonb @@ p::jsonpath AS answer FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k(f, p, ord) ORDER BY ord',
+          [asked.map(({ facts }) => facts), asked.map(({ path }) => path)],
+        )) as unknown as { answer: boolean | null }[];
+        for (const [at, one] of asked.entries()) {
+          const { answer } = rows[at]!;
+          seen[`${one.expected}`] += 1;
+          if (isInexpressible(one.text) && answer === null) continue;
+          expect({ ...one, answer }).toEqual({ ...one, answer: one.expected });
+          if (one.verdict !== null) expect(one.verdict).toBe(one.expected ?? false);
+        }
+      },
+    ),
     { numRuns: 200 },
   );
   expect(Math.min(...Object.values(seen))).toBeGreaterThan(100);
@@ -117,7 +139,12 @@ async function shows(
   const stored = JSON.parse(JSON.stringify(readers)) as typeof readers;
   const [row] = (await sql.unsafe(
     `SELECT $1::text::text[] && $2::text[] OR ${conditionallyListed('$3::text::jsonb', '$2::text[]', '$4::text')} AS seen`,
-    [`{${stored.readers.map((key) => JSON.stringify(key)).join()}}`, readerKeys(principal) as string[], JSON.stringify(stored.conditional), readerFacts(principal)],
+    [
+      `{${stored.readers.map((key) => JSON.stringify(key)).join()}}`,
+      readerKeys(principal) as string[],
+      JSON.stringify(stored.conditional),
+      readerFacts(principal),
+    ],
   )) as unknown as { seen: boolean }[];
   return [isReader(stored, principal), row!.seen];
 }
@@ -159,7 +186,10 @@ test('what hangs on the context alone is settled where it is written', () => {
   });
   const context = { id: 'c', attributes: { status: 'active', tags: ['open'] } };
   const settled = (expression: string) => readersOf([entry(expression)], context);
-  expect(settled('resource.tags CONTAINS "open" OR subject.level > 3')).toEqual({ readers: ['subject:eve'], conditional: [] });
+  expect(settled('resource.tags CONTAINS "open" OR subject.level > 3')).toEqual({
+    readers: ['subject:eve'],
+    conditional: [],
+  });
   expect(settled('resource.tags CONTAINS "shut" AND subject.level > 3')).toEqual({ readers: [], conditional: [] });
   expect(settled('subject.id == "eve"')).toEqual({ readers: ['subject:eve'], conditional: [] });
   const { readers, conditional } = settled('resource.status == "active" AND subject.level > 3');

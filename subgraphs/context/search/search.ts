@@ -162,7 +162,12 @@ SELECT c.id FROM context.context c WHERE c.tenant_id = $1 AND c.readers && $4::t
 
 /** Private contexts that the principal sees, where it does not see them all. */
 async function findGranted(sql: Sql, principal: Principal): Promise<readonly string[]> {
-  const parameters: unknown[] = [principal.tenantId, principal.subject, viewerKeys(principal), conditionalKeys(principal)];
+  const parameters: unknown[] = [
+    principal.tenantId,
+    principal.subject,
+    viewerKeys(principal),
+    conditionalKeys(principal),
+  ];
   const administered = administeredCondition('c', principal, (ids) => `$${parameters.push(ids)}::uuid[]`);
   const text =
     administered === 'false'

@@ -31,8 +31,7 @@ export function flatten(attributes: Attributes, root: string): Readonly<Record<s
     for (const [name, inner] of Object.entries(value as object))
       if (!name.includes('.')) visit(inner, `${path}.${name}`, depth + 1);
   };
-  for (const [name, value] of Object.entries(attributes))
-    if (!name.includes('.')) visit(value, `${root}.${name}`, 1);
+  for (const [name, value] of Object.entries(attributes)) if (!name.includes('.')) visit(value, `${root}.${name}`, 1);
   return flat;
 }
 
@@ -44,4 +43,5 @@ export function kindOf(value: unknown): Kind | null {
 }
 
 /** PostgreSQL refuses lone surrogates and NUL in JSON; no value that it has stored has any. */
-const storable = (value: unknown) => (typeof value === 'string' ? value.toWellFormed().replaceAll('\0', '\ufffd') : value);
+const storable = (value: unknown) =>
+  typeof value === 'string' ? value.toWellFormed().replaceAll('\0', '\ufffd') : value;

@@ -75,11 +75,17 @@ const not = ({ text, mayFail }: Part): Part => bounded(`(!(${text}))`, mayFail);
 /** Of parts of which at most one is true or fails. */
 function either(parts: readonly Part[]): Part {
   if (parts.length === 0) return never;
-  return bounded(`(${parts.map(({ text }) => text).join(' || ')})`, parts.some(({ mayFail }) => mayFail));
+  return bounded(
+    `(${parts.map(({ text }) => text).join(' || ')})`,
+    parts.some(({ mayFail }) => mayFail),
+  );
 }
 
 const all = (parts: readonly Part[]): Part =>
-  bounded(`(${parts.map(({ text }) => text).join(' && ')})`, parts.some(({ mayFail }) => mayFail));
+  bounded(
+    `(${parts.map(({ text }) => text).join(' && ')})`,
+    parts.some(({ mayFail }) => mayFail),
+  );
 
 function quoted(value: unknown): string {
   if (typeof value === 'string' && (!value.isWellFormed() || value.includes('\0'))) throw new Inexpressible();
@@ -101,9 +107,7 @@ function equalTo(path: string, value: unknown): Part {
 
 function listHas(path: string, value: unknown): Part {
   const kind = kindOf(value);
-  return kind === 's' || kind === 'n' || kind === 'b'
-    ? clean(`${at(`l${kind}`, path)}[*] == ${quoted(value)}`)
-    : never;
+  return kind === 's' || kind === 'n' || kind === 'b' ? clean(`${at(`l${kind}`, path)}[*] == ${quoted(value)}`) : never;
 }
 
 const pairs = (left: (kind: string) => string, right: (kind: string) => string): Part =>
@@ -162,8 +166,7 @@ function ordered(operator: Operator, [left, right]: readonly [Side, Side], asCle
     if (kind === null) return never;
     if (kind === 'n') return either([clean(`${at('n', path)} ${sign} ${quoted(value)}`), failsUnless(path, ['n'])]);
     if (kind !== 's' || (asClearance && !isClearance(value))) return when(isThere(path));
-    if (!asClearance)
-      return either([clean(`${at('s', path)} ${sign} ${quoted(value)}`), failsUnless(path, ['s'])]);
+    if (!asClearance) return either([clean(`${at('s', path)} ${sign} ${quoted(value)}`), failsUnless(path, ['s'])]);
     return either([oneOf(path, ranked(operator, value)), when(all([isThere(path), not(oneOf(path, clearances))]))]);
   }
   const other = right.path;
@@ -178,9 +181,7 @@ function ordered(operator: Operator, [left, right]: readonly [Side, Side], asCle
     ]);
   return either([
     numbers,
-    ...clearances.map((clearance) =>
-      all([equalTo(other, clearance), oneOf(path, ranked(operator, clearance))]),
-    ),
+    ...clearances.map((clearance) => all([equalTo(other, clearance), oneOf(path, ranked(operator, clearance))])),
     when(all([there, not(bothAre('n')), not(all([oneOf(path, clearances), oneOf(other, clearances)]))])),
   ]);
 }
@@ -202,7 +203,9 @@ function isIn(left: Side, right: Side): Part {
     const { path } = left;
     if (kindOf(right.value) === null) return never;
     if (!Array.isArray(right.value)) return when(isThere(path));
-    return either((right.value as readonly unknown[]).flatMap((member) => [equalTo(path, member), listHas(path, member)]));
+    return either(
+      (right.value as readonly unknown[]).flatMap((member) => [equalTo(path, member), listHas(path, member)]),
+    );
   }
   const { path } = right;
   const unlisted = failsUnless(path, ['l']);
@@ -235,8 +238,7 @@ function contains(left: Side, right: Side): Part {
   const { value } = right;
   if (kindOf(value) === null) return never;
   if (typeof value !== 'string') return either([listHas(path, value), failsUnless(path, ['l'])]);
-  const within =
-    value === '' ? hasKind(path, 's') : clean(`${at('s', path)} like_regex ${quoted(value)} flag "q"`);
+  const within = value === '' ? hasKind(path, 's') : clean(`${at('s', path)} like_regex ${quoted(value)} flag "q"`);
   return either([listHas(path, value), within, failsUnless(path, ['l', 's'])]);
 }
 
