@@ -101,6 +101,11 @@ export function accessDetail(
   };
 }
 
+/** The same out of an event, which tells all that conditions of the list look at. */
+export function toldAccess(context: AskedAccess & ListedColumns & { readonly id: string }): ReplicaEntry['detail'] {
+  return accessDetail(context, { id: context.id, attributes: listedAttributes(context) });
+}
+
 /** Condition on the status of a participant of a replica: it takes part. Who asks to join (JOINING) does not yet. */
 export const participates = (status: string) => `${status} <> 'LEFT' AND ${status} <> 'JOINING'`;
 
@@ -115,7 +120,7 @@ export function readContext(event: EventRow): ReplicaEntry | null {
   return {
     id: context.id,
     status: event.type === 'context.deleted' ? deletedContext : context.status,
-    detail: accessDetail(context, { id: context.id, attributes: listedAttributes(context) }),
+    detail: toldAccess({ ...context, id: context.id }),
   };
 }
 

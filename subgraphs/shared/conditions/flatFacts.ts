@@ -20,14 +20,13 @@ export function flatten(attributes: Attributes, root: string): Readonly<Record<s
     const kind = kindOf(value);
     if (kind === null) return;
     put('k', path, kind);
-    if (kind === 's' || kind === 'n' || kind === 'b') return put(kind, path, storable(value));
+    if (kind === 's' || kind === 'n' || kind === 'b') put(kind, path, storable(value));
     if (kind === 'l') {
       const members = value as readonly unknown[];
       for (const each of ['s', 'n', 'b'] as const)
         put(`l${each}`, path, members.filter((member) => kindOf(member) === each).map(storable));
-      return;
     }
-    if (depth === maxDepth) return;
+    if (kind !== 'o' || depth === maxDepth) return;
     for (const [name, inner] of Object.entries(value as object))
       if (!name.includes('.')) visit(inner, `${path}.${name}`, depth + 1);
   };
