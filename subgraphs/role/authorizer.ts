@@ -85,15 +85,13 @@ export function createRoleAuthorizer(deps: RoleAuthorizerDeps): RoleAuthorizer {
     return createRights(principal, newestOf(principal, replica));
   }
 
-  /** What is recorded of the subject, conditions may look at. */
   function findRecord(replica: TenantReplica, principal: Principal) {
     const { subject } = principal;
-    const record = replica.snapshot.subjects.get(subject);
-    if (record?.subject !== undefined) {
+    giveAttributes(principal, () => {
       const newest = newestOf(principal, replica);
-      giveAttributes(principal, () => newest().snapshot.subjects.get(subject)?.subject?.attributes);
-    }
-    return record;
+      return () => newest().snapshot.subjects.get(subject)?.subject?.attributes;
+    });
+    return replica.snapshot.subjects.get(subject);
   }
 
   function decide(

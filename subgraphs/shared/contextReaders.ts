@@ -41,6 +41,9 @@ export interface Readers {
   readonly conditional: readonly ConditionalReader[];
 }
 
+/** Characters that the paths of a list may take together; what stands behind that in the list shows nothing. */
+const maxPathsLength = 262_144;
+
 const subjectKey = (subject: string) => `subject:${subject}`;
 const roleKey = (role: string) => `role:${role}`;
 /** No reader bears it: it finds contexts that show themselves to a key under conditions. */
@@ -94,6 +97,7 @@ export function readersOf(
 ): Readers {
   const keys = new Set<string>();
   const conditional = new Map<string, ConditionalReader>();
+  let room = maxPathsLength;
   for (const { principal, principalType, resource: on, actions, conditions } of permissions ?? []) {
     const type = principalType.toLowerCase();
     if ((on !== 'context' && on !== '*') || actions.length === 0 || type === 'group') continue;
@@ -110,7 +114,9 @@ export function readersOf(
       const verdict = verdictOf(when);
       if (verdict === true) keys.add(key);
       const path = verdict === null ? toJsonPath(when) : null;
-      if (path !== null) conditional.set(`${key} ${path}`, { key, when, path });
+      if (path === null || conditional.has(nameOf({ key, path }))) continue;
+      room -= path.length;
+      if (room >= 0) conditional.set(nameOf({ key, path }), { key, when, path });
     }
   }
   const left = [...conditional.values()]
@@ -122,7 +128,7 @@ export function readersOf(
   return { readers: [...keys].sort(), conditional: left };
 }
 
-const nameOf = ({ key, path }: ConditionalReader) => `${key} ${path}`;
+const nameOf = ({ key, path }: Pick<ConditionalReader, 'key' | 'path'>) => `${key} ${path}`;
 
 /** The keys a principal reads by: its own and those of the roles in its token. */
 export function readerKeys({ subject, roles }: Pick<Principal, 'subject' | 'roles'>): readonly string[] {
@@ -132,20 +138,19 @@ export function readerKeys({ subject, roles }: Pick<Principal, 'subject' | 'role
 /** The keys by which an index finds contexts that may be shown to the principal under conditions. */
 export const conditionalKeys = (principal: Pick<Principal, 'subject' | 'roles'>) => readerKeys(principal).map(whenKey);
 
-/** Recorded attributes of the subject, and what its token says. */
+/** Recorded attributes of the subject, and what its token says: that is never recorded otherwise. */
 export function subjectFacts(principal: Principal): Attributes {
-  return { ...attributesOf(principal), type: principal.subjectType };
+  const { subject: id, roles, subjectType: type } = principal;
+  return { ...attributesOf(principal), id, roles, type };
 }
 
 const told = new WeakMap<object, { readonly attributes: Attributes; readonly text: string }>();
 
 /** All that is told of a principal but the time, as the end of an object of JSON; its attributes are replaced, never changed. */
-function tellFacts(principal: Principal): string {
-  const attributes = attributesOf(principal);
+function tellFacts(principal: Principal, attributes: Attributes): string {
   const known = told.get(principal);
   if (known?.attributes === attributes) return known.text;
-  const { subject, roles } = principal;
-  const { n, k, ...rest } = flatten({ ...subjectFacts(principal), id: subject, roles }, 'subject');
+  const { n, k, ...rest } = flatten(subjectFacts(principal), 'subject');
   const filled = Object.entries(rest).filter(([, values]) => Object.keys(values).length > 0);
   const numbers = JSON.stringify(n).slice(1);
   const others = JSON.stringify({ ...Object.fromEntries(filled), k: { ...k, 'environment.time': 'n' } }).slice(1);
@@ -154,22 +159,24 @@ function tellFacts(principal: Principal): string {
   return text;
 }
 
-/** What conditions of access lists may ask of a principal now, for PostgreSQL: JSON. */
+/** What conditions of access lists may ask of a principal now, for PostgreSQL: JSON. Empty where nobody knows: then none holds. */
 export function readerFacts(principal: Principal): string {
-  return `{"n":{"environment.time":${Date.now()}${tellFacts(principal)}`;
+  const attributes = attributesOf(principal);
+  return attributes === null ? '' : `{"n":{"environment.time":${Date.now()}${tellFacts(principal, attributes)}`;
 }
 
 /**
  * Condition: entries with conditions of a JSON column show the context to the viewer.
- * @param viewer a text[] that holds the keys, `facts` the JSON of `readerFacts`
+ * @param column an expression, `keys` that of a text[], `facts` that of what `readerFacts` tells; paths are data, never text of a statement
  */
 export function conditionallyListed(column: string, keys: string, facts: string): string {
-  return `EXISTS (SELECT 1 FROM jsonb_array_elements(${column}) AS listed(entry) WHERE listed.entry->>'key' = ANY (${keys}) AND (${facts})::jsonb @@ (listed.entry->>'path')::jsonpath)`;
+  return `EXISTS (SELECT 1 FROM jsonb_array_elements(${column}) AS listed(entry) WHERE listed.entry->>'key' = ANY (${keys}) AND nullif(${facts}, '')::jsonb @@ (listed.entry->>'path')::jsonpath)`;
 }
 
 const compiled = new WeakMap<Expression, Predicate>();
 
 function holdsNow(when: Expression, principal: Principal): boolean {
+  if (attributesOf(principal) === null) return false;
   const predicate = compiled.get(when) ?? compileNode(when, compileReader);
   compiled.set(when, predicate);
   try {

@@ -28,15 +28,21 @@ export function giveRights(principal: Principal, rights: () => Rights): void {
 }
 
 const none: Attributes = Object.freeze({});
-const described = new WeakMap<Principal, () => Attributes>();
+const described = new WeakMap<Principal, () => Attributes | undefined>();
 
-/** Lets conditions look at what is recorded of the subject: the authorizer gives it as it gives rights. */
-export function giveAttributes(principal: Principal, attributes: () => Attributes | undefined): void {
-  if (!described.has(principal)) described.set(principal, () => attributes() ?? none);
+/** Lets conditions look at what is recorded of the subject: the authorizer gives it at the door, also where nothing is. */
+export function giveAttributes(principal: Principal, describe: () => () => Attributes | undefined): void {
+  if (!described.has(principal)) described.set(principal, describe());
 }
 
-/** Attributes recorded of the principal's subject, as of now; the same object until they change. */
-export const attributesOf = (principal: Principal): Attributes => described.get(principal)?.() ?? none;
+/**
+ * Attributes recorded of the principal's subject, as of now; the same object until they change. Null of one that no door
+ * has seen: nobody knows then whether there are any.
+ */
+export function attributesOf(principal: Principal): Attributes | null {
+  const read = described.get(principal);
+  return read === undefined ? null : (read() ?? none);
+}
 
 /**
  * For rules behind the door that cannot wait: whether the principal has the permission, on the object where one is given.

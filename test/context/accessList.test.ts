@@ -138,7 +138,7 @@ test('a list shows a private context under conditions, as long as they hold', as
   const of = (subject: string, department: string) => {
     const who = principal(subject, { roles: ['member'] });
     attributes.set(who, { department });
-    giveAttributes(who, () => attributes.get(who));
+    giveAttributes(who, () => () => attributes.get(who));
     return who;
   };
   const [lawyer, seller] = [of('lawyer', 'legal'), of('seller', 'sales')];
@@ -169,7 +169,7 @@ test('a list shows a private context under conditions, as long as they hold', as
 test('a stream of a private context ends for whom a condition of its list holds no longer', async () => {
   let department = 'legal';
   const who = principal('follower', { roles: ['member'] });
-  giveAttributes(who, () => ({ department }));
+  giveAttributes(who, () => () => ({ department }));
   const id = await listed(
     [permission('member', '*', ['READ'], { ...byRole, conditions: { expression: 'subject.department == "legal"' } })],
     { visibility: 'PRIVATE' },

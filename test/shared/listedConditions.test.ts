@@ -78,7 +78,7 @@ test('the database decides a settled condition as the whole is decided here, fai
         const asked = cases.flatMap(([text, subject, resource]) => {
           const roles = ['a', 'b'];
           const principal = createPrincipal({ tenantId: 't', subject: 'a', roles, subjectType: 'human' });
-          giveAttributes(principal, () => subject);
+          giveAttributes(principal, () => () => subject);
           const facts: Facts = {
             ...{ subjectId: 'a', subject: { ...subject, type: 'human' }, roleClearance: undefined, heldRoles: roles },
             ...{
@@ -128,10 +128,10 @@ test('the database decides a settled condition as the whole is decided here, fai
 /** Whether a list with one entry shows a context to a principal: by the keys, and as the database sees it. */
 async function shows(
   conditions: string,
-  { subject = {}, resource = {}, entry = {} }: { subject?: object; resource?: object; entry?: object } = {},
+  { subject = {}, resource = {}, entry = {} }: { subject?: object | null; resource?: object; entry?: object } = {},
 ): Promise<readonly [boolean, boolean]> {
   const principal = createPrincipal({ tenantId: 't', subject: 'eve', roles: ['member'], subjectType: 'human' });
-  giveAttributes(principal, () => subject as Facts['subject']);
+  if (subject !== null) giveAttributes(principal, () => () => subject as Facts['subject']);
   const permission = { principal: 'member', principalType: 'ROLE', resource: 'context', actions: ['READ'] };
   const readers = readersOf([{ ...permission, conditions: { expression: conditions }, ...entry }], {
     ...{ id: 'c', attributes: resource as Facts['resource'] },
@@ -177,6 +177,114 @@ test('a list shows a context to those for whom its condition holds', async () =>
   expect(await shows('subject.level > 3', { subject: { level: 'high' } })).toEqual(no);
   expect(await shows('NOT subject.level > 3', { subject: { level: 'high' } })).toEqual(no);
   expect(await shows('no expression at all')).toEqual(no);
+});
+
+test('nothing is shown to whom no door has seen: what is recorded of it is not known', async () => {
+  for (const condition of ['NOT subject.blocked', 'subject.department != "sales"', 'environment.time > 0']) {
+    expect(await shows(condition)).toEqual([true, true]);
+    expect(await shows(condition, { subject: null })).toEqual([false, false]);
+  }
+});
+
+test('what is recorded of a subject makes it nobody else, and nothing is read past it', async () => {
+  const no = [false, false];
+  const claims = { id: 'ann', roles: ['admin'], type: 'service' };
+  expect(await shows('subject.id == "ann"', { subject: claims })).toEqual(no);
+  expect(await shows('subject.roles CONTAINS "admin"', { subject: claims })).toEqual(no);
+  expect(await shows('subject.type == "service"', { subject: claims })).toEqual(no);
+  const claimed = { id: { x: 1 }, roles: { x: 1 }, type: { x: 1 } };
+  for (const name of ['id', 'roles', 'type'])
+    expect(await shows(`subject.${name}.x EXISTS`, { subject: claimed })).toEqual(no);
+  const own = JSON.parse('{ "constructor": 1, "prototype": 1, "__proto__": 1, "in": { "constructor": 1 } }') as object;
+  for (const name of ['constructor', 'prototype', '__proto__', 'in.constructor', 'toString'])
+    for (const subject of [{}, own]) expect(await shows(`subject.${name} EXISTS`, { subject })).toEqual(no);
+  // What lies deeper than it is told to the database is neither there nor missing.
+  const deep = { a: { b: { c: { d: { e: { f: { g: { h: { i: 1 } } } } } } } } };
+  expect(await shows('subject.a.b.c.d.e.f.g.h EXISTS', { subject: deep })).toEqual([true, true]);
+  for (const subject of [{}, deep])
+    for (const condition of ['subject.a.b.c.d.e.f.g.h.i EXISTS', 'NOT subject.a.b.c.d.e.f.g.h.i EXISTS'])
+      expect(await shows(condition, { subject })).toEqual(no);
+});
+
+test('texts of conditions stay texts, whatever they hold', async () => {
+  const hostile = [
+    `" || 1 == 1 || $ == "`,
+    `'); DROP TABLE context.context; --`,
+    '\\" || true',
+    '$.n',
+    '*/ x /*',
+    '\u0041',
+  ];
+  for (const text of hostile) {
+    expect(await shows('subject.note == resource.category', { resource: { category: text } })).toEqual([false, false]);
+    expect(
+      await shows('subject.note == resource.category', { subject: { note: text }, resource: { category: text } }),
+    ).toEqual([true, true]);
+    expect(
+      await shows('subject.note CONTAINS resource.category', {
+        subject: { note: `<${text}>` },
+        resource: { category: text },
+      }),
+    ).toEqual([true, true]);
+    expect(
+      await shows('subject.note STARTSWITH resource.category', {
+        subject: { note: 'x' },
+        resource: { category: text },
+      }),
+    ).toEqual([false, false]);
+  }
+});
+
+test('PostgreSQL takes the longest conditions there are', async () => {
+  const asMuch = (part: string, between: string, most = 2_048) => {
+    const count = Math.floor((most + between.length) / (part.length + between.length));
+    return Array.from({ length: count }, () => part).join(between);
+  };
+  const list = { category: 'x', customData: { list: Array.from({ length: 800 }, (_, at) => `entry ${at}`) } };
+  const longest = [
+    asMuch('subject.a', ' AND ', 1_500),
+    asMuch('subject.a > 1', ' OR ', 1_800),
+    asMuch('NOT subject.a == subject.b', ' AND '),
+    `${'NOT '.repeat(32)}subject.a`,
+    `${'(subject.a OR '.repeat(32)}subject.b${')'.repeat(32)}`,
+    `subject.a IN [${asMuch('1', ', ', 700)}]`,
+    'subject.a IN resource.customData.list',
+    'subject.a IN resource.customData.list AND NOT subject.b IN resource.customData.list',
+  ];
+  for (const condition of longest) {
+    const entry = { principal: 'member', principalType: 'ROLE', resource: '*', actions: ['READ'] };
+    const { conditional } = readersOf([{ ...entry, conditions: { expression: condition } }], {
+      ...{ id: 'c', attributes: list },
+    });
+    const seen = await shows(condition, { subject: { a: 'entry 7', b: 1 }, resource: list });
+    // One that would be longer has no path, and shows nothing: neither here nor there.
+    expect(seen[0]).toBe(seen[1]);
+    if (conditional.length === 0) expect(seen).toEqual([false, false]);
+  }
+  expect(await shows('subject.a IN resource.customData.list', { subject: { a: 'entry 7' }, resource: list })).toEqual([
+    true,
+    true,
+  ]);
+});
+
+test('a list whose conditions are too much together shows by the first of them', () => {
+  const list = Array.from({ length: 800 }, (_, at) => `entry ${at}`);
+  const entries = Array.from({ length: 200 }, (_, at) => ({
+    ...{ principal: `role ${at}`, principalType: 'ROLE', resource: '*', actions: ['READ'] },
+    conditions: { expression: 'subject.a IN resource.customData.list' },
+  }));
+  const { readers, conditional } = readersOf(entries, { id: 'c', attributes: { customData: { list } } });
+  const lengths = conditional.reduce((sum, { path }) => sum + path.length, 0);
+  expect(conditional.length).toBeGreaterThan(1);
+  expect(lengths).toBeLessThanOrEqual(262_144);
+  expect(lengths + conditional[0]!.path.length).toBeGreaterThan(262_144);
+  expect(conditional.map(({ key }) => key).sort()).toEqual(
+    entries
+      .slice(0, conditional.length)
+      .map(({ principal }) => `role:${principal}`)
+      .sort(),
+  );
+  expect(readers.filter((key) => key.startsWith('when:'))).toHaveLength(conditional.length);
 });
 
 test('what hangs on the context alone is settled where it is written', () => {

@@ -1,11 +1,11 @@
-import type { Attributes } from './facts.ts';
+import { type Attributes, readOwn } from './facts.ts';
 
 /** What each kind of value is told under, by the attribute's path: a comparison in SQL never meets another kind. */
 export const kinds = { s: 'string', n: 'number', b: 'boolean', l: 'list', o: 'object' } as const;
 export type Kind = keyof typeof kinds;
 
-/** Nested objects below this are not told apart from objects. */
-const maxDepth = 8;
+/** Names below the root; what lies deeper is not told, and cannot be asked for. */
+export const maxDepth = 8;
 
 /**
  * Attributes as conditions in SQL read them (`jsonPath.ts`): `k` the kind of each, `s`, `n` and `b` the strings, numbers and
@@ -27,10 +27,13 @@ export function flatten(attributes: Attributes, root: string): Readonly<Record<s
         put(`l${each}`, path, members.filter((member) => kindOf(member) === each).map(storable));
     }
     if (kind !== 'o' || depth === maxDepth) return;
-    for (const [name, inner] of Object.entries(value as object))
-      if (!name.includes('.')) visit(inner, `${path}.${name}`, depth + 1);
+    visitMembers(value as object, path, depth + 1);
   };
-  for (const [name, value] of Object.entries(attributes)) if (!name.includes('.')) visit(value, `${root}.${name}`, 1);
+  const visitMembers = (value: object, path: string, depth: number) => {
+    for (const name of Object.keys(value))
+      if (!name.includes('.')) visit(readOwn(value, name), `${path}.${name}`, depth);
+  };
+  visitMembers(attributes, root, 1);
   return flat;
 }
 

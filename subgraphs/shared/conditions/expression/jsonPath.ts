@@ -1,5 +1,5 @@
 import { clearances, isClearance, rankClearance } from '../clearance.ts';
-import { type Kind, kindOf } from '../flatFacts.ts';
+import { type Kind, kindOf, maxDepth } from '../flatFacts.ts';
 import type { Operator } from '../operators.ts';
 import { isOfClearances } from './compile.ts';
 import type { Comparison, Expression } from './parser.ts';
@@ -21,9 +21,8 @@ const fails: Part = { text: '(1 == "fails")', mayFail: true };
 
 /**
  * An expression as an SQL/JSON path predicate over flat facts (ISO/IEC 9075-2:2023, 9.46; `flatten`): true, false and
- * unknown where the compiled expression says true, says false and throws. Whether one attribute contains another, or begins with it,
- * has no form there and fails. Null for what is too long, or
- * names what PostgreSQL has no text for.
+ * unknown where the compiled expression says true, says false and throws. Whether one attribute contains another, or begins
+ * with it, has no form there and fails. Null for what is too long, lies too deep or names what PostgreSQL has no text for.
  */
 export function toJsonPath(expression: Expression): string | null {
   try {
@@ -93,7 +92,12 @@ function quoted(value: unknown): string {
 }
 
 const clean = (text: string): Part => ({ text: `(${text})`, mayFail: false });
-const at = (under: string, path: string) => `$.${under}.${quoted(path)}`;
+
+function at(under: string, path: string): string {
+  if (path.split('.').length > maxDepth + 1) throw new Inexpressible();
+  return `$.${under}.${quoted(path)}`;
+}
+
 const hasKind = (path: string, kind: Kind): Part => clean(`${at('k', path)} == "${kind}"`);
 const isThere = (path: string): Part => clean(`exists(${at('k', path)})`);
 const when = (condition: Part): Part => all([condition, fails]);
