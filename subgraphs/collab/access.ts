@@ -17,15 +17,10 @@ const findVerdicts = (db: Db, principal: Principal, ids: readonly string[], lear
 /** Tag of everything that is seen because its context is. */
 export const accessTag = (contextId: string) => `CollabContext:${contextId}`;
 
-/**
- * False of a collaboration of a private context, null of one that all see, and for who sees all.
- * @throws {NOT_FOUND} where it lies in a private context of others, as if it were not there.
- */
-export async function requireVisible(db: Db, principal: Principal, id: string, learn?: Learn): Promise<false | null> {
-  if (viewerOf(principal) === null) return null;
-  const hidden = (await findVerdicts(db, principal, [id], learn)).get(id) ?? null;
-  if (hidden === true) throw unknownCollab(id);
-  return hidden;
+/** @throws {NOT_FOUND} where it lies in a private context of others, as if it were not there. */
+export async function requireVisible(db: Db, principal: Principal, id: string, learn?: Learn): Promise<void> {
+  if (viewerOf(principal) === null) return;
+  if ((await findVerdicts(db, principal, [id], learn)).get(id) === true) throw unknownCollab(id);
 }
 
 /** Keeps the rows whose collaboration the principal may see; an answer about private ones is nobody else's. */

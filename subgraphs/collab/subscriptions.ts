@@ -1,7 +1,6 @@
-import { findConditionalAccess, followSight } from '#shared/contextSight.ts';
+import { findPlace, followSight } from '#shared/contextSight.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import type { EphemeralEvent, EventGate, EventRow, StreamSubscription } from '#shared/events.ts';
-import { isId } from '#shared/ids.ts';
 import { requireVisible } from './access.ts';
 import { unknownCollab } from './commands.ts';
 import type { CouncilRow } from './councilRows.ts';
@@ -20,7 +19,6 @@ import {
   turnPayload,
 } from './payload.ts';
 import type { CollabRow } from './rows.ts';
-import { findCollabs } from './store.ts';
 import type { Tally } from './voting/index.ts';
 
 type AnyEvent = EventRow | EphemeralEvent;
@@ -40,12 +38,12 @@ function place(event: AnyEvent) {
 /** Lets in who may see the collaboration, until its context is closed to them. */
 const admit: StreamSubscription['admit'] = async (principal, args, { sql }): Promise<EventGate> => {
   const id = args['collabId'];
-  const [found] = isId(id) ? await findCollabs(sql, principal.tenantId, [id]) : [];
+  const { tenantId } = principal;
+  const found = await findPlace(sql, { schema: 'collab', table: 'collaboration' }, { tenantId, id });
   if (found === undefined) throw unknownCollab(String(id));
-  const hidden = await requireVisible(sql, principal, found.id);
-  const access = hidden === false ? await findConditionalAccess(sql, 'collab', found) : null;
+  await requireVisible(sql, principal, String(id));
   const { decisionId, councilId } = args;
-  const sees = followSight(principal, { contextId: found.contextId, access });
+  const sees = followSight(principal, found);
   return {
     decide(event) {
       if (!sees(event)) return 'end';

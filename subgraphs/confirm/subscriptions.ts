@@ -12,7 +12,7 @@ import { consensusOf } from './consensus/state.ts';
 import { inboxStream } from './events.ts';
 import { approverPayload, confirmPayload, decisionPayload, stepOfPart } from './payload.ts';
 import type { ConfirmApproverRow, ConfirmDecisionRow, ConfirmRow } from './rows.ts';
-import { findConfirms } from './store.ts';
+import { confirmColumns } from './store.ts';
 import { unknownConfirm, unknownConsensus } from './unknownConfirm.ts';
 
 function place(event: EventRow | EphemeralEvent) {
@@ -32,22 +32,18 @@ interface Followed {
 /** A confirm whose stream the principal may follow; null where there is none. */
 async function findFollowed(sql: Sql, principal: Principal, id: unknown): Promise<Followed | null> {
   if (!isId(id)) return null;
-  const [[row], verdicts] = await Promise.all([
-    findConfirms(sql, principal.tenantId, [id]),
+  const [[found], verdicts] = await Promise.all([
+    sql.unsafe(
+      `SELECT ${confirmColumns}, ${conditionalAccess('confirm', { tenantId: 'c.tenant_id', contextId: 'c.context_id' })} AS access, ${partiesOf('c')} AS parties
+       FROM confirm.confirm c WHERE c.tenant_id = $1 AND c.id = $2`,
+      [principal.tenantId, id],
+      { prepare: true },
+    ) as unknown as Promise<(ConfirmRow & Omit<Followed, 'row'>)[]>,
     findVerdicts(sql, principal, [id]),
   ]);
-  const hidden = verdicts.get(id);
-  if (row === undefined || hidden === true) return null;
-  const [found] =
-    hidden === false
-      ? ((await sql.unsafe(
-          `SELECT ${conditionalAccess('confirm', { tenantId: 'c.tenant_id', contextId: 'c.context_id' })} AS access, ${partiesOf('c')} AS parties
-           FROM confirm.confirm c WHERE c.tenant_id = $1 AND c.id = $2`,
-          [principal.tenantId, id],
-          { prepare: true },
-        )) as unknown as Omit<Followed, 'row'>[])
-      : [];
-  return { row, access: found?.access ?? null, parties: found?.parties ?? [] };
+  if (found === undefined || verdicts.get(id) === true) return null;
+  const { access, parties, ...row } = found;
+  return { row, access, parties };
 }
 
 /** Follows a confirm until its context is closed to who follows and has no part in it. */

@@ -1,9 +1,8 @@
 import { type Access, seesPrivate } from '#shared/contextAudience.ts';
-import { conditionalAccess, conditionalAccesses, followSight } from '#shared/contextSight.ts';
+import { conditionalAccesses, findPlace, followSight } from '#shared/contextSight.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { matchesType, type StreamSubscription } from '#shared/events.ts';
-import { isId } from '#shared/ids.ts';
 import { parseInput } from '#shared/validation.ts';
 import { findClosedContexts, requireVisible, viewerOf } from './access.ts';
 import { agentStream } from './agents/agents.ts';
@@ -157,16 +156,8 @@ export const coreSubscriptions: Readonly<Record<string, StreamSubscription>> = {
     },
     async admit(principal, args, { sql }) {
       const id = args['executionId'];
-      const [found] = isId(id)
-        ? ((await sql.unsafe(
-            `SELECT x.context_id AS "contextId", ${conditionalAccess('core', { tenantId: 'x.tenant_id', contextId: 'x.context_id' })} AS access
-             FROM core.execution x WHERE x.tenant_id = $1 AND x.id = $2`,
-            [principal.tenantId, id],
-            {
-              prepare: true,
-            },
-          )) as unknown as { contextId: string | null; access: Access | null }[])
-        : [];
+      const { tenantId } = principal;
+      const found = await findPlace(sql, { schema: 'core', table: 'execution' }, { tenantId, id });
       if (!found) throw new PlatformError('NOT_FOUND', 'no such execution', { path: ['executionId'] });
       await requireVisible(sql, principal, { table: 'execution', id: String(id) });
       const sees = followSight(principal, found);

@@ -1,9 +1,7 @@
-import type { Access } from '#shared/contextAudience.ts';
-import { conditionalAccess, followSight } from '#shared/contextSight.ts';
+import { findPlace, followSight } from '#shared/contextSight.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/events.ts';
-import { isId } from '#shared/ids.ts';
 import type { NewEvent } from '#shared/outbox.ts';
 import { requireVisible, unknownNetwork } from './access.ts';
 import type {
@@ -91,14 +89,7 @@ function placeOf(event: EventRow | EphemeralEvent) {
 /** Readers of the network; who may no longer see its context is cut, and everyone when it is deleted. */
 const admitReaders: StreamSubscription['admit'] = async (principal, args, { sql }) => {
   const id = args['networkId'];
-  const [found] = isId(id)
-    ? ((await sql.unsafe(
-        `SELECT n.context_id AS "contextId", ${conditionalAccess('network', { tenantId: 'n.tenant_id', contextId: 'n.context_id' })} AS access
-         FROM network.network n WHERE n.tenant_id = $1 AND n.id = $2`,
-        [principal.tenantId, id],
-        { prepare: true },
-      )) as unknown as { contextId: string; access: Access | null }[])
-    : [];
+  const found = await findPlace(sql, { schema: 'network', table: 'network' }, { tenantId: principal.tenantId, id });
   if (!found) throw unknownNetwork();
   await requireVisible(sql, principal, String(id));
   const sees = followSight(principal, found);

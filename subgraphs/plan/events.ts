@@ -1,9 +1,7 @@
-import type { Access } from '#shared/contextAudience.ts';
-import { conditionalAccess, followSight } from '#shared/contextSight.ts';
+import { findPlace, followSight } from '#shared/contextSight.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/events.ts';
-import { isId } from '#shared/ids.ts';
 import type { NewEvent } from '#shared/outbox.ts';
 import { type Guarded, requireVisible } from './access.ts';
 import type { PlanExecutionRow, PlanRow, PlanStepExecutionRow } from './rows.ts';
@@ -83,14 +81,7 @@ function told<Row>(
 function admitReaders(table: Guarded, argument: string): StreamSubscription['admit'] {
   return async (principal, args, { sql }) => {
     const id = args[argument];
-    const [found] = isId(id)
-      ? ((await sql.unsafe(
-          `SELECT r.context_id AS "contextId", ${conditionalAccess('plan', { tenantId: 'r.tenant_id', contextId: 'r.context_id' })} AS access
-           FROM plan.${table} r WHERE r.tenant_id = $1 AND r.id = $2`,
-          [principal.tenantId, id],
-          { prepare: true },
-        )) as unknown as { contextId: string; access: Access | null }[])
-      : [];
+    const found = await findPlace(sql, { schema: 'plan', table }, { tenantId: principal.tenantId, id });
     if (!found) throw new PlatformError('NOT_FOUND', `no such ${table}`, { path: [argument] });
     await requireVisible(sql, principal, table, String(id));
     const sees = followSight(principal, found);

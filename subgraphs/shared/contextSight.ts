@@ -1,6 +1,7 @@
 import type { SubgraphName } from '../names.ts';
 import { type Access, type ContextKey, participates, seesPrivate } from './contextAudience.ts';
 import type { EphemeralEvent, EventRow } from './events.ts';
+import { isId } from './ids.ts';
 import type { Principal } from './principal.ts';
 import type { Sql, SqlTransaction } from './sql.ts';
 
@@ -30,26 +31,28 @@ const accessJson = (
      'members', ARRAY(SELECT DISTINCT m.detail->>'agentId' FROM ${schema}.replica m WHERE m.tenant_id = ${context}.tenant_id
        AND m.type = 'ContextParticipant' AND m.detail->>'contextId' = ${context}.id::text AND ${participates('m.status')}))`;
 
-/** As `conditionalAccess`, for streams whose row was found otherwise. */
-export async function findConditionalAccess(
-  sql: Pick<Sql | SqlTransaction, 'unsafe'>,
-  schema: SubgraphName,
-  { tenantId, contextId }: ContextKey,
-): Promise<Access | null> {
-  const [row] = (await sql.unsafe(
-    `SELECT ${conditionalAccess(schema, { tenantId: '$1', contextId: '$2::uuid' })} AS access`,
-    [tenantId, contextId],
-    { prepare: true },
-  )) as unknown as { access: Access | null }[];
-  return row?.access ?? null;
-}
-
 export interface FollowedContext {
   readonly contextId: string | null;
   /** `conditionalAccess` at admission. */
   readonly access: Access | null;
   /** Whether who follows sees it wherever it lies. @default never */
   readonly hasPart?: (event: EventRow | EphemeralEvent) => boolean;
+}
+
+/** The context that a row of a table lies in, as `followSight` takes it; undefined where there is no such row. */
+export async function findPlace(
+  sql: Pick<Sql | SqlTransaction, 'unsafe'>,
+  { schema, table }: { readonly schema: SubgraphName; readonly table: string },
+  { tenantId, id }: { readonly tenantId: string; readonly id: unknown },
+): Promise<FollowedContext | undefined> {
+  if (!isId(id)) return undefined;
+  const [row] = (await sql.unsafe(
+    `SELECT r.context_id AS "contextId", ${conditionalAccess(schema, { tenantId: 'r.tenant_id', contextId: 'r.context_id' })} AS access
+     FROM ${schema}.${table} r WHERE r.tenant_id = $1 AND r.id = $2`,
+    [tenantId, id],
+    { prepare: true },
+  )) as unknown as FollowedContext[];
+  return row;
 }
 
 /**

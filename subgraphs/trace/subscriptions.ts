@@ -1,5 +1,5 @@
-import { type Access, seesPrivate } from '#shared/contextAudience.ts';
-import { conditionalAccess, followSight } from '#shared/contextSight.ts';
+import { seesPrivate } from '#shared/contextAudience.ts';
+import { findPlace, followSight } from '#shared/contextSight.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { AdmissionDeps, StreamSubscription } from '#shared/events.ts';
@@ -128,14 +128,7 @@ export const traceSubscriptions: Readonly<Record<string, StreamSubscription>> = 
     },
     async admit(principal, args, { sql }) {
       const id = args['traceId'];
-      const [found] = isId(id)
-        ? ((await sql.unsafe(
-            `SELECT t.context_id AS "contextId", ${conditionalAccess('trace', { tenantId: 't.tenant_id', contextId: 't.context_id' })} AS access
-             FROM trace.trace t WHERE t.tenant_id = $1 AND t.id = $2`,
-            [principal.tenantId, id],
-            { prepare: true },
-          )) as unknown as { contextId: string | null; access: Access | null }[])
-        : [];
+      const found = await findPlace(sql, { schema: 'trace', table: 'trace' }, { tenantId: principal.tenantId, id });
       if (!found) throw noSuchTrace();
       await requireVisible(sql, principal, [String(id)]);
       const sees = followSight(principal, found);
