@@ -1016,8 +1016,10 @@ export type ContextPermissionInput = {
    * `{ expression }`, in the language of the roles' conditions: `subject.id`, `subject.type`, `subject.roles` (of the token) and
    * attributes recorded of the subject such as `subject.department`, `resource.type` and fields of the context such as
    * `resource.status` or `resource.tags`, `environment.action`, `environment.time` (epoch ms). What fails grants and shows
-   * nothing. Contexts are read without an address: what asks for any other `environment`, or for whether a text contains or begins with an
-   * attribute of the subject, shows nothing. An entry shows the context where its condition holds for one of its actions.
+   * nothing. Contexts are read without an address: what asks for any other `environment`, for whether a text contains or begins
+   * with an attribute of the subject, or for an attribute nested deeper than eight names, shows nothing; nor does what a list holds
+   * behind 256 Ki characters of conditions, as the database asks them. An entry shows the context where its condition holds
+   * for one of its actions.
    */
   conditions?: InputMaybe<Scalars['JSON']['input']>;
 };

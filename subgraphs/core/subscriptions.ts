@@ -102,10 +102,10 @@ export const coreSubscriptions: Readonly<Record<string, StreamSubscription>> = {
       // Read before the contexts are: what is told behind it may be newer than they are, what stands before it never is.
       const [stream] = (await sql.unsafe(
         `SELECT (SELECT last_sequence::float8 FROM core.stream_head WHERE tenant_id = $1 AND stream_id = $2) AS head,
-           ${conditionalAccesses('core', '$1')} AS conditional`,
+           ${viewer === null ? 'NULL::jsonb' : conditionalAccesses('core', '$1')} AS conditional`,
         [tenantId, allocationStream(tenantId)],
         { prepare: true },
-      )) as unknown as { head: number | null; conditional: Readonly<Record<string, Access>> }[];
+      )) as unknown as { head: number | null; conditional: Readonly<Record<string, Access>> | null }[];
       const head = stream?.head ?? 0;
       // What lists show under conditions is asked at each event.
       const conditional = new Map(Object.entries(stream?.conditional ?? {}));
