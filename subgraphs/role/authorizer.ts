@@ -73,25 +73,28 @@ export function createRoleAuthorizer(deps: RoleAuthorizerDeps): RoleAuthorizer {
   const audit = createDecisionAudit(deps);
 
   /** Rules behind the door go by the replica as it is when they ask; should it be let go meanwhile, by the last one. */
-  function newestOf(principal: Principal, replica: TenantReplica): () => TenantReplica {
+  function rightsOf(principal: Principal, replica: TenantReplica): Rights {
     let last = replica;
-    return () => {
+    return createRights(principal, () => {
       last = replicas.peek(principal.tenantId) ?? last;
       return last;
-    };
-  }
-
-  function rightsOf(principal: Principal, replica: TenantReplica): Rights {
-    return createRights(principal, newestOf(principal, replica));
-  }
-
-  function findRecord(replica: TenantReplica, principal: Principal) {
-    const { subject } = principal;
-    giveAttributes(principal, () => {
-      const newest = newestOf(principal, replica);
-      return () => newest().snapshot.subjects.get(subject)?.subject?.attributes;
     });
-    return replica.snapshot.subjects.get(subject);
+  }
+
+  /** The record of the subject; what is recorded in it, conditions may look at, by the replica as it is when they ask. */
+  function findRecord(replica: TenantReplica, principal: Principal) {
+    const { subject, tenantId } = principal;
+    const record = replica.snapshot.subjects.get(subject);
+    giveAttributes(principal, () => {
+      // Not the replica itself: principals live longer than it is kept.
+      let last = record?.subject?.attributes;
+      return () => {
+        const newest = replicas.peek(tenantId);
+        if (newest !== undefined) last = newest.snapshot.subjects.get(subject)?.subject?.attributes;
+        return last;
+      };
+    });
+    return record;
   }
 
   function decide(
