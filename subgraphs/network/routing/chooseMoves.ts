@@ -1,3 +1,4 @@
+import { createGreatest } from './greatest.ts';
 import { measureRoutes } from './measures.ts';
 import { createScore, type RoutingGoals, type ScoredMeasures } from './optimize.ts';
 import { latencyOf, loadsOf, type Route, type RoutingMeasures, type RoutingProblem, utilization } from './problem.ts';
@@ -130,13 +131,22 @@ function createTrial(problem: RoutingProblem, before: readonly Route[], { room, 
   };
   for (const [at, route] of routes.entries()) count(route, demands[at]!.mbps);
 
+  const usedOf = (link: number) => (load[link]! > tolerance ? utilization(load[link]!, capacity[link]!) : 0);
+  const fullest = createGreatest(Array.from(load, (_, link) => usedOf(link)));
+  const addLoad = (route: Route, mbps: number) => {
+    for (const arc of route ?? []) {
+      const link = graph.link[arc]!;
+      load[link]! += mbps;
+      fullest.set(link, usedOf(link));
+    }
+  };
   const put = ({ demand }: Candidate, route: Route) => {
     const { mbps } = demands[demand]!;
     count(routes[demand]!, -mbps);
-    for (const arc of routes[demand] ?? []) load[graph.link[arc]!]! -= mbps;
+    addLoad(routes[demand]!, -mbps);
     routes[demand] = route;
     count(route, mbps);
-    for (const arc of route ?? []) load[graph.link[arc]!]! += mbps;
+    addLoad(route, mbps);
   };
   const homeOf = ({ demand }: Candidate) => before[demand]!;
   return {
@@ -167,12 +177,8 @@ function createTrial(problem: RoutingProblem, before: readonly Route[], { room, 
       else made.add(candidate);
     },
     score(): number {
-      let maxUtilization = 0;
-      for (let link = 0; link < load.length; link += 1)
-        if (load[link]! > tolerance)
-          maxUtilization = Math.max(maxUtilization, utilization(load[link]!, capacity[link]!));
       const meanLatencyMs = routedMbps <= 0 ? 0 : weightedLatency / routedMbps;
-      return scoreOf({ maxUtilization, meanLatencyMs, transportCost, unroutedMbps });
+      return scoreOf({ maxUtilization: fullest.value(), meanLatencyMs, transportCost, unroutedMbps });
     },
   };
 }
