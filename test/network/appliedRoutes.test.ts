@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newId } from '#shared/ids.ts';
-import { alice, codes, type Json, type NetworkRig, openNetworkRig, optimize, terminate } from './rig.ts';
+import { alice, codes, type Json, type NetworkRig, openNetworkRig, optimize, setNodeStatus, terminate } from './rig.ts';
 
 let rig: NetworkRig;
 beforeAll(async () => {
@@ -310,5 +310,33 @@ describe('moves that are really made', () => {
       after: { maxUtilization: expect.closeTo(0.45, 9) },
     });
     await expectWithinLimits(net.networkId);
+  });
+
+  test('what a network has become meanwhile decides: ways over what is down are not taken, others are', async () => {
+    const run = async (act: (net: Net) => Promise<unknown>) => {
+      const net = await rig.open('abcde', [
+        ['ab', { capacityMbps: 10, latencyMs: 1 }],
+        ['bd', { capacityMbps: 10, latencyMs: 1 }],
+        ['ac', { capacityMbps: 10, latencyMs: 2 }],
+        ['cd', { capacityMbps: 10, latencyMs: 2 }],
+        ['de', { capacityMbps: 10, latencyMs: 1 }],
+      ]);
+      for (let at = 0; at < 2; at += 1)
+        await rig.connect(net.networkId, net.id('a'), net.id('d'), { requirements: { bandwidthMbps: 1.2 } });
+      const { optimization, userErrors } = await rig.inBetween(
+        async () => void (await act(net)),
+        () => rig.field(alice, optimize, { input: { networkId: net.networkId, goals: { latency: 0 }, apply: true } }),
+      );
+      expect(userErrors).toEqual([]);
+      await expectWithinLimits(net.networkId);
+      return optimization!;
+    };
+    const down = (name: string) => (net: Net) =>
+      rig.field(alice, setNodeStatus, { networkId: net.networkId, nodeId: net.id(name), status: 'UNREACHABLE' });
+    expect(await run(down('c'))).toMatchObject({
+      ...{ state: 'REFUSED', movesMade: 0, movesDropped: 1, changes: [] },
+      refusal: 'the network has changed since its routes were computed: none of the moves can be made any more',
+    });
+    expect(await run(down('e'))).toMatchObject({ state: 'APPLIED', movesMade: 1, movesDropped: 0 });
   });
 });
