@@ -50,14 +50,15 @@ export function serviceEvent(type: string, network: Place, service: NetworkServi
 
 /** A run, and what has become of it. */
 export function runEvent(
-  { id, networkId, result: { before, after, lowerBound }, state, refusal }: NetworkOptimizationRow,
+  { id, networkId, result, state, refusal }: NetworkOptimizationRow,
   contextId: string,
 ): NewEvent {
+  const { before, after, lowerBound, movesMade = 0, movesDropped = 0 } = result;
   return {
     streamId: networkId,
     type: 'routes.optimized',
     data: {
-      run: { id, networkId, contextId, state, refusal },
+      run: { id, networkId, contextId, state, refusal, movesMade, movesDropped },
       before,
       after,
       lowerBound,
