@@ -20,7 +20,7 @@ import { observeProcess } from '../subgraphs/observe.ts';
 import { openConnections, openSubgraphs } from '../subgraphs/open.ts';
 import { followRevocations } from '../subgraphs/platform/security/revocationList.ts';
 import { createTokenReader } from '../subgraphs/platform/security/tokenReader.ts';
-import { registry } from '../subgraphs/registry.ts';
+import { loadSubgraphs } from '../subgraphs/registry.ts';
 import { createRoleAuthorizer, readRoleLimits } from '../subgraphs/role/index.ts';
 import { createAuditedAccess } from './auth/auditedAccess.ts';
 import { createCredentials } from './auth/credentials.ts';
@@ -94,6 +94,9 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
   const closeAll = async () => {
     for (const close of closers.reverse()) await close();
   };
+  // Beside the start of the database. What is followed and located is known here, wherever the module is served.
+  const loading = loadSubgraphs(subgraphNames);
+  loading.catch(() => {});
   try {
     const database = await options.database;
     closers.push(() => database.close());
@@ -223,9 +226,10 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     const isNarrowed = ({ scope }: GatewayContext) => gate.isNarrowed(scope.principal.tenantId);
     graph.connect(createWarmGraph({ apollo, operations, direct, responses, isNarrowed }));
 
+    const modules = await loading;
     const subscriptions: Record<string, StreamSubscription> = Object.assign(
       {},
-      ...Object.values(registry).map((subgraph) => subgraph.subscriptions),
+      ...[...modules.values()].map((module) => module.subscriptions),
     );
     const hub = createSubscriptionHub({
       planning,
@@ -265,7 +269,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
         modules: typeDefs.map((module) => ({
           name: module.name,
           typeDefs: module.typeDefs,
-          locators: registry[module.name].locators,
+          locators: modules.get(module.name)!.locators,
           sql: sqlOf(module.name),
         })),
       }),

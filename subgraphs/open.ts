@@ -15,11 +15,11 @@ import { type Logs, openLogs } from '#shared/logs/openLogs.ts';
 import { maintainPartitions, type PartitionedTable, sharedPartitions } from '#shared/partitions.ts';
 import { createPublisher, type Invalidator, type Publisher } from '#shared/publisher.ts';
 import { createSql, type Sql } from '#shared/sql.ts';
-import type { OpenSubgraph, StartedModule } from '#shared/subgraph.ts';
+import type { OpenSubgraph, StartedModule, Subgraph } from '#shared/subgraph.ts';
 import type { Logger } from '#shared/telemetry.ts';
 import { createPrisma } from '../prisma/client.ts';
 import { type SubgraphName, subgraphNames } from './names.ts';
-import { registry } from './registry.ts';
+import { loadSubgraphs } from './registry.ts';
 import { createRoleAuthorizer, readRoleLimits } from './role/index.ts';
 
 /** Connections of a process: one pair of pools per database, the bus, and what stands on them. */
@@ -147,11 +147,14 @@ export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubg
     logger,
     observer: options.computeObserver,
   });
+  const modules = await loadSubgraphs(options.names);
   const codecs = new Map<SubgraphName, ProtocolCodec>();
-  for (const { name, codec } of Object.values(registry)) if (codec) codecs.set(name, codec);
+  // The protocol door is the platform module's.
+  if (modules.has('platform'))
+    for (const { name, codec } of (await loadSubgraphs(subgraphNames)).values()) if (codec) codecs.set(name, codec);
   const prismas = new Map<string, ReturnType<typeof createPrisma>>();
   const subgraphs = new Map<SubgraphName, OpenSubgraph>();
-  for (const name of options.names) {
+  for (const [name, module] of modules) {
     const url = connections.databaseUrlOf(name);
     const prisma =
       prismas.get(url) ?? createPrisma(url, { max: config.DATABASE_PRISMA_POOL, applicationName: 'mplp-prisma' });
@@ -174,15 +177,15 @@ export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubg
       consumerSqlOf: connections.consumerSqlOf,
       codecs,
     };
-    subgraphs.set(name, await registry[name].open(runtime));
+    subgraphs.set(name, await module.open(runtime));
   }
   const exports = createModuleExports({
     authorizer,
     modules: new Map(
-      options.names.map((name) => [
+      [...modules.values()].map(({ name, exports: entities }) => [
         name,
         {
-          entities: registry[name].exports,
+          entities,
           databaseUrl: connections.databaseUrlOf(name),
           sql: connections.sqlOf(name),
         },
@@ -193,32 +196,28 @@ export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubg
   const runners: JobRunner[] = [];
 
   async function startJobs(): Promise<void> {
-    const byUrl = new Map<string, SubgraphName[]>();
-    for (const name of options.names) {
-      const url = connections.databaseUrlOf(name);
-      byUrl.set(url, [...(byUrl.get(url) ?? []), name]);
-    }
-    for (const [url, names] of byUrl) {
-      const sql = connections.sqlOf(names[0]!);
+    const byUrl = Map.groupBy(modules.values(), ({ name }) => connections.databaseUrlOf(name));
+    for (const [url, together] of byUrl) {
+      const sql = connections.sqlOf(together[0]!.name);
       const tasks: Record<string, JobHandler> = {
         partitions: async () => {
-          await maintainPartitions(sql, partitionsOf(config, names));
+          await maintainPartitions(sql, partitionsOf(config, together));
         },
         forgetIdempotency: async () => {
-          for (const name of names)
+          for (const { name } of together)
             await sql.unsafe(`DELETE FROM ${name}.idempotency WHERE created_at < now() - interval '1 day'`);
         },
       };
       const crontab = ['7 * * * * partitions', '23 * * * * forgetIdempotency'];
-      for (const name of names) {
+      for (const { name, erasure, crontab: times } of together) {
         for (const [task, handler] of Object.entries(subgraphs.get(name)!.jobs)) tasks[`${name}.${task}`] = handler;
         tasks[`${name}.eraseSubject`] = createModuleErasure({
           ...{ module: name, sql, platformSql: connections.sqlOf('platform'), publisher },
-          rules: registry[name].erasure,
+          rules: erasure,
         });
-        crontab.push(...registry[name].crontab);
+        crontab.push(...times);
       }
-      await maintainPartitions(sql, partitionsOf(config, names));
+      await maintainPartitions(sql, partitionsOf(config, together));
       runners.push(await createJobRunner({ url, tasks, crontab, logger }));
     }
   }
@@ -243,10 +242,12 @@ export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubg
 }
 
 /** All tables in partitions of these modules. */
-export function partitionsOf(config: Config, names: readonly SubgraphName[]): readonly PartitionedTable[] {
+export function partitionsOf(config: Config, modules: readonly Subgraph[]): readonly PartitionedTable[] {
   return [
-    ...sharedPartitions(config.EVENT_RETENTION_DAYS).filter(({ schema }) => names.some((name) => name === schema)),
-    ...names.flatMap((name) => registry[name].partitions(config)),
+    ...sharedPartitions(config.EVENT_RETENTION_DAYS).filter(({ schema }) =>
+      modules.some(({ name }) => name === schema),
+    ),
+    ...modules.flatMap(({ partitions }) => partitions(config)),
   ];
 }
 

@@ -1,28 +1,22 @@
 import type { Subgraph } from '#shared/subgraph.ts';
-import { collabSubgraph } from './collab/index.ts';
-import { confirmSubgraph } from './confirm/index.ts';
-import { contextSubgraph } from './context/index.ts';
-import { coreSubgraph } from './core/index.ts';
-import { dialogSubgraph } from './dialog/index.ts';
-import { extensionSubgraph } from './extension/index.ts';
 import type { SubgraphName } from './names.ts';
-import { networkSubgraph } from './network/index.ts';
-import { planSubgraph } from './plan/index.ts';
-import { platformSubgraph } from './platform/index.ts';
-import { roleSubgraph } from './role/index.ts';
-import { traceSubgraph } from './trace/index.ts';
 
-/** Every subgraph by name. */
-export const registry: Readonly<Record<SubgraphName, Subgraph>> = {
-  collab: collabSubgraph,
-  confirm: confirmSubgraph,
-  context: contextSubgraph,
-  core: coreSubgraph,
-  dialog: dialogSubgraph,
-  network: networkSubgraph,
-  extension: extensionSubgraph,
-  plan: planSubgraph,
-  platform: platformSubgraph,
-  role: roleSubgraph,
-  trace: traceSubgraph,
+/** How each subgraph is loaded. */
+const loaders: Readonly<Record<SubgraphName, () => Promise<Subgraph>>> = {
+  collab: async () => (await import('./collab/index.ts')).collabSubgraph,
+  confirm: async () => (await import('./confirm/index.ts')).confirmSubgraph,
+  context: async () => (await import('./context/index.ts')).contextSubgraph,
+  core: async () => (await import('./core/index.ts')).coreSubgraph,
+  dialog: async () => (await import('./dialog/index.ts')).dialogSubgraph,
+  extension: async () => (await import('./extension/index.ts')).extensionSubgraph,
+  network: async () => (await import('./network/index.ts')).networkSubgraph,
+  plan: async () => (await import('./plan/index.ts')).planSubgraph,
+  platform: async () => (await import('./platform/index.ts')).platformSubgraph,
+  role: async () => (await import('./role/index.ts')).roleSubgraph,
+  trace: async () => (await import('./trace/index.ts')).traceSubgraph,
 };
+
+/** The code of these subgraphs, by name: a process that serves one module does not load the others. */
+export async function loadSubgraphs(names: readonly SubgraphName[]): Promise<ReadonlyMap<SubgraphName, Subgraph>> {
+  return new Map(await Promise.all(names.map(async (name) => [name, await loaders[name]()] as const)));
+}

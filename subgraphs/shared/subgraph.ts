@@ -50,7 +50,7 @@ export interface ModuleRuntime {
    * four connections). @default sqlOf
    */
   readonly consumerSqlOf?: (module: SubgraphName) => Sql;
-  /** Codecs of all modules, for the protocol door. */
+  /** Codecs of all modules, where the protocol door is served; elsewhere none. */
   readonly codecs: ReadonlyMap<SubgraphName, ProtocolCodec>;
 }
 

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { idOf, type ProtocolModule, protocolModules } from '../../schema/protocol/index.ts';
-import { isSubgraphName } from '../../subgraphs/names.ts';
-import { registry } from '../../subgraphs/registry.ts';
+import { isSubgraphName, subgraphNames } from '../../subgraphs/names.ts';
+import { loadSubgraphs } from '../../subgraphs/registry.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { hostPlatform, type Platform, startPlatform } from '../support/platform.ts';
 import { frozenExamples, frozenFlows, frozenPresent, type NamedObject } from './frozen.ts';
@@ -15,7 +15,9 @@ const importBundle = `mutation ($objects: [ProtocolObjectInput!]!) {
 const exportObject = 'query ($module: ProtocolModule!, $id: ID!) { exportProtocolObject(module: $module, id: $id) }';
 const exportBundle = 'query ($contextId: ID!) { exportProtocolBundle(contextId: $contextId) }';
 
-const stores = (module: ProtocolModule): boolean => isSubgraphName(module) && registry[module].codec !== undefined;
+const subgraphs = await loadSubgraphs(subgraphNames);
+const stores = (module: ProtocolModule): boolean =>
+  isSubgraphName(module) && subgraphs.get(module)!.codec !== undefined;
 
 /** What is imported by one tenant, as the script is to find it again. */
 interface Case {

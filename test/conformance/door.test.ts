@@ -5,8 +5,8 @@ import type { Sql } from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import postgres from '#shared/postgresDriver.ts';
 import { idOf, type ProtocolModule, protocolModules } from '../../schema/protocol/index.ts';
-import { isSubgraphName } from '../../subgraphs/names.ts';
-import { registry } from '../../subgraphs/registry.ts';
+import { isSubgraphName, subgraphNames } from '../../subgraphs/names.ts';
+import { loadSubgraphs } from '../../subgraphs/registry.ts';
 import { countRows, waitForConsumers } from '../contract/walk/rows.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { hostPlatform, modes, type Platform, type PlatformOptions, startPlatform } from '../support/platform.ts';
@@ -51,7 +51,9 @@ const exportObject = 'query ($module: ProtocolModule!, $id: ID!) { exportProtoco
 const exportBundle = 'query ($contextId: ID!) { exportProtocolBundle(contextId: $contextId) }';
 
 /** Modules that keep what is imported; the others validate it and say so. */
-const stores = (module: ProtocolModule): boolean => isSubgraphName(module) && registry[module].codec !== undefined;
+const subgraphs = await loadSubgraphs(subgraphNames);
+const stores = (module: ProtocolModule): boolean =>
+  isSubgraphName(module) && subgraphs.get(module)!.codec !== undefined;
 const graphName = (module: ProtocolModule) => module.toUpperCase();
 const sampleBundle = (without: readonly ProtocolModule[] = []): NamedObject[] =>
   protocolModules.flatMap((module) =>

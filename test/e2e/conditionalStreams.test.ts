@@ -3,8 +3,8 @@ import type { EphemeralEvent, EventRow } from '#shared/events.ts';
 import { createPrincipal } from '#shared/principal.ts';
 import { giveAttributes } from '#shared/rights.ts';
 import { createSql, type Sql } from '#shared/sql.ts';
-import type { SubgraphName } from '../../subgraphs/names.ts';
-import { registry } from '../../subgraphs/registry.ts';
+import { type SubgraphName, subgraphNames } from '../../subgraphs/names.ts';
+import { loadSubgraphs } from '../../subgraphs/registry.ts';
 import { findAccess } from '../../subgraphs/trace/alerts/events.ts';
 import { readApi } from '../contract/walk/schema.ts';
 import { seedWorld, type World } from '../contract/walk/seed.ts';
@@ -20,7 +20,7 @@ const elsewhere: readonly SubgraphName[] = ['dialog', 'platform', 'role'];
 const open = new Set(['systemEvents', 'healthChanged', 'agentsChanged', 'approvalsWaiting']);
 /** Streams of a tenant, which pass over what lies in contexts that somebody does not see. */
 const tenantWide = new Set(['allocationChanged', 'anomalyAlerts', 'realtimeMetrics']);
-const streams = Object.values(registry)
+const streams = [...(await loadSubgraphs(subgraphNames)).values()]
   .flatMap(({ name, subscriptions }) =>
     Object.entries(subscriptions).map(([field, stream]) => ({ name, field, stream })),
   )
