@@ -1,11 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type GraphQLDataSource, LocalGraphQLDataSource, RemoteGraphQLDataSource } from '@apollo/gateway';
-import { parse } from 'graphql';
+import { type DocumentNode, parse } from 'graphql';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createDirectExecution } from '../../../gateway/execution/direct.ts';
 import { createHttpDataSource, type HttpDataSource } from '../../../gateway/execution/http.ts';
 import { createInProcessDataSource } from '../../../gateway/execution/inProcess.ts';
-import { createPlanning } from '../../../gateway/execution/planning.ts';
+import { createPlanning, type Planning } from '../../../gateway/execution/planning.ts';
 import { answerOf, isEquivalent, shrink, sortErrors } from './comparison.ts';
 import { createCoverage } from './coverage.ts';
 import { createFixture } from './fixtures/index.ts';
@@ -45,7 +45,11 @@ const unhandled: string[] = [];
 const others = process.listeners('unhandledRejection');
 const onUnhandled = (reason: unknown) => void unhandled.push(`${running}: ${String(reason)}`);
 
+// Answers have no stacks in them, and a stack here is looked up in source maps: a tenth of all the time.
+const { stackTraceLimit } = Error;
+
 beforeAll(async () => {
+  Error.stackTraceLimit = 0;
   process.removeAllListeners('unhandledRejection');
   process.on('unhandledRejection', onUnhandled);
   for (const [name, schema] of fixture.schemas)
@@ -65,7 +69,7 @@ beforeAll(async () => {
     httpSources.set(name, source);
     return source;
   });
-  const planning = createPlanning(fixture.supergraphSdl);
+  const planning = planOnce(createPlanning(fixture.supergraphSdl));
   const directly = createDirectExecution<FixtureContext>({
     planning,
     schemas: fixture.schemas,
@@ -74,7 +78,7 @@ beforeAll(async () => {
   direct = {
     ...inProcess,
     async execute(operation, context) {
-      const result = await directly.compile(parse(operation.text), null)?.execute(operation.variables, context);
+      const result = await directly.compile(documentOf(operation.text), null)?.execute(operation.variables, context);
       if (result) directCount += 1;
       return result ?? inProcess.execute(operation, context);
     },
@@ -90,7 +94,9 @@ beforeAll(async () => {
   directHttp = {
     ...pooledHttp,
     async execute(operation, context) {
-      const result = await directlyOverHttp.compile(parse(operation.text), null)?.execute(operation.variables, context);
+      const result = await directlyOverHttp
+        .compile(documentOf(operation.text), null)
+        ?.execute(operation.variables, context);
       if (result) directHttpCount += 1;
       return result ?? pooledHttp.execute(operation, context);
     },
@@ -109,7 +115,7 @@ beforeAll(async () => {
   planned = {
     ...inProcess,
     async execute(operation, context) {
-      const result = await inPlans.compile(parse(operation.text), null)?.execute(operation.variables, context);
+      const result = await inPlans.compile(documentOf(operation.text), null)?.execute(operation.variables, context);
       if (result) plannedCount += 1;
       return result ?? inProcess.execute(operation, context);
     },
@@ -119,12 +125,34 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  Error.stackTraceLimit = stackTraceLimit;
   await Promise.all([stock, inProcess, stockHttp, pooledHttp].map((gateway) => gateway?.close()));
   await Promise.all([...httpSources.values()].map((source) => source.close()));
   await Promise.all([...servers.values()].map((server) => server.close()));
   process.off('unhandledRejection', onUnhandled);
   for (const listener of others) process.on('unhandledRejection', listener);
 });
+
+const documents = new Map<string, DocumentNode>();
+
+function documentOf(text: string): DocumentNode {
+  const known = documents.get(text) ?? parse(text);
+  documents.set(text, known);
+  return known;
+}
+
+/** Ways of execution under comparison share plans, as the gateways do. */
+function planOnce(planning: Planning): Planning {
+  const known = new Map<DocumentNode, ReturnType<Planning['plan']>>();
+  return {
+    ...planning,
+    plan(document, operationName) {
+      const plan = known.get(document) ?? planning.plan(document, operationName);
+      known.set(document, plan);
+      return plan;
+    },
+  };
+}
 
 function recordFetches(name: string, inner: GraphQLDataSource): GraphQLDataSource {
   return {
