@@ -82,6 +82,8 @@ export interface StartOptions {
   readonly logBuffer?: LogBuffer;
   readonly authenticator: Authenticator;
   readonly database: Promise<Database>;
+  /** Breaks off the start at its next step. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Builds the whole process: subgraphs served here, gateway, HTTP. What it is given is closed with it, or if it fails. */
@@ -100,6 +102,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
   try {
     const database = await options.database;
     closers.push(() => database.close());
+    options.signal?.throwIfAborted();
     const connections = await openConnections({
       config,
       databaseUrl: database.url,
@@ -146,6 +149,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       computeObserver: metrics.compute,
     });
     closers.push(() => opened.close());
+    options.signal?.throwIfAborted();
     const invalidate = async (events: readonly { tenantId: string; eventId: string; tags: readonly string[] }[]) => {
       const byTenant = Map.groupBy(events, (event) => event.tenantId);
       await Promise.all([...byTenant].map(([tenantId, changes]) => invalidateWritten(cache, tenantId, changes)));

@@ -6,7 +6,10 @@ import { createAuthenticator, developmentKeyDir } from './auth.ts';
 import type { RunningGateway } from './start.ts';
 
 /** Keys are asked for before anything is touched; PostgreSQL starts on the other core while the modules are loaded here. */
-export async function startFromConfig(config: Config): Promise<RunningGateway> {
+export async function startFromConfig(
+  config: Config,
+  { signal }: { readonly signal?: AbortSignal } = {},
+): Promise<RunningGateway> {
   const logBuffer = createLogBuffer();
   const logger = createLogger(config.LOG_LEVEL, config.LOG_STORE ? logBuffer : undefined);
   const authenticator = createAuthenticator(
@@ -21,9 +24,9 @@ export async function startFromConfig(config: Config): Promise<RunningGateway> {
     },
     { logger },
   );
-  const database = openDatabase(config, logger);
+  const database = openDatabase(config, logger, signal);
   // Waited for below; until then nobody would hear of its failure.
   database.catch(() => {});
   const { startGateway } = await import('./start.ts');
-  return startGateway({ config, logger, logBuffer, authenticator, database });
+  return startGateway({ config, logger, logBuffer, authenticator, database, signal });
 }

@@ -10,14 +10,15 @@ export interface Database {
   close(): Promise<void>;
 }
 
-/** Finds or starts the database and brings every schema in it up to date. */
-export async function openDatabase(config: Config, logger: Logger): Promise<Database> {
+/** Finds or starts the database and brings every schema in it up to date; a `signal` breaks it off before a database is migrated. */
+export async function openDatabase(config: Config, logger: Logger, signal?: AbortSignal): Promise<Database> {
   const log = (line: string) => logger.info(line);
   const embedded =
     config.DATABASE_URL === undefined ? await startEmbeddedPostgres({ dataDir: config.dataDir, log }) : null;
   const url = config.DATABASE_URL ?? embedded!.url;
   try {
     for (const target of new Set([url, ...config.databaseUrls.values()])) {
+      signal?.throwIfAborted();
       const { applied } = await migrate(target, {
         log,
         after: async (connectionString) => {

@@ -17,6 +17,16 @@ export function closeOnSignal(close: () => Promise<void>, { deadlineMs }: { read
   process.on('SIGINT', onSignal);
 }
 
+/** Breaks off a start at its next step, or closes what has started. */
+export async function closeStarted(
+  starting: Promise<{ close(): Promise<void> }>,
+  stopping: AbortController,
+): Promise<void> {
+  stopping.abort();
+  const started = await starting.catch(() => null);
+  await started?.close();
+}
+
 function exit(code: number, reason: string): never {
   process.stderr.write(`${reason}\n`);
   process.exit(code);
