@@ -9,7 +9,7 @@ import { isSubgraphName, subgraphNames } from '../../subgraphs/names.ts';
 import { loadSubgraphs } from '../../subgraphs/registry.ts';
 import { countRows, waitForConsumers } from '../contract/walk/rows.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { hostPlatform, modes, type Platform, type PlatformOptions, startPlatform } from '../support/platform.ts';
+import { hostPlatform, modes, type Platform, type PlatformOptions } from '../support/platform.ts';
 import {
   faultOf,
   frozenExamples,
@@ -385,9 +385,10 @@ describe.each(modes)(`the protocol door, ${frozenPresent ? 'frozen data' : 'BUND
     expect((await putAll(owner, bundle)).ok).toBe(true);
     const contextId = sampleObjects.context.context_id;
     const bundleBefore = await getAll(owner, contextId);
+    // Two that run at the same time share no process: this one has nothing of the first in memory.
+    const next = await hostPlatform(options());
     await platform.close();
-    // New processes: nothing of the first may be left in memory.
-    platform = await startPlatform(options());
+    platform = next;
     for (const { token, module, object } of kept)
       expect(await get(token, module, idOf(module, object)!)).toStrictEqual(object);
     const after = await getAll(owner, contextId);
