@@ -5,6 +5,7 @@ import { toJsonPath } from '#shared/conditions/expression/jsonPath.ts';
 import { parseExpression } from '#shared/conditions/expression/parser.ts';
 import { settle, verdictOf } from '#shared/conditions/expression/settle.ts';
 import { compileReader, type Facts } from '#shared/conditions/facts.ts';
+import { compare } from '#shared/conditions/operators.ts';
 import { conditionallyListed, isReader, readerFacts, readerKeys, readersOf } from '#shared/contextReaders.ts';
 import { createPrincipal } from '#shared/principal.ts';
 import { giveAttributes } from '#shared/rights.ts';
@@ -23,7 +24,23 @@ afterAll(async () => {
 });
 
 const scalar = fc.oneof(
-  fc.constantFrom('a', 'ab', 'b', 'secret', 'internal', '', "it's", '"', '\\', '.*', 'é', '%', '_'),
+  fc.constantFrom(
+    'a',
+    'ab',
+    'b',
+    'secret',
+    'internal',
+    '',
+    "it's",
+    '"',
+    '\\',
+    '.*',
+    'é',
+    '%',
+    '_',
+    '\u{1f600}',
+    '\uff21',
+  ),
   fc.constantFrom(0, 1, -1, 2.5, 1e21),
   fc.boolean(),
 );
@@ -307,4 +324,21 @@ test('what hangs on the context alone is settled where it is written', () => {
   expect(settled('subject.level > 4').readers).not.toEqual(readers);
   expect(settled('subject.level > 3').readers).toEqual(readers);
   expect(readersOf([entry('true')])).toEqual({ readers: [], conditional: [] });
+});
+
+test('strings are ordered by code points on both sides', async () => {
+  const texts = ['', 'a', '\u{1f600}', '\uff21', 'a\u{1f600}', 'a\uff21', '\ud7ff', '\ue000', '\u{10ffff}'];
+  const pairs = texts.flatMap((left) => texts.map((right) => ({ left, right })));
+  const points = (text: string) => Array.from(text, (point) => point.codePointAt(0)!);
+  const isLess = (left: readonly number[], right: readonly number[]) => {
+    const at = left.findIndex((point, index) => point !== right[index]);
+    return at === -1 ? left.length < right.length : at < right.length && left[at]! < right[at]!;
+  };
+  const rows = await sql<{ less: boolean }[]>`
+    SELECT jsonb_build_object('l', p.l, 'r', p.r) @@ '$.l < $.r' AS less
+    FROM unnest(${pairs.map(({ left }) => left)}::text[], ${pairs.map(({ right }) => right)}::text[]) WITH ORDINALITY AS p(l, r, n) ORDER BY n`;
+  const said = pairs.map(({ left, right }) => compare('lt', left, right));
+  const expected = pairs.map(({ left, right }) => isLess(points(left), points(right)));
+  expect(said).toEqual(expected);
+  expect(rows.map(({ less }) => less)).toEqual(expected);
 });

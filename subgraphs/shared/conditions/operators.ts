@@ -55,9 +55,22 @@ function order(left: unknown, right: unknown, { asClearance }: CompareOptions): 
   if (isMissing(left) || isMissing(right)) return Number.NaN;
   if (typeof left === 'number' && typeof right === 'number') return left === right ? 0 : left - right;
   if (asClearance) return rankClearance(left) - rankClearance(right);
-  if (typeof left === 'string' && typeof right === 'string') return left < right ? -1 : left > right ? 1 : 0;
+  if (typeof left === 'string' && typeof right === 'string') return compareCodePoints(left, right);
   throw new EvaluationError(`expected two numbers or two strings, got ${describe(left)} and ${describe(right)}`);
 }
+
+/** Orders texts by code points, as PostgreSQL does: by UTF-16, what takes two units would stand before U+E000 and what follows. */
+function compareCodePoints(left: string, right: string): number {
+  const length = Math.min(left.length, right.length);
+  for (let at = 0; at < length; at += 1) {
+    const [one, other] = [left.charCodeAt(at), right.charCodeAt(at)];
+    if (one !== other) return rankUnit(one) - rankUnit(other);
+  }
+  return left.length - right.length;
+}
+
+/** Surrogates, 0xD800 to 0xDFFF, behind all other units. */
+const rankUnit = (unit: number) => (unit < 0xd800 || unit > 0xdfff ? unit : unit + 0x10000);
 
 /** A list on the left is in when one of its members is. */
 function isIn(left: unknown, right: unknown): boolean {
