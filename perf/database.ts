@@ -53,6 +53,8 @@ function checkName(name: string): string {
 export function createDatabaseFactory(options: DatabaseFactoryOptions): DatabaseFactory {
   const { cluster, log } = options;
   let runs = 0;
+  /** Two scenarios that run beside each other may ask for the same. */
+  const making = new Map<string, Promise<void>>();
 
   async function withAdmin<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
     const sql = createSql(cluster.adminUrl, { max: 1, applicationName: 'perf-admin', statementTimeoutMs: 600_000 });
@@ -72,10 +74,24 @@ export function createDatabaseFactory(options: DatabaseFactoryOptions): Database
   const exists = (name: string): Promise<boolean> =>
     withAdmin(async (sql) => (await sql`SELECT 1 FROM pg_database WHERE datname = ${name}`).length > 0);
 
+  async function ensure(seed: SeedOptions | undefined, template: string, family: string): Promise<void> {
+    const running = making.get(template);
+    if (running !== undefined) return running;
+    const made = (async () => {
+      if (!(await exists(template))) await build(seed, template, family);
+    })();
+    making.set(template, made);
+    try {
+      await made;
+    } finally {
+      making.delete(template);
+    }
+  }
+
   async function build(seed: SeedOptions | undefined, template: string, family: string): Promise<void> {
     const building = `${family}building`;
     const empty = seed === undefined ? null : emptyTemplate();
-    if (empty !== null && !(await exists(empty))) await build(undefined, empty, 'perf_seed_empty_');
+    if (empty !== null) await ensure(undefined, empty, 'perf_seed_empty_');
     await withAdmin(async (sql) => {
       const stale = await sql<
         { datname: string }[]
@@ -104,7 +120,7 @@ export function createDatabaseFactory(options: DatabaseFactoryOptions): Database
     async prepare(seed) {
       const family = checkName(`perf_seed_${seed?.name ?? 'empty'}_`);
       const template = seed === undefined ? emptyTemplate() : `${family}v${seed.version}_${migrationsDigest()}`;
-      if (!(await exists(template))) await build(seed, template, family);
+      await ensure(seed, template, family);
       runs += 1;
       const name = `perf_run_${process.pid}_${runs}`;
       await withAdmin(async (sql) => {

@@ -59,8 +59,6 @@ const perOperationUs = (cpuMs: number | null, operations: number): number | null
 
 export function createPerfRun(options: PerfRunOptions): PerfRun {
   let databases: Promise<DatabaseFactory> | null = null;
-  /** Data sets are made one after the other: two scenarios may ask for the same. */
-  let preparing: Promise<unknown> = Promise.resolve();
   let cluster: Cluster | null = null;
   let durability: Durability | null = null;
   const hosts = options.smoke ? createPlatformHosts() : null;
@@ -108,6 +106,7 @@ export function createPerfRun(options: PerfRunOptions): PerfRun {
           ...rest,
           arrival,
           durationSeconds,
+          ...(shelf === null ? {} : { clients: shelf.clients }),
           // The database of a smoke run has seen loads before: the same patch once more would change nothing.
           ...(options.smoke ? { warmupSeconds: 0, order: 'each' as const, seed: ++smokeLoads } : {}),
           ...(server === undefined ? {} : { url: server.url }),
@@ -144,11 +143,7 @@ export function createPerfRun(options: PerfRunOptions): PerfRun {
         async prepareDatabase(seed) {
           databases ??= openDatabases(log);
           const factory = await databases;
-          const prepare = () => {
-            const prepared = preparing.catch(() => {}).then(() => factory.prepare(seed));
-            preparing = prepared;
-            return prepared;
-          };
+          const prepare = () => factory.prepare(seed);
           if (shelf !== null) return shelf.database(seed?.name ?? '', prepare);
           const { database, drop } = await prepare();
           closers.push(drop);

@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
-import { endChild, forkModule } from './childProcess.ts';
+import { endChild } from './childProcess.ts';
+import { type ClientProcesses, newClientProcesses } from './clientProcesses.ts';
 import { combineReports, type LoadResult, type WorkerReport } from './loadResult.ts';
 import type { FromWorker, ToWorker, WorkerSpec } from './messages.ts';
 import type { Arrival } from './runWorkload.ts';
@@ -26,6 +27,8 @@ export interface LoadOptions {
   readonly seed?: number;
   /** Client processes. @default 1 */
   readonly workers?: number;
+  /** Where the processes come from and go to. @default new ones, that end with the load */
+  readonly clients?: ClientProcesses;
   /** Called as the measured window opens and closes: the moment to read counters of the server. */
   readonly onWindow?: (phase: 'start' | 'end') => void;
   readonly onProgress?: (fraction: number) => void;
@@ -85,7 +88,9 @@ function expectMessage<Type extends FromWorker['type']>(
  */
 export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   const workers = options.workers ?? 1;
-  const children = Array.from({ length: workers }, () => forkModule(new URL('./worker.ts', import.meta.url)));
+  const clients = options.clients ?? newClientProcesses;
+  const children = Array.from({ length: workers }, () => clients.take(options.workload));
+  let whole = false;
   const send = (child: ChildProcess, message: ToWorker): boolean => child.send(message);
   try {
     const ready = children.map((child) => expectMessage(child, 'ready', () => {}));
@@ -102,11 +107,13 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
       return report;
     });
     for (const child of children) send(child, { type: 'go' });
-    return combineReports(await Promise.all(reports), {
+    const reported = await Promise.all(reports);
+    whole = true;
+    return combineReports(reported, {
       targetPerSecond: options.arrival.kind === 'open' ? options.arrival.ratePerSecond : null,
       spin: options.arrival.kind === 'open' && options.arrival.wake === 'spin',
     });
   } finally {
-    await Promise.all(children.map(endChild));
+    await Promise.all(children.map((child) => (whole ? clients.giveBack(options.workload, child) : endChild(child))));
   }
 }

@@ -20,13 +20,11 @@ async function loadWorkload(spec: WorkerSpec): Promise<Workload> {
   });
 }
 
-async function main(): Promise<void> {
-  let go: () => void = () => {};
+let go: () => void = () => {};
+
+async function run(spec: WorkerSpec): Promise<void> {
   const started = new Promise<void>((resolve) => {
     go = resolve;
-  });
-  const spec = await new Promise<WorkerSpec>((resolve) => {
-    process.on('message', (message: ToWorker) => (message.type === 'prepare' ? resolve(message.spec) : go()));
   });
   const workload = await loadWorkload(spec);
   tell({ type: 'ready' });
@@ -48,8 +46,12 @@ async function main(): Promise<void> {
   tell({ type: 'report', report });
 }
 
+// One load after the other: the parent prepares the next when it has the report of this one.
+process.on('message', (message: ToWorker) => {
+  if (message.type === 'go') return go();
+  run(message.spec).catch((error: unknown) => {
+    tell({ type: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  });
+});
 // The parent ends the process by disconnecting, when it has read the last message.
 process.on('disconnect', () => process.exit(0));
-main().catch((error: unknown) => {
-  tell({ type: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
-});

@@ -1,7 +1,6 @@
-import { type Access, seesPrivate } from '#shared/contextAudience.ts';
+import { findPlace, followSight } from '#shared/contextSight.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import type { EphemeralEvent, EventGate, EventRow, StreamSubscription } from '#shared/events.ts';
-import { isId } from '#shared/ids.ts';
 import { requireVisible } from './access.ts';
 import { unknownCollab } from './commands.ts';
 import type { CouncilRow } from './councilRows.ts';
@@ -20,7 +19,6 @@ import {
   turnPayload,
 } from './payload.ts';
 import type { CollabRow } from './rows.ts';
-import { findCollabs } from './store.ts';
 import type { Tally } from './voting/index.ts';
 
 type AnyEvent = EventRow | EphemeralEvent;
@@ -40,18 +38,15 @@ function place(event: AnyEvent) {
 /** Lets in who may see the collaboration, until its context is closed to them. */
 const admit: StreamSubscription['admit'] = async (principal, args, { sql }): Promise<EventGate> => {
   const id = args['collabId'];
-  const [found] = isId(id) ? await findCollabs(sql, principal.tenantId, [id]) : [];
+  const { tenantId } = principal;
+  const found = await findPlace(sql, { schema: 'collab', table: 'collaboration' }, { tenantId, id });
   if (found === undefined) throw unknownCollab(String(id));
-  await requireVisible(sql, principal, found.id);
+  await requireVisible(sql, principal, String(id));
   const { decisionId, councilId } = args;
-  let over = false;
+  const sees = followSight(principal, found);
   return {
     decide(event) {
-      if (over) return 'end';
-      const access = event.data['access'] as Access | undefined;
-      if (event.type === 'access.changed' && access?.visibility === 'PRIVATE')
-        over = !seesPrivate(access, principal, found.contextId);
-      if (over) return 'end';
+      if (!sees(event)) return 'end';
       const decision = event.data['decision'] as DecisionRow | undefined;
       const council = event.data['council'] as CouncilRow | undefined;
       const isOther =

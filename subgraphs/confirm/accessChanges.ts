@@ -30,6 +30,11 @@ export async function tellHeard(deps: Deps, contexts: readonly ContextKey[]): Pr
   }
 }
 
+/** Who has a part in a confirm: its approvers, who opened it and who asked for it; SQL. */
+export const partiesOf = (confirm: string) =>
+  `(ARRAY(SELECT a.subject FROM confirm.approver a WHERE a.tenant_id = ${confirm}.tenant_id AND a.confirm_id = ${confirm}.id)
+     || ${confirm}.created_by || coalesce(${confirm}.requested_by, ${confirm}.created_by))`;
+
 /** Tells who holds answers about the context's confirms, or follows one, that others may see them now. */
 export async function tellAccess(deps: Deps, context: ContextKey): Promise<void> {
   const { tenantId, contextId } = context;
@@ -38,8 +43,7 @@ export async function tellAccess(deps: Deps, context: ContextKey): Promise<void>
     findTags(deps, context),
     // Streams in which something still happens: who follows another sees nothing new in it.
     deps.sql.unsafe(
-      `SELECT c.id, ARRAY(SELECT a.subject FROM confirm.approver a WHERE a.tenant_id = c.tenant_id AND a.confirm_id = c.id)
-         || c.created_by || coalesce(c.requested_by, c.created_by) AS parties
+      `SELECT c.id, ${partiesOf('c')} AS parties
        FROM confirm.confirm c WHERE c.tenant_id = $1 AND c.context_id = $2 AND c.phase <> 'archived'`,
       [tenantId, contextId],
       { prepare: true },

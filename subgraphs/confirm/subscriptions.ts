@@ -1,17 +1,18 @@
-import { seesPrivate } from '#shared/contextAudience.ts';
+import type { Access } from '#shared/contextAudience.ts';
+import { conditionalAccess, followSight } from '#shared/contextSight.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { Sql } from '#shared/sql.ts';
 import { findVerdicts } from './access.ts';
-import type { AccessChange } from './accessChanges.ts';
+import { type AccessChange, partiesOf } from './accessChanges.ts';
 import { consensusStatus, resultOf, voteOf } from './consensus/payload.ts';
 import { consensusOf } from './consensus/state.ts';
 import { inboxStream } from './events.ts';
 import { approverPayload, confirmPayload, decisionPayload, stepOfPart } from './payload.ts';
 import type { ConfirmApproverRow, ConfirmDecisionRow, ConfirmRow } from './rows.ts';
-import { findConfirms } from './store.ts';
+import { confirmColumns } from './store.ts';
 import { unknownConfirm, unknownConsensus } from './unknownConfirm.ts';
 
 function place(event: EventRow | EphemeralEvent) {
@@ -21,31 +22,42 @@ function place(event: EventRow | EphemeralEvent) {
 
 const open = { decide: () => 'deliver' as const };
 
+interface Followed {
+  readonly row: ConfirmRow;
+  /** Where a list shows the context under conditions, who sees it and who has a part in the confirm all the same. */
+  readonly access: Access | null;
+  readonly parties: readonly string[];
+}
+
 /** A confirm whose stream the principal may follow; null where there is none. */
-async function findFollowed(sql: Sql, principal: Principal, id: unknown): Promise<ConfirmRow | null> {
+async function findFollowed(sql: Sql, principal: Principal, id: unknown): Promise<Followed | null> {
   if (!isId(id)) return null;
-  const [[row], verdicts] = await Promise.all([
-    findConfirms(sql, principal.tenantId, [id]),
+  const [[found], verdicts] = await Promise.all([
+    sql.unsafe(
+      `SELECT ${confirmColumns}, ${conditionalAccess('confirm', { tenantId: 'c.tenant_id', contextId: 'c.context_id' })} AS access, ${partiesOf('c')} AS parties
+       FROM confirm.confirm c WHERE c.tenant_id = $1 AND c.id = $2`,
+      [principal.tenantId, id],
+      { prepare: true },
+    ) as unknown as Promise<(ConfirmRow & Omit<Followed, 'row'>)[]>,
     findVerdicts(sql, principal, [id]),
   ]);
-  return row === undefined || verdicts.get(id) === true ? null : row;
+  if (found === undefined || verdicts.get(id) === true) return null;
+  const { access, parties, ...row } = found;
+  return { row, access, parties };
 }
 
 /** Follows a confirm until its context is closed to who follows and has no part in it. */
-function admitTo(principal: Principal, { contextId }: ConfirmRow): Awaited<ReturnType<StreamSubscription['admit']>> {
-  let over = false;
-  return {
-    decide(event) {
-      if (!over && event.type === 'access.changed') {
-        const { access, parties } = event.data as unknown as AccessChange;
-        over =
-          access.visibility === 'PRIVATE' &&
-          !parties.includes(principal.subject) &&
-          !seesPrivate(access, principal, contextId);
-      }
-      return over ? 'end' : 'deliver';
+function admitTo(principal: Principal, followed: Followed): Awaited<ReturnType<StreamSubscription['admit']>> {
+  let { parties } = followed;
+  const sees = followSight(principal, {
+    contextId: followed.row.contextId,
+    access: followed.access,
+    hasPart(event) {
+      if (event.type === 'access.changed') ({ parties } = event.data as unknown as AccessChange);
+      return parties.includes(principal.subject);
     },
-  };
+  });
+  return { decide: (event) => (sees(event) ? 'deliver' : 'end') };
 }
 
 const waitingKinds: Readonly<Record<string, string>> = {
@@ -78,9 +90,9 @@ export const confirmSubscriptions: Readonly<Record<string, StreamSubscription>> 
       };
     },
     async admit(principal, args, { sql }) {
-      const row = await findFollowed(sql, principal, args['confirmId']);
-      if (row === null) throw unknownConfirm(String(args['confirmId']));
-      return admitTo(principal, row);
+      const followed = await findFollowed(sql, principal, args['confirmId']);
+      if (followed === null) throw unknownConfirm(String(args['confirmId']));
+      return admitTo(principal, followed);
     },
   },
 
@@ -108,9 +120,9 @@ export const confirmSubscriptions: Readonly<Record<string, StreamSubscription>> 
       };
     },
     async admit(principal, args, { sql }) {
-      const row = await findFollowed(sql, principal, args['consensusId']);
-      if (row === null || consensusOf(row) === null) throw unknownConsensus();
-      return admitTo(principal, row);
+      const followed = await findFollowed(sql, principal, args['consensusId']);
+      if (followed === null || consensusOf(followed.row) === null) throw unknownConsensus();
+      return admitTo(principal, followed);
     },
   },
 

@@ -1,6 +1,6 @@
 import { type RequestScope, subjectBoundTag } from '#shared/context.ts';
 import { participates } from '#shared/contextAudience.ts';
-import { isReader } from '#shared/contextReaders.ts';
+import { conditionallyListed, isReader, readerFacts, readerKeys } from '#shared/contextReaders.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { Principal } from '#shared/principal.ts';
 import { holdsIn, inPlaces, placesOf } from '#shared/rights.ts';
@@ -19,7 +19,7 @@ export function isOwnerOrAdmin(row: Pick<ContextRow, 'ownerId' | 'id'>, principa
 }
 
 /** True for whom the context's own list shows it, whoever takes part in it. */
-export function isListed(row: Pick<ContextRow, 'accessControl'>, principal: Principal): boolean {
+export function isListed(row: ContextRow, principal: Principal): boolean {
   return isReader(listedReaders(row), principal);
 }
 
@@ -71,12 +71,22 @@ export function administeredCondition(
   return String(inPlaces(placesOf(principal, ['context:admin']), `${context}.id`, bind));
 }
 
+/** By what lists name a principal, behind what conditions may ask of it; JSON is never such a key. */
+export const viewerKeys = (principal: Principal): readonly string[] => [
+  readerFacts(principal),
+  ...readerKeys(principal),
+];
+
+/** Condition on a context row: its list shows it to the viewer under a condition that holds. */
+export const conditionallySeen = (context: string, keys: string) =>
+  `(${context}.conditional_readers IS NOT NULL AND ${conditionallyListed(`${context}.conditional_readers`, keys, `(${keys})[1]`)})`;
+
 /**
  * Condition on a context row: public, the subject's own, one whose list names the viewer, or one the subject takes part in.
- * @param viewer placeholders of the subject and, a text[], of its `readerKeys`
+ * @param viewer placeholders of the subject and, a text[], of its `viewerKeys`
  */
 export function visibleCondition(context: string, { subject, keys }: ViewerPlaceholders): string {
-  return `(NOT ${context}.is_private OR ${context}.owner_id = ${subject} OR ${context}.readers && ${keys} OR ${takesPart(context, subject)})`;
+  return `(NOT ${context}.is_private OR ${context}.owner_id = ${subject} OR ${context}.readers && ${keys} OR ${conditionallySeen(context, keys)} OR ${takesPart(context, subject)})`;
 }
 
 export interface ViewerPlaceholders {

@@ -1,4 +1,5 @@
-import { readersOf } from '#shared/contextReaders.ts';
+import { listedAttributes } from '#shared/contextAudience.ts';
+import { type Readers, readersOf } from '#shared/contextReaders.ts';
 import type {
   ContextAccessAction,
   ContextAccessControl,
@@ -6,7 +7,7 @@ import type {
   ContextPolicyType,
   ContextPrincipalType,
 } from './resolvers.generated.ts';
-import type { ContextAccessControlValue } from './rows.ts';
+import type { ContextAccessControlValue, ContextRow } from './rows.ts';
 
 /** An entry of a context's access list as it is stored. */
 export interface AccessPermission {
@@ -23,9 +24,25 @@ export interface AccessPolicy {
   readonly rules?: unknown;
 }
 
-/** Keys of whom the list shows the context, also where it is private. */
-export function listedReaders({ accessControl }: { readonly accessControl: ContextAccessControlValue }) {
-  return readersOf(accessControl.permissions as readonly AccessPermission[]);
+/** Whom the list shows the context, also where it is private. */
+export function listedReaders(row: ContextRow): Readers {
+  return readersOf(row.accessControl.permissions as readonly AccessPermission[], {
+    id: row.id,
+    attributes: listedAttributes(row),
+  });
+}
+
+/** Whether the list shows somebody the context no longer, or under other conditions. */
+export function hidesFrom(before: ContextRow, after: ContextRow): boolean {
+  const { readers } = listedReaders(after);
+  return listedReaders(before).readers.some((key) => !readers.includes(key));
+}
+
+/** Whether other columns than the list may alter whom it shows the context. */
+export function hasConditions({ accessControl }: { readonly accessControl: ContextAccessControlValue }): boolean {
+  return (accessControl.permissions as readonly AccessPermission[]).some(
+    ({ conditions }) => conditions != null && Object.keys(conditions).length > 0,
+  );
 }
 
 /** Who may what in a context, as the graph shows it. */

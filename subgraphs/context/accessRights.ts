@@ -2,6 +2,8 @@ import { LRUCache } from 'lru-cache';
 import { ConditionError } from '#shared/conditions/evaluationError.ts';
 import { compileExpression, type Predicate } from '#shared/conditions/expression/compile.ts';
 import type { Facts } from '#shared/conditions/facts.ts';
+import { listedAttributes } from '#shared/contextAudience.ts';
+import { subjectFacts } from '#shared/contextReaders.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { AccessPermission, AccessPolicy } from './accessList.ts';
@@ -30,16 +32,15 @@ export function expressionProblem(expression: string): string | null {
 }
 
 function factsOf(row: ContextRow, principal: Principal, resourceType: string, action: AccessAction): Facts {
-  const { status, type, lifecycleStage, domain, environment, tags, priority, category, customData } = row;
   return {
     subjectId: principal.subject,
-    subject: { type: principal.subjectType },
+    subject: subjectFacts(principal),
     roleClearance: undefined,
     heldRoles: principal.roles,
     action,
     resourceType,
     resourceId: row.id,
-    resource: { status, lifecycleStage, contextType: type, domain, environment, tags, priority, category, customData },
+    resource: listedAttributes(row),
     contextId: row.id,
     planId: undefined,
     environment: {},

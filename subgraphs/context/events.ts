@@ -1,11 +1,11 @@
-import { readerKeys } from '#shared/contextReaders.ts';
+import { type ConditionalReader, isReader } from '#shared/contextReaders.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { matchesType, type StreamSubscription } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
 import type { NewEvent } from '#shared/outbox.ts';
-import { isListed, isOwnerOrAdmin, takesPart } from './access.ts';
-import { showAccessControl } from './accessList.ts';
+import { isOwnerOrAdmin, takesPart } from './access.ts';
+import { hasConditions, listedReaders, showAccessControl } from './accessList.ts';
 import { toDocument } from './document.ts';
 import { notificationsOf } from './notificationPreferences.ts';
 import { isTakingPart } from './participantRules.ts';
@@ -21,7 +21,8 @@ function contextTags(contextId: string, isChangeInside: boolean): readonly strin
 }
 
 /** Whether an event leaves it as it was who sees the context, and that it is there. */
-function isInside(type: string, changes: Readonly<Record<string, unknown>>): boolean {
+function isInside(type: string, row: ContextRow, changes: Readonly<Record<string, unknown>>): boolean {
+  if (hasConditions(row)) return false;
   return (
     (type === 'context.updated' && !('accessControl' in changes) && !('ownerId' in changes)) ||
     type === 'context.state.changed'
@@ -31,7 +32,12 @@ function isInside(type: string, changes: Readonly<Record<string, unknown>>): boo
 /** An event of a context's stream; it carries the whole row and what changed. */
 export function contextEvent(type: string, row: ContextRow, changes: Readonly<Record<string, unknown>>): NewEvent {
   const { joinTokenHash: _secret, uniqueName: _key, ...context } = row;
-  return { streamId: row.id, type, data: { context, changes }, tags: contextTags(row.id, isInside(type, changes)) };
+  return {
+    streamId: row.id,
+    type,
+    data: { context, changes },
+    tags: contextTags(row.id, isInside(type, row, changes)),
+  };
 }
 
 /** An event about a participant, in its context's stream. */
@@ -127,7 +133,8 @@ function commonFields(event: Parameters<StreamSubscription['payload']>[0]): Reco
 interface Standing {
   owner_id: string;
   is_private: boolean;
-  listed: boolean;
+  readers: readonly string[];
+  conditional: readonly ConditionalReader[] | null;
   member: boolean;
   head: number;
 }
@@ -142,50 +149,58 @@ function admitReaders(types: readonly string[]): StreamSubscription['admit'] {
     const contextId = args['contextId'];
     const [found] = isId(contextId)
       ? ((await sql.unsafe(
-          `SELECT c.owner_id, c.is_private, c.readers && $4::text[] AS listed, ${takesPart('c', '$3')} AS member,
+          `SELECT c.owner_id, c.is_private, c.readers, c.conditional_readers AS conditional, ${takesPart('c', '$3')} AS member,
                   COALESCE((SELECT h.last_sequence FROM context.stream_head h WHERE h.tenant_id = c.tenant_id AND h.stream_id = c.id), 0) AS head
            FROM context.context c WHERE c.tenant_id = $1 AND c.id = $2 AND c.deleted_at IS NULL`,
-          [principal.tenantId, contextId, principal.subject, readerKeys(principal) as string[]],
+          [principal.tenantId, contextId, principal.subject],
           { prepare: true },
         )) as unknown as Standing[])
       : [];
     const maySee = (at: Omit<Standing, 'head'>) =>
       !at.is_private ||
       at.member ||
-      at.listed ||
+      isReader({ readers: at.readers, conditional: at.conditional ?? [] }, principal) ||
       isOwnerOrAdmin({ ownerId: at.owner_id, id: String(contextId) }, principal);
     if (!found || !maySee(found)) throw new PlatformError('NOT_FOUND', 'no such context', { path: ['contextId'] });
     let standing: Omit<Standing, 'head'> = found;
     let over = false;
     const sees = () => maySee(standing);
+    /** Conditions hold at one time and not at another: they are asked at each event. */
+    const stillSees = () => {
+      over ||= Boolean(standing.conditional?.length) && !sees();
+      return !over;
+    };
     return {
       decide(event) {
         if (over) return 'end';
         // What passes by unkept, and what happened before the admission, changes nothing of it.
-        if (!('sequence' in event) || event.sequence <= found.head) return 'deliver';
+        if (!('sequence' in event) || event.sequence <= found.head) return stillSees() ? 'deliver' : 'end';
         const selected = matchesType(types, event.type);
         const last = () => {
           over = true;
           return selected ? 'deliver' : 'end';
         };
         if (event.type === 'context.deleted') return last();
-        const context = event.data['context'] as Pick<ContextRow, 'ownerId' | 'accessControl'> | undefined;
+        const context = event.data['context'] as ContextRow | undefined;
         if (context) {
           standing = {
             ...standing,
             owner_id: context.ownerId,
             is_private: context.accessControl.visibility === 'PRIVATE',
-            listed: isListed(context, principal),
+            ...listedReaders(context),
           };
           // The event holds what has just become private, or is private to those that are listed no longer.
-          if (!sees()) return 'end';
+          if (!sees()) {
+            over = true;
+            return 'end';
+          }
         }
         const participant = event.data['participant'] as { agentId: string; status: string } | undefined;
         if (participant?.agentId === principal.subject) {
           standing = { ...standing, member: isTakingPart(participant) };
           if (!sees()) return last();
         }
-        return 'deliver';
+        return stillSees() ? 'deliver' : 'end';
       },
     };
   };

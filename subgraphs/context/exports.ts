@@ -1,6 +1,5 @@
-import { readerKeys } from '#shared/contextReaders.ts';
 import type { ExportEntity } from '#shared/exports/exportEntity.ts';
-import { administeredCondition, seesEverything, visibleCondition } from './access.ts';
+import { administeredCondition, seesEverything, viewerKeys, visibleCondition } from './access.ts';
 
 export const contextExports: readonly ExportEntity[] = [
   {
@@ -35,7 +34,7 @@ export const contextExports: readonly ExportEntity[] = [
       ...(seesEverything(principal)
         ? []
         : [
-            `(${administeredCondition('c', principal, uuids)} OR ${visibleCondition('c', { subject: text(principal.subject), keys: texts(readerKeys(principal)) })})`,
+            `(${administeredCondition('c', principal, uuids)} OR ${visibleCondition('c', { subject: text(principal.subject), keys: texts(viewerKeys(principal)) })})`,
           ]),
     ],
   },

@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import { participates } from '#shared/contextAudience.ts';
-import { readerKeys } from '#shared/contextReaders.ts';
 import type { Principal } from '#shared/principal.ts';
 import { json, parseInput, text } from '#shared/validation.ts';
-import { administeredCondition, seesEverything, takesPart, visibleCondition } from './access.ts';
+import { administeredCondition, seesEverything, takesPart, viewerKeys, visibleCondition } from './access.ts';
 
 const word = text({ max: 1_000 });
 const words = z.array(word).max(100).nullish();
@@ -76,7 +75,7 @@ export function contextConditions(
   const administered =
     subject === null ? 'true' : administeredCondition('c', principal, (ids) => parameters.bind(ids, 'uuid[]'));
   if (subject !== null) {
-    const keys = parameters.bind(readerKeys(principal), 'text[]');
+    const keys = parameters.bind(viewerKeys(principal), 'text[]');
     conditions.push(`(${administered} OR ${visibleCondition('c', { subject, keys })})`);
   }
   const oneOf = (column: string, list: readonly string[] | null | undefined) => {

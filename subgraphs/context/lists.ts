@@ -7,11 +7,10 @@ import {
   readPage,
 } from '#shared/connection.ts';
 import { type RequestScope, subjectBoundTag } from '#shared/context.ts';
-import { readerKeys } from '#shared/contextReaders.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
 import type { Sql } from '#shared/sql.ts';
-import { administeredCondition, keepVisible, visibleCondition } from './access.ts';
+import { administeredCondition, keepVisible, viewerKeys, visibleCondition } from './access.ts';
 import { type ContextSelection, contextConditions, Parameters, searchExpression, selectsAll } from './filter.ts';
 import type { ContextConnectionRow, ContextRow, ContextSearchConnectionRow } from './rows.ts';
 import type { ContextSearch } from './search/search.ts';
@@ -246,7 +245,7 @@ export function createContextLists(sql: Sql, search: ContextSearch) {
       const subject = parameters.bind(scope.principal.subject, 'text');
       const tenant = parameters.bind(scope.principal.tenantId, 'text');
       const administered = administeredCondition('c', scope.principal, (ids) => parameters.bind(ids, 'uuid[]'));
-      const keys = parameters.bind(readerKeys(scope.principal), 'text[]');
+      const keys = parameters.bind(viewerKeys(scope.principal), 'text[]');
       const visible = ` AND (${administered} OR ${visibleCondition('c', { subject, keys })})`;
       const rows = await run<ContextRow>(
         `SELECT ${contextColumns('c')} FROM context.context c WHERE c.tenant_id = ${tenant} AND c.title = ${parameters.bind(name, 'text')} AND c.deleted_at IS NULL${visible}

@@ -563,7 +563,7 @@ export type ContextAccessControl = {
 
 /**
  * An entry of a context's access list. On `context` (or `*`) it shows the context to its principal, also a private one with
- * what lies in it in other modules, unless the entry has conditions; there ADMIN grants what the owner may do, DELETE deletes,
+ * what lies in it in other modules, under conditions as long as they hold; there ADMIN grants what the owner may do, DELETE deletes,
  * and without WRITE (or ADMIN) who sees a private context by the list alone changes nothing in it. On `participant` ADMIN and
  * WRITE let others in; entries on other resources stand in the `permissions` of participants. A list adds to what roles and
  * token give: those still have to allow the operation itself.
@@ -1013,8 +1013,13 @@ export type ContextPermissionInput = {
   resource: Scalars['String']['input'];
   actions: Array<ContextAccessAction>;
   /**
-   * `{ expression }`, in the language of the roles' conditions: `subject.id`, `subject.roles`, `resource.type` and fields of the
-   * context such as `resource.status` or `resource.tags`, `environment.action`, `environment.time`. What fails grants nothing.
+   * `{ expression }`, in the language of the roles' conditions: `subject.id`, `subject.type`, `subject.roles` (of the token) and
+   * attributes recorded of the subject such as `subject.department`, `resource.type` and fields of the context such as
+   * `resource.status` or `resource.tags`, `environment.action`, `environment.time` (epoch ms). What fails grants and shows
+   * nothing. Contexts are read without an address: what asks for any other `environment`, for whether a text contains or begins
+   * with an attribute of the subject, or for an attribute nested deeper than eight names, shows nothing; nor does what a list holds
+   * behind 256 Ki characters of conditions, as the database asks them. An entry shows the context where its condition holds
+   * for one of its actions.
    */
   conditions?: InputMaybe<Scalars['JSON']['input']>;
 };

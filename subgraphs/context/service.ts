@@ -3,7 +3,7 @@ import type { RequestScope } from '#shared/context.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
 import { isPrivate } from './access.ts';
-import { listedReaders } from './accessList.ts';
+import { hidesFrom } from './accessList.ts';
 import { createBulk } from './bulk.ts';
 import { moveContext, patchContext, timerJobs } from './changes.ts';
 import { createCommandRunner } from './commands.ts';
@@ -93,13 +93,11 @@ export function createContextService(runtime: ModuleRuntime) {
         (current) => {
           const changed: Record<string, unknown> = {};
           const patched = patchContext(current, patch, scope.principal, changed);
-          const readers = listedReaders(patched);
-          closes =
-            isPrivate(patched) && (!isPrivate(current) || listedReaders(current).some((key) => !readers.includes(key)));
           const to = patch.status === undefined ? null : (patch.status.toLowerCase() as ContextStatusValue);
           const moved =
             to === null || to === current.status ? patched : moveContext(patched, to, scope.principal, null, changed);
           if (Object.keys(changed).length === 0) return null;
+          closes = isPrivate(moved) && (!isPrivate(current) || hidesFrom(current, moved));
           const timed = 'expiresAt' in changed || moved.status !== current.status;
           return { row: moved, changes: changed, jobs: timed ? timerJobs(moved) : [] };
         },
@@ -120,6 +118,7 @@ export function createContextService(runtime: ModuleRuntime) {
     ): Promise<ContextRow> {
       const note = reason == null ? null : parseInput(inputs.reason, reason, ['reason']);
       const to = status.toLowerCase() as ContextStatusValue;
+      let closes = false;
       const { row } = await changes.apply(
         scope,
         contextId,
@@ -127,9 +126,11 @@ export function createContextService(runtime: ModuleRuntime) {
         (current) => {
           const changed: Record<string, unknown> = {};
           const moved = moveContext(current, to, scope.principal, note, changed);
+          closes = isPrivate(moved) && hidesFrom(current, moved);
           return { row: moved, changes: changed, jobs: timerJobs(moved) };
         },
       );
+      if (closes) await untilHeard(sql, { tenantId: row.tenantId, contextId });
       return row;
     },
   };

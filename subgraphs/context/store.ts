@@ -85,21 +85,26 @@ function withoutTags(text: string): string {
 }
 
 const upsertText = `
-INSERT INTO context.context AS c (${names}, search, is_private, readers)
-SELECT ${columns.map(([column]) => `i.${column}`).join(', ')}, ${searchVector('i')}, coalesce(i.access_control->>'visibility' = 'PRIVATE', false), i.readers
-FROM json_to_recordset($1::text::json) AS i(${columns.map(([column, , type]) => `${column} ${type}`).join(', ')}, readers text[], ord int)
+INSERT INTO context.context AS c (${names}, search, is_private, readers, conditional_readers)
+SELECT ${columns.map(([column]) => `i.${column}`).join(', ')}, ${searchVector('i')}, coalesce(i.access_control->>'visibility' = 'PRIVATE', false), i.readers, i.conditional
+FROM json_to_recordset($1::text::json) AS i(${columns.map(([column, , type]) => `${column} ${type}`).join(', ')}, readers text[], conditional jsonb, ord int)
 ORDER BY i.ord
 ON CONFLICT (tenant_id, id) DO UPDATE SET ${columns
   .slice(2)
   .map(([column]) => `${column} = EXCLUDED.${column}`)
-  .join(', ')}, search = EXCLUDED.search, is_private = EXCLUDED.is_private, readers = EXCLUDED.readers`;
+  .join(
+    ', ',
+  )}, search = EXCLUDED.search, is_private = EXCLUDED.is_private, readers = EXCLUDED.readers, conditional_readers = EXCLUDED.conditional_readers`;
 
 function recordsOf(rows: readonly ContextRow[]): string {
   return JSON.stringify(
-    rows.map((row, ord) => ({
-      ...Object.fromEntries(columns.map(([column, name]) => [column, row[name]])),
-      ...{ readers: listedReaders(row), ord },
-    })),
+    rows.map((row, ord) => {
+      const { readers, conditional } = listedReaders(row);
+      return {
+        ...Object.fromEntries(columns.map(([column, name]) => [column, row[name]])),
+        ...{ readers, conditional: conditional.length === 0 ? null : conditional, ord },
+      };
+    }),
   );
 }
 

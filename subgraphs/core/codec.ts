@@ -4,6 +4,10 @@ import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { CoreDocument } from '../../schema/protocol/index.ts';
 import { toDocument } from './manifest/document.ts';
 import type { ManifestRow } from './manifest/rows.ts';
+import { observeCore, observedTypes } from './observability.ts';
+
+/** Executions of a context that are looked at, the last ones. */
+const maxObserved = 10_000;
 
 export const manifestColumns = `m.tenant_id AS "tenantId", m.id, m.protocol_version AS "protocolVersion", m.status, m.modules, m.protocol, m.approval, m.pending, m.refusal, m.version,
   ${isoText('m.created_at')} AS "createdAt", m.created_by AS "createdBy", ${isoText('m.updated_at')} AS "updatedAt", m.updated_by AS "updatedBy"`;
@@ -58,4 +62,16 @@ export const coreCodec: ProtocolCodec = {
   },
 
   idsOfContext: async () => [],
+  observe: observeCore,
+  // Executions have an event for each step.
+  observes: observedTypes,
+
+  async observedIn(sql, tenantId, contextId) {
+    const rows = (await sql.unsafe(
+      `SELECT e.id FROM core.execution e WHERE e.tenant_id = $1 AND e.context_id = $2 ORDER BY e.created_at DESC, e.id LIMIT ${maxObserved}`,
+      [tenantId, contextId],
+      { prepare: true },
+    )) as unknown as { id: string }[];
+    return rows.map(({ id }) => id);
+  },
 };

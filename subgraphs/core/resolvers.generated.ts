@@ -1153,7 +1153,10 @@ export type CoreManifest = {
   createdBy: Scalars['String']['output'];
   updatedAt: Scalars['DateTime']['output'];
   updatedBy: Scalars['String']['output'];
-  /** The frozen MPLP form. */
+  /**
+   * The frozen MPLP form. Its `events` are those that were imported and, behind them, what has happened here since: `protocol.initialized`
+   * when it became ACTIVE, `module.enabled` and `module.disabled` from then on, the first and the last of them, 100 at most.
+   */
   document: Scalars['JSON']['output'];
 };
 

@@ -1,8 +1,8 @@
 import { type Access, seesPrivate } from '#shared/contextAudience.ts';
+import { conditionalAccesses, findPlace, followSight } from '#shared/contextSight.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { matchesType, type StreamSubscription } from '#shared/events.ts';
-import { isId } from '#shared/ids.ts';
 import { parseInput } from '#shared/validation.ts';
 import { findClosedContexts, requireVisible, viewerOf } from './access.ts';
 import { agentStream } from './agents/agents.ts';
@@ -101,22 +101,29 @@ export const coreSubscriptions: Readonly<Record<string, StreamSubscription>> = {
       const viewer = viewerOf(principal);
       // Read before the contexts are: what is told behind it may be newer than they are, what stands before it never is.
       const [stream] = (await sql.unsafe(
-        'SELECT last_sequence::float8 AS head FROM core.stream_head WHERE tenant_id = $1 AND stream_id = $2',
+        `SELECT (SELECT last_sequence::float8 FROM core.stream_head WHERE tenant_id = $1 AND stream_id = $2) AS head,
+           ${viewer === null ? 'NULL::jsonb' : conditionalAccesses('core', '$1')} AS conditional`,
         [tenantId, allocationStream(tenantId)],
         { prepare: true },
-      )) as unknown as { head: number }[];
+      )) as unknown as { head: number | null; conditional: Readonly<Record<string, Access>> | null }[];
       const head = stream?.head ?? 0;
+      // What lists show under conditions is asked at each event.
+      const conditional = new Map(Object.entries(stream?.conditional ?? {}));
       const closed = new Set(viewer === null ? [] : await findClosedContexts(sql, tenantId, viewer));
       return {
         decide(event) {
           if (event.type === 'access.changed') {
             const { contextId: id, access } = event.data as { readonly contextId: string; readonly access: Access };
             if (viewer === null || !('sequence' in event) || event.sequence <= head) return 'skip';
+            if (access.visibility === 'PRIVATE' && access.conditional?.length) conditional.set(id, access);
+            else conditional.delete(id);
             if (access.visibility === 'PRIVATE' && !seesPrivate(access, principal, id)) closed.add(id);
             else closed.delete(id);
             return 'skip';
           }
           const { contextId } = (event.data['allocation'] ?? {}) as Partial<AllocationRow>;
+          const access = contextId == null || viewer === null ? undefined : conditional.get(contextId);
+          if (access !== undefined) return seesPrivate(access, principal, contextId) ? 'deliver' : 'skip';
           return contextId != null && closed.has(contextId) ? 'skip' : 'deliver';
         },
       };
@@ -149,27 +156,12 @@ export const coreSubscriptions: Readonly<Record<string, StreamSubscription>> = {
     },
     async admit(principal, args, { sql }) {
       const id = args['executionId'];
-      const [found] = isId(id)
-        ? ((await sql.unsafe(
-            'SELECT context_id AS "contextId" FROM core.execution WHERE tenant_id = $1 AND id = $2',
-            [principal.tenantId, id],
-            {
-              prepare: true,
-            },
-          )) as unknown as { contextId: string | null }[])
-        : [];
+      const { tenantId } = principal;
+      const found = await findPlace(sql, { schema: 'core', table: 'execution' }, { tenantId, id });
       if (!found) throw new PlatformError('NOT_FOUND', 'no such execution', { path: ['executionId'] });
       await requireVisible(sql, principal, { table: 'execution', id: String(id) });
-      let over = false;
-      return {
-        decide(event) {
-          if (over) return 'end';
-          const access = event.data['access'] as Access | undefined;
-          if (event.type === 'access.changed' && access?.visibility === 'PRIVATE')
-            over = !seesPrivate(access, principal, found.contextId);
-          return over ? 'end' : 'deliver';
-        },
-      };
+      const sees = followSight(principal, found);
+      return { decide: (event) => (sees(event) ? 'deliver' : 'end') };
     },
   },
 };

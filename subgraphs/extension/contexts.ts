@@ -6,6 +6,7 @@ import {
   type ContextKey,
   findAccess,
   participantChanges,
+  toldAccess,
 } from '#shared/contextAudience.ts';
 import { derivedId } from '#shared/derivedId.ts';
 import { PlatformError } from '#shared/errors.ts';
@@ -196,6 +197,6 @@ function readContext(event: EventRow): ReplicaEntry | null {
   return {
     id: context.id,
     status: event.type === 'context.deleted' ? deleted : String(context.status).toLowerCase(),
-    detail: accessDetail(context),
+    detail: toldAccess({ ...context, id: context.id }),
   };
 }

@@ -1,13 +1,11 @@
-import { type Access, seesPrivate } from '#shared/contextAudience.ts';
+import { findPlace, followSight } from '#shared/contextSight.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { AdmissionDeps, EphemeralEvent, EventGate, EventRow, StreamSubscription } from '#shared/events.ts';
-import { isId } from '#shared/ids.ts';
 import type { Principal } from '#shared/principal.ts';
 import { findVerdicts } from './access.ts';
 import { extensionPayload, invocationPayload } from './payload.ts';
 import type { ExtensionExecutionRow, ExtensionRow } from './rows.ts';
-import { findCapabilities, findExtensions } from './store.ts';
 
 function place(event: EventRow | EphemeralEvent) {
   const sequence = 'sequence' in event ? event.sequence : 0;
@@ -17,23 +15,18 @@ function place(event: EventRow | EphemeralEvent) {
 /** Until its context is closed to who follows. @throws {NOT_FOUND} for what is unknown, and what lies in a private context of others */
 async function admit(
   principal: Principal,
-  row: { readonly contextId: string } | undefined,
+  table: 'extension' | 'capability',
+  id: unknown,
   { sql }: AdmissionDeps,
-  name: string,
 ): Promise<EventGate> {
-  const verdict = row && (await findVerdicts(sql, principal, [row.contextId])).get(row.contextId);
-  if (row === undefined || verdict === true)
-    throw new PlatformError('NOT_FOUND', `no such ${name}`, { path: [`${name}Id`] });
-  const { contextId } = row;
-  let over = false;
-  return {
-    decide(event) {
-      const access = event.data['access'] as Access | undefined;
-      if (event.type === 'access.changed' && access?.visibility === 'PRIVATE')
-        over ||= !seesPrivate(access, principal, contextId);
-      return over ? 'end' : 'deliver';
-    },
-  };
+  const { tenantId } = principal;
+  const found = await findPlace(sql, { schema: 'extension', table }, { tenantId, id });
+  const contextId = found?.contextId ?? null;
+  const verdict = contextId === null ? null : (await findVerdicts(sql, principal, [contextId])).get(contextId);
+  if (found === undefined || verdict === true)
+    throw new PlatformError('NOT_FOUND', `no such ${table}`, { path: [`${table}Id`] });
+  const sees = followSight(principal, found);
+  return { decide: (event) => (sees(event) ? 'deliver' : 'end') };
 }
 
 /** Fields of `Subscription` that the extension module feeds. */
@@ -58,11 +51,7 @@ export const extensionSubscriptions: Readonly<Record<string, StreamSubscription>
         extension: extensionPayload(extension),
       };
     },
-    async admit(principal, args, deps) {
-      const id = args['extensionId'];
-      const [row] = isId(id) ? await findExtensions(deps.sql, principal.tenantId, [id]) : [];
-      return admit(principal, row, deps, 'extension');
-    },
+    admit: (principal, args, deps) => admit(principal, 'extension', args['extensionId'], deps),
   },
 
   capabilityInvoked: {
@@ -71,10 +60,6 @@ export const extensionSubscriptions: Readonly<Record<string, StreamSubscription>
     streamId: (args) => String(args['capabilityId']),
     types: ['capability.invoked'],
     payload: (event) => ({ ...place(event), ...invocationPayload(event.data['execution'] as ExtensionExecutionRow) }),
-    async admit(principal, args, deps) {
-      const id = args['capabilityId'];
-      const [row] = isId(id) ? await findCapabilities(deps.sql, principal.tenantId, [id]) : [];
-      return admit(principal, row, deps, 'capability');
-    },
+    admit: (principal, args, deps) => admit(principal, 'capability', args['capabilityId'], deps),
   },
 };

@@ -1,8 +1,7 @@
-import { type Access, seesPrivate } from '#shared/contextAudience.ts';
+import { findPlace, followSight } from '#shared/contextSight.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/events.ts';
-import { isId } from '#shared/ids.ts';
 import type { NewEvent } from '#shared/outbox.ts';
 import { requireVisible, unknownNetwork } from './access.ts';
 import type {
@@ -51,14 +50,15 @@ export function serviceEvent(type: string, network: Place, service: NetworkServi
 
 /** A run, and what has become of it. */
 export function runEvent(
-  { id, networkId, result: { before, after, lowerBound }, state, refusal }: NetworkOptimizationRow,
+  { id, networkId, result, state, refusal }: NetworkOptimizationRow,
   contextId: string,
 ): NewEvent {
+  const { before, after, lowerBound, movesMade = 0, movesDropped = 0 } = result;
   return {
     streamId: networkId,
     type: 'routes.optimized',
     data: {
-      run: { id, networkId, contextId, state, refusal },
+      run: { id, networkId, contextId, state, refusal, movesMade, movesDropped },
       before,
       after,
       lowerBound,
@@ -90,23 +90,14 @@ function placeOf(event: EventRow | EphemeralEvent) {
 /** Readers of the network; who may no longer see its context is cut, and everyone when it is deleted. */
 const admitReaders: StreamSubscription['admit'] = async (principal, args, { sql }) => {
   const id = args['networkId'];
-  const [found] = isId(id)
-    ? ((await sql.unsafe(
-        `SELECT context_id AS "contextId" FROM network.network WHERE tenant_id = $1 AND id = $2`,
-        [principal.tenantId, id],
-        { prepare: true },
-      )) as unknown as { contextId: string }[])
-    : [];
+  const found = await findPlace(sql, { schema: 'network', table: 'network' }, { tenantId: principal.tenantId, id });
   if (!found) throw unknownNetwork();
   await requireVisible(sql, principal, String(id));
+  const sees = followSight(principal, found);
   let over = false;
   return {
     decide(event) {
-      if (over) return 'end';
-      const access = event.data['access'] as Access | undefined;
-      if (event.type === 'access.changed' && access?.visibility === 'PRIVATE')
-        over = !seesPrivate(access, principal, found.contextId);
-      if (over) return 'end';
+      if (over || !sees(event)) return 'end';
       over = event.type === 'network.deleted';
       return 'deliver';
     },

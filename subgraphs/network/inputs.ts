@@ -251,6 +251,7 @@ export const optimize = z.object({
     })
     .nullish(),
   maxMoves: z.number().int().min(0).nullish(),
+  disruptionTolerance: z.number().min(0).max(1).nullish(),
   timeBudgetMs: z.number().int().min(50).max(30_000),
   seed: z
     .number()

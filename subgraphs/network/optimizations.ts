@@ -6,7 +6,7 @@ import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
 import { requireVisible, unknownNetwork } from './access.ts';
-import { applyRoutes, type RouteMove } from './applyRoutes.ts';
+import { judgeMoves, makeMoves } from './applyRoutes.ts';
 import { askFor, requireNoneWaits } from './approval/asking.ts';
 import type { Commands } from './commands.ts';
 import { networkEvent, runEvent } from './events.ts';
@@ -14,12 +14,12 @@ import * as inputs from './inputs.ts';
 import { requireNetwork } from './networkChanges.ts';
 import { notActive } from './nodes.ts';
 import type { OptimizeOutcome } from './optimizeThread.ts';
-import { demandsOf, liveMatrix, type Matrix, toResult, toTask } from './routeMatrix.ts';
+import { demandsOf, liveMatrix, type Matrix, shareOf, toResult, toTask } from './routeMatrix.ts';
 import type { RoutingGoals } from './routing/optimize.ts';
 import type { NetworkOptimizationRow } from './rows.ts';
 import { openStatuses } from './states.ts';
 import { findRun, insertRun, saveNetwork } from './store.ts';
-import type { NetworkSnapshot, Topologies } from './topologies.ts';
+import type { Topologies } from './topologies.ts';
 
 const thread = new URL('./optimizeThread.ts', import.meta.url);
 
@@ -34,7 +34,7 @@ export function createOptimizations({ sql, compute }: ModuleRuntime, commands: C
   return {
     find: (tenantId: string, runId: string) => findRun(sql, tenantId, runId),
 
-    /** @throws {NOT_FOUND} {NETWORK_NOT_ACTIVE} {VALIDATION_FAILED} {CONFLICT} where the network changed under an apply, {INVALID_STATE} while another change waits. */
+    /** @throws {NOT_FOUND} {NETWORK_NOT_ACTIVE} {VALIDATION_FAILED} {INVALID_STATE} while another change waits. */
     async optimize(scope: RequestScope, raw: unknown): Promise<OptimizeAnswer> {
       const input = parseInput(inputs.optimize, raw, ['input']);
       const { principal } = scope;
@@ -63,28 +63,23 @@ export function createOptimizations({ sql, compute }: ModuleRuntime, commands: C
       });
       const result = { ...toResult(snapshot, matrix, outcome), avoidedNodes };
       const isInfeasible = result.lowerBound > 1 + 1e-9;
-      const moved = outcome.moved.flatMap((at) =>
-        outcome.routes[at] == null ? [] : [{ connection: matrix.connections?.[at], arcs: outcome.routes[at] }],
-      );
-      const moves = moved.filter((move): move is RouteMove => input.apply && move.connection !== undefined);
+      const isToBeMade = input.apply && result.changes.some(({ newPath }) => newPath !== null);
+      const { goals } = task;
       const answer = await commands.run<OptimizeAnswer>(scope, call, async (tx) => {
         const now = new Date().toISOString();
         const computed: NetworkOptimizationRow = {
           ...{ tenantId, id: newId(), networkId: input.networkId, structure: snapshot.structure },
           inputsHash: hashInput({
-            demands: task.demands,
-            goals: task.goals,
-            seed: input.seed,
-            structure: snapshot.structure,
-            before: task.before,
+            ...{ demands: task.demands, goals, seed: input.seed, structure: snapshot.structure, before: task.before },
+            // More moves than there are demands are no bound.
+            ...{ maxMoves: Math.min(task.maxMoves, task.demands.length), timeBudgetMs: input.timeBudgetMs },
           }),
           ...{ seed: input.seed, result, appliedAt: null, state: 'computed', refusal: null },
           ...{ createdAt: now, createdBy: principal.subject },
         };
-        const { run, events } =
-          moves.length === 0
-            ? { run: computed, events: [] }
-            : await applyOrAsk(tx, scope, { run: computed, snapshot, moves, goals: task.goals, of: matrix });
+        const { run, events } = isToBeMade
+          ? await applyOrAsk(tx, scope, { run: computed, goals, input, topologies })
+          : { run: computed, events: [] };
         await insertRun(tx, run);
         return {
           response: { runId: run.id, isInfeasible },
@@ -100,36 +95,40 @@ export function createOptimizations({ sql, compute }: ModuleRuntime, commands: C
   };
 }
 
-interface Moves {
+interface Wanted {
   readonly run: NetworkOptimizationRow;
-  readonly snapshot: NetworkSnapshot;
-  readonly moves: readonly RouteMove[];
   readonly goals: RoutingGoals;
-  readonly of: Matrix;
+  readonly input: inputs.OptimizeInput;
+  readonly topologies: Topologies;
 }
 
-/** Moves connections, or asks for it where it is more than the network bears without. @throws {CONFLICT} {INVALID_STATE} */
-async function applyOrAsk(tx: SqlTransaction, scope: RequestScope, { run, snapshot, moves, goals, of }: Moves) {
-  const network = await requireNetwork(tx, scope, snapshot.networkId);
-  const open = of.connections!.length;
+/** Moves connections, or asks for it where it is more than the network bears without. @throws {NETWORK_NOT_ACTIVE} {INVALID_STATE} */
+async function applyOrAsk(tx: SqlTransaction, scope: RequestScope, { run, goals, input, topologies }: Wanted) {
+  const network = await requireNetwork(tx, scope, run.networkId);
+  const judged = await judgeMoves(tx, network, { run, goals, limits: input, topologies });
+  const { result, refusal, open } = judged;
+  if (refusal !== null) return { run: { ...run, result, state: 'refused' as const, refusal }, events: [] };
   const { approval } = network;
-  if (approval === null || moves.length <= open * approval.disruptionTolerance) {
-    const events = await applyRoutes(tx, network, { snapshot, moved: moves });
-    return { run: { ...run, state: 'applied' as const, appliedAt: run.createdAt }, events };
+  const count = result.changes.length;
+  if (approval === null || count <= shareOf(approval.disruptionTolerance, open)) {
+    const events = await makeMoves(tx, network, judged);
+    return { run: { ...run, result, state: 'applied' as const, appliedAt: run.createdAt }, events };
   }
   requireNoneWaits(network, ['input', 'networkId']);
-  const { before, after } = run.result;
-  const urgent = moves.filter(({ connection }) => connection.trafficClass === 'real_time').length;
+  const { before, after } = result;
+  const urgent = judged.moves.filter(({ connection }) => connection.trafficClass === 'real_time').length;
+  const { disruptionTolerance = null } = input;
   const { row, type, changes, events } = askFor(network, scope.principal, {
-    ...{ kind: 'optimize', reason: null, run: { id: run.id, goals } },
+    ...{ kind: 'optimize', reason: null, run: { id: run.id, goals, disruptionTolerance } },
     title: `Move connections of the network ${network.name}`,
     why:
-      `${moves.length} of ${open} open connections get other ways, ${urgent} of them in real time; ` +
+      `${count} of ${open} open connections get other ways, ${urgent} of them in real time; ` +
       `the fullest link goes from ${inPercent(before.maxUtilization)} to ${inPercent(after.maxUtilization)} of its capacity`,
-    figures: { moves: moves.length, openConnections: open },
+    figures: { moves: count, openConnections: open },
   });
   await saveNetwork(tx, row);
-  return { run: { ...run, state: 'waiting' as const }, events: [networkEvent(type, row, changes), ...events] };
+  const waiting = { ...run, result: { ...result, movesMade: 0 }, state: 'waiting' as const };
+  return { run: waiting, events: [networkEvent(type, row, changes), ...events] };
 }
 
 const inPercent = (share: number) => (share > 10 ? 'more than 1,000 %' : `${Math.round(share * 100)} %`);

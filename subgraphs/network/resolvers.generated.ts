@@ -126,9 +126,10 @@ export type Mutation = {
   /**
    * Better routes for a matrix of demands, or for the connections that are open: rip up and reroute on the Fortz-Thorup cost,
    * against the bound of a linear program. Never worse than before by the goals; the same seed gives the same routes, unless
-   * the time allowed ends the search. `apply` moves open connections. Where that is more than the network's `approval` bears
-   * without asking, the run is WAITING for a Confirm; once that is approved, what can still be done of it is, if it still makes
-   * the network better.
+   * the time allowed ends the search. `apply` moves open connections: those of the computed moves that can be made when it comes to
+   * it, as many of them as make the network better then (`movesMade`, `movesDropped`); where none do the run is REFUSED. Where
+   * they are more than the network's `approval` bears without asking, the run is WAITING for a Confirm; once that is approved,
+   * they are judged anew.
    */
   optimizeRoutes: OptimizeRoutesPayload;
   /**
@@ -853,8 +854,14 @@ export type OptimizeRoutesInput = {
   /** Up to 10,000; without them the open connections are the demands. */
   demands?: InputMaybe<Array<NetworkDemandInput>>;
   goals?: InputMaybe<NetworkGoalsInput>;
-  /** Demands that may be routed otherwise than before. */
+  /** Demands that may be routed otherwise than before. @default no bound */
   maxMoves?: InputMaybe<Scalars['Int']['input']>;
+  /**
+   * Share of the demands, 0 to 1, that may be routed otherwise than before, whole ones; the smaller of the two bounds counts. Beside
+   * the tolerance of the network's `approval`, under which nobody is asked. Of connections that are open when they are moved,
+   * if they are fewer by then. VALIDATION_FAILED outside of 0 to 1. @default no bound
+   */
+  disruptionTolerance?: InputMaybe<Scalars['Float']['input']>;
   /** 50 to 30,000. */
   timeBudgetMs?: Scalars['Int']['input'];
   seed?: Scalars['Int']['input'];
@@ -1613,16 +1620,28 @@ export type NetworkOptimization = {
   /** SHA-256 of the matrix and the options, hex: equal ones had equal input. */
   inputsHash: Scalars['String']['output'];
   seed: Scalars['Int']['output'];
+  /**
+   * Of open connections that were to be moved: all that were open when that was judged, as they stood then. Of a run that waits, when
+   * people were asked.
+   */
   before: NetworkRoutingMeasures;
+  /** With the `changes`: of what was to be moved those alone that are made. Never worse than `before` by the goals. */
   after: NetworkRoutingMeasures;
-  /** No routing has a smaller maximum utilisation, not even one that splits demands. */
+  /** No routing of the demands it was computed for has a smaller maximum utilisation, not even one that splits demands. */
   lowerBound: Scalars['Float']['output'];
   boundIsTight: Scalars['Boolean']['output'];
   /** Maximum utilisation over its bound, less 1. */
   gap: Scalars['Float']['output'];
   optimal: Scalars['Boolean']['output'];
-  /** Routes that became others. */
+  /** Routes that became others, or would. */
   changes: Array<NetworkRouteChange>;
+  /** Open connections that were put on other ways. Null of runs from before it was counted. */
+  movesMade?: Maybe<Scalars['Int']['output']>;
+  /**
+   * Moves that were computed and left out when they were to be made, since they could no longer be made or made the network no better.
+   * Null of runs from before it was counted.
+   */
+  movesDropped?: Maybe<Scalars['Int']['output']>;
   unrouted: Array<NetworkUnroutedDemand>;
   /** Set where the demands do not fit, however they are routed. */
   infeasibility?: Maybe<NetworkInfeasibility>;
@@ -1632,7 +1651,7 @@ export type NetworkOptimization = {
   /** Nodes whose circuits are open: of open connections none is put on a way over them that was not there before. */
   avoidedNodes: Array<Scalars['ID']['output']>;
   state: NetworkOptimizationState;
-  /** Why it was not applied, of REFUSED. */
+  /** Why it was not applied, of REFUSED: by people, or because no move was left that made the network better. */
   refusal?: Maybe<Scalars['String']['output']>;
   appliedAt?: Maybe<Scalars['DateTime']['output']>;
   createdAt: Scalars['DateTime']['output'];
@@ -3079,6 +3098,8 @@ export type NetworkOptimizationResolvers<ContextType = RequestContext, ParentTyp
   gap?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   optimal?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   changes?: Resolver<Array<ResolversTypes['NetworkRouteChange']>, ParentType, ContextType>;
+  movesMade?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  movesDropped?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   unrouted?: Resolver<Array<ResolversTypes['NetworkUnroutedDemand']>, ParentType, ContextType>;
   infeasibility?: Resolver<Maybe<ResolversTypes['NetworkInfeasibility']>, ParentType, ContextType>;
   algorithm?: Resolver<ResolversTypes['String'], ParentType, ContextType>;

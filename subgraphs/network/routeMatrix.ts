@@ -1,9 +1,10 @@
 import { PlatformError } from '#shared/errors.ts';
+import { hashInput } from '#shared/idempotency.ts';
 import type * as inputs from './inputs.ts';
 import type { OptimizeOutcome, OptimizeTask } from './optimizeThread.ts';
 import { toMbps, usableKbps } from './reservations.ts';
 import type { RoutingGoals } from './routing/optimize.ts';
-import type { Demand } from './routing/problem.ts';
+import type { Demand, Route, RoutingMeasures, RoutingProblem } from './routing/problem.ts';
 import type { NetworkConnectionRow, OptimizationResult } from './rows.ts';
 import { type Db, findOpenConnections } from './store.ts';
 import type { NetworkSnapshot } from './topologies.ts';
@@ -66,6 +67,30 @@ export function capacityOf({ topology, config }: NetworkSnapshot, { connections 
   );
 }
 
+export function problemOf(snapshot: NetworkSnapshot, matrix: Matrix): RoutingProblem {
+  const { graph, latencyMs, costPerGb } = snapshot.topology;
+  return { graph, latencyMs, costPerGb, demands: matrix.demands, capacity: capacityOf(snapshot, matrix) };
+}
+
+/** Of open connections: equal where what was computed for the one matrix, its bound too, is true of the other. */
+export function matrixHashOf(snapshot: NetworkSnapshot, { connections }: Matrix): string | null {
+  if (connections === null) return null;
+  const { structure, config } = snapshot;
+  const ids = connections.map(({ id, bandwidthKbps }) => `${id} ${bandwidthKbps}`).sort();
+  return hashInput({ structure, reserveShare: config.reserveShare, ids });
+}
+
+/** Demands that may be put elsewhere, by the count and by the share of them that the caller bears. */
+export function mostMoves(
+  { maxMoves, disruptionTolerance }: Pick<inputs.OptimizeInput, 'maxMoves' | 'disruptionTolerance'>,
+  demands: number,
+): number {
+  return Math.min(maxMoves ?? Number.POSITIVE_INFINITY, shareOf(disruptionTolerance ?? 1, demands));
+}
+
+/** Whole demands of a share: a third of three is one, whatever its digits. */
+export const shareOf = (share: number, count: number) => Math.floor(share * count + 1e-9);
+
 /** Nothing is put on links of nodes to avoid. */
 export function toTask(
   snapshot: NetworkSnapshot,
@@ -89,7 +114,7 @@ export function toTask(
     capacity: capacityOf(snapshot, matrix),
     ...{ latencyMs, costPerGb, demands: matrix.demands, before: matrix.before },
     goals: input.goals ?? defaultGoals,
-    maxMoves: input.maxMoves ?? Number.POSITIVE_INFINITY,
+    maxMoves: mostMoves(input, matrix.demands.length),
     ...{ seed: input.seed, timeBudgetMs: input.timeBudgetMs, isHard: isLive },
     ...(around !== topology && {
       avoided: isLinkUp.map((up, link) => Number(up === 1 && around.isLinkUp[link] === 0)),
@@ -97,12 +122,8 @@ export function toTask(
   };
 }
 
-export function toResult(
-  { topology }: NetworkSnapshot,
-  { demands, connections }: Matrix,
-  outcome: OptimizeOutcome,
-): OptimizationResult {
-  const pathOf = (route: readonly number[] | null) => (route === null ? null : linkIdsOf(topology, route));
+export function toResult(snapshot: NetworkSnapshot, matrix: Matrix, outcome: OptimizeOutcome): OptimizationResult {
+  const { topology } = snapshot;
   const { cut } = outcome;
   const isInfeasible = outcome.lowerBound > 1 + 1e-9;
   return {
@@ -112,20 +133,8 @@ export function toResult(
     boundIsTight: outcome.isBoundTight,
     gap: Number.isFinite(outcome.gap) ? outcome.gap : Number.MAX_VALUE,
     optimal: outcome.isOptimal,
-    changes: outcome.moved.map((at) => ({
-      demand: at,
-      connectionId: connections?.[at]?.id ?? null,
-      oldPath: pathOf(outcome.home[at]!),
-      newPath: pathOf(outcome.routes[at]!),
-    })),
-    unrouted: [...outcome.routes.keys()]
-      .filter((at) => outcome.routes[at] === null)
-      .map((at) => ({
-        demand: at,
-        source: topology.nodeIds[demands[at]!.source]!,
-        target: topology.nodeIds[demands[at]!.target]!,
-        mbps: demands[at]!.mbps,
-      })),
+    changes: changesOf(snapshot, matrix, { ...outcome, before: outcome.home }),
+    unrouted: unroutedOf(snapshot, matrix, outcome.routes),
     infeasibility: isInfeasible
       ? {
           linkIds: (cut?.links ?? []).map((link) => topology.linkIds[link]!),
@@ -138,12 +147,50 @@ export function toResult(
     algorithm,
     iterations: outcome.changes,
     timeBudgetExhausted: outcome.isBudgetUsedUp,
+    matrixHash: matrixHashOf(snapshot, matrix),
+    ...{ movesMade: 0, movesDropped: 0 },
   };
 }
 
+interface Moved {
+  /** Places of the demands. */
+  readonly moved: readonly number[];
+  readonly before: readonly Route[];
+  readonly routes: readonly Route[];
+}
+
+export function changesOf(
+  { topology }: NetworkSnapshot,
+  { connections }: Matrix,
+  { moved, before, routes }: Moved,
+): OptimizationResult['changes'] {
+  const pathOf = (route: Route) => (route === null ? null : linkIdsOf(topology, route));
+  return moved.map((at) => ({
+    demand: at,
+    connectionId: connections?.[at]?.id ?? null,
+    oldPath: pathOf(before[at]!),
+    newPath: pathOf(routes[at]!),
+  }));
+}
+
+export function unroutedOf(
+  { topology }: NetworkSnapshot,
+  { demands }: Matrix,
+  routes: readonly Route[],
+): OptimizationResult['unrouted'] {
+  return [...routes.keys()]
+    .filter((at) => routes[at] === null)
+    .map((at) => ({
+      demand: at,
+      source: topology.nodeIds[demands[at]!.source]!,
+      target: topology.nodeIds[demands[at]!.target]!,
+      mbps: demands[at]!.mbps,
+    }));
+}
+
 /** Loads on links without capacity have no finite utilisation: the greatest number stands for it. */
-function finite<Measures extends object>(measures: Measures): Measures {
+export function finite(measures: RoutingMeasures): RoutingMeasures {
   return Object.fromEntries(
     Object.entries(measures).map(([name, value]) => [name, Number.isFinite(value) ? value : Number.MAX_VALUE]),
-  ) as Measures;
+  ) as unknown as RoutingMeasures;
 }

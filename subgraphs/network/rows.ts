@@ -348,6 +348,11 @@ export interface OptimizationResult {
   readonly timeBudgetExhausted: boolean;
   /** Of runs since nodes have circuits. */
   readonly avoidedNodes?: readonly string[];
+  /** Of runs over open connections since moves are judged when they are made, as is what follows. */
+  readonly matrixHash?: string | null;
+  readonly movesMade?: number;
+  /** Computed ones that were left out. */
+  readonly movesDropped?: number;
 }
 
 export interface InfeasibilityValue {

@@ -1,8 +1,7 @@
-import { type Access, seesPrivate } from '#shared/contextAudience.ts';
+import { findPlace, followSight } from '#shared/contextSight.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/events.ts';
-import { isId } from '#shared/ids.ts';
 import type { NewEvent } from '#shared/outbox.ts';
 import { type Guarded, requireVisible } from './access.ts';
 import type { PlanExecutionRow, PlanRow, PlanStepExecutionRow } from './rows.ts';
@@ -82,23 +81,14 @@ function told<Row>(
 function admitReaders(table: Guarded, argument: string): StreamSubscription['admit'] {
   return async (principal, args, { sql }) => {
     const id = args[argument];
-    const [found] = isId(id)
-      ? ((await sql.unsafe(
-          `SELECT context_id AS "contextId" FROM plan.${table} WHERE tenant_id = $1 AND id = $2`,
-          [principal.tenantId, id],
-          { prepare: true },
-        )) as unknown as { contextId: string }[])
-      : [];
+    const found = await findPlace(sql, { schema: 'plan', table }, { tenantId: principal.tenantId, id });
     if (!found) throw new PlatformError('NOT_FOUND', `no such ${table}`, { path: [argument] });
     await requireVisible(sql, principal, table, String(id));
+    const sees = followSight(principal, found);
     let over = false;
     return {
       decide(event) {
-        if (over) return 'end';
-        const access = event.data['access'] as Access | undefined;
-        if (event.type === 'access.changed' && access?.visibility === 'PRIVATE')
-          over = !seesPrivate(access, principal, found.contextId);
-        if (over) return 'end';
+        if (over || !sees(event)) return 'end';
         over = event.type === 'plan.deleted';
         return 'deliver';
       },

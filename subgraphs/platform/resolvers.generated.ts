@@ -2728,7 +2728,8 @@ export type Query = {
   exportProtocolObject?: Maybe<Scalars['JSON']['output']>;
   /**
    * Everything of a context: one array per module (`context`, `plan`, ...) and `events`, in import order, else creation
-   * order. Roles and the core manifest its objects refer to are included. Null when the context is not visible.
+   * order. Roles and the core manifest its objects refer to are included. `events` are those of the frozen observability form that
+   * the modules still hold, of the objects and of workflow executions of the context. Null when the context is not visible.
    */
   exportProtocolBundle?: Maybe<Scalars['JSON']['output']>;
   /**

@@ -3,7 +3,7 @@ import type { Bus } from '#shared/bus.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { hasScope, isWithinBounds, type Principal } from '#shared/principal.ts';
 import type { Publisher } from '#shared/publisher.ts';
-import { giveRights, type Rights } from '#shared/rights.ts';
+import { giveAttributes, giveRights, type Rights } from '#shared/rights.ts';
 import type { Sql } from '#shared/sql.ts';
 import type { Logger } from '#shared/telemetry.ts';
 import type { Decision, PermissionRequest } from './decision/index.ts';
@@ -81,6 +81,22 @@ export function createRoleAuthorizer(deps: RoleAuthorizerDeps): RoleAuthorizer {
     });
   }
 
+  /** The record of the subject; what is recorded in it, conditions may look at, by the replica as it is when they ask. */
+  function findRecord(replica: TenantReplica, principal: Principal) {
+    const { subject, tenantId } = principal;
+    const record = replica.snapshot.subjects.get(subject);
+    giveAttributes(principal, () => {
+      // Not the replica itself: principals live longer than it is kept.
+      let last = record?.subject?.attributes;
+      return () => {
+        const newest = replicas.peek(tenantId);
+        if (newest !== undefined) last = newest.snapshot.subjects.get(subject)?.subject?.attributes;
+        return last;
+      };
+    });
+    return record;
+  }
+
   function decide(
     replica: TenantReplica,
     principal: Principal,
@@ -88,7 +104,8 @@ export function createRoleAuthorizer(deps: RoleAuthorizerDeps): RoleAuthorizer {
     target: AuthTarget | undefined,
   ): boolean | Promise<boolean> {
     const scoped = hasScope(principal, permission);
-    if (!holdsSomething(replica, principal)) return scoped;
+    const record = findRecord(replica, principal);
+    if (record === undefined || !hasRights(record)) return scoped;
     giveRights(principal, () => rightsOf(principal, replica));
     const request = requestOf(principal, permission, target);
     const startedMs = performance.now();
@@ -111,7 +128,7 @@ export function createRoleAuthorizer(deps: RoleAuthorizerDeps): RoleAuthorizer {
   /** Also what is bound to a place lets in at once where the permission holds everywhere and no role may deny it. */
   function reach(replica: TenantReplica, principal: Principal, permission: string): Reach {
     const scoped = hasScope(principal, permission);
-    const record = replica.snapshot.subjects.get(principal.subject);
+    const record = findRecord(replica, principal);
     if (record === undefined || !hasRights(record)) return scoped;
     giveRights(principal, () => rightsOf(principal, replica));
     const { snapshot } = replica;

@@ -7,6 +7,7 @@ import type {
 } from 'graphql';
 import { PlatformError } from './errors.ts';
 import { hasScope, type Principal } from './principal.ts';
+import { giveAttributes } from './rights.ts';
 
 export type AuthScope = 'TENANT' | 'ROLE' | 'SUBJECT';
 
@@ -69,7 +70,12 @@ export interface Authorizer {
 }
 
 export function createScopeAuthorizer(): Authorizer {
-  return { allows: (principal, permission) => hasScope(principal, permission) };
+  return {
+    allows(principal, permission) {
+      giveAttributes(principal, () => () => undefined);
+      return hasScope(principal, permission);
+    },
+  };
 }
 
 export function reachOf(authorizer: Authorizer, principal: Principal, permission: string): Reach | Promise<Reach> {

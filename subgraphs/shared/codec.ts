@@ -31,6 +31,10 @@ export interface ProtocolCodec {
   visibleTo?(sql: Sql | SqlTransaction, principal: Principal, ids: readonly string[]): Promise<ReadonlySet<string>>;
   /** What the frozen observability envelopes say of one of the module's events; nothing for most. */
   observe?(event: EventRow): readonly ProtocolDocument[];
+  /** Types of events that `observe` says something of. @default all are read */
+  readonly observes?: readonly string[];
+  /** Streams of a context that `observe` reads beside those of the objects: of what has no frozen form. */
+  observedIn?(sql: Sql | SqlTransaction, tenantId: string, contextId: string): Promise<readonly string[]>;
 }
 
 /** Another transaction stored one of these ids first: read again and compare. */

@@ -1,6 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { SubgraphName } from '../names.ts';
-import { isReader, type ListedPermission, readersOf } from './contextReaders.ts';
+import type { Attributes } from './conditions/facts.ts';
+import {
+  type ConditionalReader,
+  isReader,
+  type ListedPermission,
+  type ListedResource,
+  readersOf,
+} from './contextReaders.ts';
 import type { EventRow } from './events.ts';
 import type { Principal } from './principal.ts';
 import { type ReplicaChange, type ReplicaEntry, replicaChanges } from './replica.ts';
@@ -14,18 +21,20 @@ export interface Access {
   readonly members: readonly string[];
   /** Keys of whom its access list shows it; not there in what was told before lists did. */
   readonly readers?: readonly string[] | null;
+  /** Whom it shows the context under conditions; null where there are none. */
+  readonly conditional?: readonly ConditionalReader[] | null;
 }
 
 /** Whether the principal sees a private context. @param contextId null of a context that is not known */
 export function seesPrivate(
-  { ownerId, members, readers }: Pick<Access, 'ownerId' | 'members' | 'readers'>,
+  { ownerId, members, readers, conditional }: Omit<Access, 'visibility'>,
   principal: Principal,
   contextId: string | null | undefined,
 ): boolean {
   return (
     ownerId === principal.subject ||
     members.includes(principal.subject) ||
-    isReader(readers ?? [], principal) ||
+    isReader({ readers: readers ?? [], conditional: conditional ?? [] }, principal) ||
     (contextId != null && holdsIn(principal, 'context:admin', contextId))
   );
 }
@@ -52,17 +61,49 @@ export interface AskedAccess {
   } | null;
 }
 
+/** Columns of a context that conditions of its access list may look at, as its events carry them. */
+export interface ListedColumns {
+  readonly status?: unknown;
+  readonly type?: unknown;
+  readonly lifecycleStage?: unknown;
+  readonly domain?: unknown;
+  readonly environment?: unknown;
+  readonly tags?: unknown;
+  readonly priority?: unknown;
+  readonly category?: unknown;
+  readonly customData?: unknown;
+}
+
+/** A context under the names that conditions know. */
+export function listedAttributes(context: ListedColumns): Attributes {
+  const { status, type, lifecycleStage, domain, environment, tags, priority, category, customData } = context;
+  return { status, lifecycleStage, contextType: type, domain, environment, tags, priority, category, customData };
+}
+
 /** What to select of a context for `accessDetail`. */
 export const accessFields =
   'ownerId accessControl { visibility permissions { principal principalType resource actions conditions } }';
 
-/** What replicas keep of who sees a context, out of its event or of what the graph answers. */
-export function accessDetail({ ownerId, accessControl }: AskedAccess): ReplicaEntry['detail'] {
+/**
+ * What replicas keep of who sees a context, out of its event or of what the graph answers.
+ * @param resource what conditions look at; without it those of the list show the context to nobody, until its event is heard
+ */
+export function accessDetail(
+  { ownerId, accessControl }: AskedAccess,
+  resource: ListedResource | null = null,
+): ReplicaEntry['detail'] {
+  const { readers, conditional } = readersOf(accessControl?.permissions, resource);
   return {
     ownerId: ownerId ?? null,
     visibility: accessControl?.visibility ?? null,
-    readers: readersOf(accessControl?.permissions),
+    readers,
+    ...(conditional.length === 0 ? {} : { conditional }),
   };
+}
+
+/** The same out of an event, which tells all that conditions of the list look at. */
+export function toldAccess(context: AskedAccess & ListedColumns & { readonly id: string }): ReplicaEntry['detail'] {
+  return accessDetail(context, { id: context.id, attributes: listedAttributes(context) });
 }
 
 /** Condition on the status of a participant of a replica: it takes part. Who asks to join (JOINING) does not yet. */
@@ -74,12 +115,12 @@ export const deletedContext = 'deleted';
 /** A context as replicas keep it. */
 export function readContext(event: EventRow): ReplicaEntry | null {
   if (!event.type.startsWith('context.')) return null;
-  const context = event.data['context'] as (AskedAccess & { id?: unknown; status?: unknown }) | undefined;
+  const context = event.data['context'] as (AskedAccess & ListedColumns & { id?: unknown }) | undefined;
   if (typeof context?.id !== 'string' || typeof context.status !== 'string') return null;
   return {
     id: context.id,
     status: event.type === 'context.deleted' ? deletedContext : context.status,
-    detail: accessDetail(context),
+    detail: toldAccess({ ...context, id: context.id }),
   };
 }
 
@@ -117,7 +158,7 @@ export async function findKnownContexts(
 /** Who sees a context, as the replica in a module's schema knows it now. */
 export async function findAccess(sql: Sql, schema: SubgraphName, { tenantId, contextId }: ContextKey): Promise<Access> {
   const [row] = (await sql.unsafe(
-    `SELECT c.detail->>'visibility' AS visibility, c.detail->>'ownerId' AS "ownerId", c.detail->'readers' AS readers, ARRAY(
+    `SELECT c.detail->>'visibility' AS visibility, c.detail->>'ownerId' AS "ownerId", c.detail->'readers' AS readers, c.detail->'conditional' AS conditional, ARRAY(
        SELECT DISTINCT m.detail->>'agentId' FROM ${schema}.replica m WHERE m.tenant_id = $1 AND m.type = 'ContextParticipant'
          AND m.detail->>'contextId' = $2 AND ${participates('m.status')}) AS members
      FROM ${schema}.replica c WHERE c.tenant_id = $1 AND c.type = 'Context' AND c.id = $2::uuid`,

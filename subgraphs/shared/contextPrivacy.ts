@@ -2,7 +2,7 @@ import type { SubgraphName } from '../names.ts';
 import { plainArray, textArray } from './arrayLiteral.ts';
 import { type RequestScope, subjectBoundTag } from './context.ts';
 import { participates } from './contextAudience.ts';
-import { readerKeys } from './contextReaders.ts';
+import { conditionallyListed, readerFacts, readerKeys } from './contextReaders.ts';
 import { isId } from './ids.ts';
 import { createKeyedReader, type KeyedReader } from './keyedReader.ts';
 import type { Principal } from './principal.ts';
@@ -12,16 +12,22 @@ import type { Sql, SqlTransaction } from './sql.ts';
 type Db = Pick<Sql | SqlTransaction, 'unsafe'>;
 
 /**
- * The subject; whether it sees contexts whoever takes part in them; then the contexts of which the other is true, and the
- * keys by which access lists name it. An id is never such a key.
+ * The subject; whether it sees contexts whoever takes part in them; what conditions may ask of it, as JSON; then the contexts
+ * of which the other is true, and the keys by which access lists name it. An id is never such a key, nor is JSON.
  */
-export type Viewer = readonly [subject: string, admin: 'everywhere' | 'nowhere', ...exceptAndKeys: string[]];
+export type Viewer = readonly [
+  subject: string,
+  admin: 'everywhere' | 'nowhere',
+  facts: string,
+  ...exceptAndKeys: string[],
+];
 
 /** A parameter of conditions, as a text[]; null for who sees all contexts whoever takes part in them. */
 export function viewerOf(principal: Principal): Viewer | null {
   const { everywhere, except } = placesOf(principal, ['context:admin']);
   if (everywhere && except.length === 0) return null;
-  return [principal.subject, everywhere ? 'everywhere' : 'nowhere', ...except, ...readerKeys(principal)];
+  const admin = everywhere ? 'everywhere' : 'nowhere';
+  return [principal.subject, admin, readerFacts(principal), ...except, ...readerKeys(principal)];
 }
 
 /** Asks what is not known yet of contexts, as the principal sees them. */
@@ -72,9 +78,10 @@ export interface ContextPrivacyOptions {
 export function createContextPrivacy(schema: SubgraphName, { hasPart }: ContextPrivacyOptions = {}) {
   /** Condition on a private context of the replica: neither the viewer's own nor one that it administers, takes part in or is listed in. */
   const foreign = (context: string, viewer: string) =>
-    `(${viewer}::text[] IS NOT NULL AND ((${viewer}::text[])[2] = 'everywhere') = (${context}.id::text = ANY ((${viewer}::text[])[3:]))
+    `(${viewer}::text[] IS NOT NULL AND ((${viewer}::text[])[2] = 'everywhere') = (${context}.id::text = ANY ((${viewer}::text[])[4:]))
      AND ${context}.detail->>'ownerId' IS DISTINCT FROM (${viewer}::text[])[1]
-     AND (${context}.detail->'readers' ?| (${viewer}::text[])[3:]) IS NOT TRUE AND NOT EXISTS (
+     AND (${context}.detail->'readers' ?| (${viewer}::text[])[4:]) IS NOT TRUE
+     AND (${context}.detail ? 'conditional' AND ${conditionallyListed(`${context}.detail->'conditional'`, `(${viewer}::text[])[4:]`, `(${viewer}::text[])[3]`)}) IS NOT TRUE AND NOT EXISTS (
      SELECT 1 FROM ${schema}.replica m WHERE m.tenant_id = ${context}.tenant_id AND m.type = 'ContextParticipant' AND m.detail->>'agentId' = (${viewer}::text[])[1]
        AND m.detail->>'contextId' = ${context}.id::text AND ${participates('m.status')}))`;
 

@@ -1,4 +1,5 @@
 import type { AuthTarget } from './auth.ts';
+import type { Attributes } from './conditions/facts.ts';
 import { hasScope, type Principal } from './principal.ts';
 
 /** What the authorizer says of one principal without waiting, as of now: what is revoked meanwhile is gone here too. */
@@ -24,6 +25,23 @@ const given = new WeakMap<Principal, Rights>();
 /** Lets rules go by more than the token: the authorizer gives them when the door first asks it about the principal. */
 export function giveRights(principal: Principal, rights: () => Rights): void {
   if (!given.has(principal)) given.set(principal, rights());
+}
+
+const none: Attributes = Object.freeze({});
+const described = new WeakMap<Principal, () => Attributes | undefined>();
+
+/** Lets conditions look at what is recorded of the subject: the authorizer gives it at the door, also where nothing is. */
+export function giveAttributes(principal: Principal, describe: () => () => Attributes | undefined): void {
+  if (!described.has(principal)) described.set(principal, describe());
+}
+
+/**
+ * Attributes recorded of the principal's subject, as of now; the same object until they change. Null of one that no door
+ * has seen: nobody knows then whether there are any.
+ */
+export function attributesOf(principal: Principal): Attributes | null {
+  const read = described.get(principal);
+  return read === undefined ? null : (read() ?? none);
 }
 
 /**

@@ -8,6 +8,7 @@ import {
   findKnownContexts,
   newContexts,
   participantChanges,
+  toldAccess,
 } from '#shared/contextAudience.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EventRow } from '#shared/events.ts';
@@ -144,6 +145,6 @@ function readContext(event: EventRow): ReplicaEntry | null {
   return {
     id: context.id,
     status: event.type === 'context.deleted' ? deleted : known,
-    detail: accessDetail(context),
+    detail: toldAccess({ ...context, id: context.id }),
   };
 }

@@ -1,4 +1,5 @@
-import { type Access, seesPrivate } from '#shared/contextAudience.ts';
+import { seesPrivate } from '#shared/contextAudience.ts';
+import { findPlace, followSight } from '#shared/contextSight.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { AdmissionDeps, StreamSubscription } from '#shared/events.ts';
@@ -127,23 +128,14 @@ export const traceSubscriptions: Readonly<Record<string, StreamSubscription>> = 
     },
     async admit(principal, args, { sql }) {
       const id = args['traceId'];
-      const [found] = isId(id)
-        ? ((await sql.unsafe(
-            'SELECT context_id AS "contextId" FROM trace.trace WHERE tenant_id = $1 AND id = $2',
-            [principal.tenantId, id],
-            { prepare: true },
-          )) as unknown as { contextId: string | null }[])
-        : [];
+      const found = await findPlace(sql, { schema: 'trace', table: 'trace' }, { tenantId: principal.tenantId, id });
       if (!found) throw noSuchTrace();
       await requireVisible(sql, principal, [String(id)]);
+      const sees = followSight(principal, found);
       let over = false;
       return {
         decide(event) {
-          if (over) return 'end';
-          const access = event.data['access'] as Access | undefined;
-          if (event.type === 'access.changed' && access?.visibility === 'PRIVATE')
-            over = !seesPrivate(access, principal, found.contextId);
-          if (over) return 'end';
+          if (over || !sees(event)) return 'end';
           over = event.type === 'trace.deleted';
           return 'deliver';
         },

@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { readerKeys } from '#shared/contextReaders.ts';
 import type { EventRow } from '#shared/events.ts';
+import type { Principal } from '#shared/principal.ts';
+import { giveAttributes } from '#shared/rights.ts';
+import { viewerKeys, visibleCondition } from '../../subgraphs/context/access.ts';
 import { contextSubscriptions } from '../../subgraphs/context/events.ts';
 import { contextExports } from '../../subgraphs/context/exports.ts';
 import { admin, alice, bob, type ContextRig, type Json, openContextRig, principal } from './rig.ts';
@@ -69,8 +71,10 @@ async function sightsOf(who: typeof alice, id: string): Promise<readonly boolean
   );
   const isIn = ({ nodes }: { readonly nodes: readonly { readonly id: string }[] }) =>
     nodes.some((node) => node.id === id);
-  const visible = await rig.sql<{ n: number }[]>`
-    SELECT count(*)::int AS n FROM context.context WHERE deleted_at IS NULL AND (NOT is_private OR readers && ${[...readerKeys(who)]}::text[])`;
+  const visible = await rig.sql.unsafe<{ n: number }[]>(
+    `SELECT count(*)::int AS n FROM context.context c WHERE c.deleted_at IS NULL AND ${visibleCondition('c', { subject: '$1', keys: '$2::text[]' })}`,
+    [who.subject, [...viewerKeys(who)]],
+  );
   return [
     ...[context !== null, isIn(contexts), contexts.totalCount === visible[0]!.n],
     ...[isIn(found), contextStatistics.total === visible[0]!.n, rows.length === 1],
@@ -112,19 +116,80 @@ test('a list shows a private context to whom it names, in every way it is looked
     [
       ...entries,
       permission('dave', 'plan', ['READ']),
-      permission('erin', 'context', ['READ'], { conditions: { expression: 'true' } }),
+      permission('erin', 'context', ['READ'], { conditions: { expression: 'environment.time < 0' } }),
+      permission('fred', 'context', ['READ'], { conditions: { expression: 'NOT environment.ip == "::1"' } }),
     ],
     { visibility: 'PRIVATE' },
   );
   for (const who of [bob, carol]) expect(await sightsOf(who, id)).toEqual([true, true, true, true, true, true]);
-  // A name is no role, and a role no name; what is granted on something else, or under a condition, shows nothing.
-  for (const who of ['steward', 'dave', 'erin']
+  // A name is no role, and a role no name; what is granted on something else, or under a condition that does not hold or
+  // cannot be evaluated where contexts are read, shows nothing.
+  for (const who of ['steward', 'dave', 'erin', 'fred']
     .map((name) => principal(name))
     .concat(principal('x', { roles: ['bob'] })))
     expect(await sightsOf(who, id)).toEqual([false, false, false, false, false, false]);
   await grant(id, entries.slice(1));
   expect(await sightsOf(bob, id)).toEqual([false, false, false, false, false, false]);
   expect(await sightsOf(carol, id)).toEqual([true, true, true, true, true, true]);
+});
+
+test('a list shows a private context under conditions, as long as they hold', async () => {
+  const attributes = new Map<Principal, Record<string, unknown>>();
+  const of = (subject: string, department: string) => {
+    const who = principal(subject, { roles: ['member'] });
+    attributes.set(who, { department });
+    giveAttributes(who, () => () => attributes.get(who));
+    return who;
+  };
+  const [lawyer, seller] = [of('lawyer', 'legal'), of('seller', 'sales')];
+  const under = (expression: string) =>
+    permission('member', 'context', ['READ'], { ...byRole, conditions: { expression } });
+  const all = (seen: boolean) => Array.from({ length: 6 }, () => seen);
+  const id = await listed([under('subject.department == resource.category')], { visibility: 'PRIVATE' });
+  const change = (patch: object) => rig.ask(alice, update, { id, patch });
+  for (const who of [lawyer, seller]) expect(await sightsOf(who, id)).toEqual(all(false));
+  // A column that conditions look at decides with the change that writes it.
+  await change({ category: 'legal' });
+  expect(await sightsOf(lawyer, id)).toEqual(all(true));
+  expect(await sightsOf(seller, id)).toEqual(all(false));
+  attributes.set(seller, { department: 'legal' });
+  attributes.set(lawyer, { department: 'sales' });
+  expect(await sightsOf(lawyer, id)).toEqual(all(false));
+  expect(await sightsOf(seller, id)).toEqual(all(true));
+  await change({ category: 'sales' });
+  expect(await sightsOf(lawyer, id)).toEqual(all(true));
+  expect(await sightsOf(seller, id)).toEqual(all(false));
+  await grant(id, [under(`environment.time < ${Date.now() + 3_600_000} AND subject.roles CONTAINS "member"`)]);
+  for (const who of [lawyer, seller]) expect(await sightsOf(who, id)).toEqual(all(true));
+  expect(await sightsOf(bob, id)).toEqual(all(false));
+  await grant(id, []);
+  for (const who of [lawyer, seller]) expect(await sightsOf(who, id)).toEqual(all(false));
+});
+
+test('a stream of a private context ends for whom a condition of its list holds no longer', async () => {
+  let department = 'legal';
+  const who = principal('follower', { roles: ['member'] });
+  giveAttributes(who, () => () => ({ department }));
+  const id = await listed(
+    [permission('member', '*', ['READ'], { ...byRole, conditions: { expression: 'subject.department == "legal"' } })],
+    { visibility: 'PRIVATE' },
+  );
+  const { admit } = contextSubscriptions['contextUpdates']!;
+  const follow = () => admit(who, { contextId: id }, { sql: rig.sql } as Parameters<typeof admit>[2]);
+  const gate = await follow();
+  const stirred = async (summary: string) => {
+    rig.events.length = 0;
+    await rig.ask(alice, update, { id, patch: { summary } });
+    return rig.events.find((event): event is EventRow => event.type === 'context.updated')!;
+  };
+  expect(gate.decide(await stirred('one'))).toBe('deliver');
+  department = 'sales';
+  const event = await stirred('two');
+  expect(gate.decide(event)).toBe('end');
+  department = 'legal';
+  expect(gate.decide(await stirred('three'))).toBe('end');
+  department = 'sales';
+  await expect(follow()).rejects.toMatchObject({ message: 'no such context' });
 });
 
 test('who sees a private context by its list alone changes there what the list lets it change', async () => {
@@ -299,7 +364,7 @@ test('the migration works out of lists that stood before what is worked out as t
     [permission('bob', 'context', ['READ']), permission('steward', '*', ['WRITE'], byRole)],
     [permission('bob', 'plan', ['READ'])],
     [
-      permission('a:b', '*', ['READ'], { conditions: { expression: 'true' } }),
+      permission('a:b', '*', ['READ'], { conditions: { expression: 'false' } }),
       permission('é "x"', 'context', ['ADMIN']),
     ],
   ];

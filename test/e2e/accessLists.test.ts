@@ -42,9 +42,18 @@ const entries: readonly (Entry & { readonly shows: Reader | null })[] = [
   { principal: 'steward', principalType: 'USER', resource: 'context', actions: ['READ'], shows: null },
   { principal: 'eve', principalType: 'USER', resource: 'plan', actions: ['READ'], shows: null },
   { principal: 'sam', principalType: 'ROLE', resource: 'context', actions: ['READ'], shows: null },
+  // Eve is recorded as one of the legal department.
+  {
+    ...{ principal: 'member', principalType: 'ROLE', resource: 'context', actions: ['READ'], shows: 'eve' },
+    conditions: { expression: 'subject.department == "legal"' },
+  },
+  {
+    ...{ principal: 'member', principalType: 'ROLE', resource: '*', actions: ['WRITE'], shows: 'sam' },
+    conditions: { expression: 'subject.roles CONTAINS "steward" AND resource.status == "active"' },
+  },
   {
     ...{ principal: 'eve', principalType: 'USER', resource: 'context', actions: ['READ'], shows: null },
-    conditions: { expression: 'true' },
+    conditions: { expression: 'subject.department == "sales" OR environment.time < 0 OR resource.status == "closed"' },
   },
 ];
 
@@ -67,6 +76,7 @@ describe('access lists of a private context, two instances', () => {
     tokens.eve = await one.token({ tenant: 'lists', subject: 'eve', roles: ['member'] });
     tokens.sam = await one.token({ tenant: 'lists', subject: 'sam', roles: ['member', 'steward'] });
     const actor: Actor = { tenant: 'lists', owner: 'ann', token: tokens.ann, watched: false };
+    await record(one, 'legal');
     world = await seedWorld(one, readApi(), actor, 1);
     expect(world.failures).toEqual([]);
   }, 300_000);
@@ -115,6 +125,15 @@ describe('access lists of a private context, two instances', () => {
       value: patch,
     });
     expect(data.answer.userErrors).toEqual([]);
+  }
+  async function record(platform: HostedPlatform, department: string): Promise<void> {
+    const data = await ask(
+      platform,
+      'ann',
+      `mutation ($patch: SubjectPatch!) { updateSubject(subjectId: "eve", patch: $patch) { ${errors} } }`,
+      { patch: { attributes: { department } } },
+    );
+    expect(data.updateSubject.userErrors).toEqual([]);
   }
   const patchAccess = (platform: HostedPlatform, accessControl: object) =>
     change(platform, 'updateContext(contextId: $id, patch: $value)', 'ContextPatch!', { accessControl });
@@ -182,6 +201,28 @@ describe('access lists of a private context, two instances', () => {
       expect(await exported(one, 'eve')).toBe(0);
     }
   }, 60_000);
+
+  test('show it no longer on the other instance once a condition does not hold, or its entry is gone', async () => {
+    const legal = { ...entries[6], shows: undefined };
+    const shown = async (length: number) => {
+      for (const instance of [two, one])
+        await expect.poll(() => seen(instance, 'eve'), { timeout: 10_000, interval: 25 }).toHaveLength(length);
+      for (const instance of [two, one]) expect((await exported(instance, 'eve')) > 0).toBe(length > 0);
+    };
+    await patchAccess(one, { visibility: 'PRIVATE', permissions: [legal] });
+    await shown(18);
+    for (let round = 0; round < 3; round += 1) {
+      await record(one, 'sales');
+      await shown(0);
+      await record(one, 'legal');
+      await shown(18);
+      await patchAccess(one, { permissions: [] });
+      await shown(0);
+      await patchAccess(one, { permissions: [legal] });
+      await shown(18);
+    }
+    await patchAccess(one, { permissions: [] });
+  }, 120_000);
 
   test('streams of what lies in it go on for who is on the list, and end for who is taken off', async () => {
     const { ids } = world;

@@ -81,9 +81,10 @@ test('however many start or are installed at once, no more run, or are being ins
 });
 
 test('put in quarantine while it is being started or installed, it stays there', async () => {
+  // Long enough for the quarantine to come meanwhile on a busy machine, too.
   const bundle = calculator.replace(
     'healthy:',
-    'slow() { for (const end = Date.now() + 700; Date.now() < end; ); },\n  healthy:',
+    'slow() { for (const end = Date.now() + 2500; Date.now() < end; ); },\n  healthy:',
   );
   const hook = { script: 'slow', timeout_seconds: 5, required: true };
   const manifest = manifestOf({ lifecycle_hooks: { pre_install: hook, pre_activate: hook } });

@@ -39,6 +39,8 @@ export async function openNetworkRig(env: Readonly<Record<string, string>> = {})
   /** `tenant/id` -> status, as the graph would tell. */
   const contexts = new Map<string, string>();
   const compute = createComputePool({ maxThreads: 2, logger: pino({ level: 'silent' }) });
+  /** What happens after something was computed and before its asker hears of it. */
+  let meanwhile: (() => Promise<void>) | null = null;
   const runtime: ModuleRuntime = {
     config: readConfig({ NODE_ENV: 'test', ...env }),
     sql,
@@ -53,7 +55,14 @@ export async function openNetworkRig(env: Readonly<Record<string, string>> = {})
         return { data: { context: status === undefined ? null : { id, status } } as never, errors: [] };
       },
     },
-    compute,
+    compute: {
+      ...compute,
+      run: async (...task) => {
+        const computed = await compute.run(...task);
+        await meanwhile?.();
+        return computed as never;
+      },
+    },
     logger: pino({ level: 'silent' }),
     sqlOf: () => sql,
     codecs: new Map(),
@@ -94,6 +103,15 @@ export async function openNetworkRig(env: Readonly<Record<string, string>> = {})
       variables: Readonly<Record<string, unknown>> = {},
     ): Promise<Json> {
       return Object.values(await rig.ask(principal, source, variables))[0] as Json;
+    },
+    /** Does something between the computing that `ask` needs and what comes of it. */
+    async inBetween<T>(act: () => Promise<void>, ask: () => Promise<T>): Promise<T> {
+      meanwhile = act;
+      try {
+        return await ask();
+      } finally {
+        meanwhile = null;
+      }
     },
     /** Starts what the module does by itself; it ends with the rig. */
     async start(): Promise<void> {
@@ -186,7 +204,7 @@ export const terminate = `mutation ($id: ID!, $key: String) { terminateConnectio
 export const readConnection = `query ($id: ID!) { networkConnection(connectionId: $id) { ${connectionFields} } }`;
 export const readNetwork = `query ($id: ID!) { network(networkId: $id) { ${networkFields} document } }`;
 export const setNodeStatus = `mutation ($networkId: ID!, $nodeId: ID!, $status: NetworkNodeStatus!) { updateNetworkNodeStatus(networkId: $networkId, nodeId: $nodeId, status: $status) { network { status } switched rerouted degraded lost ${errors} } }`;
-export const optimize = `mutation ($input: OptimizeRoutesInput!) { optimizeRoutes(input: $input) { optimization { runId before { maxUtilization unroutedMbps meanLatencyMs } after { maxUtilization unroutedMbps meanLatencyMs } lowerBound boundIsTight gap optimal changes { demand connectionId oldPath newPath } unrouted { demand mbps } infeasibility { linkIds nodeIds capacityMbps demandedMbps demands } appliedAt } ${errors} } }`;
+export const optimize = `mutation ($input: OptimizeRoutesInput!) { optimizeRoutes(input: $input) { optimization { runId before { maxUtilization unroutedMbps meanLatencyMs } after { maxUtilization unroutedMbps meanLatencyMs } lowerBound boundIsTight gap optimal changes { demand connectionId oldPath newPath } movesMade movesDropped state refusal unrouted { demand mbps } infeasibility { linkIds nodeIds capacityMbps demandedMbps demands } appliedAt } ${errors} } }`;
 
 export const codes = (payload: Json) => payload['userErrors']!.map(({ code }) => String(code));
 

@@ -60,6 +60,16 @@ test('a new version is seeded anew and the old copy goes', async () => {
   expect(names[0]!.datname).toContain('perf_seed_things_v2_');
 });
 
+test('who asks for the same rows at the same time shares their making', async () => {
+  seeded = 0;
+  const both = await Promise.all([factory.prepare(seed(3)), factory.prepare(seed(3))]);
+  expect(seeded).toBe(1);
+  for (const { database, drop } of both) {
+    expect(await query(database.url, 'SELECT count(*)::int AS count FROM thing')).toEqual([{ count: 300 }]);
+    await drop();
+  }
+});
+
 test('a run on a PostgreSQL that may lose commits, or on UNLOGGED tables, is refused', async () => {
   const { database, drop } = await factory.prepare(seed(2));
   const sql = createSql(database.url, { max: 1, applicationName: 'perf-test' });

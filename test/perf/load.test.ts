@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { keepClientProcesses } from '../../perf/load/clientProcesses.ts';
 import { runLoad } from '../../perf/load/runLoad.ts';
 import { type FixtureFaults, startFixture } from './fixtures/startFixture.ts';
 
@@ -120,6 +121,45 @@ test('operations at the service boundary run in the worker; what they throw is c
   expect(slow!.latency.minMs).toBeGreaterThanOrEqual(4);
   expect(Object.keys(result.errors)).toEqual(['UNAVAILABLE']);
   expect(result.wrongExamples[0]).toContain('the service refused');
+});
+
+test('kept client processes run the next load of their workload; one whose load failed is not kept', async () => {
+  const kept = keepClientProcesses();
+  const taken: (number | undefined)[] = [];
+  const clients: typeof kept = {
+    ...kept,
+    take(workload) {
+      const child = kept.take(workload);
+      taken.push(child.pid);
+      return child;
+    },
+  };
+  const arrival = { kind: 'closed', concurrency: 2 } as const;
+  const service_ = { workload: service, params: { failEvery: 1_000_000 }, arrival, warmupSeconds: 0, clients };
+  try {
+    const first = await runLoad({ ...service_, durationSeconds: 0.2 });
+    const second = await runLoad({ ...service_, durationSeconds: 0.2 });
+    for (const { errors, latency } of [first, second]) {
+      expect(errors).toEqual({});
+      expect(latency.count).toBeGreaterThan(0);
+    }
+    await expect(
+      runLoad({
+        workload: echo,
+        params: { items: 1 },
+        url: 'http://127.0.0.1:1/',
+        arrival,
+        durationSeconds: 1,
+        clients,
+      }),
+    ).rejects.toThrow('ECONNREFUSED');
+    expect(taken[1]).toBe(taken[0]);
+    expect(taken[2]).not.toBe(taken[0]);
+    expect(() => process.kill(taken[2]!, 0)).toThrow('ESRCH');
+  } finally {
+    await kept.close();
+  }
+  expect(() => process.kill(taken[0]!, 0)).toThrow('ESRCH');
 });
 
 test('a workload that cannot be made fails the load with its reason', async () => {

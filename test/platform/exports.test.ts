@@ -69,7 +69,10 @@ describe.each(modes)('exports, %s', (mode) => {
       SELECT tenant_id AS "tenantId" FROM context.context WHERE id = ${ids[0]!}`;
     tenantId = row!.tenantId;
   });
-  afterAll(() => sql.end());
+  afterAll(async () => {
+    await sql?.end();
+    await platform?.close();
+  });
 
   const open = (path: string, token: string) =>
     fetch(`${platform.url}/v1/export/${path}`, { headers: { authorization: `Bearer ${token}` } });

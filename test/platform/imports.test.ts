@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Platform, sharePlatform } from '../support/platform.ts';
 import type { Json } from './rig.ts';
 
@@ -8,6 +8,7 @@ beforeAll(async () => {
   platform = await sharePlatform({ mode: 'one process' });
   ann = await platform.token({ tenant: 'imports', subject: 'ann', roles: ['admin'] });
 });
+afterAll(() => platform.close());
 
 const lines = (values: readonly unknown[]) => values.map((value) => `${JSON.stringify(value)}\n`).join('');
 

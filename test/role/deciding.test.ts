@@ -5,7 +5,7 @@ import { createLocalBus } from '#shared/bus.ts';
 import { decodeCursor } from '#shared/cursor.ts';
 import type { Principal } from '#shared/principal.ts';
 import { createPublisher } from '#shared/publisher.ts';
-
+import { attributesOf } from '#shared/rights.ts';
 import { createDecisionAudit } from '../../subgraphs/role/decisionAudit.ts';
 import { roleSubscriptions } from '../../subgraphs/role/events.ts';
 import { createRoleAuthorizer } from '../../subgraphs/role/index.ts';
@@ -252,4 +252,30 @@ test('streams of a subject: what is told, to whom', async () => {
   await expect(admit(principal('watcher', { tenantId: 'two' }), 'streamy')).rejects.toMatchObject({
     code: 'NOT_FOUND',
   });
+});
+
+test('what conditions of other modules may ask of a subject is what is recorded of it, from the door on', async () => {
+  const { authorizer } = rig;
+  const [who, other, elsewhere] = [principal('filed'), principal('unfiled'), principal('filed', { tenantId: 'two' })];
+  const record = async (department: string) => {
+    const payload = await rig.mutate(admin, 'updateSubject', '$subjectId: String!, $patch: SubjectPatch!', {
+      variables: { subjectId: 'filed', patch: { attributes: { department } } },
+      selection: 'subject { id }',
+    });
+    expect(codesOf(payload)).toEqual([]);
+  };
+  for (const one of [who, other, elsewhere]) {
+    expect(attributesOf(one)).toBeNull();
+    await authorizer.allows(one, 'context:read');
+    expect(attributesOf(one)).toEqual({});
+  }
+  // Nothing is asked again: it is read as it stands.
+  await record('legal');
+  await expect.poll(() => attributesOf(who)).toMatchObject({ department: 'legal' });
+  const before = attributesOf(who);
+  expect(attributesOf(who)).toBe(before);
+  await record('sales');
+  await expect.poll(() => attributesOf(who)).toMatchObject({ department: 'sales' });
+  expect(before).toMatchObject({ department: 'legal' });
+  for (const one of [other, elsewhere]) expect(attributesOf(one)).toEqual({});
 });

@@ -28,6 +28,7 @@ const longest: Readonly<Record<string, number>> = {
   'plan/updates': 25,
   'contract/schemaCheck': 25,
   'perf/run': 24,
+  'network/appliedRoutes': 28,
   'confirm/private': 23,
   'platform/exports': 23,
   'core/leases': 22,

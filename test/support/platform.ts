@@ -173,8 +173,9 @@ export interface PlatformAddress {
  * Tokens are for tenants of this call alone, so files do not meet; the development principal's tenant is everybody's.
  */
 export async function sharePlatform({ mode }: { readonly mode: Mode }): Promise<Platform> {
-  const { inject } = await import('vitest');
+  const { expect, inject } = await import('vitest');
   const shared = new URL(`/${encodeURIComponent(mode)}`, inject('sharedPlatforms'));
+  shared.searchParams.set('by', expect.getState().testPath!);
   const response = await fetch(shared);
   if (!response.ok) throw new Error(`the shared platform did not start: ${await response.text()}`);
   const prefix = randomBytes(4).toString('hex');

@@ -4,7 +4,7 @@ import { createScratchDatabase } from '../../prisma/scratch.ts';
 import { isMode, type Mode, type OwnPlatform, startPlatform } from './platform.ts';
 
 export interface SharedPlatforms extends AsyncDisposable {
-  /** Answers `GET /<mode>` with the address of that platform; `DELETE /<mode>` gives it back. */
+  /** Answers `GET /<mode>?by=<test file>` with the address of that platform; `DELETE` of the same gives it back. */
   readonly url: string;
 }
 
@@ -14,7 +14,8 @@ const idleMs = 15_000;
 /** One platform, there as long as somebody uses it and a while longer. */
 interface Shared {
   readonly platform: Promise<OwnPlatform>;
-  users: number;
+  /** Test files that have it. */
+  readonly users: string[];
   closing?: NodeJS.Timeout;
 }
 
@@ -38,33 +39,40 @@ export async function offerSharedPlatforms(
       (running) => running.close(),
       () => {},
     );
-  function take(mode: Mode): Shared {
-    const known = shared.get(mode) ?? { platform: start(mode), users: 0 };
+  function take(mode: Mode, user: string): Shared {
+    const known = shared.get(mode) ?? { platform: start(mode), users: [] };
     shared.set(mode, known);
-    known.users += 1;
+    known.users.push(user);
     clearTimeout(known.closing);
     return known;
   }
-  function giveBack(mode: Mode): void {
+  function giveBack(mode: Mode, user: string): void {
     const known = shared.get(mode);
-    if (known === undefined) return;
-    known.users -= 1;
-    if (known.users > 0) return;
+    const at = known?.users.indexOf(user) ?? -1;
+    if (known === undefined || at === -1) return;
+    known.users.splice(at, 1);
+    if (known.users.length > 0) return;
     known.closing = setTimeout(() => {
       shared.delete(mode);
       ended.push(close(known));
     }, idleMs);
   }
   const server = createServer((request, response) => {
-    const mode = decodeURIComponent(request.url!.slice(1));
-    if (!isMode(mode)) return void response.writeHead(404).end();
+    const { pathname, searchParams } = new URL(request.url!, 'http://shared');
+    const mode = decodeURIComponent(pathname.slice(1));
+    const user = searchParams.get('by');
+    if (!isMode(mode) || user === null) return void response.writeHead(404).end();
     if (request.method === 'DELETE') {
-      giveBack(mode);
+      giveBack(mode, user);
       return void response.writeHead(204).end();
     }
-    take(mode).platform.then(
+    take(mode, user).platform.then(
       ({ url, databaseUrl, dataDir }) => response.end(JSON.stringify({ url, databaseUrl, dataDir })),
-      (error: unknown) => response.writeHead(500).end(String(error)),
+      (error: unknown) => {
+        // Who got none has none to give back.
+        giveBack(mode, user);
+        response.writeHead(500).end(String(error));
+      },
     );
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -72,7 +80,10 @@ export async function offerSharedPlatforms(
     server.close();
     server.closeAllConnections();
     for (const { closing } of shared.values()) clearTimeout(closing);
+    const kept = new Set([...shared.values()].flatMap(({ users }) => users));
     await Promise.allSettled([...ended, ...[...shared.values()].map(close)]);
+    // It ran for nobody all the time, which slows every other file.
+    if (kept.size > 0) throw new Error(`a shared platform was not given back by ${[...kept].join(', ')}`);
   });
   const running = own.move();
   return {

@@ -16828,6 +16828,7 @@ export const ContextScalarFieldEnum = {
   accessControl: 'accessControl',
   isPrivate: 'isPrivate',
   readers: 'readers',
+  conditionalReaders: 'conditionalReaders',
   priority: 'priority',
   category: 'category',
   customData: 'customData',

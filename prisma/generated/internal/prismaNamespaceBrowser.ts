@@ -728,6 +728,7 @@ export const ContextScalarFieldEnum = {
   accessControl: 'accessControl',
   isPrivate: 'isPrivate',
   readers: 'readers',
+  conditionalReaders: 'conditionalReaders',
   priority: 'priority',
   category: 'category',
   customData: 'customData',

@@ -142,6 +142,7 @@ export type ContextCountAggregateOutputType = {
   accessControl: number
   isPrivate: number
   readers: number
+  conditionalReaders: number
   priority: number
   category: number
   customData: number
@@ -283,6 +284,7 @@ export type ContextCountAggregateInputType = {
   accessControl?: true
   isPrivate?: true
   readers?: true
+  conditionalReaders?: true
   priority?: true
   category?: true
   customData?: true
@@ -417,6 +419,7 @@ export type ContextGroupByOutputType = {
   accessControl: runtime.JsonValue
   isPrivate: boolean
   readers: string[]
+  conditionalReaders: runtime.JsonValue | null
   priority: string
   category: string | null
   customData: runtime.JsonValue | null
@@ -487,6 +490,7 @@ export type ContextWhereInput = {
   accessControl?: Prisma.JsonFilter<"Context">
   isPrivate?: Prisma.BoolFilter<"Context"> | boolean
   readers?: Prisma.StringNullableListFilter<"Context">
+  conditionalReaders?: Prisma.JsonNullableFilter<"Context">
   priority?: Prisma.StringFilter<"Context"> | string
   category?: Prisma.StringNullableFilter<"Context"> | string | null
   customData?: Prisma.JsonNullableFilter<"Context">
@@ -539,6 +543,7 @@ export type ContextOrderByWithRelationInput = {
   accessControl?: Prisma.SortOrder
   isPrivate?: Prisma.SortOrder
   readers?: Prisma.SortOrder
+  conditionalReaders?: Prisma.SortOrderInput | Prisma.SortOrder
   priority?: Prisma.SortOrder
   category?: Prisma.SortOrderInput | Prisma.SortOrder
   customData?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -596,6 +601,7 @@ export type ContextWhereUniqueInput = Prisma.AtLeast<{
   accessControl?: Prisma.JsonFilter<"Context">
   isPrivate?: Prisma.BoolFilter<"Context"> | boolean
   readers?: Prisma.StringNullableListFilter<"Context">
+  conditionalReaders?: Prisma.JsonNullableFilter<"Context">
   priority?: Prisma.StringFilter<"Context"> | string
   category?: Prisma.StringNullableFilter<"Context"> | string | null
   customData?: Prisma.JsonNullableFilter<"Context">
@@ -648,6 +654,7 @@ export type ContextOrderByWithAggregationInput = {
   accessControl?: Prisma.SortOrder
   isPrivate?: Prisma.SortOrder
   readers?: Prisma.SortOrder
+  conditionalReaders?: Prisma.SortOrderInput | Prisma.SortOrder
   priority?: Prisma.SortOrder
   category?: Prisma.SortOrderInput | Prisma.SortOrder
   customData?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -703,6 +710,7 @@ export type ContextScalarWhereWithAggregatesInput = {
   accessControl?: Prisma.JsonWithAggregatesFilter<"Context">
   isPrivate?: Prisma.BoolWithAggregatesFilter<"Context"> | boolean
   readers?: Prisma.StringNullableListFilter<"Context">
+  conditionalReaders?: Prisma.JsonNullableWithAggregatesFilter<"Context">
   priority?: Prisma.StringWithAggregatesFilter<"Context"> | string
   category?: Prisma.StringNullableWithAggregatesFilter<"Context"> | string | null
   customData?: Prisma.JsonNullableWithAggregatesFilter<"Context">
@@ -750,6 +758,7 @@ export type ContextUpdateInput = {
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
   readers?: Prisma.ContextUpdatereadersInput | string[]
+  conditionalReaders?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -802,6 +811,7 @@ export type ContextUncheckedUpdateInput = {
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
   readers?: Prisma.ContextUpdatereadersInput | string[]
+  conditionalReaders?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -854,6 +864,7 @@ export type ContextUpdateManyMutationInput = {
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
   readers?: Prisma.ContextUpdatereadersInput | string[]
+  conditionalReaders?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -901,6 +912,7 @@ export type ContextUncheckedUpdateManyInput = {
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
   readers?: Prisma.ContextUpdatereadersInput | string[]
+  conditionalReaders?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -967,6 +979,7 @@ export type ContextCountOrderByAggregateInput = {
   accessControl?: Prisma.SortOrder
   isPrivate?: Prisma.SortOrder
   readers?: Prisma.SortOrder
+  conditionalReaders?: Prisma.SortOrder
   priority?: Prisma.SortOrder
   category?: Prisma.SortOrder
   customData?: Prisma.SortOrder
@@ -1171,6 +1184,7 @@ export type ContextUpdateWithoutParticipantsInput = {
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
   readers?: Prisma.ContextUpdatereadersInput | string[]
+  conditionalReaders?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1222,6 +1236,7 @@ export type ContextUncheckedUpdateWithoutParticipantsInput = {
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
   readers?: Prisma.ContextUpdatereadersInput | string[]
+  conditionalReaders?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1278,6 +1293,7 @@ export type ContextUpdateWithoutSessionsInput = {
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
   readers?: Prisma.ContextUpdatereadersInput | string[]
+  conditionalReaders?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1329,6 +1345,7 @@ export type ContextUncheckedUpdateWithoutSessionsInput = {
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
   readers?: Prisma.ContextUpdatereadersInput | string[]
+  conditionalReaders?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1385,6 +1402,7 @@ export type ContextUpdateWithoutMetadataInput = {
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
   readers?: Prisma.ContextUpdatereadersInput | string[]
+  conditionalReaders?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1436,6 +1454,7 @@ export type ContextUncheckedUpdateWithoutMetadataInput = {
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
   readers?: Prisma.ContextUpdatereadersInput | string[]
+  conditionalReaders?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1492,6 +1511,7 @@ export type ContextUpdateWithoutVersionsInput = {
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
   readers?: Prisma.ContextUpdatereadersInput | string[]
+  conditionalReaders?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1543,6 +1563,7 @@ export type ContextUncheckedUpdateWithoutVersionsInput = {
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
   readers?: Prisma.ContextUpdatereadersInput | string[]
+  conditionalReaders?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1599,6 +1620,7 @@ export type ContextUpdateWithoutSharedKeysInput = {
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
   readers?: Prisma.ContextUpdatereadersInput | string[]
+  conditionalReaders?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1650,6 +1672,7 @@ export type ContextUncheckedUpdateWithoutSharedKeysInput = {
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
   readers?: Prisma.ContextUpdatereadersInput | string[]
+  conditionalReaders?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1768,6 +1791,7 @@ export type ContextSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs 
   accessControl?: boolean
   isPrivate?: boolean
   readers?: boolean
+  conditionalReaders?: boolean
   priority?: boolean
   category?: boolean
   customData?: boolean
@@ -1822,6 +1846,7 @@ export type ContextSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Exten
   accessControl?: boolean
   isPrivate?: boolean
   readers?: boolean
+  conditionalReaders?: boolean
   priority?: boolean
   category?: boolean
   customData?: boolean
@@ -1869,6 +1894,7 @@ export type ContextSelectScalar = {
   accessControl?: boolean
   isPrivate?: boolean
   readers?: boolean
+  conditionalReaders?: boolean
   priority?: boolean
   category?: boolean
   customData?: boolean
@@ -1892,7 +1918,7 @@ export type ContextSelectScalar = {
   ordinal?: boolean
 }
 
-export type ContextOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "title" | "status" | "root" | "domain" | "environment" | "summary" | "tags" | "language" | "ownerRole" | "constraints" | "governance" | "protocol" | "type" | "lifecycleStage" | "ownerId" | "ownerType" | "uniqueName" | "configuration" | "accessControl" | "isPrivate" | "readers" | "priority" | "category" | "customData" | "metadataText" | "joinTokenHash" | "version" | "participantCount" | "sessionCount" | "sharedVersion" | "sharedChecksum" | "sharedUpdatedAt" | "lastActivityAt" | "expiresAt" | "closeReason" | "closedAt" | "deletedAt" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["context"]>
+export type ContextOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "title" | "status" | "root" | "domain" | "environment" | "summary" | "tags" | "language" | "ownerRole" | "constraints" | "governance" | "protocol" | "type" | "lifecycleStage" | "ownerId" | "ownerType" | "uniqueName" | "configuration" | "accessControl" | "isPrivate" | "readers" | "conditionalReaders" | "priority" | "category" | "customData" | "metadataText" | "joinTokenHash" | "version" | "participantCount" | "sessionCount" | "sharedVersion" | "sharedChecksum" | "sharedUpdatedAt" | "lastActivityAt" | "expiresAt" | "closeReason" | "closedAt" | "deletedAt" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["context"]>
 export type ContextInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   participants?: boolean | Prisma.Context$participantsArgs<ExtArgs>
   sessions?: boolean | Prisma.Context$sessionsArgs<ExtArgs>
@@ -1949,6 +1975,10 @@ export type $ContextPayload<ExtArgs extends runtime.Types.Extensions.InternalArg
      * Whom `accessControl.permissions` shows the context: `subject:...` and `role:...`; an index finds private ones by it.
      */
     readers: string[]
+    /**
+     * Whom it shows the context under conditions: key, what is left of the condition in this context, and the same as a JSON path.
+     */
+    conditionalReaders: runtime.JsonValue | null
     priority: string
     category: string | null
     customData: runtime.JsonValue | null
@@ -2353,6 +2383,7 @@ export interface ContextFieldRefs {
   readonly accessControl: Prisma.FieldRef<"Context", 'Json'>
   readonly isPrivate: Prisma.FieldRef<"Context", 'Boolean'>
   readonly readers: Prisma.FieldRef<"Context", 'String[]'>
+  readonly conditionalReaders: Prisma.FieldRef<"Context", 'Json'>
   readonly priority: Prisma.FieldRef<"Context", 'String'>
   readonly category: Prisma.FieldRef<"Context", 'String'>
   readonly customData: Prisma.FieldRef<"Context", 'Json'>

@@ -1,11 +1,11 @@
 import { readConsistencyToken } from '#shared/cache/consistencyToken.ts';
 import { type RequestScope, subjectBoundTag } from '#shared/context.ts';
 import { participates } from '#shared/contextAudience.ts';
-import { readerKeys } from '#shared/contextReaders.ts';
+import { conditionalKeys } from '#shared/contextReaders.ts';
 import type { Principal } from '#shared/principal.ts';
 import { type Hit, type IndexSelection, supportsQuery, type ValueCount } from '#shared/searchIndex/index.ts';
 import type { Sql } from '#shared/sql.ts';
-import { administeredCondition, seesEverything } from '../access.ts';
+import { administeredCondition, conditionallySeen, seesEverything, viewerKeys } from '../access.ts';
 import { type ContextSelection, contextConditions, Parameters } from '../filter.ts';
 import type { ContextRow } from '../rows.ts';
 import { contextColumns } from '../store.ts';
@@ -156,11 +156,18 @@ UNION
 SELECT c.id FROM context.participant m JOIN context.context c ON c.tenant_id = m.tenant_id AND c.id = m.context_id
 WHERE m.tenant_id = $1 AND m.agent_id = $2 AND ${participates('m.status')} AND c.is_private AND c.deleted_at IS NULL
 UNION
-SELECT c.id FROM context.context c WHERE c.tenant_id = $1 AND c.readers && $3::text[] AND c.readers <> '{}' AND c.is_private AND c.deleted_at IS NULL`;
+SELECT c.id FROM context.context c WHERE c.tenant_id = $1 AND c.readers && $3::text[] AND c.readers <> '{}' AND c.is_private AND c.deleted_at IS NULL
+UNION
+SELECT c.id FROM context.context c WHERE c.tenant_id = $1 AND c.readers && $4::text[] AND c.readers <> '{}' AND c.is_private AND c.deleted_at IS NULL AND ${conditionallySeen('c', '$3::text[]')}`;
 
 /** Private contexts that the principal sees, where it does not see them all. */
 async function findGranted(sql: Sql, principal: Principal): Promise<readonly string[]> {
-  const parameters: unknown[] = [principal.tenantId, principal.subject, readerKeys(principal)];
+  const parameters: unknown[] = [
+    principal.tenantId,
+    principal.subject,
+    viewerKeys(principal),
+    conditionalKeys(principal),
+  ];
   const administered = administeredCondition('c', principal, (ids) => `$${parameters.push(ids)}::uuid[]`);
   const text =
     administered === 'false'

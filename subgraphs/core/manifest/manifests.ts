@@ -7,10 +7,12 @@ import type { NewEvent } from '#shared/outbox.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
+import type { BaseEventDocument } from '../../../schema/protocol/index.ts';
 import { manifestColumns } from '../codec.ts';
 import type { CallOptions, Commands } from '../commands.ts';
 import { systemEvent } from '../systemEvents.ts';
 import { manifestApproval, readOutcome } from './confirms.ts';
+import { happened, withTold } from './happened.ts';
 import * as inputs from './inputs.ts';
 import { type Changed, type Move, makeMove, planMove } from './moves.ts';
 import type { ManifestChange, ManifestRow } from './rows.ts';
@@ -19,10 +21,10 @@ interface Options extends CallOptions {
   readonly expectedVersion?: number | null | undefined;
 }
 
-const event = (type: string, row: ManifestRow): NewEvent => ({
+const event = (type: string, row: ManifestRow, told: readonly BaseEventDocument[] = []): NewEvent => ({
   streamId: row.id,
   type,
-  data: { manifest: row },
+  data: { manifest: row, ...(told.length === 0 ? {} : { told }) },
   tags: [`CoreManifest:${row.id}`, 'manifests'],
 });
 
@@ -52,8 +54,10 @@ export function createManifests({ sql, authorizer }: Pick<ModuleRuntime, 'sql' |
   ): Promise<{ readonly row: ManifestRow; readonly events: readonly NewEvent[] }> {
     const { tenantId, id } = before;
     const { status, modules, pending, refusal, replaced = [] } = { ...before, ...changed };
+    const told = happened(before, { status, modules });
+    const protocol = withTold(before.protocol, told);
     const [row] = (await tx.unsafe(
-      `UPDATE core.manifest m SET status = $3, modules = $4::text::jsonb, pending = $6::text::jsonb, refusal = $7, version = version + 1, updated_at = now(), updated_by = $5
+      `UPDATE core.manifest m SET status = $3, modules = $4::text::jsonb, pending = $6::text::jsonb, refusal = $7, protocol = $8::text::jsonb, version = version + 1, updated_at = now(), updated_by = $5
        WHERE m.tenant_id = $1 AND m.id = $2 RETURNING ${manifestColumns}`,
       [
         tenantId,
@@ -63,13 +67,14 @@ export function createManifests({ sql, authorizer }: Pick<ModuleRuntime, 'sql' |
         actor,
         pending === null ? null : JSON.stringify(pending),
         refusal,
+        protocol === null ? null : JSON.stringify(protocol),
       ],
       { prepare: true },
     )) as unknown as ManifestRow[];
     return {
       row: row!,
       events: [
-        event('manifest.changed', row!),
+        event('manifest.changed', row!, told),
         // Whoever keeps the one before hears that it is no longer the active one.
         ...replaced.map((other) => event('manifest.changed', other)),
         ...replaced.map((other) =>

@@ -6,6 +6,7 @@ import { isId } from '#shared/ids.ts';
 import type { NewEvent } from '#shared/outbox.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { judgeMoves, makeMoves } from '../applyRoutes.ts';
 import type { Commands } from '../commands.ts';
 import { networkEvent, runEvent } from '../events.ts';
 import { touch } from '../networkChanges.ts';
@@ -14,7 +15,6 @@ import type { NetworkOptimizationRow, NetworkRow } from '../rows.ts';
 import { requireMove } from '../states.ts';
 import { findRun, lockNetwork, saveNetwork, saveRun } from '../store.ts';
 import type { Topologies } from '../topologies.ts';
-import { applyApproved } from './approvedRoutes.ts';
 import { referenceKind } from './asking.ts';
 import type { NetworkPendingChange } from './rows.ts';
 
@@ -39,8 +39,13 @@ export function createConfirms(
   const ofRun = async (tx: SqlTransaction, { tenantId }: NetworkRow, { run }: NetworkPendingChange) =>
     run === null ? null : findRun(tx, tenantId, run.id);
 
-  async function refuse(tx: SqlTransaction, { network, pending, actor }: Waiting, reason: string): Promise<Settled> {
-    const run = await ofRun(tx, network, pending);
+  async function refuse(
+    tx: SqlTransaction,
+    { network, pending, actor }: Waiting,
+    reason: string,
+    known?: NetworkOptimizationRow,
+  ): Promise<Settled> {
+    const run = known ?? (await ofRun(tx, network, pending));
     return {
       row: touch(network, actor, { pending: null, refusal: reason }),
       type: 'network.change.refused',
@@ -50,7 +55,8 @@ export function createConfirms(
   }
 
   /** @throws {PlatformError} before anything is stored, where it cannot be done any more. */
-  async function make(tx: SqlTransaction, { network, pending, actor }: Waiting, confirmId: string): Promise<Settled> {
+  async function make(tx: SqlTransaction, waiting: Waiting, confirmId: string): Promise<Settled> {
+    const { network, pending, actor } = waiting;
     const { protocol } = network;
     const governance = protocol?.['governance'] as Readonly<Record<string, unknown>> | undefined;
     // A lock that has come since is taken away by an override alone.
@@ -66,11 +72,15 @@ export function createConfirms(
     const run = await ofRun(tx, network, pending);
     if (run === null || pending.run === null)
       throw new PlatformError('NOT_FOUND', 'the run is gone', { path: ['networkId'] });
-    const events = await applyApproved(tx, network, { run, goals: pending.run.goals, topologies });
+    const { goals } = pending.run;
+    const judged = await judgeMoves(tx, network, { run, goals, limits: pending.run, topologies });
+    const { result } = judged;
+    if (judged.refusal !== null) return refuse(tx, waiting, judged.refusal, { ...run, result });
+    const events = await makeMoves(tx, network, judged);
     return {
       row: touch(approved, actor, { pending: null, refusal: null }),
       type: 'network.change.made',
-      run: { ...run, state: 'applied', appliedAt: new Date().toISOString() },
+      run: { ...run, result, state: 'applied', appliedAt: new Date().toISOString() },
       events,
     };
   }

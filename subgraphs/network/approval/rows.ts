@@ -7,6 +7,14 @@ export interface NetworkApprovalValue extends Approvers {
   readonly disruptionTolerance: number;
 }
 
+/** An optimisation, by what its caller asked of it. */
+export interface PendingRun {
+  readonly id: string;
+  readonly goals: RoutingGoals;
+  /** Null where the caller named none. @default null */
+  readonly disruptionTolerance?: number | null;
+}
+
 /** A change as it was asked for. */
 export interface NetworkPendingChange {
   readonly id: string;
@@ -14,7 +22,7 @@ export interface NetworkPendingChange {
   /** Of a retirement. */
   readonly reason: string | null;
   /** Of an optimisation, whose result holds the moves. */
-  readonly run: { readonly id: string; readonly goals: RoutingGoals } | null;
+  readonly run: PendingRun | null;
   readonly requestedBy: string;
   readonly requestedAt: string;
   /** Null until the confirm module has opened it. */

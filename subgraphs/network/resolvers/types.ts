@@ -183,6 +183,8 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation' | 'Subscription'> = {
     iterations: ({ result }) => result.iterations,
     timeBudgetExhausted: ({ result }) => result.timeBudgetExhausted,
     avoidedNodes: ({ result }) => [...(result.avoidedNodes ?? [])],
+    movesMade: ({ result }) => result.movesMade ?? null,
+    movesDropped: ({ result }) => result.movesDropped ?? null,
   },
   Context: {
     networks: async ({ id }, { status, ...page }, { loaders, scope }) => {

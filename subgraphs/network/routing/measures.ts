@@ -1,5 +1,4 @@
-import { byArc } from '../graph/digraph.ts';
-import { shortestTree } from '../graph/shortestPaths.ts';
+import type { Digraph } from '../graph/digraph.ts';
 import { congestionCost } from './congestionCost.ts';
 import { latencyOf, loadsOf, type Route, type RoutingMeasures, type RoutingProblem, utilization } from './problem.ts';
 
@@ -50,12 +49,30 @@ export function measureRoutes(
 }
 
 /** What all demands would cost on the fewest links at the slope of an empty one: the scale of Fortz and Thorup. */
-function leastHopMbps({ graph, demands }: RoutingProblem): number {
-  const hop = byArc(graph, new Float64Array(graph.linkCount).fill(1));
+export function leastHopMbps({ graph, demands }: RoutingProblem): number {
   let sum = 0;
   for (const [source, own] of Map.groupBy(demands, (demand) => demand.source)) {
-    const { distance } = shortestTree(graph, source, hop);
-    for (const { target, mbps } of own) if (Number.isFinite(distance[target]!)) sum += distance[target]! * mbps;
+    const hops = hopsFrom(graph, source);
+    for (const { target, mbps } of own) if (hops[target]! >= 0) sum += hops[target]! * mbps;
   }
   return sum;
+}
+
+/** By node, the links to it at least; -1 where none lead there. Breadth first. */
+function hopsFrom({ nodeCount, first, to }: Digraph, source: number): Int32Array {
+  const hops = new Int32Array(nodeCount).fill(-1);
+  const reached = new Int32Array(nodeCount);
+  hops[source] = 0;
+  reached[0] = source;
+  for (let at = 0, length = 1; at < length; at += 1) {
+    const node = reached[at]!;
+    for (let arc = first[node]!; arc < first[node + 1]!; arc += 1) {
+      const next = to[arc]!;
+      if (hops[next] !== -1) continue;
+      hops[next] = hops[node]! + 1;
+      reached[length] = next;
+      length += 1;
+    }
+  }
+  return hops;
 }

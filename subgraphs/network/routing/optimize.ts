@@ -1,6 +1,6 @@
 import { createRandom } from '../graph/random.ts';
 import { boundUtilization } from './lowerBound.ts';
-import { measureRoutes } from './measures.ts';
+import { leastHopMbps, measureRoutes } from './measures.ts';
 import type { Route, RoutingMeasures, RoutingProblem } from './problem.ts';
 import { fortzThorup, isSameRoute, type RerouteOptions, reroute, sharpCost } from './reroute.ts';
 import { type CutProof, findViolatedCut } from './violatedCut.ts';
@@ -72,11 +72,12 @@ export async function optimizeRoutes(
   const isOver = () => now() >= startedAt + timeBudgetMs;
   // The bound and what it leads to need their part of the time on networks where a pass takes seconds.
   const isFirstOver = () => now() >= startedAt + firstShare * timeBudgetMs;
-  const measuresBefore = measureRoutes(problem, before);
+  const scale = leastHopMbps(problem);
+  const measuresBefore = measureRoutes(problem, before, scale);
   const scoreOf = createScore(goals, measuresBefore);
   let best = { routes: before, measures: measuresBefore, score: scoreOf(measuresBefore) };
   const see = (routes: readonly Route[]) => {
-    const measures = measureRoutes(problem, routes);
+    const measures = measureRoutes(problem, routes, scale);
     const score = scoreOf(measures);
     const isLess = measures.unroutedMbps > measuresBefore.unroutedMbps;
     if (!isLess && score < best.score) best = { routes: [...routes], measures, score };
@@ -141,11 +142,17 @@ export async function optimizeRoutes(
   };
 }
 
+/** What goals are about. */
+export type ScoredMeasures = Pick<
+  RoutingMeasures,
+  'maxUtilization' | 'meanLatencyMs' | 'transportCost' | 'unroutedMbps'
+>;
+
 /** Each measure relative to what it was, weighted; what was nothing counts absolutely. */
 export function createScore(goals: RoutingGoals, before: RoutingMeasures) {
   const total = before.routedMbps + before.unroutedMbps;
   const relative = (value: number, was: number) => (was > 0 && Number.isFinite(was) ? value / was : value);
-  return (measures: RoutingMeasures): number =>
+  return (measures: ScoredMeasures): number =>
     goals.balance * relative(measures.maxUtilization, before.maxUtilization) +
     goals.latency * relative(measures.meanLatencyMs, before.meanLatencyMs) +
     goals.cost * relative(measures.transportCost, before.transportCost) +

@@ -66,7 +66,10 @@ export function createExporter(runtime: ModuleRuntime) {
         ORDER BY o.ordinal`;
       for (const { module, objectId } of companions) referred.get(module)?.add(objectId);
       for (const module of referredModules) bundle[module] = await read(principal, module, [...referred.get(module)!]);
-      return { ...bundle, events: await readObservabilityEvents({ sqlOf, codecs }, principal.tenantId, bundle) };
+      return {
+        ...bundle,
+        events: await readObservabilityEvents({ sqlOf, codecs }, principal.tenantId, { contextId, bundle }),
+      };
     },
   };
 }

@@ -11,20 +11,29 @@ export interface ObservabilityDeps {
   readonly codecs: ReadonlyMap<SubgraphName, ProtocolCodec>;
 }
 
-/** The frozen observability events of a bundle's objects, oldest first, as their modules' codecs word them. */
+interface ObservedBundle {
+  readonly contextId: string;
+  readonly bundle: Readonly<Record<string, readonly ProtocolDocument[]>>;
+}
+
+/** The frozen observability events of a bundle's objects, and what else the context has, oldest first, as the modules' codecs word them. */
 export async function readObservabilityEvents(
   { sqlOf, codecs }: ObservabilityDeps,
   tenantId: string,
-  bundle: Readonly<Record<string, readonly ProtocolDocument[]>>,
+  { contextId, bundle }: ObservedBundle,
 ): Promise<ProtocolDocument[]> {
   const found: { readonly at: string; readonly sequence: number; readonly document: ProtocolDocument }[] = [];
   for (const module of protocolModules) {
     const codec = isSubgraphName(module) ? codecs.get(module) : undefined;
-    const streamIds = (bundle[module] ?? []).flatMap((document) => idOf(module, document) ?? []);
-    if (!codec?.observe || !isSubgraphName(module) || streamIds.length === 0) continue;
+    if (!codec?.observe || !isSubgraphName(module)) continue;
+    const streamIds = [
+      ...(bundle[module] ?? []).flatMap((document) => idOf(module, document) ?? []),
+      ...((await codec.observedIn?.(sqlOf(module), tenantId, contextId)) ?? []),
+    ];
+    if (streamIds.length === 0) continue;
     const rows = (await sqlOf(module).unsafe(
-      `SELECT ${eventColumns} FROM ${module}.event WHERE tenant_id = $1 AND stream_id = ANY($2::uuid[]) ORDER BY created_at, stream_id, sequence LIMIT ${maxEvents}`,
-      [tenantId, streamIds],
+      `SELECT ${eventColumns} FROM ${module}.event WHERE tenant_id = $1 AND stream_id = ANY($2::uuid[]) AND ($3::text[] IS NULL OR type = ANY($3::text[])) ORDER BY created_at, stream_id, sequence LIMIT ${maxEvents}`,
+      [tenantId, streamIds, (codec.observes ?? null) as never],
       { prepare: true },
     )) as unknown as Parameters<typeof toEventRow>[1][];
     for (const row of rows) {

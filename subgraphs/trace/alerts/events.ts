@@ -1,4 +1,4 @@
-import { participates } from '#shared/contextAudience.ts';
+import { type Access, participates } from '#shared/contextAudience.ts';
 import type { NewEvent } from '#shared/outbox.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import { derivedId } from '../ids/traceIds.ts';
@@ -8,11 +8,7 @@ import { type AlertRow, alertTag, ruleTag } from './rows.ts';
 export const alertStream = (tenantId: string) => derivedId(`alerts ${tenantId}`);
 
 /** Who sees an alert of a private context; null of an alert that all see. */
-export interface AlertAccess {
-  readonly ownerId: string | null;
-  readonly members: readonly string[];
-  readonly readers?: readonly string[] | null;
-}
+export type AlertAccess = Omit<Access, 'visibility'>;
 
 /** Who sees the contexts that are private, by `tenant/context`; nobody those that were not heard of yet. */
 export async function findAccess(
@@ -22,7 +18,7 @@ export async function findAccess(
   const placed = places.filter(({ contextId }) => contextId !== null);
   if (placed.length === 0) return new Map();
   const rows = (await tx.unsafe(
-    `SELECT DISTINCT a.tenant_id || '/' || a.id AS key, c.detail->>'ownerId' AS "ownerId", c.detail->'readers' AS readers, ARRAY(
+    `SELECT DISTINCT a.tenant_id || '/' || a.id AS key, c.detail->>'ownerId' AS "ownerId", c.detail->'readers' AS readers, c.detail->'conditional' AS conditional, ARRAY(
        SELECT m.detail->>'agentId' FROM trace.replica m WHERE m.tenant_id = c.tenant_id AND m.type = 'ContextParticipant'
          AND m.detail->>'contextId' = c.id::text AND ${participates('m.status')} AND m.detail->>'agentId' IS NOT NULL) AS members
      FROM unnest($1::text[], $2::uuid[]) AS a(tenant_id, id)

@@ -128,7 +128,7 @@ describe('teams', () => {
         expect(awards.length).toBe(most);
         expect(totalCost(awards)).toBeCloseTo(least, 6);
       }),
-      { numRuns: 400 },
+      { numRuns: 1_000 },
     );
     expect(withTeams).toBeGreaterThan(30);
   });

@@ -2,7 +2,7 @@ import { isClearanceAttribute } from '../clearance.ts';
 import { EvaluationError } from '../evaluationError.ts';
 import { compileReader, type Facts } from '../facts.ts';
 import { compare, describe } from '../operators.ts';
-import { type Expression, type Operand, parseExpression } from './parser.ts';
+import { type Comparison, type Expression, type Operand, parseExpression } from './parser.ts';
 
 export type Predicate<Subject = Facts> = (subject: Subject) => boolean;
 
@@ -23,7 +23,8 @@ export function compileExpressionOver<Subject>(text: string, read: ReaderCompile
   return compileNode(parseExpression(text), read);
 }
 
-function compileNode<Subject>(node: Expression, read: ReaderCompiler<Subject>): Predicate<Subject> {
+/** Compiles what was parsed. */
+export function compileNode<Subject>(node: Expression, read: ReaderCompiler<Subject>): Predicate<Subject> {
   switch (node.kind) {
     case 'and': {
       const terms = node.terms.map((term) => compileNode(term, read));
@@ -43,12 +44,17 @@ function compileNode<Subject>(node: Expression, read: ReaderCompiler<Subject>): 
       const left = compileOperand(node.left, read);
       const right = compileOperand(node.right, read);
       const { operator } = node;
-      const asClearance = [node.left, node.right].some(isClearanceOperand);
+      const asClearance = isOfClearances(node);
       return (facts) => compare(operator, left(facts), right(facts), { asClearance });
     }
     default:
       return node satisfies never;
   }
+}
+
+/** Whether its strings are ordered as clearances. */
+export function isOfClearances({ asClearance, left, right }: Comparison): boolean {
+  return asClearance ?? [left, right].some(isClearanceOperand);
 }
 
 function isClearanceOperand(operand: Operand): boolean {

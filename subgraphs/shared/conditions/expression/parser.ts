@@ -5,13 +5,22 @@ import { type Token, tokenize } from './tokenizer.ts';
 export type Literal = string | number | boolean | readonly (string | number | boolean)[];
 
 export type Operand =
-  | { readonly kind: 'literal'; readonly value: Literal }
+  | { readonly kind: 'literal'; readonly value: unknown }
   | { readonly kind: 'attribute'; readonly path: string; readonly position: number };
+
+export interface Comparison {
+  readonly kind: 'compare';
+  readonly operator: Operator;
+  readonly left: Operand;
+  readonly right: Operand;
+  /** Order the strings as clearances. @default where an attribute is named as one */
+  readonly asClearance?: boolean;
+}
 
 export type Expression =
   | { readonly kind: 'and' | 'or'; readonly terms: readonly Expression[] }
   | { readonly kind: 'not'; readonly term: Expression }
-  | { readonly kind: 'compare'; readonly operator: Operator; readonly left: Operand; readonly right: Operand }
+  | Comparison
   | { readonly kind: 'truth'; readonly operand: Operand };
 
 /** Parentheses and NOTs inside each other. */
