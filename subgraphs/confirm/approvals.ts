@@ -44,7 +44,7 @@ export function createApprovals(
   runtime: ModuleRuntime,
   { access, commands, change, routing, checks, findAble, returns }: ApprovalsDeps,
 ) {
-  const { sql } = runtime;
+  const { sql, logger } = runtime;
   const limits = readConfirmLimits(runtime.config);
 
   /** The protocol has no confirm among the kinds of targets. */
@@ -56,6 +56,15 @@ export function createApprovals(
     if (to === null) return undefined;
     const confirm = await access.requireConfirm(principal, confirmId);
     return findAble(confirm, [to]);
+  }
+
+  /** The next change of rights looks too: what fails here is no failure of the call. */
+  async function lookAgain({ principal }: RequestScope, confirmId: string): Promise<void> {
+    try {
+      await returns.checkConfirms(principal.tenantId, [confirmId]);
+    } catch (error) {
+      logger.warn({ confirmId, error: String(error) }, 'whether delegates may still decide could not be asked');
+    }
   }
 
   async function create(scope: RequestScope, raw: unknown, operation = 'createApproval'): Promise<CommandResult> {
@@ -159,11 +168,14 @@ export function createApprovals(
           refused = isDone ? null : draft.before!.confirm;
           return isDone;
         });
-        if (refused === null) return decided;
+        if (refused === null) {
+          // The right may have been lost between the question and the commit, when nobody looked for the part yet.
+          if (given.outcome === 'delegated') await lookAgain(scope, confirmId);
+          return decided;
+        }
       } catch (error) {
         // One without the right may have had the part from somebody who has it.
-        if (error instanceof PlatformError && error.code === 'PERMISSION_DENIED')
-          await returns.checkConfirms(scope.principal.tenantId, [confirmId]);
+        if (error instanceof PlatformError && error.code === 'PERMISSION_DENIED') await lookAgain(scope, confirmId);
         throw error;
       }
       // A rejection that goes to the next level: its people are looked up outside of the lock.

@@ -52,7 +52,8 @@ export function createReturns({ sql, logger }: Pick<ModuleRuntime, 'sql' | 'logg
     const delegates = approvers.filter(isDelegated).map(({ subject }) => subject);
     if (delegates.length === 0) return;
     const givers = approvers.filter(({ state }) => state === 'delegated').map(({ subject }) => subject);
-    const able = await findAble(confirm, [...new Set([...delegates, ...givers])]);
+    const asked = new Set([...delegates, ...givers]);
+    const able = await findAble(confirm, [...asked]);
     if (delegates.every((subject) => able.has(subject))) return;
     const levels = await levelsOf(routing, confirm, () => true);
     await commands.run({
@@ -66,8 +67,10 @@ export function createReturns({ sql, logger }: Pick<ModuleRuntime, 'sql' | 'logg
         // What governance has locked changes by an override alone.
         if (current?.confirm.status !== 'pending' || current.confirm.governance?.locked === true) return null;
         const draft = createDraft(current.confirm, current.approvers);
+        // Of whom a part was passed on to meanwhile nothing was asked here: passing it on asked.
         for (const part of current.approvers)
-          if (isDelegated(part) && !able.has(part.subject)) giveBack(draft, part, { able, levels });
+          if (isDelegated(part) && asked.has(part.subject) && !able.has(part.subject))
+            giveBack(draft, part, { able, levels });
         if (draft.told.length > 0) return draft;
         logger.warn({ confirmId: confirm.id }, 'a delegate may decide no more, and nobody else can take the part');
         return null;

@@ -180,6 +180,7 @@ export async function openConfirmRig(environment: Readonly<Record<string, string
     targets,
     roles,
     rights,
+    directory,
     authors,
     run,
     ask,
