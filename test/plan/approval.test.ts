@@ -22,7 +22,7 @@ describe.each(modes)('approval of plans, %s', (mode) => {
     const role = await field(
       'alice',
       `mutation ($input: CreateRoleInput!) { createRole(input: $input) { role { id } ${errors} } }`,
-      { input: { name: 'planner', permissions: [{ resourceType: 'plan', actions: ['read'] }] } },
+      { input: { name: 'planner', permissions: [{ resourceType: 'plan', actions: ['read', 'approve'] }] } },
     );
     for (const subjectId of ['bob', 'carol'])
       await field(
@@ -137,12 +137,20 @@ describe.each(modes)('approval of plans, %s', (mode) => {
     await becomes(id, { status: 'APPROVED', confirmId: null });
   });
 
-  test('a proposal may name its approvers; one that nobody can approve goes back with the reason', async () => {
+  test('a proposal may name more approvers; one who cannot approve sends it back with the reason', async () => {
     const id = await createPlan({ requiresApproval: true });
-    await propose(id, { approvers: ['alice'] });
-    await becomes(id, { status: 'DRAFT', confirmId: null });
-    expect(String((await plan(id))['statusReason'])).toContain('nobody');
+    // Its author, and one to whom no role grants plan:approve.
+    for (const [subject, reason] of [
+      ['alice', 'alice asked for the approval or wrote the plan'],
+      ['robot', 'no role grants plan:approve here to robot'],
+    ]) {
+      await propose(id, { approvers: [subject] });
+      await becomes(id, { status: 'DRAFT', confirmId: null });
+      expect(String((await plan(id))['statusReason'])).toContain(reason);
+    }
     await propose(id, { approvers: ['bob'] });
+    // Named or not, those who hold the right are asked.
+    await waiting('carol', id);
     await approve('bob', await waiting('bob', id));
     await becomes(id, { status: 'APPROVED', confirmId: null });
   });
