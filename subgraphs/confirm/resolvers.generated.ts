@@ -106,7 +106,8 @@ export type Mutation = {
   /**
    * `processApproval` with DELEGATED: passes the caller's part on, three times at most. DELEGATION_FORBIDDEN for whom a role
    * denies confirm:approve, and, of the approval of a plan, for whom none grants plan:approve. Once a delegate has lost that right
-   * the part goes back to the nearest one who passed it on and has it, else the step goes to its next level.
+   * the part goes back to the nearest one who passed it on and has it, else the step goes to its next level; without either, and
+   * where governance has locked the confirm, it waits for a right or for its deadline.
    */
   delegateConfirm: ApprovalPayload;
   /** Who asked for it, or confirm:admin. */

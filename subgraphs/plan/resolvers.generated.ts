@@ -78,7 +78,8 @@ export type Mutation = {
    * DRAFT to PROPOSED; asks for approval where the plan needs one: of whom the workflow template bound to the approval of such
    * plans names, else of one of those who have plan:approve in its context, its author and who proposes it left out; beside them of
    * those named here, else of those named in the plan (see createApproval). Where nobody can approve, or one who is named has not
-   * got plan:approve by a role, the plan goes back to DRAFT with the reason.
+   * got plan:approve by a role, the plan goes back to DRAFT with the reason. A Confirm that comes as a document decides about a
+   * plan that needs no approval alone.
    */
   proposePlan: PlanPayload;
   /** To APPROVED, where the plan needs no approval and no Confirm is open. */
