@@ -46,11 +46,16 @@ const waitingOf = (payload: Awaited<ReturnType<typeof ask>>) =>
   payload['nextApprovers']!.map(({ subject, stepId }) => `${String(stepId)}/${String(subject)}`).sort();
 
 /** How a decision is answered: the error's code, null where it was taken. */
-async function codeOf(who: ReturnType<typeof principal>, confirmId: string, decision: string): Promise<string | null> {
+async function codeOf(
+  who: ReturnType<typeof principal>,
+  confirmId: string,
+  decision: string,
+  delegateTo: string | null = null,
+): Promise<string | null> {
   const { data, errors } = await rig.run(
     who,
     'mutation ($input: ApprovalDecisionInput!) { processApproval(input: $input) { userErrors { code } } }',
-    { input: { confirmId, decision, rationale: 'because' } },
+    { input: { confirmId, decision, rationale: 'because', delegateTo } },
   );
   return String(errors[0]?.code ?? codesOf(data['processApproval']!)[0] ?? '') || null;
 }
@@ -231,11 +236,11 @@ test('what the plan module asks for goes by the same rules, its author left out'
 describe('what is approved', () => {
   const people = ['p0', 'p1', 'p2', 'p3', 'p4'];
   const scenario = fc.record({
-    holders: fc.subarray(people, { minLength: 2 }),
+    holders: fc.oneof(fc.constant(people.slice(1)), fc.subarray(people, { minLength: 2 })),
     author: fc.constantFrom('p0', 'wanda'),
     requester: fc.constantFrom('p1', 'wanda', 'xaver'),
     /** Named by whoever asks, with or without the right. */
-    proposed: fc.subarray(people, { maxLength: 2 }),
+    proposed: fc.oneof(fc.subarray(people, { maxLength: 0 }), fc.subarray(people, { maxLength: 2 })),
     kind: fc.constantFrom('SINGLE', 'AT_LEAST', 'MAJORITY', 'UNANIMOUS', 'SEQUENTIAL'),
     required: fc.integer({ min: 1, max: 3 }),
     /** Quorum of a template's step over two of the people; null where none is bound. */
@@ -248,7 +253,9 @@ describe('what is approved', () => {
     casts: fc.array(
       fc.record({
         who: fc.constantFrom(...people),
-        choice: fc.constantFrom(...['APPROVED', 'APPROVED', 'APPROVED', 'APPROVED'], 'REJECTED', 'ABSTAINED'),
+        choice: fc.constantFrom(...['APPROVED', 'APPROVED', 'DELEGATED', 'DELEGATED'], 'REJECTED', 'ABSTAINED'),
+        /** Whom the part is passed on to, where it is. */
+        to: fc.constantFrom(...people),
         /** Whether the token has the right too. */
         isAble: fc.nat(3).map((n) => n > 0),
       }),
@@ -257,7 +264,7 @@ describe('what is approved', () => {
   });
 
   test('was approved by as many as the rules ask for, all of whom have the right, whatever was proposed', async () => {
-    let approvedOnes = 0;
+    let [approvedOnes, delegations] = [0, 0];
     await fc.assert(
       fc.asyncProperty(scenario, async ({ holders, author, requester, proposed, kind, required, template, casts }) => {
         grant(...holders);
@@ -291,9 +298,14 @@ describe('what is approved', () => {
         expect(proposed.every(may)).toBe(true);
         const id = String(payload['confirm']!['id']);
         const tokens = new Set<string>();
-        for (const { who, choice, isAble } of casts) {
-          const code = await codeOf(isAble ? able(who) : principal(who), id, choice);
-          if (code === null) tokens.add(`${who}/${isAble}`);
+        for (const { who, choice, to, isAble } of casts) {
+          const isPassed = choice === 'DELEGATED';
+          const code = await codeOf(isAble ? able(who) : principal(who), id, choice, isPassed ? to : null);
+          if (code !== null) continue;
+          tokens.add(`${who}/${isAble}`);
+          if (!isPassed) continue;
+          expect(may(to)).toBe(true);
+          delegations += 1;
         }
         expect([...tokens].filter((token) => token.endsWith('/false'))).toEqual([]);
         const votes = (await rig.sql`
@@ -328,8 +340,9 @@ describe('what is approved', () => {
         if (proposed.length > 0)
           expect(isMet('proposed', proposed.length, kind === 'AT_LEAST' ? kind : quorum, required)).toBe(true);
       }),
-      { numRuns: 150 },
+      { numRuns: 200 },
     );
     expect(approvedOnes).toBeGreaterThan(5);
+    expect(delegations).toBeGreaterThan(0);
   }, 120_000);
 });
