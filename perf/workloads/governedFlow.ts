@@ -65,7 +65,10 @@ export const createWorkload: CreateWorkload<GovernedFlowParams> = async ({ url, 
     const input = { name: `${name}_${randomUUID().slice(0, 8)}`, permissions };
     return String(readPath(await ask('createRole', { input }, manager), 'role', 'id'));
   }
-  const reviewer = await createRole('reviewer', [{ resourceType: 'confirm', actions: ['read', 'approve'] }]);
+  const reviewer = await createRole('reviewer', [
+    { resourceType: 'confirm', actions: ['read', 'approve'] },
+    { resourceType: 'plan', actions: ['approve'] },
+  ]);
   const worker = await createRole('worker', [{ resourceType: 'plan', actions: ['read', 'work'] }]);
   for (const { subject } of reviewers)
     await ask('assignRole', { input: { roleId: reviewer, subjectId: subject } }, manager);

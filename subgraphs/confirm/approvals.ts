@@ -11,14 +11,16 @@ import { archive, cancel } from './closing.ts';
 import type { CommandResult, CommandRunner } from './commands.ts';
 import { type Settlement, settleCondition } from './conditions/conditions.ts';
 import { decide, type GivenDecision, type GivenOutcome } from './decide.ts';
+import type { FindAble } from './delegates.ts';
 import { toAttachments, toImpact } from './impact.ts';
 import * as inputs from './inputs.ts';
 import { escalateByHand, levelsOf, type ResolvedLevels } from './levels.ts';
 import { readConfirmLimits } from './limits.ts';
 import { type OpeningRequest, openConfirm, writeDraft } from './opening.ts';
 import type { RequestChecks } from './requestChecks.ts';
+import type { Returns } from './returns.ts';
 import { assessRisk } from './risk.ts';
-import type { Routing } from './routing.ts';
+import { type Routing, routingScopeOf } from './routing.ts';
 import type { ConfirmRow, TargetType } from './rows.ts';
 import { administers } from './standing.ts';
 
@@ -28,6 +30,8 @@ export interface ApprovalsDeps {
   readonly change: Change;
   readonly routing: Routing;
   readonly checks: RequestChecks;
+  readonly findAble: FindAble;
+  readonly returns: Pick<Returns, 'checkConfirms'>;
 }
 
 export interface DecisionOptions {
@@ -36,13 +40,32 @@ export interface DecisionOptions {
 }
 
 /** Gates asked for and decided by people. */
-export function createApprovals(runtime: ModuleRuntime, { access, commands, change, routing, checks }: ApprovalsDeps) {
-  const { sql } = runtime;
+export function createApprovals(
+  runtime: ModuleRuntime,
+  { access, commands, change, routing, checks, findAble, returns }: ApprovalsDeps,
+) {
+  const { sql, logger } = runtime;
   const limits = readConfirmLimits(runtime.config);
 
   /** The protocol has no confirm among the kinds of targets. */
   const claimOf = ({ principal }: RequestScope, id: string, override: unknown) =>
     readOverride(runtime, principal, { target: { type: 'OTHER', id, noun: 'confirm' }, override });
+
+  /** Whether one to whom a part is to be passed on can decide it, asked before the lock is taken. */
+  async function findDelegate({ principal }: RequestScope, confirmId: string, to: string | null) {
+    if (to === null) return undefined;
+    const confirm = await access.requireConfirm(principal, confirmId);
+    return findAble(confirm, [to]);
+  }
+
+  /** The next change of rights looks too: what fails here is no failure of the call. */
+  async function lookAgain({ principal }: RequestScope, confirmId: string): Promise<void> {
+    try {
+      await returns.checkConfirms(principal.tenantId, [confirmId]);
+    } catch (error) {
+      logger.warn({ confirmId, error: String(error) }, 'whether delegates may still decide could not be asked');
+    }
+  }
 
   async function create(scope: RequestScope, raw: unknown, operation = 'createApproval'): Promise<CommandResult> {
     const { idempotencyKey, ...input } = parseInput(inputs.approval, raw);
@@ -52,12 +75,10 @@ export function createApprovals(runtime: ModuleRuntime, { access, commands, chan
     const known = await findIdempotentResponse(sql, 'confirm', idempotent);
     if (known) return repeatOf(known);
     // One after the other, so that of two faults always the same one is told.
-    const contextId = await checks.contextOf(scope, input);
-    const chosen = await checks.chooseWorkflow(scope, input);
+    const { contextId, author } = await checks.placeOf(scope, input);
+    const barred = author === null ? [subject] : [subject, author];
+    const chosen = await checks.chooseWorkflow(scope, { ...input, contextId, barred });
     const isDraft = input.draft === true;
-    const routes = isDraft
-      ? null
-      : await routing.route({ tenantId, contextId, requestedBy: subject }, chosen.definition);
     const request: OpeningRequest = {
       tenantId,
       id: newId(),
@@ -76,6 +97,7 @@ export function createApprovals(runtime: ModuleRuntime, { access, commands, chan
       requester: {
         ...(input.department == null ? {} : { department: input.department }),
         ...(input.requestReason == null ? {} : { requestReason: input.requestReason }),
+        ...(author === null ? {} : { author }),
       },
       subject: input.subject ?? null,
       riskAssessment: assessRisk(input.riskAssessment, limits.riskCutoffs),
@@ -90,6 +112,7 @@ export function createApprovals(runtime: ModuleRuntime, { access, commands, chan
       createdBy: subject,
       workflow: chosen.definition,
     };
+    const routes = isDraft ? null : await routing.route(routingScopeOf(request), chosen.definition);
     const command = {
       ...{ scope, principal, idempotent },
       confirmId: request.id,
@@ -137,16 +160,27 @@ export function createApprovals(runtime: ModuleRuntime, { access, commands, chan
       const idempotent = callOf(scope, idempotencyKey, 'processApproval', call);
       const claim = await claimOf(scope, confirmId, override);
       const options = { expectedVersion, idempotent, action: 'confirm.decide', claim };
+      const able = given.outcome === 'delegated' ? await findDelegate(scope, confirmId, given.delegateTo) : undefined;
       let refused: ConfirmRow | null = null;
-      const decided = await change(scope, confirmId, options, (draft) => {
-        const isDone = decide(draft, scope.principal, given);
-        refused = isDone ? null : draft.before!.confirm;
-        return isDone;
-      });
-      if (refused === null) return decided;
+      try {
+        const decided = await change(scope, confirmId, options, (draft) => {
+          const isDone = decide(draft, scope.principal, given, { able });
+          refused = isDone ? null : draft.before!.confirm;
+          return isDone;
+        });
+        if (refused === null) {
+          // The right may have been lost between the question and the commit, when nobody looked for the part yet.
+          if (given.outcome === 'delegated') await lookAgain(scope, confirmId);
+          return decided;
+        }
+      } catch (error) {
+        // One without the right may have had the part from somebody who has it.
+        if (error instanceof PlatformError && error.code === 'PERMISSION_DENIED') await lookAgain(scope, confirmId);
+        throw error;
+      }
       // A rejection that goes to the next level: its people are looked up outside of the lock.
       const levels = await levelsOf(routing, refused, () => true);
-      return change(scope, confirmId, options, (draft) => decide(draft, scope.principal, given, levels));
+      return change(scope, confirmId, options, (draft) => decide(draft, scope.principal, given, { levels }));
     },
 
     /** @throws {PERMISSION_DENIED} {INVALID_STATE} {NOT_FOUND} */

@@ -1,6 +1,9 @@
+import { permissionDenied } from '#shared/auth.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { Principal } from '#shared/principal.ts';
+import { holds } from '#shared/rights.ts';
 import { type GivenCondition, readConditions, trackConditions } from './conditions/conditions.ts';
+import { isBarred, neededToDecide } from './deciders.ts';
 import {
   addDecision,
   approverOf,
@@ -16,7 +19,7 @@ import { endStep, phaseAfterVote, resolve, settle, systemSubject, tallyOf } from
 import { moveUp, type ResolvedLevels } from './levels.ts';
 import type { Scores, Vote } from './quorum/index.ts';
 import type { RiskAssessment } from './risk.ts';
-import type { ConfirmApproverRow, DecisionOutcome } from './rows.ts';
+import type { ConfirmApproverRow, ConfirmRow, DecisionOutcome } from './rows.ts';
 import { requireScores } from './scores.ts';
 
 /** What an approver can say. */
@@ -48,23 +51,31 @@ const votes: Partial<Record<DecisionOutcome, Vote>> = {
   abstained: 'abstain',
 };
 
+export interface DecideOptions {
+  /** Levels above, resolved before the lock was taken. @default not looked up */
+  readonly levels?: ResolvedLevels | null;
+  /** Of those to whom the part may be passed on the ones that can decide. @default nobody was looked up: all */
+  readonly able?: ReadonlySet<string> | undefined;
+}
+
 /**
  * One approver's decision of one step, and what follows from it. Answers false, with nothing to be stored, where a
  * rejection goes to the next level and its people have not been looked up.
  * @throws {SELF_APPROVAL_FORBIDDEN} {ALREADY_DECIDED} {NOT_AN_APPROVER} {STEP_NOT_ACTIVE} {RATIONALE_REQUIRED}
- * {DELEGATION_FORBIDDEN} {VALIDATION_FAILED}
+ * {DELEGATION_FORBIDDEN} {VALIDATION_FAILED} {PERMISSION_DENIED}
  */
 export function decide(
   draft: Draft,
   principal: Principal,
   given: GivenDecision,
-  levels: ResolvedLevels | null = null,
+  { levels = null, able }: DecideOptions = {},
 ): boolean {
   if (draft.confirm.workflow?.consensus !== undefined)
     throw new PlatformError('INVALID_STATE', 'a vote over options is cast with castVote', {
       path: ['input', 'confirmId'],
     });
   const approver = requirePart(draft, principal, given.stepId);
+  requireRight(draft.confirm, principal);
   const { stepId } = approver;
   const definition = definitionOf(draft, stepId);
   requireRationale(given, definition.minimumRationale);
@@ -77,7 +88,8 @@ export function decide(
       path: ['input', 'conditions'],
     });
   const conditions = readConditions(draft, given.conditions);
-  const delegateTo = given.outcome === 'delegated' ? requireDelegate(draft, approver, given.delegateTo) : null;
+  const delegateTo =
+    given.outcome === 'delegated' ? requireDelegate(draft, approver, { to: given.delegateTo, able }) : null;
   const decision = addDecision(draft, {
     stepId,
     approver: principal.subject,
@@ -126,9 +138,11 @@ export function decide(
 /** The part of the principal that waits for a decision. */
 export function requirePart(draft: Draft, { subject }: Principal, stepId: string | null): ConfirmApproverRow {
   const { confirm } = draft;
-  // Who puts a question to the vote may be named among those who vote.
-  if (confirm.requestedBy === subject && confirm.workflow?.consensus === undefined)
-    throw new PlatformError('SELF_APPROVAL_FORBIDDEN', 'who asked for the approval cannot decide it');
+  if (isBarred(confirm, subject))
+    throw new PlatformError(
+      'SELF_APPROVAL_FORBIDDEN',
+      'who asked for the approval, or wrote what it is about, cannot decide it',
+    );
   if (stepId !== null && stepOf(draft, stepId) === undefined)
     throw new PlatformError('NOT_FOUND', `the workflow has no step ${stepId}`, { path: ['input', 'stepId'] });
   const parts =
@@ -143,7 +157,9 @@ export function requirePart(draft: Draft, { subject }: Principal, stepId: string
   if (waiting && stepOf(draft, waiting.stepId)?.status === 'active') return waiting;
   if (parts.some(({ state }) => state === 'decided'))
     throw new PlatformError('ALREADY_DECIDED', 'this approver has decided before; a decision stands');
-  if (parts.length === 0 || parts.some(({ state }) => state === 'delegated' || state === 'escalated')) {
+  const isOut = ({ state, stepId: id }: ConfirmApproverRow) =>
+    state === 'delegated' || state === 'escalated' || (state === 'closed' && stepOf(draft, id)?.status === 'active');
+  if (parts.length === 0 || parts.some(isOut)) {
     if (parts.length > 0 || confirm.status === 'pending')
       throw new PlatformError('NOT_AN_APPROVER', 'the step does not wait for the caller');
     throw new PlatformError('STEP_NOT_ACTIVE', `the confirm is ${confirm.status.toUpperCase()}`);
@@ -195,7 +211,21 @@ function requireRationale({ outcome, rationale }: GivenDecision, minimum: number
   });
 }
 
-function requireDelegate(draft: Draft, approver: ConfirmApproverRow, to: string | null): string {
+/** What is needed beside the right to decide confirms, by the caller's roles and token. @throws {PERMISSION_DENIED} */
+function requireRight(confirm: ConfirmRow, principal: Principal): void {
+  const needed = neededToDecide(confirm);
+  if (needed === null) return;
+  const { permission, contextId, planId } = needed;
+  const target = { type: 'Plan', id: confirm.targetId, ...(planId === null ? {} : { planId }) };
+  if (!holds(principal, permission, contextId === null ? target : { ...target, contextId }))
+    throw permissionDenied(permission);
+}
+
+function requireDelegate(
+  draft: Draft,
+  approver: ConfirmApproverRow,
+  { to, able }: { readonly to: string | null; readonly able: ReadonlySet<string> | undefined },
+): string {
   const path = ['input', 'delegateTo'];
   if (to === null) throw new PlatformError('VALIDATION_FAILED', 'delegateTo: expected a subject', { path });
   if (!definitionOf(draft, approver.stepId).delegationAllowed)
@@ -204,10 +234,21 @@ function requireDelegate(draft: Draft, approver: ConfirmApproverRow, to: string 
     throw new PlatformError('DELEGATION_FORBIDDEN', `this part was passed on ${approver.depth} times already`, {
       path,
     });
-  if (to === draft.confirm.requestedBy)
-    throw new PlatformError('SELF_APPROVAL_FORBIDDEN', 'who asked for the approval cannot decide it', { path });
-  if (approverOf(draft, approver.stepId, to))
+  if (isBarred(draft.confirm, to))
+    throw new PlatformError(
+      'SELF_APPROVAL_FORBIDDEN',
+      'who asked for the approval, or wrote what it is about, cannot decide it',
+      { path },
+    );
+  const before = approverOf(draft, approver.stepId, to);
+  // Whose part went back may be asked again.
+  if (before !== undefined && before.state !== 'closed')
     throw new PlatformError('DELEGATION_FORBIDDEN', `${to} has a part in this step already`, { path });
+  if (able?.has(to) === false)
+    throw new PlatformError('DELEGATION_FORBIDDEN', `${to} has not got the right to decide this`, {
+      path,
+      details: { subject: to, permission: neededToDecide(draft.confirm)?.permission ?? 'confirm:approve' },
+    });
   return to;
 }
 

@@ -44,7 +44,7 @@ const maxCompiled = 500;
 
 export function compiledOf(confirm: ConfirmRow): CompiledWorkflow | null {
   if (confirm.workflow === null) return null;
-  if (confirm.templateId === null) return compileWorkflow(confirm.workflow);
+  if (confirm.templateId === null || confirm.workflow.isExtended === true) return compileWorkflow(confirm.workflow);
   const key = `${confirm.tenantId}/${confirm.templateId}/${confirm.templateVersion}`;
   const known = compiled.get(key);
   if (known) return known;

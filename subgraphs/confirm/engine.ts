@@ -25,9 +25,12 @@ const hourMs = 3_600_000;
 /** Where a step was escalated, whoever decides first decides. */
 const escalated: QuorumRule = { kind: 'single' };
 
-/** The approvers whose decisions count now. */
+/** The approvers whose decisions count now: of an open step those alone are closed whose part went back to who passed it on. */
 export function electorate(draft: Draft, step: StepState): readonly ConfirmApproverRow[] {
-  return approversOf(draft, step.id).filter((row) => row.level === step.level && row.state !== 'delegated');
+  return approversOf(draft, step.id).filter(
+    (row) =>
+      row.level === step.level && row.state !== 'delegated' && !(row.state === 'closed' && step.status === 'active'),
+  );
 }
 
 export function tallyOf(draft: Draft, step: StepState): Tally {

@@ -7,7 +7,7 @@ import { approversOf, createDraft, putApprover, tell } from './draft.ts';
 import { nextDeadline } from './engine.ts';
 import { globalTimeoutMs } from './inputs.ts';
 import { newStep } from './opening.ts';
-import type { Routing } from './routing.ts';
+import { type Routing, routingScopeOf } from './routing.ts';
 import type { ConfirmRow } from './rows.ts';
 import type { WorkflowDefinition } from './workflow/index.ts';
 import { singleStep } from './workflowInput.ts';
@@ -53,7 +53,7 @@ export function createImports(
     if (type !== 'confirm.created' || data['imported'] !== true || confirm.status !== 'pending') return;
     if (confirm.workflow === null) return;
     // Who brought it in takes the place of who asked.
-    const scope = { tenantId, contextId: confirm.contextId, requestedBy: confirm.createdBy };
+    const scope = routingScopeOf({ ...confirm, requestedBy: confirm.createdBy });
     const eligible = (await routing.route(scope, confirm.workflow)).get(importedStep) ?? [];
     if (eligible.length === 0) return;
     await commands.run({

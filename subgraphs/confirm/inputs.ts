@@ -63,10 +63,17 @@ const approver = z
   .object({
     subject: subjectId.nullish(),
     role: label.nullish(),
+    permission: text({ min: 3, max: 100 })
+      .regex(/^[a-z_]+:[a-z_]+$/, 'expected resource:action')
+      .nullish(),
     weight: z.number().gt(0).max(1_000_000).nullish(),
     required: z.boolean().nullish(),
   })
-  .refine(({ subject, role }) => subject != null || role != null, 'expected a subject, a role or both');
+  .refine(
+    ({ subject, role, permission }) =>
+      permission == null ? subject != null || role != null : subject == null && role == null,
+    'expected a subject, a role or both, or a permission alone',
+  );
 
 const timeout = z
   .object({
@@ -300,6 +307,7 @@ const triggers = z.object({
     .array(text({ min: 1, max: 100 }).transform((value) => value.toLowerCase()))
     .max(20)
     .nullish(),
+  contextIds: z.array(id).max(100).nullish(),
   minimumAmount: z.number().nullish(),
   maximumAmount: z.number().nullish(),
   departments: z.array(label).max(100).nullish(),

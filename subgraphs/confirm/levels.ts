@@ -1,4 +1,5 @@
 import { PlatformError } from '#shared/errors.ts';
+import { barredOf } from './deciders.ts';
 import {
   addDecision,
   approverOf,
@@ -11,7 +12,7 @@ import {
   tell,
 } from './draft.ts';
 import { dueWithin } from './engine.ts';
-import type { Routing } from './routing.ts';
+import { type Routing, routingScopeOf } from './routing.ts';
 import type { ConfirmRow, StepState } from './rows.ts';
 
 /** The people that a level of a step's escalation stands for. */
@@ -35,7 +36,7 @@ export async function levelsOf(
   isWanted: (stepId: string) => boolean,
 ): Promise<ResolvedLevels> {
   const workflow = compiledOf(confirm);
-  const scope = { tenantId: confirm.tenantId, contextId: confirm.contextId, requestedBy: confirm.requestedBy };
+  const scope = routingScopeOf(confirm);
   const levels = new Map<string, Awaited<ReturnType<Routing['levels']>>>();
   for (const step of confirm.steps) {
     if (step.status !== 'active' || !isWanted(step.id) || workflow === null) continue;
@@ -63,7 +64,8 @@ export function moveUp(
   for (const { level, role, subjects, timeoutMs, notificationDelayMs } of levels) {
     if (level <= step.level) continue;
     const eligible = [...new Set(subjects)].filter(
-      (subject) => subject !== draft.confirm.requestedBy && approverOf(draft, step.id, subject)?.state !== 'decided',
+      (subject) =>
+        !barredOf(draft.confirm).includes(subject) && approverOf(draft, step.id, subject)?.state !== 'decided',
     );
     if (eligible.length === 0) continue;
     const dueAt = dueWithin(draft, Date.parse(draft.at) + timeoutMs);

@@ -56,11 +56,15 @@ export function openConfirm(request: OpeningRequest, routes: ReadonlyMap<string,
   return ask({ confirm: { ...rowOf(request, at), phase: 'submitted' }, before: null, at }, request.workflow, routes);
 }
 
-/** Opens what was written down. @throws {NO_ELIGIBLE_APPROVER} as `openConfirm`. */
-export function openDraft(before: Aggregate, gateKey: string, routes: ReadonlyMap<string, readonly Eligible[]>): Draft {
+/** Opens what was written down, with the workflow that it has now. @throws {NO_ELIGIBLE_APPROVER} as `openConfirm`. */
+export function openDraft(
+  before: Aggregate,
+  routes: ReadonlyMap<string, readonly Eligible[]>,
+  change: Partial<ConfirmRow> & { readonly gateKey: string; readonly workflow: WorkflowDefinition },
+): Draft {
   const at = new Date().toISOString();
-  const confirm: ConfirmRow = { ...before.confirm, phase: 'submitted', gateKey, requestedAt: at };
-  return ask({ confirm, before, at }, before.confirm.workflow!, routes);
+  const confirm: ConfirmRow = { ...before.confirm, ...change, phase: 'submitted', requestedAt: at };
+  return ask({ confirm, before, at }, change.workflow, routes);
 }
 
 function ask(

@@ -159,7 +159,10 @@ export function stepPayload(state: StepState, definition: StepDefinition) {
 }
 
 const approverPayloads = (approvers: StepDefinition['approvers'] = []) =>
-  approvers.map(({ subject = null, role = null, weight, required }) => ({ subject, role, weight, required }));
+  approvers.map(({ subject = null, role = null, permission = null, weight, required }) => ({
+    ...{ subject, role, permission },
+    ...{ weight, required },
+  }));
 
 /** A step as its workflow defines it, complete with defaults. */
 export function definitionPayload(definition: StepDefinition) {

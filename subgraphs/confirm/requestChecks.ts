@@ -3,6 +3,8 @@ import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import type { Contexts } from './contexts.ts';
+import { decidesPlan, planApproval } from './deciders.ts';
+import { noProposal, type Proposal, planWorkflow } from './governed.ts';
 import type * as inputs from './inputs.ts';
 import { readConfirmLimits } from './limits.ts';
 import { createOpenConfirms } from './openConfirms.ts';
@@ -13,6 +15,10 @@ import type { WorkflowDefinition } from './workflow/index.ts';
 import { requireWorkflow, singleStep, toApprovers, toDefinition, toQuorum } from './workflowInput.ts';
 
 type RoutingInput = Pick<inputs.ApprovalInput, 'workflow' | 'templateId' | 'approvers' | 'quorum' | 'timeout'> & {
+  readonly targetType: string;
+  readonly contextId: string | null;
+  /** Who asked and who wrote what is to be approved. */
+  readonly barred: readonly string[];
   readonly confirmationType: string;
   readonly subject?: Readonly<Record<string, unknown>> | null | undefined;
   readonly department?: string | null | undefined;
@@ -24,6 +30,12 @@ interface ChosenWorkflow {
   readonly templateVersion: number | null;
 }
 
+/** Where what is to be approved lies, and who wrote it. */
+export interface ApprovalPlace {
+  readonly contextId: string;
+  readonly author: string | null;
+}
+
 /** What a request for an approval means: which workflow it takes and whose context its target is in. */
 export function createRequestChecks(
   { sql, graph, authorizer, config }: Pick<ModuleRuntime, 'sql' | 'graph' | 'authorizer' | 'config'>,
@@ -32,8 +44,57 @@ export function createRequestChecks(
   const limits = readConfirmLimits(config);
   const inRoom = createOpenConfirms({ sql, config });
 
-  async function chooseWorkflow(scope: RequestScope, input: RoutingInput): Promise<ChosenWorkflow> {
+  const findBound = (tenantId: string, input: RoutingInput) =>
+    templates.match(tenantId, {
+      confirmationType: input.confirmationType,
+      contextId: input.contextId,
+      amount: amountOf(input.subject),
+      department: input.department ?? null,
+    });
+
+  /**
+   * Of a plan whoever asks chooses nothing: approvers that are named are proposed beside those whom the rules name.
+   * @throws {VALIDATION_FAILED} {SELF_APPROVAL_FORBIDDEN}
+   */
+  async function choosePlanWorkflow(
+    tenantId: string,
+    input: RoutingInput,
+    proposal: Proposal,
+  ): Promise<ChosenWorkflow> {
+    const path = ['input'];
+    if (input.workflow)
+      throw new PlatformError(
+        'VALIDATION_FAILED',
+        'workflow: a plan is approved by a template, or by those who hold plan:approve; others are proposed as approvers',
+        { path: [...path, 'workflow'] },
+      );
+    const bound = await findBound(tenantId, input);
+    if (input.templateId && input.templateId !== bound?.id)
+      throw new PlatformError('VALIDATION_FAILED', 'templateId: another template, or none, is bound to this approval', {
+        path: [...path, 'templateId'],
+        details: { templateId: bound?.id ?? null },
+      });
+    const options = { maxDelegations: limits.maxDelegations, barred: input.barred, path };
+    return {
+      definition: planWorkflow(bound, proposal, options),
+      templateId: bound?.id ?? null,
+      templateVersion: bound?.version ?? null,
+    };
+  }
+
+  /** @param earlier what was proposed before, where the input does not say. @default nothing */
+  async function chooseWorkflow(
+    scope: RequestScope,
+    input: RoutingInput,
+    earlier: Proposal = noProposal,
+  ): Promise<ChosenWorkflow> {
     const { tenantId } = scope.principal;
+    if (decidesPlan({ targetType: input.targetType as TargetType, confirmationType: input.confirmationType }))
+      return choosePlanWorkflow(tenantId, input, {
+        approvers: input.approvers == null ? earlier.approvers : toApprovers(input.approvers),
+        quorum: input.quorum == null ? earlier.quorum : toQuorum(input.quorum, 'single'),
+        timeout: input.timeout ?? earlier.timeout,
+      });
     const fromTemplate = (row: { id: string; version: number; definition: WorkflowDefinition }) => ({
       definition: row.definition,
       templateId: row.id,
@@ -59,11 +120,7 @@ export function createRequestChecks(
       requireWorkflow(definition, ['input']);
       return { definition, templateId: null, templateVersion: null };
     }
-    const matched = await templates.match(tenantId, {
-      confirmationType: input.confirmationType,
-      amount: amountOf(input.subject),
-      department: input.department ?? null,
-    });
+    const matched = await findBound(tenantId, input);
     if (matched) return fromTemplate(matched);
     throw new PlatformError(
       'VALIDATION_FAILED',
@@ -80,40 +137,41 @@ export function createRequestChecks(
   }
 
   /**
-   * The context of the target, in which the caller may ask for approvals. The door has asked about the one that the caller
+   * The context of the target, and its author, in which the caller may ask for approvals. The door has asked about the one that the caller
    * named, which may be another one, or none. The approval of a plan proposes it: that takes the right to change the plan.
    * @throws {TARGET_NOT_FOUND} {VALIDATION_FAILED} {PERMISSION_DENIED}
    */
-  async function contextOf(
+  async function placeOf(
     scope: RequestScope,
     input: Pick<inputs.ApprovalInput, 'targetType' | 'targetId' | 'contextId'> & {
       readonly confirmationType?: string | null;
     },
     path: readonly string[] = ['input', 'targetId'],
-  ): Promise<string> {
-    const contextId = await findContext(scope, input, path);
+  ): Promise<ApprovalPlace> {
+    const place = await findPlace(scope, input, path);
+    const { contextId } = place;
     if (contextId !== input.contextId)
       await requirePermission(authorizer, scope.principal, 'confirm:create', {
         type: 'Context',
         id: contextId,
         contextId,
       });
-    if (input.targetType === 'plan' && input.confirmationType === 'plan_approval')
+    if (input.targetType === 'plan' && input.confirmationType === planApproval)
       await requirePermission(authorizer, scope.principal, 'plan:update', {
         ...{ type: 'Plan', id: input.targetId },
         ...{ contextId, planId: input.targetId },
       });
-    return contextId;
+    return place;
   }
 
-  async function findContext(
+  async function findPlace(
     scope: RequestScope,
     input: Pick<inputs.ApprovalInput, 'targetType' | 'targetId' | 'contextId'>,
     path: readonly string[],
-  ): Promise<string> {
+  ): Promise<ApprovalPlace> {
     if (input.targetType === 'context') {
       await requireContext(scope, input.targetId, path);
-      return input.targetId;
+      return { contextId: input.targetId, author: null };
     }
     const about = { type: input.targetType as TargetType, id: input.targetId };
     const target = await requireTarget(graph, scope.principal, about, path);
@@ -128,10 +186,10 @@ export function createRequestChecks(
       });
     if (input.contextId != null && target?.contextId == null)
       await requireContext(scope, contextId, ['input', 'contextId']);
-    return contextId;
+    return { contextId, author: target?.author ?? null };
   }
 
-  return { chooseWorkflow, contextOf, inRoom };
+  return { chooseWorkflow, placeOf, inRoom };
 }
 
 export type RequestChecks = ReturnType<typeof createRequestChecks>;

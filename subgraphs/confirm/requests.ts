@@ -7,13 +7,16 @@ import { isId } from '#shared/ids.ts';
 import { appendChange } from '#shared/outbox.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { id, json, jsonObject, text } from '#shared/validation.ts';
-import { subgraphNames } from '../names.ts';
+import { type SubgraphName, subgraphNames } from '../names.ts';
 import type { CommandRunner } from './commands.ts';
 import type { Contexts } from './contexts.ts';
+import { barredOf, decidesPlan } from './deciders.ts';
 import { systemPrincipal } from './directory.ts';
+import { planWorkflow } from './governed.ts';
 import { readConfirmLimits } from './limits.ts';
 import { openConfirm } from './opening.ts';
-import { noEligibleApprover, type Routing } from './routing.ts';
+import { type Returns, rightsTypes } from './returns.ts';
+import { noEligibleApprover, type Routing, routingScopeOf } from './routing.ts';
 import type { TargetType } from './rows.ts';
 import { amountOf, type Templates } from './templates.ts';
 import { endingTypes, type Withdrawals } from './withdrawals.ts';
@@ -21,6 +24,11 @@ import type { ApproverSpec } from './workflow/index.ts';
 import { singleStep, toQuorum } from './workflowInput.ts';
 
 const label = text({ min: 1, max: 255 });
+
+/** What is read of a module. */
+const typesOf = (module: SubgraphName) => [
+  ...new Set(['approval.requested', ...(endingTypes[module] ?? []), ...(rightsTypes[module] ?? [])]),
+];
 
 /** What another module says of the approval it needs. */
 const request = z.object({
@@ -33,6 +41,8 @@ const request = z.object({
   reason: text({ max: 5_000 }).nullish(),
   requestedBy: label.nullish(),
   requestedByRole: label.nullish(),
+  /** Who wrote what it is about, and decides nothing. */
+  author: label.nullish(),
   department: label.nullish(),
   /** What it is about, for conditions and triggers: `amount`, `currency`. */
   subject: jsonObject({ maxBytes: 65_536 }).nullish(),
@@ -53,6 +63,7 @@ export interface RequestsDeps {
   readonly templates: Templates;
   readonly contexts: Contexts;
   readonly withdrawals: Withdrawals;
+  readonly returns: Pick<Returns, 'check'>;
 }
 
 /**
@@ -61,7 +72,7 @@ export interface RequestsDeps {
  */
 export function createRequests(
   runtime: ModuleRuntime,
-  { commands, routing, templates, contexts, withdrawals }: RequestsDeps,
+  { commands, routing, templates, contexts, withdrawals, returns }: RequestsDeps,
 ) {
   const { logger } = runtime;
   const limits = readConfirmLimits(runtime.config);
@@ -83,23 +94,39 @@ export function createRequests(
       ...(given.approvers ?? []).map((subject) => ({ ...part, subject })),
       ...(given.approverRoles ?? []).map((role) => ({ ...part, role })),
     ];
+    const isRuled = decidesPlan({ targetType: given.targetType, confirmationType });
     const template =
-      specs.length > 0
+      specs.length > 0 && !isRuled
         ? null
         : await templates.match(tenantId, {
-            confirmationType,
+            ...{ confirmationType, contextId },
             amount: amountOf(given.subject),
             department: given.department ?? null,
           });
-    if (specs.length === 0 && template === null) throw noEligibleApprover('approval');
-    const workflow =
-      template?.definition ??
-      singleStep({
-        approvers: specs,
-        quorum: toQuorum(given.quorum, 'single'),
-        maxDelegations: limits.maxDelegations,
-      });
-    const routes = await routing.route({ tenantId, contextId, requestedBy }, workflow);
+    if (specs.length === 0 && template === null && !isRuled) throw noEligibleApprover('approval');
+    const { maxDelegations } = limits;
+    const planId = given.planId ?? (given.targetType === 'plan' ? given.targetId : null);
+    const requester = {
+      ...(given.department == null ? {} : { department: given.department }),
+      ...(given.author == null ? {} : { author: given.author }),
+    };
+    const workflow = isRuled
+      ? planWorkflow(
+          template,
+          {
+            approvers: specs,
+            quorum: given.quorum == null ? null : toQuorum(given.quorum, 'single'),
+            timeout: null,
+          },
+          { maxDelegations, barred: barredOf({ requestedBy, requester }), path: ['approval'] },
+        )
+      : (template?.definition ??
+        singleStep({ approvers: specs, quorum: toQuorum(given.quorum, 'single'), maxDelegations }));
+    const { targetType, targetId } = given;
+    const routes = await routing.route(
+      routingScopeOf({ tenantId, contextId, planId, requestedBy, requester, targetType, targetId, confirmationType }),
+      workflow,
+    );
     const confirmId = derivedId(`confirm:${event.eventId}`);
     const principal = systemPrincipal(tenantId);
     await commands.run({
@@ -117,7 +144,7 @@ export function createRequests(
                 tenantId,
                 id: confirmId,
                 contextId,
-                planId: given.planId ?? (given.targetType === 'plan' ? given.targetId : null),
+                planId,
                 targetType: given.targetType satisfies TargetType,
                 targetId: given.targetId,
                 confirmationType,
@@ -128,7 +155,7 @@ export function createRequests(
                 requestedBy,
                 requestedByRole: given.requestedByRole ?? 'service',
                 reason: given.reason ?? null,
-                requester: given.department == null ? {} : { department: given.department },
+                requester,
                 subject: given.subject ?? null,
                 riskAssessment: null,
                 impact: null,
@@ -206,11 +233,13 @@ export function createRequests(
               bus: runtime.bus,
               logger,
               // Contexts are known from what the context module says; of the others requests and endings matter.
-              ...(module === 'context' ? {} : { types: ['approval.requested', ...(endingTypes[module] ?? [])] }),
+              ...(module === 'context' ? {} : { types: typesOf(module) }),
               // A confirm is opened in a transaction of its own, once per event: reading the page again does no harm.
               async handle(events) {
                 if (module === 'context') await contexts.apply(events);
                 await handle(events);
+                if (rightsTypes[module] !== undefined)
+                  for (const tenantId of new Set(events.map((event) => event.tenantId))) await returns.check(tenantId);
               },
             });
           }),

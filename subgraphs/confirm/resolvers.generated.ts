@@ -65,8 +65,12 @@ export type Mutation = {
    * Opens a gate on an object. Its workflow is the one given, that of a template, or a single step with the approvers
    * given; without any the template whose triggers fit most closely. The caller decides nothing of it. A draft asks
    * nobody until it is submitted. A PLAN_APPROVAL of a plan proposes a plan that is a draft, and its outcome approves the plan or
-   * makes it a draft again: it needs plan:update too. DUPLICATE_REQUEST while one of the same type is open for the target, whoever
-   * asked for that.
+   * makes it a draft again: it needs plan:update too. Nor does its caller choose who decides it: that is the template whose triggers
+   * fit most closely, else one of those who have plan:approve by a role where the plan lies. Approvers given are asked beside
+   * them: before the template's steps, in a step of their own, or among the holders, whose quorum may be raised to AT_LEAST,
+   * MAJORITY, UNANIMOUS or SEQUENTIAL. All who decide need plan:approve (NO_ELIGIBLE_APPROVER for one named who has it by no role),
+   * and neither who asks nor the author of the plan does (SELF_APPROVAL_FORBIDDEN). A workflow, or another template, is refused.
+   * DUPLICATE_REQUEST while one of the same type is open for the target, whoever asked for that.
    */
   createApproval: ApprovalPayload;
   /**
@@ -99,7 +103,12 @@ export type Mutation = {
   approveConfirm: ApprovalPayload;
   /** `processApproval` with REJECTED. */
   rejectConfirm: ApprovalPayload;
-  /** `processApproval` with DELEGATED: passes the caller's part on, three times at most. */
+  /**
+   * `processApproval` with DELEGATED: passes the caller's part on, three times at most. DELEGATION_FORBIDDEN for whom a role
+   * denies confirm:approve, and, of the approval of a plan, for whom none grants plan:approve. Once a delegate has lost that right
+   * the part goes back to the nearest one who passed it on and has it, else the step goes to its next level; without either, and
+   * where governance has locked the confirm, it waits for a right or for its deadline.
+   */
   delegateConfirm: ApprovalPayload;
   /** Who asked for it, or confirm:admin. */
   cancelConfirm: ApprovalPayload;
@@ -409,7 +418,7 @@ export type ApproverState =
   | 'DELEGATED'
   /** The step went to a higher level; it may look on. */
   | 'ESCALATED'
-  /** The step ended without it. */
+  /** The step ended without it, or it went back to who had passed it on. */
   | 'CLOSED';
 
 export type ApprovalDecisionKind =
@@ -795,6 +804,8 @@ export type ApprovalStepRules = {
 export type NamedApprover = {
   subject?: Maybe<Scalars['ID']['output']>;
   role?: Maybe<Scalars['String']['output']>;
+  /** Whoever has it by a role where the target lies. */
+  permission?: Maybe<Scalars['String']['output']>;
   weight: Scalars['Float']['output'];
   required: Scalars['Boolean']['output'];
 };
@@ -999,6 +1010,7 @@ export type WorkflowTemplate = {
 /** What a request has to be for a template to be picked by itself; one without any is picked by name alone. */
 export type WorkflowTriggers = {
   confirmationTypes?: Maybe<Array<Scalars['String']['output']>>;
+  contextIds?: Maybe<Array<Scalars['ID']['output']>>;
   minimumAmount?: Maybe<Scalars['Float']['output']>;
   maximumAmount?: Maybe<Scalars['Float']['output']>;
   departments?: Maybe<Array<Scalars['String']['output']>>;
@@ -1199,10 +1211,12 @@ export type ApprovalsInboxFilter = {
   overdue?: InputMaybe<Scalars['Boolean']['input']>;
 };
 
-/** A subject, whoever holds a role, or a subject by virtue of a role. */
+/** A subject, whoever holds a role, a subject by virtue of a role, or whoever has a permission. */
 export type ApproverInput = {
   subject?: InputMaybe<Scalars['String']['input']>;
   role?: InputMaybe<Scalars['String']['input']>;
+  /** `resource:action`, alone: whoever has it by a role where the target lies. */
+  permission?: InputMaybe<Scalars['String']['input']>;
   /** Counts in weighted quorums and those by criteria. @default 1 */
   weight?: InputMaybe<Scalars['Float']['input']>;
   /** Nothing is approved without this one's approval. @default false */
@@ -1458,6 +1472,8 @@ export type ApprovalScoreInput = {
 
 export type WorkflowTriggersInput = {
   confirmationTypes?: InputMaybe<Array<ConfirmationType>>;
+  /** Contexts that the template is bound to, 1 to 100. */
+  contextIds?: InputMaybe<Array<Scalars['ID']['input']>>;
   minimumAmount?: InputMaybe<Scalars['Float']['input']>;
   maximumAmount?: InputMaybe<Scalars['Float']['input']>;
   departments?: InputMaybe<Array<Scalars['String']['input']>>;
@@ -2592,6 +2608,7 @@ export type ApprovalStepRulesResolvers<ContextType = RequestContext, ParentType 
 export type NamedApproverResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NamedApprover'] = ResolversParentTypes['NamedApprover']> = {
   subject?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   role?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  permission?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   weight?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   required?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
 };
@@ -2772,6 +2789,7 @@ export type WorkflowTemplateResolvers<ContextType = RequestContext, ParentType e
 
 export type WorkflowTriggersResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['WorkflowTriggers'] = ResolversParentTypes['WorkflowTriggers']> = {
   confirmationTypes?: Resolver<Maybe<Array<ResolversTypes['String']>>, ParentType, ContextType>;
+  contextIds?: Resolver<Maybe<Array<ResolversTypes['ID']>>, ParentType, ContextType>;
   minimumAmount?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
   maximumAmount?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
   departments?: Resolver<Maybe<Array<ResolversTypes['String']>>, ParentType, ContextType>;

@@ -7,14 +7,16 @@ import { parseInput, requireVersion } from '#shared/validation.ts';
 import type { ConfirmAccess } from './access.ts';
 import { type Change, callOf, repeatOf } from './changes.ts';
 import type { CommandResult, CommandRunner } from './commands.ts';
+import { barredOf, decidesPlan } from './deciders.ts';
 import { type Draft, tell } from './draft.ts';
+import { noProposal, proposalIn } from './governed.ts';
 import { toAttachments, toImpact } from './impact.ts';
 import * as inputs from './inputs.ts';
 import { readConfirmLimits } from './limits.ts';
 import { newStep, type OpeningRequest, openConfirm, openDraft } from './opening.ts';
 import type { RequestChecks } from './requestChecks.ts';
 import { assessRisk } from './risk.ts';
-import type { Routing } from './routing.ts';
+import { type Routing, routingScopeOf } from './routing.ts';
 import type { ConfirmRow } from './rows.ts';
 import { administers } from './standing.ts';
 
@@ -42,22 +44,24 @@ export function createRevisions(runtime: ModuleRuntime, { access, commands, chan
   async function revise(scope: RequestScope, row: ConfirmRow, revision: Revision) {
     const { approvers, quorum, timeout, workflow, templateId, ...said } = revision;
     const subject = said.subject === undefined ? row.subject : said.subject;
-    const isRouted = workflow != null || templateId != null || (approvers?.length ?? 0) > 0;
+    // What is proposed for a plan goes by the rules of today, also where it stays as it was.
+    const isRuled = decidesPlan(row);
+    const isRouted = isRuled || workflow != null || templateId != null || (approvers?.length ?? 0) > 0;
     if (!isRouted && (quorum != null || timeout != null))
       throw new PlatformError('VALIDATION_FAILED', 'quorum and timeout: expected the approvers they are for', {
         path: ['input', 'approvers'],
       });
     const chosen = isRouted
-      ? await checks.chooseWorkflow(scope, {
-          approvers,
-          quorum,
-          timeout,
-          workflow,
-          templateId,
-          confirmationType: row.confirmationType ?? '',
-          subject,
-          department: departmentOf(row),
-        })
+      ? await checks.chooseWorkflow(
+          scope,
+          {
+            ...{ approvers, quorum, timeout, workflow, templateId, subject },
+            ...{ targetType: row.targetType, contextId: row.contextId, barred: barredOf(row) },
+            confirmationType: row.confirmationType ?? '',
+            department: departmentOf(row),
+          },
+          isRuled ? proposalIn(row) : noProposal,
+        )
       : null;
     return {
       title: said.title ?? row.title,
@@ -113,15 +117,23 @@ export function createRevisions(runtime: ModuleRuntime, { access, commands, chan
       requireVersion(expectedVersion, row.version);
       const mayAdmin = administers(scope.principal, row);
       requireDraft(row, scope, mayAdmin);
-      await checks.contextOf(scope, row, ['confirmId']);
-      const routes = await routing.route(row, row.workflow!);
+      const { author } = await checks.placeOf(scope, row, ['confirmId']);
+      const asked = withAuthor(row, author);
+      // Of a plan, the rules may have changed since it was written down.
+      const ruled = decidesPlan(row) ? await revise(scope, asked, {}) : null;
+      const workflow = ruled?.workflow ?? row.workflow!;
+      const routes = await routing.route(routingScopeOf(asked), workflow);
       const gateKey = gateKeyOf(row);
       // Its people were looked up for the workflow that was read.
       const options = { expectedVersion: row.version, idempotent, action: 'confirm.submit', gateKey };
       return checks.inRoom(scope.principal, () =>
         change(scope, confirmId, options, (draft): Draft => {
           requireDraft(draft.confirm, scope, mayAdmin);
-          return openDraft(draft.before!, gateKey, routes);
+          const { templateId, templateVersion } = ruled ?? row;
+          return openDraft(draft.before!, routes, {
+            ...{ gateKey, workflow, templateId, templateVersion, requester: asked.requester },
+            ...(ruled === null ? {} : { steps: workflow.steps.map(({ id }) => newStep(id)) }),
+          });
         }),
       );
     },
@@ -150,11 +162,12 @@ export function createRevisions(runtime: ModuleRuntime, { access, commands, chan
           `expected a confirm that was rejected or cancelled, got ${row.status.toUpperCase()}`,
           { path: ['input', 'confirmId'] },
         );
-      await checks.contextOf(scope, row, ['input', 'confirmId']);
-      const revised = await revise(scope, row, revision);
+      const { author } = await checks.placeOf(scope, row, ['input', 'confirmId']);
+      const asked = withAuthor(row, author);
+      const revised = await revise(scope, asked, revision);
       const workflow = revised.workflow!;
       const request: OpeningRequest = {
-        ...askedOf(row),
+        ...askedOf(asked),
         ...revised,
         workflow,
         reference: withoutVersion(revised.reference),
@@ -165,7 +178,7 @@ export function createRevisions(runtime: ModuleRuntime, { access, commands, chan
         attempt: row.attempt + 1,
         createdBy: principal.subject,
       };
-      const routes = await routing.route(row, workflow);
+      const routes = await routing.route(routingScopeOf(asked), workflow);
       return checks.inRoom(principal, () =>
         commands.run({
           ...{ scope, principal, idempotent },
@@ -192,6 +205,10 @@ function askedOf(row: ConfirmRow) {
     ...{ requestedBy, requestedByRole, requester },
   };
 }
+
+/** The row with who wrote what it is about, as it is told now. */
+const withAuthor = (row: ConfirmRow, author: string | null): ConfirmRow =>
+  author === null ? row : { ...row, requester: { ...row.requester, author } };
 
 function departmentOf({ requester }: Pick<ConfirmRow, 'requester'>): string | null {
   const department = requester?.['department'];

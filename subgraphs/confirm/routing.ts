@@ -1,9 +1,10 @@
 import { PlatformError } from '#shared/errors.ts';
 import type { Sql } from '#shared/sql.ts';
-import type { ApproverDirectory, Holder } from './directory.ts';
+import { barredOf, neededToDecide } from './deciders.ts';
+import type { ApproverDirectory, Holder, NeededPermission } from './directory.ts';
 import type { ResolvedLevel } from './levels.ts';
 import type { ConfirmLimits } from './limits.ts';
-import type { StepState } from './rows.ts';
+import type { ConfirmRow, StepState } from './rows.ts';
 import { suitability } from './suitability.ts';
 import type { ApproverSelection, ApproverSpec, StepDefinition, WorkflowDefinition } from './workflow/index.ts';
 
@@ -17,8 +18,21 @@ export interface Eligible {
 export interface RoutingScope {
   readonly tenantId: string;
   readonly contextId: string | null;
-  /** Who asked, and decides nothing. */
-  readonly requestedBy: string | null;
+  readonly planId: string | null;
+  /** Who asked or wrote what is to be approved, and decides nothing. */
+  readonly barred: readonly string[];
+  /** What those asked need; null where anybody may be asked. */
+  readonly needed: NeededPermission | null;
+}
+
+export function routingScopeOf(
+  confirm: Pick<
+    ConfirmRow,
+    'tenantId' | 'contextId' | 'planId' | 'requestedBy' | 'requester' | 'targetType' | 'targetId' | 'confirmationType'
+  >,
+): RoutingScope {
+  const { tenantId, contextId, planId } = confirm;
+  return { tenantId, contextId, planId, barred: barredOf(confirm), needed: neededToDecide(confirm) };
 }
 
 /** Finds the people behind roles: of many holders those that suit best. Each role is asked for once per use. */
@@ -36,13 +50,42 @@ export function createRouting(
     return new Map(rows.map(({ subject, n }) => [subject, n]));
   }
 
-  /** Holders of a role, the requester excluded, those first that suit best; null where nobody keeps roles. */
-  async function holders(scope: RoutingScope, role: string, wanted: Wanted): Promise<readonly string[] | null> {
+  /** Those who have what is needed, by what roles say; everybody where nothing is needed or nobody keeps roles. */
+  async function keepPermitted(
+    { tenantId, needed }: RoutingScope,
+    subjects: readonly string[],
+  ): Promise<ReadonlySet<string>> {
+    if (needed === null || subjects.length === 0) return new Set(subjects);
+    const standings = await directory.standings(tenantId, needed, subjects);
+    return new Set(subjects.filter((subject) => standings === null || standings.get(subject) === 'granted'));
+  }
+
+  async function findBehind(scope: RoutingScope, { role, permission }: Source): Promise<readonly Holder[] | null> {
+    const { tenantId, contextId, planId, needed } = scope;
+    if (permission === undefined) return directory.holders(tenantId, role!, contextId);
+    return directory.permitted(
+      tenantId,
+      permission === needed?.permission ? needed : { permission, contextId, planId },
+    );
+  }
+
+  /**
+   * Holders of a role or a permission who may decide, those first that suit best; null where nobody keeps roles.
+   */
+  async function holders(scope: RoutingScope, source: Source, wanted: Wanted): Promise<readonly string[] | null> {
     const { needs } = wanted;
-    const found = await directory.holders(scope.tenantId, role, scope.contextId);
+    const found = await findBehind(scope, source);
     if (found === null) return null;
+    const distinct = [...new Map(found.map((holder) => [holder.id, holder])).values()];
+    const may =
+      source.permission !== undefined && source.permission === scope.needed?.permission
+        ? null
+        : await keepPermitted(
+            scope,
+            distinct.map(({ id }) => id),
+          );
     const others = select(
-      [...new Map(found.map((holder) => [holder.id, holder])).values()].filter(({ id }) => id !== scope.requestedBy),
+      distinct.filter(({ id }) => !scope.barred.includes(id) && may?.has(id) !== false),
       wanted,
     );
     if (others.length <= 1) return others.map(({ id }) => id);
@@ -61,21 +104,36 @@ export function createRouting(
       .map(({ id }) => id);
   }
 
+  /**
+   * @throws {NO_ELIGIBLE_APPROVER} where something is needed to decide and one who is named has not got it, or whoever is
+   * required may not: the step would be decided by others than it says.
+   */
   async function eligible(
     scope: RoutingScope,
-    specs: readonly ApproverSpec[],
-    ask: (role: string) => Promise<readonly string[] | null>,
+    { stepId, specs }: { readonly stepId: string; readonly specs: readonly ApproverSpec[] },
+    ask: (source: Source) => Promise<readonly string[] | null>,
   ): Promise<readonly Eligible[]> {
     const found = new Map<string, Eligible>();
-    const put = (subject: string, { role, weight, required }: ApproverSpec) => {
-      if (subject !== scope.requestedBy && !found.has(subject))
-        found.set(subject, { subject, role: role ?? null, weight, required });
+    const put = (subject: string, { role, weight, required }: ApproverSpec): boolean => {
+      if (scope.barred.includes(subject)) return false;
+      if (!found.has(subject)) found.set(subject, { subject, role: role ?? null, weight, required });
+      return true;
     };
-    for (const spec of specs) if (spec.subject !== undefined) put(spec.subject, spec);
+    const named = specs.flatMap(({ subject }) => subject ?? []);
+    const may = await keepPermitted(scope, named);
+    const without = named.filter((subject) => !scope.barred.includes(subject) && !may.has(subject));
+    if (without.length > 0) throw withoutPermission(stepId, scope.needed!.permission, without);
     for (const spec of specs) {
-      if (spec.subject !== undefined || spec.role === undefined) continue;
+      if (spec.subject === undefined || put(spec.subject, spec)) continue;
+      if (spec.required && scope.needed !== null) throw noEligibleApprover(stepId);
+    }
+    for (const spec of specs) {
+      const { subject, role, permission } = spec;
+      if (subject !== undefined || (role === undefined && permission === undefined)) continue;
       // Where nobody keeps roles, only those stand for a role who were named with it.
-      for (const subject of (await ask(spec.role)) ?? []) put(subject, spec);
+      const behind = (await ask(permission === undefined ? { role: role! } : { permission })) ?? [];
+      if (behind.length === 0 && spec.required && scope.needed !== null) throw noEligibleApprover(stepId);
+      for (const holder of behind) put(holder, spec);
     }
     return [...found.values()];
   }
@@ -87,9 +145,9 @@ export function createRouting(
       definition: WorkflowDefinition,
     ): Promise<ReadonlyMap<string, readonly Eligible[]>> {
       const asked = new Map<string, Promise<readonly string[] | null>>();
-      const askFor = (role: string, wanted: Wanted) => {
-        const key = JSON.stringify([role, wanted]);
-        const known = asked.get(key) ?? holders(scope, role, wanted);
+      const askFor = (source: Source, wanted: Wanted) => {
+        const key = JSON.stringify([source, wanted]);
+        const known = asked.get(key) ?? holders(scope, source, wanted);
         asked.set(key, known);
         return known;
       };
@@ -97,10 +155,11 @@ export function createRouting(
       for (const step of definition.steps) {
         const { id, approvers, fallbackApprovers } = step;
         const wanted = wantedOf(step);
-        const ask = (role: string) => askFor(role, wanted);
-        const named = await eligible(scope, approvers, ask);
+        const ask = (source: Source) => askFor(source, wanted);
+        const named = await eligible(scope, { stepId: id, specs: approvers }, ask);
         const isEnough = fallbackApprovers === undefined || named.length >= leastApprovers(step);
-        routes.set(id, isEnough ? named : await eligible(scope, [...approvers, ...fallbackApprovers], ask));
+        const all = [...approvers, ...(fallbackApprovers ?? [])];
+        routes.set(id, isEnough ? named : await eligible(scope, { stepId: id, specs: all }, ask));
       }
       return routes;
     },
@@ -112,14 +171,19 @@ export function createRouting(
         if (index + 1 <= step.level) continue;
         const subjects =
           subject !== undefined
-            ? [subject]
-            : ((await holders(scope, role!, { ...wantedOf(definition), least: 1 })) ?? []);
+            ? [...(await keepPermitted(scope, [subject]))]
+            : ((await holders(scope, { role: role! }, { ...wantedOf(definition), least: 1 })) ?? []);
         found.push({ level: index + 1, role: role ?? null, subjects, timeoutMs, notificationDelayMs });
       }
       return found;
     },
   };
 }
+
+/** What people stand behind. */
+type Source =
+  | { readonly role: string; readonly permission?: undefined }
+  | { readonly permission: string; readonly role?: undefined };
 
 /** What the people behind a role are to be. */
 interface Wanted {
@@ -158,4 +222,13 @@ export function noEligibleApprover(stepId: string): PlatformError {
     path: ['input'],
     details: { stepId },
   });
+}
+
+function withoutPermission(stepId: string, permission: string, subjects: readonly string[]): PlatformError {
+  const names = subjects.slice(0, 5).join(', ');
+  return new PlatformError(
+    'NO_ELIGIBLE_APPROVER',
+    `no role grants ${permission} here to ${names}: who is named has to be able to decide`,
+    { path: ['input', 'approvers'], details: { stepId, permission, subjects } },
+  );
 }

@@ -10,6 +10,7 @@ import { type CommandResult, createCommandRunner } from './commands.ts';
 import { createConsensus } from './consensus/consensus.ts';
 import { consensusOf } from './consensus/state.ts';
 import { createContexts } from './contexts.ts';
+import { createDelegates } from './delegates.ts';
 import { type ApproverDirectory, createGraphDirectory } from './directory.ts';
 import { createDraft } from './draft.ts';
 import { decisionTimeOf, tallyOf } from './engine.ts';
@@ -18,6 +19,7 @@ import { createImports } from './imports.ts';
 import { readConfirmLimits } from './limits.ts';
 import { createRequestChecks } from './requestChecks.ts';
 import { createRequests } from './requests.ts';
+import { createReturns } from './returns.ts';
 import { createRevisions } from './revisions.ts';
 import { createRouting } from './routing.ts';
 import type { ConfirmApproverRow, ConfirmDecisionRow, ConfirmRow, DecisionChainReportRow } from './rows.ts';
@@ -52,18 +54,17 @@ export type ConfirmService = ReturnType<typeof createConfirmService>;
 export function createConfirmService(runtime: ModuleRuntime, options: ConfirmServiceOptions = {}) {
   const { sql, logger } = runtime;
   const commands = createCommandRunner(runtime);
-  const routing = createRouting(
-    sql,
-    options.directory ?? createGraphDirectory(runtime.graph),
-    readConfirmLimits(runtime.config),
-  );
+  const directory = options.directory ?? createGraphDirectory(runtime.graph);
+  const routing = createRouting(sql, directory, readConfirmLimits(runtime.config));
+  const findAble = createDelegates(directory);
+  const returns = createReturns(runtime, { commands, routing, findAble });
   const templates = createTemplates(runtime);
   const contexts = createContexts(runtime);
   const checks = createRequestChecks(runtime, { templates, contexts });
   const keyedSql = runtime.keyedSql ?? sql;
   const access = createConfirmAccess({ sql, keyedSql }, contexts.learn);
   const change = createChange(commands, access);
-  const approvals = createApprovals(runtime, { access, commands, change, routing, checks });
+  const approvals = createApprovals(runtime, { access, commands, change, routing, checks, findAble, returns });
   const revisions = createRevisions(runtime, { access, commands, change, routing, checks });
   const consensus = createConsensus(runtime, { access, commands, checks });
   const escalations = createEscalations(runtime, { commands, routing });
@@ -74,6 +75,7 @@ export function createConfirmService(runtime: ModuleRuntime, options: ConfirmSer
     templates,
     contexts,
     withdrawals: createWithdrawals(runtime, commands),
+    returns,
   });
   const readerOf = <Row extends object>(text: string) =>
     createKeyedReader<ConfirmKey, Row>(keyedSql, { text, parametersOf: keysOf });

@@ -6,7 +6,7 @@ import type { TargetType } from './rows.ts';
 /** How each kind of object is asked for; `other` is what no module of the graph answers for. */
 const questions: Partial<Record<TargetType, string>> = {
   context: 'query Target($id: ID!) { target: context(contextId: $id) { id } }',
-  plan: 'query Target($id: ID!) { target: plan(planId: $id) { id contextId } }',
+  plan: 'query Target($id: ID!) { target: plan(planId: $id) { id contextId createdBy } }',
   trace: 'query Target($id: ID!) { target: trace(traceId: $id) { id contextId } }',
   extension: 'query Target($id: ID!) { target: extension(id: $id) { id contextId } }',
 };
@@ -14,6 +14,8 @@ const questions: Partial<Record<TargetType, string>> = {
 export interface Target {
   readonly id: string;
   readonly contextId: string | null;
+  /** Who wrote it, of a plan; null of all others. */
+  readonly author: string | null;
 }
 
 /**
@@ -28,12 +30,13 @@ export async function requireTarget(
 ): Promise<Target | null> {
   const question = questions[target.type];
   if (!question) return null;
-  const { data, errors } = await graph.execute<{ target: { id: string; contextId?: string | null } | null }>(
-    question,
-    { id: target.id },
-    principal,
-  );
-  if (data?.target) return { id: data.target.id, contextId: data.target.contextId ?? null };
+  const { data, errors } = await graph.execute<{
+    target: { id: string; contextId?: string | null; createdBy?: string | null } | null;
+  }>(question, { id: target.id }, principal);
+  if (data?.target) {
+    const { id, contextId = null, createdBy = null } = data.target;
+    return { id, contextId, author: createdBy };
+  }
   const failure = errors.find(({ code }) => code !== 'NOT_FOUND' && code !== 'PERMISSION_DENIED');
   if (failure) throw new PlatformError('UNAVAILABLE', `the ${target.type} could not be asked for: ${failure.message}`);
   throw unknownTarget(target, path);

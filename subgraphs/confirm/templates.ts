@@ -28,6 +28,7 @@ const joined =
 
 export interface TemplateSituation {
   readonly confirmationType: string;
+  readonly contextId: string | null;
   readonly amount: number | null;
   readonly department: string | null;
 }
@@ -231,15 +232,20 @@ function toTriggers(triggers: object | null | undefined): Json {
 }
 
 /** How closely triggers fit, by the number of conditions met; null when one is not, or when there is none. */
-function closeness(triggers: Json, { confirmationType, amount, department }: TemplateSituation): number | null {
-  const { confirmationTypes, minimumAmount, maximumAmount, departments } = triggers as {
+function closeness(
+  triggers: Json,
+  { confirmationType, contextId, amount, department }: TemplateSituation,
+): number | null {
+  const { confirmationTypes, contextIds, minimumAmount, maximumAmount, departments } = triggers as {
     readonly confirmationTypes?: readonly string[];
+    readonly contextIds?: readonly string[];
     readonly minimumAmount?: number;
     readonly maximumAmount?: number;
     readonly departments?: readonly string[];
   };
   const tests: boolean[] = [];
   if (confirmationTypes) tests.push(confirmationTypes.includes(confirmationType));
+  if (contextIds) tests.push(contextId !== null && contextIds.includes(contextId));
   if (minimumAmount !== undefined) tests.push(amount !== null && amount >= minimumAmount);
   if (maximumAmount !== undefined) tests.push(amount !== null && amount <= maximumAmount);
   if (departments) tests.push(department !== null && departments.includes(department));

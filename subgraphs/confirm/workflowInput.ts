@@ -33,8 +33,8 @@ function given<T extends object>(value: T): { [Key in keyof T]?: NonNullable<T[K
 }
 
 export function toApprovers(approvers: readonly ApproverInput[] | null | undefined): readonly ApproverSpec[] {
-  return (approvers ?? []).map(({ subject, role, weight, required }) => ({
-    ...given({ subject, role }),
+  return (approvers ?? []).map(({ subject, role, permission, weight, required }) => ({
+    ...given({ subject, role, permission }),
     weight: weight ?? 1,
     required: required ?? false,
   }));

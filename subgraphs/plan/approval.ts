@@ -13,7 +13,7 @@ export function toApproval({ approverRoles, approvers, quorum, required }: Appro
   };
 }
 
-/** What the confirm module opens a Confirm for; without approvers it looks for a template of the type. */
+/** What the confirm module opens a Confirm for: who decides goes by its rules, those named here are proposed beside them. */
 export function askForApproval(
   plan: PlanRow,
   by: { readonly subject: string; readonly role: string | undefined; readonly approval: PlanApproval | null },
@@ -33,6 +33,7 @@ export function askForApproval(
         reason: plan.objective.slice(0, 5_000),
         requestedBy: by.subject,
         requestedByRole: by.role ?? 'agent',
+        author: plan.createdBy,
         approverRoles: approval?.approverRoles ?? [],
         approvers: approval?.approvers ?? [],
         quorum: approval?.quorum ?? null,

@@ -138,8 +138,11 @@ export function createConfirms(
 function decide(plan: PlanRow, { type, data }: EventRow, confirm: ConfirmValue): Partial<PlanRow> | null {
   if (type === 'confirm.created') {
     if (confirm.status !== 'pending') return null;
-    // A document may be what a proposed plan waits for; who brings it in proposes nobody's draft.
-    if (plan.status !== 'proposed' && (plan.status !== 'draft' || data['imported'] === true)) return null;
+    // A document may be what a proposed plan waits for; who brings it in proposes nobody's draft, nor chooses who decides
+    // about a plan for which people are asked here.
+    const isImported = data['imported'] === true;
+    if (plan.status !== 'proposed' && (plan.status !== 'draft' || isImported)) return null;
+    if (isImported && plan.requiresApproval) return null;
     // The first that is open decides.
     if (plan.confirmId !== null) return null;
     return { status: 'proposed', confirmId: confirm.id };

@@ -75,8 +75,11 @@ export type Mutation = {
   /** Removes a plan that does not run. */
   deletePlan: DeletePlanPayload;
   /**
-   * DRAFT to PROPOSED; asks for approval where the plan needs one: of those named here, else of those named in the plan,
-   * else of whom a workflow template of the type `plan_approval` names. Where nobody can approve, the plan goes back to DRAFT.
+   * DRAFT to PROPOSED; asks for approval where the plan needs one: of whom the workflow template bound to the approval of such
+   * plans names, else of one of those who have plan:approve in its context, its author and who proposes it left out; beside them of
+   * those named here, else of those named in the plan (see createApproval). Where nobody can approve, or one who is named has not
+   * got plan:approve by a role, the plan goes back to DRAFT with the reason. A Confirm that comes as a document decides about a
+   * plan that needs no approval alone.
    */
   proposePlan: PlanPayload;
   /** To APPROVED, where the plan needs no approval and no Confirm is open. */
@@ -2124,7 +2127,10 @@ export type PlanDayHoursInput = {
   capacity?: InputMaybe<Scalars['Int']['input']>;
 };
 
-/** Who approves a plan, and how many of them. */
+/**
+ * Who is proposed to approve a plan, beside those whom the rules name and with the same right, and how many of all of them
+ * have to; of a bound template the quorum is for those proposed alone.
+ */
 export type PlanApprovalInput = {
   /** Roles by id or name: their holders in the plan's context are asked. */
   approverRoles?: InputMaybe<Array<Scalars['String']['input']>>;

@@ -44,7 +44,7 @@ export interface RoleReplicas {
   adopt(tenantId: string, revision: number, snapshot: Snapshot): void;
   /** Calls back once a newer version is in force here; answers how to stop. */
   onChanged(listener: (change: RightsChange) => void): () => void;
-  /** Reads what is committed now, for tests. */
+  /** Reads what is committed now. */
   catchUp(tenantId: string): Promise<void>;
   close(): Promise<void>;
 }

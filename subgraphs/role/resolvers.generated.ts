@@ -1000,6 +1000,20 @@ export type PermissionRequestEdge = {
   node: PermissionRequest;
 };
 
+export type PermissionStanding = {
+  subjectId: Scalars['ID']['output'];
+  standing: PermissionStandingKind;
+};
+
+export type PermissionStandingKind =
+  /** By a role or a delegation. */
+  | 'GRANTED'
+  /** A role denies it, whatever a token grants. */
+  | 'DENIED'
+  | 'NEEDS_APPROVAL'
+  /** No role speaks of it: a token may grant it. */
+  | 'UNKNOWN';
+
 export type SubjectConnection = {
   edges: Array<SubjectEdge>;
   nodes: Array<Subject>;
@@ -1010,7 +1024,10 @@ export type SubjectConnection = {
 export type SubjectEdge = {
   cursor: Scalars['String']['output'];
   node: Subject;
-  /** Edges from the role asked for to the nearest one by which the subject holds it; 0 for who holds it itself. */
+  /**
+   * Edges from the role asked for, or the one that grants the permission asked for, to the nearest one by which the subject
+   * holds it; 0 for who holds it itself.
+   */
   distance: Scalars['Int']['output'];
 };
 
@@ -1805,6 +1822,13 @@ export type Query = {
    * assignment holds there.
    */
   roleHolders: SubjectConnection;
+  /**
+   * Subjects to whom roles or delegations grant a permission (`resource:action`) where it is asked for, by id, by what is
+   * committed now. What tokens grant nobody knows before they are shown. Nothing is audited.
+   */
+  permissionHolders: SubjectConnection;
+  /** How a permission stands with each of 1 to 500 subjects, by what is committed now. Nothing is audited. */
+  permissionStandings: Array<PermissionStanding>;
   /** Assignments of a subject, oldest first. */
   userRoles: RoleAssignmentConnection;
   /** Everything a subject may do or is denied at this moment, with how it comes by it. */
@@ -1871,6 +1895,23 @@ export type QueryRoleHoldersArgs = {
   contextId?: InputMaybe<Scalars['ID']['input']>;
   first?: InputMaybe<Scalars['Int']['input']>;
   after?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type QueryPermissionHoldersArgs = {
+  permission: Scalars['String']['input'];
+  contextId?: InputMaybe<Scalars['ID']['input']>;
+  planId?: InputMaybe<Scalars['ID']['input']>;
+  first?: InputMaybe<Scalars['Int']['input']>;
+  after?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type QueryPermissionStandingsArgs = {
+  permission: Scalars['String']['input'];
+  subjectIds: Array<Scalars['ID']['input']>;
+  contextId?: InputMaybe<Scalars['ID']['input']>;
+  planId?: InputMaybe<Scalars['ID']['input']>;
 };
 
 
@@ -2164,6 +2205,8 @@ export type ResolversTypes = {
   RoleDelegationEdge: ResolverTypeWrapper<Omit<RoleDelegationEdge, 'node'> & { node: ResolversTypes['RoleDelegation'] }>;
   PermissionRequestConnection: ResolverTypeWrapper<PermissionRequestConnectionRow>;
   PermissionRequestEdge: ResolverTypeWrapper<Omit<PermissionRequestEdge, 'node'> & { node: ResolversTypes['PermissionRequest'] }>;
+  PermissionStanding: ResolverTypeWrapper<PermissionStanding>;
+  PermissionStandingKind: PermissionStandingKind;
   SubjectConnection: ResolverTypeWrapper<SubjectConnectionRow>;
   SubjectEdge: ResolverTypeWrapper<Omit<SubjectEdge, 'node'> & { node: ResolversTypes['Subject'] }>;
   PermissionAuditConnection: ResolverTypeWrapper<Omit<PermissionAuditConnection, 'edges' | 'nodes'> & { edges: Array<ResolversTypes['PermissionAuditEdge']>, nodes: Array<ResolversTypes['PermissionAuditEntry']> }>;
@@ -2310,6 +2353,7 @@ export type ResolversParentTypes = {
   RoleDelegationEdge: Omit<RoleDelegationEdge, 'node'> & { node: ResolversParentTypes['RoleDelegation'] };
   PermissionRequestConnection: PermissionRequestConnectionRow;
   PermissionRequestEdge: Omit<PermissionRequestEdge, 'node'> & { node: ResolversParentTypes['PermissionRequest'] };
+  PermissionStanding: PermissionStanding;
   SubjectConnection: SubjectConnectionRow;
   SubjectEdge: Omit<SubjectEdge, 'node'> & { node: ResolversParentTypes['Subject'] };
   PermissionAuditConnection: Omit<PermissionAuditConnection, 'edges' | 'nodes'> & { edges: Array<ResolversParentTypes['PermissionAuditEdge']>, nodes: Array<ResolversParentTypes['PermissionAuditEntry']> };
@@ -2935,6 +2979,11 @@ export type PermissionRequestEdgeResolvers<ContextType = RequestContext, ParentT
   node?: Resolver<ResolversTypes['PermissionRequest'], ParentType, ContextType>;
 };
 
+export type PermissionStandingResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PermissionStanding'] = ResolversParentTypes['PermissionStanding']> = {
+  subjectId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  standing?: Resolver<ResolversTypes['PermissionStandingKind'], ParentType, ContextType>;
+};
+
 export type SubjectConnectionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['SubjectConnection'] = ResolversParentTypes['SubjectConnection']> = {
   edges?: Resolver<Array<ResolversTypes['SubjectEdge']>, ParentType, ContextType>;
   nodes?: Resolver<Array<ResolversTypes['Subject']>, ParentType, ContextType>;
@@ -3298,6 +3347,8 @@ export type QueryResolvers<ContextType = RequestContext, ParentType extends Reso
   checkPermissions?: Resolver<ResolversTypes['PermissionDecisions'], ParentType, ContextType, RequireFields<QueryCheckPermissionsArgs, 'inputs'>>;
   roleHierarchy?: Resolver<Maybe<ResolversTypes['RoleHierarchy']>, ParentType, ContextType, RequireFields<QueryRoleHierarchyArgs, 'roleId' | 'direction'>>;
   roleHolders?: Resolver<ResolversTypes['SubjectConnection'], ParentType, ContextType, RequireFields<QueryRoleHoldersArgs, 'role'>>;
+  permissionHolders?: Resolver<ResolversTypes['SubjectConnection'], ParentType, ContextType, RequireFields<QueryPermissionHoldersArgs, 'permission'>>;
+  permissionStandings?: Resolver<Array<ResolversTypes['PermissionStanding']>, ParentType, ContextType, RequireFields<QueryPermissionStandingsArgs, 'permission' | 'subjectIds'>>;
   userRoles?: Resolver<ResolversTypes['RoleAssignmentConnection'], ParentType, ContextType, RequireFields<QueryUserRolesArgs, 'subjectId'>>;
   effectivePermissions?: Resolver<Array<ResolversTypes['EffectivePermission']>, ParentType, ContextType, RequireFields<QueryEffectivePermissionsArgs, 'subjectId'>>;
   subject?: Resolver<Maybe<ResolversTypes['Subject']>, ParentType, ContextType, RequireFields<QuerySubjectArgs, 'id'>>;
@@ -3360,6 +3411,7 @@ export type Resolvers<ContextType = RequestContext> = {
   RoleDelegationEdge?: RoleDelegationEdgeResolvers<ContextType>;
   PermissionRequestConnection?: PermissionRequestConnectionResolvers<ContextType>;
   PermissionRequestEdge?: PermissionRequestEdgeResolvers<ContextType>;
+  PermissionStanding?: PermissionStandingResolvers<ContextType>;
   SubjectConnection?: SubjectConnectionResolvers<ContextType>;
   SubjectEdge?: SubjectEdgeResolvers<ContextType>;
   PermissionAuditConnection?: PermissionAuditConnectionResolvers<ContextType>;

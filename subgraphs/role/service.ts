@@ -11,6 +11,7 @@ import { createDelegations } from './delegations.ts';
 import { createHierarchyQueries } from './hierarchyQueries.ts';
 import { readRoleLimits } from './limits.ts';
 import { createRoleLists } from './lists.ts';
+import { createPermissionQueries } from './permissionQueries.ts';
 import { createPermissionRequests } from './permissionRequests.ts';
 import { createRoles } from './roles.ts';
 import { createSubjects } from './subjects.ts';
@@ -43,6 +44,7 @@ export function createRoleService(runtime: ModuleRuntime) {
     subjects: createSubjects(commands, limits),
     decisions: createDecisions(authorizer, limits),
     hierarchy: createHierarchyQueries(replicas),
+    permissions: createPermissionQueries(replicas),
     capabilities: createCapabilities(replicas, limits),
     lists: createRoleLists(sql),
     upkeep: createUpkeep(runtime, { commands, replicas, limits }),

@@ -73,7 +73,10 @@ test('what is imported is given back to the letter, with a chain that holds', as
 });
 
 test('what is imported pending waits for one decision, of its role in the inbox, of anybody who may decide otherwise', async () => {
-  rig.roles.current = new Map([['planner', ['alice', 'carol']]]);
+  rig.roles.current = new Map([['planner', ['alice', 'carol', 'dave']]]);
+  // It decides about a plan: of the role those are asked who may approve plans.
+  rig.rights.granted.set('plan:approve', ['alice', 'carol']);
+  const able = (subject: string) => principal(subject, { scopes: ['confirm:read', 'confirm:approve', 'plan:approve'] });
   const [routed, open, rejected] = [minimal(), minimal(), minimal()];
   const started = await rig.service.start();
   await rig.sql.begin(async (tx) => {
@@ -107,13 +110,18 @@ test('what is imported pending waits for one decision, of its role in the inbox,
   expect(codesOf(await rig.decide(principal('bob', { tenantId: 'two' }), open.confirm_id, 'APPROVED'))).toEqual([
     'NOT_FOUND',
   ]);
-  expect(await rig.decide(carol, routed.confirm_id, 'APPROVED')).toMatchObject({ confirm: { status: 'APPROVED' } });
-  expect(await rig.decide(bob, open.confirm_id, 'APPROVED')).toMatchObject({ confirm: { status: 'APPROVED' } });
-  expect(codesOf(await rig.decide(bob, open.confirm_id, 'REJECTED'))).toEqual(['ALREADY_DECIDED']);
-  expect(codesOf(await rig.decide(bob, rejected.confirm_id, 'REJECTED', { rationale: null }))).toEqual([
+  await expect(rig.decide(bob, open.confirm_id, 'APPROVED')).rejects.toThrow('plan:approve');
+  expect(await rig.decide(able('carol'), routed.confirm_id, 'APPROVED')).toMatchObject({
+    confirm: { status: 'APPROVED' },
+  });
+  expect(await rig.decide(able('bob'), open.confirm_id, 'APPROVED')).toMatchObject({ confirm: { status: 'APPROVED' } });
+  expect(codesOf(await rig.decide(able('bob'), open.confirm_id, 'REJECTED'))).toEqual(['ALREADY_DECIDED']);
+  expect(codesOf(await rig.decide(able('bob'), rejected.confirm_id, 'REJECTED', { rationale: null }))).toEqual([
     'RATIONALE_REQUIRED',
   ]);
-  expect(await rig.decide(bob, rejected.confirm_id, 'REJECTED')).toMatchObject({ confirm: { status: 'REJECTED' } });
+  expect(await rig.decide(able('bob'), rejected.confirm_id, 'REJECTED')).toMatchObject({
+    confirm: { status: 'REJECTED' },
+  });
   for (const { confirm_id: id } of [routed, open, rejected]) {
     const { document, decisions } = await read(id);
     expect(validateProtocolObject('confirm', document)).toEqual([]);

@@ -12,7 +12,7 @@ beforeAll(async () => {
 afterAll(() => rig[Symbol.asyncDispose]());
 
 const governor = principal('governor', {
-  scopes: ['confirm:read', 'confirm:create', 'confirm:approve', 'governance:override'],
+  scopes: ['confirm:read', 'confirm:create', 'confirm:approve', 'plan:approve', 'governance:override'],
 });
 
 /** A pending confirm of a document, locked unless said otherwise. */

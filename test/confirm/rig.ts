@@ -15,7 +15,7 @@ import { createPublisher } from '#shared/publisher.ts';
 import { createSql } from '#shared/sql.ts';
 import { defineSubgraph, type ModuleRuntime } from '#shared/subgraph.ts';
 import { createPrisma } from '../../prisma/client.ts';
-import type { ApproverDirectory, Holder } from '../../subgraphs/confirm/directory.ts';
+import type { ApproverDirectory, Holder, Standing } from '../../subgraphs/confirm/directory.ts';
 import { createConfirmLoaders } from '../../subgraphs/confirm/loaders.ts';
 import { confirmLocators } from '../../subgraphs/confirm/locators.ts';
 import { resolvers } from '../../subgraphs/confirm/resolvers.ts';
@@ -46,18 +46,36 @@ export async function openConfirmRig(environment: Readonly<Record<string, string
   bus.subscribe('confirm', (batch) => events.push(...batch));
   /** Confirms that overrides cite, as the graph tells them. */
   const cited = new Map<string, { readonly status: string; readonly targetType: string; readonly targetId: string }>();
+  /** Who wrote a target, by its id. */
+  const authors = new Map<string, string>();
   /** `tenant/id` of what exists. */
   const targets = new Set<string>();
   const graph: Graph = {
     execute: async (document, variables, principal) => {
       const id = String(variables['id']);
       if (document.includes('CitedConfirm')) return { data: { confirm: cited.get(id) ?? null } as never, errors: [] };
-      return { data: { target: targets.has(`${principal.tenantId}/${id}`) ? { id } : null } as never, errors: [] };
+      const target = targets.has(`${principal.tenantId}/${id}`) ? { id, createdBy: authors.get(id) ?? null } : null;
+      return { data: { target } as never, errors: [] };
     },
   };
   /** Role -> holders; null: nobody keeps roles. */
   const roles: { current: Map<string, readonly (string | Holder)[]> | null } = { current: new Map() };
+  /** What roles grant and deny, by permission: subjects. Of whom nothing stands here nobody knows. */
+  const rights = {
+    granted: new Map<string, readonly string[]>([['plan:approve', ['bob']]]),
+    denied: new Map<string, readonly string[]>(),
+  };
+  const standing = (permission: string, subject: string): Standing => {
+    if (rights.denied.get(permission)?.includes(subject)) return 'denied';
+    return rights.granted.get(permission)?.includes(subject) ? 'granted' : 'unknown';
+  };
   const directory: ApproverDirectory = {
+    permitted: async (_tenantId, { permission }) =>
+      (rights.granted.get(permission) ?? [])
+        .filter((id) => standing(permission, id) === 'granted')
+        .map((id) => ({ id })),
+    standings: async (_tenantId, { permission }, subjects) =>
+      new Map(subjects.map((subject) => [subject, standing(permission, subject)])),
     holders: async (_tenantId, role) =>
       roles.current === null
         ? null
@@ -161,6 +179,9 @@ export async function openConfirmRig(environment: Readonly<Record<string, string
     cited,
     targets,
     roles,
+    rights,
+    directory,
+    authors,
     run,
     ask,
     mutate,

@@ -112,7 +112,7 @@ describe.each(modes)(
       const contextId = (context as { id: string }).id;
       const reviewer = await createRole('reviewer', [
         { resourceType: 'confirm', actions: ['read', 'approve'] },
-        { resourceType: 'plan', actions: ['read'] },
+        { resourceType: 'plan', actions: ['read', 'approve'] },
       ]);
       const surveyor = await createRole('surveyor', [{ resourceType: 'plan', actions: ['read', 'work'] }]);
       for (const subject of ['rex', 'ria']) await assign(reviewer, subject);
@@ -144,10 +144,10 @@ describe.each(modes)(
         (await ask('olivia', 'query ($id: ID!) { plan(planId: $id) { status } }', { id: planId }))['status'] as string;
 
       // Asked for, rejected with a reason, and asked for again.
-      const requestApproval = async () => {
-        const { confirm } = await done(
+      const approvalOf = (approvers: readonly Json[]) =>
+        ask(
           'olivia',
-          `mutation ($input: CreateApprovalInput!) { createApproval(input: $input) { confirm { id status } ${errors} } }`,
+          `mutation ($input: CreateApprovalInput!) { createApproval(input: $input) { confirm { id } nextApprovers { subject } ${errors} } }`,
           {
             input: {
               targetType: 'PLAN',
@@ -155,13 +155,21 @@ describe.each(modes)(
               contextId,
               confirmationType: 'PLAN_APPROVAL',
               title: 'Count the trees',
-              approvers: [{ role: 'reviewer' }],
+              approvers,
               quorum: { kind: 'UNANIMOUS' },
             },
           },
         );
+      const requestApproval = async () => {
+        const { confirm, nextApprovers, userErrors } = await approvalOf([{ subject: 'rex' }]);
+        expect(userErrors).toEqual([]);
+        // Whoever holds plan:approve is asked, whom alone she names.
+        expect((nextApprovers as { subject: string }[]).map(({ subject }) => subject).sort()).toEqual(['rex', 'ria']);
         return (confirm as { id: string }).id;
       };
+      // A friend without the right decides nothing, and nothing was proposed.
+      expect(codesOf(await approvalOf([{ subject: 'agent-1' }]))).toEqual(['NO_ELIGIBLE_APPROVER']);
+      expect(await planStatus()).toBe('DRAFT');
       const decide = (subject: string, confirmId: string, decision: string, rationale: string | null) =>
         ask(
           subject,

@@ -3,13 +3,14 @@ import { modes, type Platform, sharePlatform } from '../support/platform.ts';
 import type { Json } from './rig.ts';
 
 const errors = 'userErrors { code message }';
-const people = { alice: ['admin'], bob: ['member'], carol: ['member'], robot: ['agent'] };
+const people = { alice: ['admin'], bob: ['member'], carol: ['member'], dave: ['member'], robot: ['agent'] };
 type Person = keyof typeof people;
 
 describe.each(modes)('approval of plans, %s', (mode) => {
   let platform: Platform;
   const tokens = {} as Record<Person, string>;
   let contextId: string;
+  let planner: string;
   beforeAll(async () => {
     platform = await sharePlatform({ mode });
     for (const [subject, roles] of Object.entries(people))
@@ -22,14 +23,10 @@ describe.each(modes)('approval of plans, %s', (mode) => {
     const role = await field(
       'alice',
       `mutation ($input: CreateRoleInput!) { createRole(input: $input) { role { id } ${errors} } }`,
-      { input: { name: 'planner', permissions: [{ resourceType: 'plan', actions: ['read'] }] } },
+      { input: { name: 'planner', permissions: [{ resourceType: 'plan', actions: ['read', 'approve'] }] } },
     );
-    for (const subjectId of ['bob', 'carol'])
-      await field(
-        'alice',
-        `mutation ($input: AssignRoleInput!) { assignRole(input: $input) { assignment { id } ${errors} } }`,
-        { input: { roleId: role['role']!['id'], subjectId } },
-      );
+    planner = String(role['role']!['id']);
+    for (const subjectId of ['bob', 'carol']) await assign(subjectId);
   });
   afterAll(() => platform.close());
 
@@ -40,6 +37,16 @@ describe.each(modes)('approval of plans, %s', (mode) => {
     const payload = Object.values(answer.data as unknown as Json)[0] as Json;
     if (payload?.['userErrors'] !== undefined) expect(payload['userErrors']).toEqual([]);
     return payload;
+  }
+
+  /** Gives somebody the role of those who approve plans. */
+  async function assign(subjectId: string): Promise<string> {
+    const { assignment } = await field(
+      'alice',
+      `mutation ($input: AssignRoleInput!) { assignRole(input: $input) { assignment { id } ${errors} } }`,
+      { input: { roleId: planner, subjectId } },
+    );
+    return String(assignment!['id']);
   }
 
   const createPlan = async (input: Readonly<Record<string, unknown>> = {}) => {
@@ -137,13 +144,42 @@ describe.each(modes)('approval of plans, %s', (mode) => {
     await becomes(id, { status: 'APPROVED', confirmId: null });
   });
 
-  test('a proposal may name its approvers; one that nobody can approve goes back with the reason', async () => {
+  test('a proposal may name more approvers; one who cannot approve sends it back with the reason', async () => {
     const id = await createPlan({ requiresApproval: true });
-    await propose(id, { approvers: ['alice'] });
-    await becomes(id, { status: 'DRAFT', confirmId: null });
-    expect(String((await plan(id))['statusReason'])).toContain('nobody');
+    // Its author, and one to whom no role grants plan:approve.
+    for (const [subject, reason] of [
+      ['alice', 'alice asked for the approval or wrote the plan'],
+      ['robot', 'no role grants plan:approve here to robot'],
+    ]) {
+      await propose(id, { approvers: [subject] });
+      await becomes(id, { status: 'DRAFT', confirmId: null });
+      expect(String((await plan(id))['statusReason'])).toContain(reason);
+    }
     await propose(id, { approvers: ['bob'] });
+    // Named or not, those who hold the right are asked.
+    await waiting('carol', id);
     await approve('bob', await waiting('bob', id));
+    await becomes(id, { status: 'APPROVED', confirmId: null });
+  });
+
+  test('a part is passed on to one with the right alone, and comes back once that is lost', async () => {
+    const id = await createPlan({ requiresApproval: true });
+    await propose(id);
+    const confirmId = await waiting('bob', id);
+    const pass = async (to: string) => {
+      const document = `mutation ($id: ID!, $to: String!) { delegateConfirm(confirmId: $id, delegateTo: $to) { ${errors} } }`;
+      const { data } = await platform.query<Json>(document, { id: confirmId, to }, { token: tokens.bob });
+      return data!['delegateConfirm']!['userErrors']!.map(({ code }) => code);
+    };
+    expect(await pass('robot')).toEqual(['DELEGATION_FORBIDDEN']);
+    const assignmentId = await assign('dave');
+    expect(await pass('dave')).toEqual([]);
+    expect(await waiting('dave', id)).toBe(confirmId);
+    expect(await inbox('bob', id)).toEqual([]);
+    await field('alice', `mutation ($id: ID!) { revokeRole(assignmentId: $id) { ${errors} } }`, { id: assignmentId });
+    expect(await waiting('bob', id)).toBe(confirmId);
+    expect(await inbox('dave', id)).toEqual([]);
+    await approve('bob', confirmId);
     await becomes(id, { status: 'APPROVED', confirmId: null });
   });
 

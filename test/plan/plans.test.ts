@@ -146,6 +146,30 @@ test('a proposed plan waits for a document of a Confirm that is open', async () 
   expect(await rig.field(alice, read, { id: planId })).toEqual({ status: 'APPROVED', confirmId: null });
 });
 
+test('a document takes no part in the approval of a plan for which people are asked', async () => {
+  const planId = await rig.createPlan({ steps: [step(newId())], requiresApproval: true });
+  await rig.ask(alice, 'mutation ($id: ID!) { proposePlan(planId: $id) { userErrors { code } } }', { id: planId });
+  const confirm = { targetType: 'plan', targetId: planId, confirmationType: null };
+  const tell = (type: string, id: string, status: string, more: object = {}) =>
+    rig.service.confirms.heard({
+      ...{ tenantId: 'one', actor: 'boss', type, streamId: id, sequence: 1, eventId: newId(), tags: [] },
+      ...{
+        module: 'confirm',
+        createdAt: new Date().toISOString(),
+        data: { confirm: { ...confirm, id, status }, ...more },
+      },
+    } as EventRow);
+  const [document, asked] = [newId(), newId()];
+  // Brought in before the one that was asked for is open.
+  await tell('confirm.created', document, 'pending', { imported: true });
+  await tell('confirm.created', asked, 'pending');
+  await tell('confirm.resolved', document, 'approved');
+  const read = 'query ($id: ID!) { plan(planId: $id) { status confirmId } }';
+  expect(await rig.field(alice, read, { id: planId })).toEqual({ status: 'PROPOSED', confirmId: asked });
+  await tell('confirm.resolved', asked, 'approved');
+  expect(await rig.field(alice, read, { id: planId })).toEqual({ status: 'APPROVED', confirmId: null });
+});
+
 test('a draft does not run, an approved plan runs once, and agents that lack a capability are told', async () => {
   const planId = await rig.createPlan({ steps: [step(newId(), { requiredCapabilities: ['weld'] })] });
   const run = (input: object = {}) => rig.field(alice, executePlan, { input: { planId, ...input } });

@@ -1,6 +1,7 @@
 import { PlatformError } from '#shared/errors.ts';
 import { newId } from '#shared/ids.ts';
 import type { Principal } from '#shared/principal.ts';
+import { isBarred } from '../deciders.ts';
 import { addDecision, type Draft, tell } from '../draft.ts';
 import { resolve, systemSubject } from '../engine.ts';
 import type { ConditionValue, ConfirmDecisionRow } from '../rows.ts';
@@ -74,7 +75,7 @@ export function settleCondition(draft: Draft, principal: Principal, given: Settl
   const condition = (confirm.conditions ?? []).find(({ id }) => id === given.conditionId);
   if (condition === undefined)
     throw new PlatformError('NOT_FOUND', 'the confirm has no such condition', { path: ['input', 'conditionId'] });
-  if (confirm.requestedBy === subject)
+  if (isBarred(confirm, subject))
     throw new PlatformError('SELF_APPROVAL_FORBIDDEN', 'who asked for the approval does not settle its conditions');
   const isResponsible = condition.responsible === subject && given.status === 'fulfilled';
   if (condition.setBy !== subject && !given.isAdmin && !isResponsible)

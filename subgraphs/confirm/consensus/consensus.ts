@@ -49,7 +49,7 @@ export function createConsensus(
       const idempotent = callOf(scope, idempotencyKey, 'createConsensusProcess', input);
       const known = await findIdempotentResponse(runtime.sql, 'confirm', idempotent);
       if (known) return repeatOf(known);
-      const contextId = await checks.contextOf(scope, input);
+      const { contextId } = await checks.placeOf(scope, input);
       const id = newId();
       const request = {
         tenantId,

@@ -17,10 +17,12 @@ export type WorkflowType = (typeof workflowTypes)[number];
 
 export type StepKind = 'human_approval' | 'automated_validation' | 'automated_compliance_check';
 
-/** Who decides: a subject, whoever holds a role, or a subject by virtue of a role. */
+/** Who decides: a subject, whoever holds a role, a subject by virtue of a role, or whoever has a permission. */
 export interface ApproverSpec {
   readonly subject?: string;
   readonly role?: string;
+  /** `resource:action`, where the target lies. */
+  readonly permission?: string;
   readonly weight: number;
   readonly required: boolean;
 }
@@ -112,4 +114,6 @@ export interface WorkflowDefinition {
   /** Milliseconds after which the whole has expired. */
   readonly globalTimeoutMs: number;
   readonly consensus?: ConsensusDefinition;
+  /** A template's, with a step that whoever asked has proposed. */
+  readonly isExtended?: true;
 }

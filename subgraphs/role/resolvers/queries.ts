@@ -1,7 +1,9 @@
 import { isId } from '#shared/ids.ts';
 import { parseInput } from '#shared/validation.ts';
 import { readAnalytics } from '../analytics.ts';
+import type { HolderPage } from '../hierarchyQueries.ts';
 import * as inputs from '../inputs.ts';
+import type { RoleLoaders } from '../loaders.ts';
 import type { QueryResolvers } from '../resolvers.generated.ts';
 import { listSubjects } from '../subjectList.ts';
 
@@ -24,19 +26,12 @@ export const queries: QueryResolvers = {
   },
   roleHierarchy: (_parent, { roleId, direction, depth }, { service, scope }) =>
     service.hierarchy.hierarchy(scope.principal.tenantId, roleId, { direction, depth }),
-  roleHolders: async (_parent, { role, contextId, ...page }, { service, scope, loaders }) => {
-    const { ids, distances, total, connection } = await service.hierarchy.holders(scope.principal.tenantId, role, {
-      contextId,
-      ...page,
-    });
-    const subjects = await Promise.all(ids.map(async (id) => (await loaders.subject.load(id))!));
-    return {
-      edges: connection.edges.map(({ cursor }, at) => ({ cursor, node: subjects[at]!, distance: distances[at]! })),
-      nodes: subjects,
-      pageInfo: connection.pageInfo,
-      count: async () => total,
-    };
-  },
+  roleHolders: async (_parent, { role, ...query }, { service, scope, loaders }) =>
+    showHolders(await service.hierarchy.holders(scope.principal.tenantId, role, query), loaders),
+  permissionHolders: async (_parent, { permission, ...query }, { service, scope, loaders }) =>
+    showHolders(await service.permissions.holders(scope.principal.tenantId, permission, query), loaders),
+  permissionStandings: (_parent, { permission, ...query }, { service, scope }) =>
+    service.permissions.standings(scope.principal.tenantId, permission, query),
   userRoles: (_parent, { subjectId, filter, ...page }, { service, scope }) => {
     scope.readTags.add(`Subject:${subjectId}:roles`);
     return service.lists.assignments(scope.principal.tenantId, { ...filter, subjectId }, page);
@@ -77,3 +72,13 @@ export const queries: QueryResolvers = {
     return { ...analytics, unused: unused.filter((row) => row !== null) };
   },
 };
+
+async function showHolders({ ids, distances, total, connection }: HolderPage, loaders: RoleLoaders) {
+  const subjects = await Promise.all(ids.map(async (id) => (await loaders.subject.load(id))!));
+  return {
+    edges: connection.edges.map(({ cursor }, at) => ({ cursor, node: subjects[at]!, distance: distances[at]! })),
+    nodes: subjects,
+    pageInfo: connection.pageInfo,
+    count: async () => total,
+  };
+}

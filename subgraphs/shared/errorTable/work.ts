@@ -42,7 +42,11 @@ export const workErrors = {
     description: 'The history asked for lies before the principal joined.',
   },
   TARGET_NOT_FOUND: { status: 404, retryable: false, description: 'What is to be confirmed does not exist.' },
-  NO_ELIGIBLE_APPROVER: { status: 422, retryable: false, description: 'A step has nobody who may decide it.' },
+  NO_ELIGIBLE_APPROVER: {
+    status: 422,
+    retryable: false,
+    description: 'A step has nobody who may decide it, or names one who may not; `details` says which.',
+  },
   DUPLICATE_REQUEST: {
     status: 409,
     retryable: false,
@@ -69,7 +73,7 @@ export const workErrors = {
   DELEGATION_FORBIDDEN: {
     status: 409,
     retryable: false,
-    description: 'The step may not be passed on, or was passed on too often.',
+    description: 'The step may not be passed on, was passed on too often, or not to one without the right to decide.',
   },
   CONFIRM_NOT_APPROVED: {
     status: 403,

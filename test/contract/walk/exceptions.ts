@@ -63,6 +63,7 @@ export const plainAnswers = new Set([
   'approvalMetrics',
   'checkPermission',
   'checkPermissions',
+  'permissionStandings',
   'evaluateExpression',
   'roleAnalytics',
   'permissionAuditLog',

@@ -213,6 +213,8 @@ export const roleValues: Readonly<Record<string, unknown>> = {
   'CheckPermissionInput.action': 'read',
   'CheckPermissionOptions.timeoutMs': 500,
   'PermissionResourceInput.type': 'plan',
+  'permissionHolders.permission': 'plan:read',
+  'permissionStandings.permission': 'plan:read',
   'RequestPermissionInput.action': 'publish',
   'RequestPermissionInput.environment': { ip: '10.0.0.1' },
   'RequestPermissionInput.endsAt': new Date(Date.now() + 3_600_000).toISOString(),

@@ -30,6 +30,7 @@ const idNames: Readonly<Record<string, string>> = {
   senderId: 'dialog participantId',
   participantIds: 'participantId',
   'subject.id': 'subjectId',
+  subjectIds: 'subjectId',
   'deleteRole.roleId': 'unusedRoleId',
   replacementRoleId: 'roleId',
   conflictingRoles: 'roleId',
