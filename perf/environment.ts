@@ -17,6 +17,8 @@ import type { ServerShelf } from './serverShelf.ts';
 import { shortRunFlags } from './shortRuns.ts';
 
 const smokeSeconds = 1;
+/** Below it a second of a Poisson process may pass without a single arrival. */
+const smokeMinPerSecond = 5;
 const smokeMaxPerSecond = 50;
 const smokeMaxConcurrency = 4;
 
@@ -51,7 +53,8 @@ function describeArrival(arrival: Arrival): string {
 
 function smokeArrival(arrival: Arrival): Arrival {
   if (arrival.kind === 'closed') return { ...arrival, concurrency: Math.min(arrival.concurrency, smokeMaxConcurrency) };
-  return { ...arrival, ratePerSecond: Math.min(arrival.ratePerSecond, smokeMaxPerSecond) };
+  const ratePerSecond = Math.min(Math.max(arrival.ratePerSecond, smokeMinPerSecond), smokeMaxPerSecond);
+  return { ...arrival, gaps: 'constant', ratePerSecond };
 }
 
 const perOperationUs = (cpuMs: number | null, operations: number): number | null =>

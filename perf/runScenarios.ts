@@ -38,7 +38,7 @@ function smokeProblem(measurement: Measurement): string | null {
 }
 
 /** Timings need the machine to themselves; right answers do not, and a window of a second is mostly waiting. */
-const smokeLanes = 4;
+const smokeLanes = 3;
 
 /** Runs the scenarios one after the other, in a smoke run some beside each other; one that throws does not stop the rest. */
 export async function runScenarios(options: ScenarioRunOptions): Promise<ScenarioRunOutcome> {
