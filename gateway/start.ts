@@ -13,7 +13,6 @@ import type { LogBuffer } from '#shared/logs/buffer.ts';
 import { readTypeDefs } from '#shared/subgraph.ts';
 import { createSubjectDigest } from '#shared/subjectDigest.ts';
 import { createMetrics, type Logger } from '#shared/telemetry.ts';
-import { noTrustedDocuments, readTrustedDocuments } from '#shared/trustedDocuments.ts';
 import type { Database } from '../prisma/database.ts';
 import { type SubgraphName, subgraphNames } from '../subgraphs/names.ts';
 import { observeProcess } from '../subgraphs/observe.ts';
@@ -30,6 +29,7 @@ import type { GatewayContext } from './context.ts';
 import { givenCorrelation } from './correlation.ts';
 import { createDeadlines } from './deadlines.ts';
 import { createDirectAnswers } from './directAnswers.ts';
+import { openDocumentAdmission } from './documents/documentAdmission.ts';
 import { createPersistedDocuments, withTrusted } from './documents/persistedDocuments.ts';
 import { warmTrusted } from './documents/warmTrusted.ts';
 import { findDocumentPolicy } from './execution/responseCache/documentPolicy.ts';
@@ -43,16 +43,12 @@ import {
 } from './execution/responseCache/index.ts';
 import { createExports } from './exports.ts';
 import { createFederation } from './federation.ts';
-import { fileDocument } from './files.ts';
 import { createGatewayContext, executeOperation } from './graph.ts';
 import { createHealthChecks, platformChecks } from './health.ts';
 import { createIde } from './ide.ts';
-import { importDocuments } from './imports/importers.ts';
-import { createDocumentRule } from './limits/documentRule.ts';
 import { createLimits } from './limits/limits.ts';
 import { createToll } from './limits/toll.ts';
 import { createModuleGate } from './moduleGate.ts';
-import { otlpDocument } from './otlp.ts';
 import { openQuickRedis } from './quickRedis.ts';
 import { remoteSubgraphs } from './remoteSubgraphs.ts';
 import { bearerOf, headerText, isMutation, mayAsk, originOfRequest } from './requestHeaders.ts';
@@ -181,24 +177,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     closers.push(closeSources);
 
     const supergraphSdl = await readFile(new URL('../schema/supergraph.graphql', import.meta.url), 'utf8');
-    const trusted = config.TRUSTED_DOCUMENTS_FILE
-      ? await readTrustedDocuments(config.TRUSTED_DOCUMENTS_FILE)
-      : noTrustedDocuments;
-    const isAdmitted = (source: string) =>
-      !config.TRUSTED_DOCUMENTS_ONLY ||
-      trusted.has(source) ||
-      source === otlpDocument ||
-      source === fileDocument ||
-      importDocuments.has(source);
-    const documentRule = createDocumentRule(
-      {
-        depth: config.MAX_QUERY_DEPTH,
-        aliases: config.MAX_QUERY_ALIASES,
-        rootFields: config.MAX_QUERY_ROOT_FIELDS,
-        directives: config.MAX_QUERY_DIRECTIVES,
-      },
-      trusted.has,
-    );
+    const { trusted, isAdmitted, documentRule } = await openDocumentAdmission(config);
     const quickRedis = await openQuickRedis(config, logger);
     closers.push(() => quickRedis?.disconnect());
     const deadlines = createDeadlines(config.QUERY_TIMEOUT_MS);

@@ -137,8 +137,9 @@ export function createRequestChecks(
   }
 
   /**
-   * The context of the target, and its author, in which the caller may ask for approvals. The door has asked about the one that the caller
-   * named, which may be another one, or none. The approval of a plan proposes it: that takes the right to change the plan.
+   * The context of the target, in which the caller may ask for approvals, and the target's author. The door has asked about
+   * the context that the caller named, which may be another one, or none. The approval of a plan proposes it: that takes the
+   * right to change the plan.
    * @throws {TARGET_NOT_FOUND} {VALIDATION_FAILED} {PERMISSION_DENIED}
    */
   async function placeOf(

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { EventRow } from '#shared/events.ts';
 import { newId } from '#shared/ids.ts';
 import { applyChange, type PlanChange } from '../../subgraphs/plan/analysis/index.ts';
 import { toPlanProblem } from '../../subgraphs/plan/planProblem.ts';
@@ -84,90 +83,6 @@ test('a draft is edited as a whole; an edit that closes a cycle changes nothing'
     { id: planId, s: b },
   );
   expect(updated['plan']).toEqual({ summary: { durationMs: 2 * hour + 10 } });
-});
-
-test('a plan that needs approval follows its Confirm and nobody else', async () => {
-  const planId = await rig.createPlan({ steps: [step(newId())], requiresApproval: true });
-  const move = (name: string) =>
-    rig.field(alice, `mutation ($id: ID!) { ${name}(planId: $id) { plan { status } userErrors { code } } }`, {
-      id: planId,
-    });
-  expect((await move('proposePlan'))['plan']).toEqual({ status: 'PROPOSED' });
-  expect(rig.events.some(({ type, streamId }) => type === 'approval.requested' && streamId === planId)).toBe(true);
-  expect((await move('approvePlan'))['userErrors']).toEqual([{ code: 'CONFIRM_PENDING' }]);
-  const confirm = { id: newId(), targetType: 'plan', targetId: planId, status: 'pending' };
-  const tell = (type: string, status: string) =>
-    rig.service.confirms.heard({
-      ...{ tenantId: 'one', actor: 'boss', type, streamId: confirm.id, sequence: 1, eventId: newId(), tags: [] },
-      ...{ module: 'context', createdAt: new Date().toISOString(), data: { confirm: { ...confirm, status } } },
-    } as EventRow);
-  await tell('confirm.created', 'pending');
-  await tell('confirm.resolved', 'approved');
-  await tell('confirm.resolved', 'approved');
-  const plan = await rig.field(alice, 'query ($id: ID!) { plan(planId: $id) { status confirmId version } }', {
-    id: planId,
-  });
-  expect(plan).toEqual({ status: 'APPROVED', confirmId: null, version: 4 });
-});
-
-test.each([
-  ['of another type', { confirmationType: 'risk_acceptance' }, {}],
-  ['that came as a document', { confirmationType: null }, { imported: true }],
-  ['that was decided before', { confirmationType: null, status: 'approved' }, { imported: true }],
-])('a Confirm %s moves no draft', async (_what, more, told) => {
-  const planId = await rig.createPlan({ steps: [step(newId())] });
-  const confirm = { id: newId(), targetType: 'plan', targetId: planId, status: 'pending', ...more };
-  const tell = (type: string, status: string) =>
-    rig.service.confirms.heard({
-      ...{ tenantId: 'one', actor: 'boss', type, streamId: confirm.id, sequence: 1, eventId: newId(), tags: [] },
-      ...{ module: 'confirm', createdAt: new Date().toISOString() },
-      data: { confirm: { ...confirm, status }, ...told },
-    } as EventRow);
-  await tell('confirm.created', confirm.status);
-  await tell('confirm.resolved', 'approved');
-  const read = 'query ($id: ID!) { plan(planId: $id) { status confirmId version } }';
-  expect(await rig.field(alice, read, { id: planId })).toEqual({ status: 'DRAFT', confirmId: null, version: 1 });
-});
-
-test('a proposed plan waits for a document of a Confirm that is open', async () => {
-  const planId = await rig.createPlan({ steps: [step(newId())] });
-  await rig.ask(alice, 'mutation ($id: ID!) { proposePlan(planId: $id) { userErrors { code } } }', { id: planId });
-  const confirm = { id: newId(), targetType: 'plan', targetId: planId, status: 'pending', confirmationType: null };
-  const tell = (type: string, status: string) =>
-    rig.service.confirms.heard({
-      ...{ tenantId: 'one', actor: 'boss', type, streamId: confirm.id, sequence: 1, eventId: newId(), tags: [] },
-      ...{ module: 'confirm', createdAt: new Date().toISOString() },
-      data: { confirm: { ...confirm, status }, ...(type === 'confirm.created' ? { imported: true } : {}) },
-    } as EventRow);
-  await tell('confirm.created', 'pending');
-  const read = 'query ($id: ID!) { plan(planId: $id) { status confirmId } }';
-  expect(await rig.field(alice, read, { id: planId })).toEqual({ status: 'PROPOSED', confirmId: confirm.id });
-  await tell('confirm.resolved', 'approved');
-  expect(await rig.field(alice, read, { id: planId })).toEqual({ status: 'APPROVED', confirmId: null });
-});
-
-test('a document takes no part in the approval of a plan for which people are asked', async () => {
-  const planId = await rig.createPlan({ steps: [step(newId())], requiresApproval: true });
-  await rig.ask(alice, 'mutation ($id: ID!) { proposePlan(planId: $id) { userErrors { code } } }', { id: planId });
-  const confirm = { targetType: 'plan', targetId: planId, confirmationType: null };
-  const tell = (type: string, id: string, status: string, more: object = {}) =>
-    rig.service.confirms.heard({
-      ...{ tenantId: 'one', actor: 'boss', type, streamId: id, sequence: 1, eventId: newId(), tags: [] },
-      ...{
-        module: 'confirm',
-        createdAt: new Date().toISOString(),
-        data: { confirm: { ...confirm, id, status }, ...more },
-      },
-    } as EventRow);
-  const [document, asked] = [newId(), newId()];
-  // Brought in before the one that was asked for is open.
-  await tell('confirm.created', document, 'pending', { imported: true });
-  await tell('confirm.created', asked, 'pending');
-  await tell('confirm.resolved', document, 'approved');
-  const read = 'query ($id: ID!) { plan(planId: $id) { status confirmId } }';
-  expect(await rig.field(alice, read, { id: planId })).toEqual({ status: 'PROPOSED', confirmId: asked });
-  await tell('confirm.resolved', asked, 'approved');
-  expect(await rig.field(alice, read, { id: planId })).toEqual({ status: 'APPROVED', confirmId: null });
 });
 
 test('a draft does not run, an approved plan runs once, and agents that lack a capability are told', async () => {

@@ -1,0 +1,75 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { EventRow } from '#shared/events.ts';
+import { newId } from '#shared/ids.ts';
+import { alice, openPlanRig, type PlanRig } from './rig.ts';
+
+let rig: PlanRig;
+beforeAll(async () => {
+  rig = await openPlanRig();
+});
+afterAll(() => rig[Symbol.asyncDispose]());
+
+const step = () => ({ id: newId(), description: 'step', durationMs: 3_600_000 });
+const propose = 'mutation ($id: ID!) { proposePlan(planId: $id) { plan { status } userErrors { code } } }';
+const read = (id: string) =>
+  rig.field(alice, 'query ($id: ID!) { plan(planId: $id) { status confirmId version } }', { id });
+
+/** What the confirm module tells of a Confirm about a plan. */
+function tell(type: string, confirm: { readonly id: string; readonly status: string }, more: object = {}) {
+  return rig.service.confirms.heard({
+    ...{ tenantId: 'one', actor: 'boss', type, streamId: confirm.id, sequence: 1, eventId: newId(), tags: [] },
+    ...{ module: 'confirm', createdAt: new Date().toISOString(), data: { confirm, ...more } },
+  } as EventRow);
+}
+
+test('a plan that needs approval follows its Confirm and nobody else', async () => {
+  const planId = await rig.createPlan({ steps: [step()], requiresApproval: true });
+  expect((await rig.field(alice, propose, { id: planId }))['plan']).toEqual({ status: 'PROPOSED' });
+  expect(rig.events.some(({ type, streamId }) => type === 'approval.requested' && streamId === planId)).toBe(true);
+  const approve = 'mutation ($id: ID!) { approvePlan(planId: $id) { userErrors { code } } }';
+  expect((await rig.field(alice, approve, { id: planId }))['userErrors']).toEqual([{ code: 'CONFIRM_PENDING' }]);
+  const confirm = { id: newId(), targetType: 'plan', targetId: planId };
+  await tell('confirm.created', { ...confirm, status: 'pending' });
+  await tell('confirm.resolved', { ...confirm, status: 'approved' });
+  await tell('confirm.resolved', { ...confirm, status: 'approved' });
+  expect(await read(planId)).toEqual({ status: 'APPROVED', confirmId: null, version: 4 });
+});
+
+test.each([
+  ['of another type', { confirmationType: 'risk_acceptance' }, {}],
+  ['that came as a document', { confirmationType: null }, { imported: true }],
+  ['that was decided before', { confirmationType: null, status: 'approved' }, { imported: true }],
+])('a Confirm %s moves no draft', async (_what, more, told) => {
+  const planId = await rig.createPlan({ steps: [step()] });
+  const confirm = { id: newId(), targetType: 'plan', targetId: planId, status: 'pending', ...more };
+  await tell('confirm.created', confirm, told);
+  await tell('confirm.resolved', { ...confirm, status: 'approved' }, told);
+  expect(await read(planId)).toEqual({ status: 'DRAFT', confirmId: null, version: 1 });
+});
+
+test('a proposed plan waits for a document of a Confirm that is open', async () => {
+  const planId = await rig.createPlan({ steps: [step()] });
+  await rig.ask(alice, propose, { id: planId });
+  const confirm = { id: newId(), targetType: 'plan', targetId: planId, confirmationType: null };
+  await tell('confirm.created', { ...confirm, status: 'pending' }, { imported: true });
+  expect(await read(planId)).toMatchObject({ status: 'PROPOSED', confirmId: confirm.id });
+  await tell('confirm.resolved', { ...confirm, status: 'approved' });
+  expect(await read(planId)).toMatchObject({ status: 'APPROVED', confirmId: null });
+});
+
+test('a document takes no part in the approval of a plan for which people are asked', async () => {
+  const planId = await rig.createPlan({ steps: [step()], requiresApproval: true });
+  await rig.ask(alice, propose, { id: planId });
+  const about = { targetType: 'plan', targetId: planId, confirmationType: null };
+  const [document, asked] = [
+    { ...about, id: newId() },
+    { ...about, id: newId() },
+  ];
+  // Brought in before the one that was asked for is open.
+  await tell('confirm.created', { ...document, status: 'pending' }, { imported: true });
+  await tell('confirm.created', { ...asked, status: 'pending' });
+  await tell('confirm.resolved', { ...document, status: 'approved' });
+  expect(await read(planId)).toMatchObject({ status: 'PROPOSED', confirmId: asked.id });
+  await tell('confirm.resolved', { ...asked, status: 'approved' });
+  expect(await read(planId)).toMatchObject({ status: 'APPROVED', confirmId: null });
+});
