@@ -1,5 +1,4 @@
 import { hash } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 import { PlatformError } from '#shared/errors.ts';
 import { createPrincipal, type Principal } from '#shared/principal.ts';
 import type { Logger } from '#shared/telemetry.ts';
@@ -10,6 +9,7 @@ import { createFixedKeySource, joinKeySources, type KeySource } from './auth/key
 import type { Peer } from './auth/loopback.ts';
 import { createPemKeySource } from './auth/pemKeys.ts';
 import { loadDevelopmentKey } from './auth/signingKey.ts';
+import { createLru } from '#shared/lru.ts';
 
 export { describePeer, isLoopbackAddress, type Peer } from './auth/loopback.ts';
 export { developmentKeyDir } from './auth/signingKey.ts';
@@ -91,7 +91,7 @@ export function createAuthenticator(config: AuthConfig, { now = Date.now, logger
     ...(config.stepUp === undefined ? {} : { stepUp: config.stepUp }),
   };
   const source = openKeySource(config, now, logger);
-  const cache = new LRUCache<string, VerifiedToken>({ max: maxCachedTokens });
+  const cache = createLru<VerifiedToken>(maxCachedTokens);
   let hits = 0;
   let verified = 0;
   let rejected = 0;

@@ -4,11 +4,14 @@ import type { HostAnswer, HostRequest, Script } from './platformHosts.ts';
 // A process that runs one process of a platform after the other, each started from an environment as its own entry
 // starts it, and closed as a signal closes it.
 let running: { close(): Promise<void> } | null = null;
+let schemasKept: Promise<void> | undefined;
 
 async function start(script: Script, env: Readonly<Record<string, string | undefined>>): Promise<string> {
   const config = readConfig(env);
   if (script === 'gateway/main.ts') {
     const { startFromConfig } = await import('../gateway/startFromConfig.ts');
+    schemasKept ??= import('./keptSchemas.ts').then(({ keepSchemas }) => keepSchemas());
+    await schemasKept;
     const gateway = await startFromConfig(config);
     running = gateway;
     return gateway.url;

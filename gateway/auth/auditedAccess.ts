@@ -1,4 +1,3 @@
-import { LRUCache } from 'lru-cache';
 import type { AccessAudit } from '#shared/accessAudit.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
@@ -6,6 +5,7 @@ import type { Principal } from '#shared/principal.ts';
 import { describePeer } from '../auth.ts';
 import { isLocalHost } from '../requestHeaders.ts';
 import type { Credentials } from './credentials.ts';
+import { createLru } from '#shared/lru.ts';
 
 export interface Caller {
   readonly authorization: string | undefined;
@@ -37,7 +37,7 @@ const deniedCodes: ReadonlySet<string> = new Set(['PERMISSION_DENIED', 'STEP_UP_
 
 /** Authentication, with each token's first acceptance and every refusal told to the audit. */
 export function createAuditedAccess({ credentials, audit, operatorTenant }: AuditedAccessOptions): AuditedAccess {
-  const accepted = new LRUCache<string, true>({ max: maxAccepted });
+  const accepted = createLru<true>(maxAccepted);
   /** One principal for as long as its token is remembered: one look for nearly every request. */
   const seen = new WeakSet<Principal>();
 

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
-import { LRUCache } from 'lru-cache';
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
+import { createLru } from '#shared/lru.ts';
 
 /** What a key may still spend, as the `x-ratelimit-*` headers say it. */
 export interface Standing {
@@ -57,7 +57,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
           insuranceLimiter: inProcess,
           rejectIfRedisNotReady: true,
         });
-  const leases = new LRUCache<string, Lease>({ max: maxKeys });
+  const leases = createLru<Lease>(maxKeys);
 
   const leaseOf = (key: string): Lease => {
     const known = leases.get(key);

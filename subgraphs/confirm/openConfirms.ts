@@ -1,8 +1,8 @@
-import { LRUCache } from 'lru-cache';
 import { PlatformError } from '#shared/errors.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { readConfirmLimits } from './limits.ts';
+import { createLru } from '#shared/lru.ts';
 
 /** After so long what other instances have opened is counted too. */
 const countEveryMs = 10_000;
@@ -29,7 +29,7 @@ interface Place {
  */
 export function createOpenConfirms({ sql, config }: Pick<ModuleRuntime, 'sql' | 'config'>) {
   const limits = readConfirmLimits(config);
-  const places = new LRUCache<string, Place>({ max: 10_000 });
+  const places = createLru<Place>(10_000);
 
   async function count(tenantId: string, requester: string | null, limit: number): Promise<number> {
     const [row] = (await sql.unsafe(

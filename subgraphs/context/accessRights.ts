@@ -1,4 +1,3 @@
-import { LRUCache } from 'lru-cache';
 import { ConditionError } from '#shared/conditions/evaluationError.ts';
 import { compileExpression, type Predicate } from '#shared/conditions/expression/compile.ts';
 import type { Facts } from '#shared/conditions/facts.ts';
@@ -8,11 +7,12 @@ import { PlatformError } from '#shared/errors.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { AccessPermission, AccessPolicy } from './accessList.ts';
 import type { ContextRow } from './rows.ts';
+import { createLru } from '#shared/lru.ts';
 
 export type AccessAction = 'read' | 'write' | 'execute' | 'delete' | 'admin';
 
 /** By text: lists are read with each context, but say the same each time. */
-const compiled = new LRUCache<string, Predicate>({ max: 10_000 });
+const compiled = createLru<Predicate>(10_000);
 
 function predicateOf(expression: string): Predicate {
   const known = compiled.get(expression) ?? compileExpression(expression);

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { createLru } from '#shared/lru.ts';
 
 /** What a client may call so often in a minute, and the variable that says how often. */
 const variables = {
@@ -30,7 +30,7 @@ export type CallRates = ReturnType<typeof createCallRates>;
  * hands it out from memory. So the limit is never exceeded, and a claim costs one statement for a twentieth of it.
  */
 export function createCallRates({ sql, config }: Pick<ModuleRuntime, 'sql' | 'config'>) {
-  const shares = new LRUCache<string, Share>({ max: maxClients });
+  const shares = createLru<Share>(maxClients);
   const claiming = new Map<string, Promise<Share>>();
 
   async function claim(tenantId: string, client: string, kind: CallKind, limit: number): Promise<Share> {

@@ -10,6 +10,7 @@ import type { ExtensionRow, HostOperationValue, RunnableRelease, SandboxLimitsVa
 import { defaultLimits, type SandboxFailure, type SandboxLimits } from './sandbox/messages.ts';
 import { createSandboxPool, type SandboxRun } from './sandbox/pool.ts';
 import { findRunnable } from './store.ts';
+import { createLru } from '#shared/lru.ts';
 
 const maxReleaseBytes = 64 * 1_048_576;
 
@@ -82,7 +83,7 @@ export function createEngine(runtime: ModuleRuntime, broker: Broker) {
   /** Calls under way, by sandbox. */
   const running = new Map<string, number>();
   /** Sandboxes of an extension that may be somewhere in the pool. */
-  const made = new LRUCache<string, Set<string>>({ max: 20_000 });
+  const made = createLru<Set<string>>(20_000);
 
   function keyOf({ tenantId, id, settings }: ExtensionRow, release: Pick<RunnableRelease, 'id'>): string {
     return `${tenantId}/${id}/${release.id}/${settings.maxMemoryMb}`;

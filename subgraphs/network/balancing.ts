@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { createLru } from '#shared/lru.ts';
 
 export const balancings = ['nearest', 'round_robin', 'weighted', 'least_connections', 'random'] as const;
 export type Balancing = (typeof balancings)[number];
@@ -21,7 +21,7 @@ const maxTurns = 10_000;
  * several processes do not begin with the same one.
  */
 export function createBalancer(random: () => number = Math.random) {
-  const turns = new LRUCache<string, number>({ max: maxTurns });
+  const turns = createLru<number>(maxTurns);
 
   function byKey<Item>(items: readonly Item[], keyOf: (item: Item) => number): readonly Item[] {
     return items

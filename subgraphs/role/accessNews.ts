@@ -1,7 +1,7 @@
-import { LRUCache } from 'lru-cache';
 import type { Change } from '#shared/outbox.ts';
 import { accessEvent } from './events.ts';
 import type { PermissionAuditEntryRow } from './rows.ts';
+import { createLru } from '#shared/lru.ts';
 
 export interface AccessNewsOptions {
   /** Milliseconds between two events of a kind about one subject; 0: none at all. */
@@ -29,7 +29,7 @@ export interface AccessNews {
  * follow within a span of time as a number in the next. Who needs each of them reads the audit log.
  */
 export function createAccessNews({ everyMs, now = Date.now }: AccessNewsOptions): AccessNews {
-  const windows = new LRUCache<string, Window>({ max: maxSubjects });
+  const windows = createLru<Window>(maxSubjects);
   return {
     of(batch) {
       if (everyMs === 0) return { changes: [], told: () => {} };

@@ -1,4 +1,3 @@
-import { LRUCache } from 'lru-cache';
 import type { RightsChange } from '#shared/auth.ts';
 import type { Bus } from '#shared/bus.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
@@ -17,6 +16,7 @@ import {
 import { hasRights } from './decision/places.ts';
 import { toChanges, toWorld } from './decisionRows.ts';
 import { findRevision, findRowsSince } from './store.ts';
+import { createLru } from '#shared/lru.ts';
 
 export interface RoleReplicasDeps {
   readonly sql: Sql;
@@ -65,7 +65,7 @@ const retryMs = 200;
  * that reading what is newer than one's own misses nothing, in whatever order events arrive and however often.
  */
 export function createRoleReplicas({ sql, bus, logger }: RoleReplicasDeps): RoleReplicas {
-  const slots = new LRUCache<string, Slot>({ max: maxTenants });
+  const slots = createLru<Slot>(maxTenants);
   const loading = new Map<string, Promise<Slot>>();
   const running = new Set<Promise<unknown>>();
   const listeners = new Set<(change: RightsChange) => void>();

@@ -1,5 +1,4 @@
 import type { Redis } from 'ioredis';
-import { LRUCache } from 'lru-cache';
 import { type CacheCounter, type CacheMetrics, type CacheStats, createCounters, ratio } from './cache/cacheStats.ts';
 import { createFlight, type Flight, type Level, type Moment, type Outcome } from './cache/flight.ts';
 import { createGroups, type GroupStats } from './cache/groupStats.ts';
@@ -8,6 +7,7 @@ import { type CacheValue, createMemoryLevel, type MemoryEntry } from './cache/me
 import { createRedisLevel, type RedisHit } from './cache/redisLevel.ts';
 
 import { runForAll } from './cancellation.ts';
+import { createLru } from './lru.ts';
 
 export type { CacheMetrics, CacheStats } from './cache/cacheStats.ts';
 export type { Level, Moment } from './cache/flight.ts';
@@ -126,7 +126,7 @@ export function createTaggedCache(options: TaggedCacheOptions): TaggedCache {
     groups?.add(key, counter);
   };
   const flights = new Map<string, Flight>();
-  const seen = new LRUCache<string, true>({ max: maxSeenEvents });
+  const seen = createLru<true>(maxSeenEvents);
   let connected = true;
 
   /** Messages may have been missed: whatever is older than this point cannot be trusted. */

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 import { ConditionError, EvaluationError } from './conditions/evaluationError.ts';
 import { compileNode, type Predicate } from './conditions/expression/compile.ts';
 import { toJsonPath } from './conditions/expression/jsonPath.ts';
@@ -9,6 +8,7 @@ import { type Attributes, compileReader, type Facts } from './conditions/facts.t
 import { flatten } from './conditions/flatFacts.ts';
 import type { Principal } from './principal.ts';
 import { attributesOf } from './rights.ts';
+import { createLru } from './lru.ts';
 
 /** An entry of a context's access list, as it is stored or as the graph shows it. */
 export interface ListedPermission {
@@ -50,7 +50,7 @@ const roleKey = (role: string) => `role:${role}`;
 const whenKey = (key: string) => `when:${key}`;
 
 /** By text: what is not an expression is null. */
-const parsed = new LRUCache<string, { readonly expression: Expression | null }>({ max: 10_000 });
+const parsed = createLru<{ readonly expression: Expression | null }>(10_000);
 
 function expressionOf(conditions: Readonly<Record<string, unknown>>): Expression | null {
   const text = String(conditions['expression'] ?? '');

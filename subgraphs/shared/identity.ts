@@ -1,10 +1,10 @@
 import { createHmac, createSecretKey, hkdfSync, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { PlatformError } from './errors.ts';
 import { createPrincipal, type Principal } from './principal.ts';
+import { createLru } from './lru.ts';
 
 /** HTTP header in which the gateway tells a subgraph who asks. */
 export const identityHeader = 'x-mplp-identity';
@@ -90,7 +90,7 @@ function readPayload(text: string): z.output<typeof payloadSchema> {
 export function createIdentitySigner(secrets: string | readonly [string, ...string[]]): IdentitySigner {
   const keys = (typeof secrets === 'string' ? [secrets] : secrets).map(deriveKey);
   const signingKey = keys[0]!;
-  const verified = new LRUCache<string, { readonly principal: Principal; readonly iat: number }>({ max: maxVerified });
+  const verified = createLru<{ readonly principal: Principal; readonly iat: number }>(maxVerified);
   const signed = new WeakMap<Principal, { text: string; signedAtMs: number }>();
   const mac = (key: KeyObject, body: string) => createHmac('sha256', key).update(body).digest();
 

@@ -1,6 +1,6 @@
-import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import type { Principal } from './principal.ts';
+import { createLru } from './lru.ts';
 
 /** Where a request came from, as the audit keeps it beside what was changed. */
 export interface RequestOrigin {
@@ -24,7 +24,7 @@ const maxAgentLength = 256;
 const maxRequests = 20_000;
 
 /** By traceparent, which is each request's own and comes along with every change, through batches of many requests too. */
-const origins = new LRUCache<string, RequestOrigin>({ max: maxRequests });
+const origins = createLru<RequestOrigin>(maxRequests);
 
 export function noteOrigin(traceparent: string, origin: RequestOrigin): void {
   origins.set(traceparent, origin);

@@ -1,7 +1,6 @@
 import type { GraphQLDataSource } from '@apollo/gateway';
 import type { GatewayGraphQLResponse } from '@apollo/server-gateway-interface';
 import { type DocumentNode, parse } from 'graphql';
-import { LRUCache } from 'lru-cache';
 import type { Authorizer, AuthScope } from '#shared/auth.ts';
 import type { Loaded, TaggedCache } from '#shared/cache.ts';
 import { audienceKey, digest, joinKey, variablesKey } from './cacheKey.ts';
@@ -21,6 +20,7 @@ import {
   type ProcessOptions,
   tagsOf,
 } from './subgraphFetch.ts';
+import { createLru } from '#shared/lru.ts';
 
 export interface CachedDataSourceDeps {
   readonly subgraph: string;
@@ -57,7 +57,7 @@ const maxPlans = 5_000;
 export function createCachedDataSource(inner: GraphQLDataSource, deps: CachedDataSourceDeps): GraphQLDataSource {
   const { cache, policies, subgraph } = deps;
   const findTags = deps.findTags ?? findTagsInExtensions;
-  const plans = new LRUCache<string, { plan: FetchPlan | null }>({ max: maxPlans });
+  const plans = createLru<{ plan: FetchPlan | null }>(maxPlans);
 
   function planOf(options: ProcessOptions): FetchPlan | null {
     const text = options.request.query ?? '';

@@ -1,9 +1,9 @@
-import { LRUCache } from 'lru-cache';
 import type { Bus, BusMessage } from '#shared/bus.ts';
 import { readConsistencyToken, type WrittenChange } from '#shared/cache/consistencyToken.ts';
 import type { TaggedCache, TagInvalidation } from '#shared/cache.ts';
 import type { EventRow } from '#shared/events.ts';
 import { digest, tenantTag } from './cacheKey.ts';
+import { createLru } from '#shared/lru.ts';
 
 const maxAppliedClaims = 20_000;
 /** While a token that could not name its changes is young enough to matter, ms. */
@@ -39,7 +39,7 @@ export interface Consistency {
  * since it may name other tags than the event does.
  */
 export function createConsistency(cache: TaggedCache): Consistency {
-  const applied = new LRUCache<string, true>({ max: maxAppliedClaims });
+  const applied = createLru<true>(maxAppliedClaims);
   return {
     async apply(token, tenantId) {
       const claim = readConsistencyToken(token);

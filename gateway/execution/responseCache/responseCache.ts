@@ -1,5 +1,4 @@
 import type { DocumentNode } from 'graphql';
-import { LRUCache } from 'lru-cache';
 import type { Authorizer } from '#shared/auth.ts';
 import type { CacheValue, Level, TaggedCache } from '#shared/cache.ts';
 import { type Admission, createAdmission } from './admission.ts';
@@ -9,6 +8,7 @@ import type { FieldPolicies } from './fieldPolicies.ts';
 import { mayRead } from './mayRead.ts';
 import type { RequestIdentity, RequestReadsRegistry } from './requestReads.ts';
 import { tagsInRequest } from './subgraphFetch.ts';
+import { createLru } from '#shared/lru.ts';
 
 export interface ResponseRequest {
   readonly document: DocumentNode;
@@ -65,7 +65,7 @@ const maxPlans = 5_000;
 export function createResponseCache(deps: ResponseCacheDeps): ResponseCache {
   const { cache, policies } = deps;
   const admission = deps.admission ?? createAdmission();
-  const plans = new LRUCache<string, { plan: OperationPlan | null }>({ max: maxPlans });
+  const plans = createLru<{ plan: OperationPlan | null }>(maxPlans);
 
   function planOf(request: ResponseRequest): OperationPlan | null {
     const id = joinKey(request.operationName ?? '', request.source);

@@ -1,6 +1,6 @@
-import { LRUCache } from 'lru-cache';
 import { parseTsquery, type QueryNode } from '#shared/searchIndex/index.ts';
 import type { Sql } from '#shared/sql.ts';
+import { createLru } from '#shared/lru.ts';
 
 const maxQueries = 5_000;
 /** Nothing but words of ASCII letters: each is a lexeme in lower case, and all have to be there. */
@@ -13,7 +13,7 @@ export interface SearchQueries {
 
 /** Asks PostgreSQL, once per query text; plain words need not be asked about. */
 export function createSearchQueries(sql: Sql): SearchQueries {
-  const known = new LRUCache<string, QueryNode>({ max: maxQueries });
+  const known = createLru<QueryNode>(maxQueries);
 
   async function ask(query: string): Promise<QueryNode> {
     const [row] = (await sql.unsafe(`SELECT websearch_to_tsquery('simple', $1)::text AS parsed`, [query], {

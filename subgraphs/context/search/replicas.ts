@@ -1,4 +1,3 @@
-import { LRUCache } from 'lru-cache';
 import type { Bus, BusMessage } from '#shared/bus.ts';
 import type { WrittenChange } from '#shared/cache/consistencyToken.ts';
 import type { Config } from '#shared/config.ts';
@@ -7,6 +6,7 @@ import type { Sql } from '#shared/sql.ts';
 import type { Logger } from '#shared/telemetry.ts';
 import { countContexts } from './documents.ts';
 import { createTenantIndex, IndexTooLarge, type TenantIndex } from './tenantIndex.ts';
+import { createLru } from '#shared/lru.ts';
 
 export interface SearchReplicasDeps {
   readonly sql: Sql;
@@ -58,10 +58,10 @@ export function createSearchReplicas({ sql, bus, config, logger }: SearchReplica
   const enabled = budget > 0;
   /** Least recently searched first. */
   const slots = new Map<string, Slot>();
-  const refusedUntilMs = new LRUCache<string, number>({ max: maxRefused });
+  const refusedUntilMs = createLru<number>(maxRefused);
   let checkedAtMs = 0;
   let closed = false;
-  const heard = new LRUCache<string, true>({ max: maxHeard });
+  const heard = createLru<true>(maxHeard);
 
   function drop(tenantId: string, reason: string): void {
     const slot = slots.get(tenantId);

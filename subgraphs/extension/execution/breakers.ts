@@ -1,6 +1,6 @@
 import { type CircuitBreakerPolicy, circuitBreaker, handleWhenResult } from 'cockatiel';
-import { LRUCache } from 'lru-cache';
 import { circuitFigures, WindowBreaker } from '#shared/windowBreaker.ts';
+import { createLru } from '#shared/lru.ts';
 
 export const { recoveryMs } = circuitFigures;
 const maxBreakers = 20_000;
@@ -12,7 +12,7 @@ export interface Breakable {
 
 /** A circuit breaker for each method of each release; a new release begins with a clean record. */
 export function createBreakers() {
-  const breakers = new LRUCache<string, CircuitBreakerPolicy>({ max: maxBreakers });
+  const breakers = createLru<CircuitBreakerPolicy>(maxBreakers);
   /** Methods of an extension that are refused now, as `capability.method`. */
   const open = new Map<string, Set<string>>();
 

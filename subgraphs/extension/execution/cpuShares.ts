@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache';
 import { PlatformError } from '#shared/errors.ts';
+import { createLru } from '#shared/lru.ts';
 
 interface Account {
   /** CPU that may be taken at once; below zero what has been taken too much, ms. */
@@ -17,7 +17,7 @@ const maxAccounts = 20_000;
  * any time an extension takes its share, one burst and one call at most. Of this process: it is its threads that they run on.
  */
 export function createCpuShares() {
-  const accounts = new LRUCache<string, Account>({ max: maxAccounts });
+  const accounts = createLru<Account>(maxAccounts);
 
   function accountOf(key: string, percent: number, nowMs: number): Account {
     const most = (burstOfMs * percent) / 100;

@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache';
 import { PlatformError } from '#shared/errors.ts';
+import { createLru } from '#shared/lru.ts';
 
 interface Bucket {
   tokens: number;
@@ -10,7 +10,7 @@ const maxBuckets = 50_000;
 
 /** A token bucket for each key: a minute's worth at once, filled evenly (Turner 1986). */
 export function createTokenBuckets(perMinute: number) {
-  const buckets = new LRUCache<string, Bucket>({ max: maxBuckets });
+  const buckets = createLru<Bucket>(maxBuckets);
   const perMs = perMinute / 60_000;
   return {
     /** @throws {RATE_LIMITED} saying when there is one again */

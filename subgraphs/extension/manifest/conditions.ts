@@ -1,15 +1,15 @@
-import { LRUCache } from 'lru-cache';
 import { EvaluationError } from '#shared/conditions/evaluationError.ts';
 import { compileExpression, type Predicate } from '#shared/conditions/expression/compile.ts';
 import type { Facts } from '#shared/conditions/facts.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { Permission } from './permissions.ts';
+import { createLru } from '#shared/lru.ts';
 
 /** Of one permission at most. */
 export const maxConditions = 10;
 
 /** Texts never change their meaning: each is compiled once. */
-const compiled = new LRUCache<string, Predicate>({ max: 2_000 });
+const compiled = createLru<Predicate>(2_000);
 
 /** Why the text is no condition; null where it is one. */
 export function conditionProblem(text: string): string | null {

@@ -1,5 +1,5 @@
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
-import { LRUCache } from 'lru-cache';
+import { createLru } from '#shared/lru.ts';
 
 /**
  * Keywords whose cost their author decides: regular expressions backtrack, references repeat what they name, and what
@@ -20,7 +20,7 @@ const costly: ReadonlySet<string> = new Set([
 const maxBranches = 50;
 
 /** Verdicts by the schema's text: a release is read again at each start, and compiling is what costs (20 ms). */
-const verdicts = new LRUCache<string, { readonly problem: string | null }>({ max: 5_000 });
+const verdicts = createLru<{ readonly problem: string | null }>(5_000);
 
 /** Why a draft-07 schema of a manifest cannot be used; null when it can. */
 export function schemaProblem(schema: unknown): string | null {
@@ -75,7 +75,7 @@ function compile(schema: object): ValidateFunction {
   }
 }
 
-const compiled = new LRUCache<string, ValidateFunction>({ max: 2_000 });
+const compiled = createLru<ValidateFunction>(2_000);
 
 /** What is wrong with a value; null when it fits. `key` names the schema: it never changes under one. */
 export function judge(key: string, schema: object, value: unknown): string | null {

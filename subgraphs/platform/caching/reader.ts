@@ -1,4 +1,3 @@
-import { LRUCache } from 'lru-cache';
 import { type CacheArea, type CacheReports, startCacheReports } from '#shared/cache/cacheReports.ts';
 import { readConsistencyToken } from '#shared/cache/consistencyToken.ts';
 import { createTaggedCache, type Level, type TaggedCache, type TagInvalidation } from '#shared/cache.ts';
@@ -6,6 +5,7 @@ import type { RequestScope } from '#shared/context.ts';
 import { newId } from '#shared/ids.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { type CacheEntryRow, entryColumns } from './rows.ts';
+import { createLru } from '#shared/lru.ts';
 
 export interface FoundEntry {
   readonly entry: CacheEntryRow;
@@ -46,7 +46,7 @@ function areaOf(group: string): CacheArea | null {
 
 export function createEntryReader({ config, sql, keyedSql = sql, bus, logger }: ModuleRuntime): EntryReader {
   const instance = newId();
-  const found = new LRUCache<string, number>({ max: maxCountedTenants });
+  const found = createLru<number>(maxCountedTenants);
   let reports: CacheReports | undefined;
   let opened: Promise<TaggedCache> | undefined;
 

@@ -4,6 +4,7 @@ import { PlatformError } from '#shared/errors.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import { open, seal } from './cipher.ts';
 import type { MasterKeys } from './masterKeys.ts';
+import { createLru } from '#shared/lru.ts';
 
 const maxOpened = 1_000;
 /** The newest version may be another by then: a key that was replaced elsewhere seals no longer than this. */
@@ -47,8 +48,8 @@ export function createKeyring({
   readonly sql: Sql;
   readonly masterKeys: () => MasterKeys | null;
 }) {
-  const opened = new LRUCache<string, Promise<OpenedKey>>({ max: maxOpened });
-  const newest = new LRUCache<string, Promise<number>>({ max: maxOpened, ttl: newestMs });
+  const opened = createLru<Promise<OpenedKey>>(maxOpened);
+  const newest = createLru<Promise<number>>(maxOpened, { ttl: newestMs });
 
   function requireMaster(): MasterKeys {
     const keys = masterKeys();

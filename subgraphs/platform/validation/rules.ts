@@ -1,4 +1,3 @@
-import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { ConditionError, EvaluationError } from '#shared/conditions/evaluationError.ts';
 import { compileExpressionOver, type Predicate } from '#shared/conditions/expression/compile.ts';
@@ -12,6 +11,7 @@ import type { Once } from '#shared/once.ts';
 import { isoText } from '#shared/record.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { id, jsonProblem, parseInput, requireVersion, text } from '#shared/validation.ts';
+import { createLru } from '#shared/lru.ts';
 
 export interface RuleRow {
   readonly tenantId: string;
@@ -53,7 +53,7 @@ function compileRule(expression: string): Predicate<unknown> {
 
 /** Conditions that data has to meet, in sets of a tenant's own; parsed once, never run as code. */
 export function createRules({ sql }: ModuleRuntime, once: Once) {
-  const compiled = new LRUCache<string, Predicate<unknown>>({ max: 2_000 });
+  const compiled = createLru<Predicate<unknown>>(2_000);
   const predicateOf = (expression: string) => {
     const known = compiled.get(expression) ?? compileRule(expression);
     compiled.set(expression, known);

@@ -1,4 +1,3 @@
-import { LRUCache } from 'lru-cache';
 import { type DecideInput, type DecideOptions, decide, defaultDecideOptions } from './decide.ts';
 import type { ReadHoldings } from './evaluation.ts';
 import { type Holdings, readHoldings } from './holdings.ts';
@@ -7,6 +6,7 @@ import type { Decision } from './result.ts';
 import type { Snapshot, SubjectRecord } from './snapshot.ts';
 import { EvaluationTimeout, timedOut } from './timeout.ts';
 import { toDecision } from './toDecision.ts';
+import { createLru } from '#shared/lru.ts';
 
 export interface DecisionPointDeps {
   /** The newest version of the tenant. */
@@ -57,8 +57,8 @@ export function createDecisionPoint(deps: DecisionPointDeps): DecisionPoint {
   const { readSnapshot, now = Date.now } = deps;
   const options: DecideOptions = { ...defaultDecideOptions, ...deps.options };
   /** By all names but the resource's id; null where that has a part in it: then also by the id. */
-  const decisions = new LRUCache<string, Kept<Decision | null>>({ max: deps.maxDecisions ?? 100_000 });
-  const holdings = new LRUCache<string, Kept<Holdings>>({ max: deps.maxSubjects ?? 10_000 });
+  const decisions = createLru<Kept<Decision | null>>(deps.maxDecisions ?? 100_000);
+  const holdings = createLru<Kept<Holdings>>(deps.maxSubjects ?? 10_000);
   let checks = 0;
   let hits = 0;
 
