@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { PlatformError } from '#shared/errors.ts';
+import { createLru } from '#shared/lru.ts';
 import { createPrincipal, type Principal } from '#shared/principal.ts';
 import type { Logger } from '#shared/telemetry.ts';
 import { isExpired, type StepUpRules } from './auth/claims.ts';
@@ -9,7 +10,6 @@ import { createFixedKeySource, joinKeySources, type KeySource } from './auth/key
 import type { Peer } from './auth/loopback.ts';
 import { createPemKeySource } from './auth/pemKeys.ts';
 import { loadDevelopmentKey } from './auth/signingKey.ts';
-import { createLru } from '#shared/lru.ts';
 
 export { describePeer, isLoopbackAddress, type Peer } from './auth/loopback.ts';
 export { developmentKeyDir } from './auth/signingKey.ts';

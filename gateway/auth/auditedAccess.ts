@@ -1,11 +1,11 @@
 import type { AccessAudit } from '#shared/accessAudit.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
+import { createLru } from '#shared/lru.ts';
 import type { Principal } from '#shared/principal.ts';
 import { describePeer } from '../auth.ts';
 import { isLocalHost } from '../requestHeaders.ts';
 import type { Credentials } from './credentials.ts';
-import { createLru } from '#shared/lru.ts';
 
 export interface Caller {
   readonly authorization: string | undefined;

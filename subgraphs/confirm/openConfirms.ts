@@ -1,8 +1,8 @@
 import { PlatformError } from '#shared/errors.ts';
+import { createLru } from '#shared/lru.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { readConfirmLimits } from './limits.ts';
-import { createLru } from '#shared/lru.ts';
 
 /** After so long what other instances have opened is counted too. */
 const countEveryMs = 10_000;

@@ -4,10 +4,10 @@ import type { Facts } from '#shared/conditions/facts.ts';
 import { listedAttributes } from '#shared/contextAudience.ts';
 import { subjectFacts } from '#shared/contextReaders.ts';
 import { PlatformError } from '#shared/errors.ts';
+import { createLru } from '#shared/lru.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { AccessPermission, AccessPolicy } from './accessList.ts';
 import type { ContextRow } from './rows.ts';
-import { createLru } from '#shared/lru.ts';
 
 export type AccessAction = 'read' | 'write' | 'execute' | 'delete' | 'admin';
 

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
-import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { createLru } from '#shared/lru.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
 
 /** What a client may call so often in a minute, and the variable that says how often. */
 const variables = {

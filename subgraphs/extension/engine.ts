@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import { PlatformError } from '#shared/errors.ts';
+import { createLru } from '#shared/lru.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { createCpuShares } from './execution/cpuShares.ts';
@@ -10,7 +11,6 @@ import type { ExtensionRow, HostOperationValue, RunnableRelease, SandboxLimitsVa
 import { defaultLimits, type SandboxFailure, type SandboxLimits } from './sandbox/messages.ts';
 import { createSandboxPool, type SandboxRun } from './sandbox/pool.ts';
 import { findRunnable } from './store.ts';
-import { createLru } from '#shared/lru.ts';
 
 const maxReleaseBytes = 64 * 1_048_576;
 

@@ -1,7 +1,7 @@
+import { createLru } from '#shared/lru.ts';
 import type { Change } from '#shared/outbox.ts';
 import { accessEvent } from './events.ts';
 import type { PermissionAuditEntryRow } from './rows.ts';
-import { createLru } from '#shared/lru.ts';
 
 export interface AccessNewsOptions {
   /** Milliseconds between two events of a kind about one subject; 0: none at all. */

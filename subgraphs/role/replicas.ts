@@ -1,5 +1,6 @@
 import type { RightsChange } from '#shared/auth.ts';
 import type { Bus } from '#shared/bus.ts';
+import { createLru } from '#shared/lru.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { Logger } from '#shared/telemetry.ts';
 import {
@@ -16,7 +17,6 @@ import {
 import { hasRights } from './decision/places.ts';
 import { toChanges, toWorld } from './decisionRows.ts';
 import { findRevision, findRowsSince } from './store.ts';
-import { createLru } from '#shared/lru.ts';
 
 export interface RoleReplicasDeps {
   readonly sql: Sql;

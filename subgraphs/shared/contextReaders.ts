@@ -6,9 +6,9 @@ import { type Expression, parseExpression } from './conditions/expression/parser
 import { type Known, settle, verdictOf } from './conditions/expression/settle.ts';
 import { type Attributes, compileReader, type Facts } from './conditions/facts.ts';
 import { flatten } from './conditions/flatFacts.ts';
+import { createLru } from './lru.ts';
 import type { Principal } from './principal.ts';
 import { attributesOf } from './rights.ts';
-import { createLru } from './lru.ts';
 
 /** An entry of a context's access list, as it is stored or as the graph shows it. */
 export interface ListedPermission {

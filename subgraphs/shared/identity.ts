@@ -3,8 +3,8 @@ import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { PlatformError } from './errors.ts';
-import { createPrincipal, type Principal } from './principal.ts';
 import { createLru } from './lru.ts';
+import { createPrincipal, type Principal } from './principal.ts';
 
 /** HTTP header in which the gateway tells a subgraph who asks. */
 export const identityHeader = 'x-mplp-identity';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Principal } from './principal.ts';
 import { createLru } from './lru.ts';
+import type { Principal } from './principal.ts';
 
 /** Where a request came from, as the audit keeps it beside what was changed. */
 export interface RequestOrigin {

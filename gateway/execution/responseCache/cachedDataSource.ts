@@ -3,6 +3,7 @@ import type { GatewayGraphQLResponse } from '@apollo/server-gateway-interface';
 import { type DocumentNode, parse } from 'graphql';
 import type { Authorizer, AuthScope } from '#shared/auth.ts';
 import type { Loaded, TaggedCache } from '#shared/cache.ts';
+import { createLru } from '#shared/lru.ts';
 import { audienceKey, digest, joinKey, variablesKey } from './cacheKey.ts';
 import { type DocumentPolicy, findDocumentPolicy } from './documentPolicy.ts';
 import { fetchEntities } from './entityFetch.ts';
@@ -20,7 +21,6 @@ import {
   type ProcessOptions,
   tagsOf,
 } from './subgraphFetch.ts';
-import { createLru } from '#shared/lru.ts';
 
 export interface CachedDataSourceDeps {
   readonly subgraph: string;

@@ -2,8 +2,8 @@ import type { Bus, BusMessage } from '#shared/bus.ts';
 import { readConsistencyToken, type WrittenChange } from '#shared/cache/consistencyToken.ts';
 import type { TaggedCache, TagInvalidation } from '#shared/cache.ts';
 import type { EventRow } from '#shared/events.ts';
-import { digest, tenantTag } from './cacheKey.ts';
 import { createLru } from '#shared/lru.ts';
+import { digest, tenantTag } from './cacheKey.ts';
 
 const maxAppliedClaims = 20_000;
 /** While a token that could not name its changes is young enough to matter, ms. */

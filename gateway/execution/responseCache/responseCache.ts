@@ -1,6 +1,7 @@
 import type { DocumentNode } from 'graphql';
 import type { Authorizer } from '#shared/auth.ts';
 import type { CacheValue, Level, TaggedCache } from '#shared/cache.ts';
+import { createLru } from '#shared/lru.ts';
 import { type Admission, createAdmission } from './admission.ts';
 import { audienceKey, digest, joinKey, variablesKey } from './cacheKey.ts';
 import { type DocumentPolicy, findDocumentPolicy } from './documentPolicy.ts';
@@ -8,7 +9,6 @@ import type { FieldPolicies } from './fieldPolicies.ts';
 import { mayRead } from './mayRead.ts';
 import type { RequestIdentity, RequestReadsRegistry } from './requestReads.ts';
 import { tagsInRequest } from './subgraphFetch.ts';
-import { createLru } from '#shared/lru.ts';
 
 export interface ResponseRequest {
   readonly document: DocumentNode;

@@ -1,6 +1,6 @@
+import { createLru } from '#shared/lru.ts';
 import { parseTsquery, type QueryNode } from '#shared/searchIndex/index.ts';
 import type { Sql } from '#shared/sql.ts';
-import { createLru } from '#shared/lru.ts';
 
 const maxQueries = 5_000;
 /** Nothing but words of ASCII letters: each is a lexeme in lower case, and all have to be there. */

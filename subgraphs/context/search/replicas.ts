@@ -2,11 +2,11 @@ import type { Bus, BusMessage } from '#shared/bus.ts';
 import type { WrittenChange } from '#shared/cache/consistencyToken.ts';
 import type { Config } from '#shared/config.ts';
 import { isId } from '#shared/ids.ts';
+import { createLru } from '#shared/lru.ts';
 import type { Sql } from '#shared/sql.ts';
 import type { Logger } from '#shared/telemetry.ts';
 import { countContexts } from './documents.ts';
 import { createTenantIndex, IndexTooLarge, type TenantIndex } from './tenantIndex.ts';
-import { createLru } from '#shared/lru.ts';
 
 export interface SearchReplicasDeps {
   readonly sql: Sql;

@@ -1,6 +1,6 @@
 import { type CircuitBreakerPolicy, circuitBreaker, handleWhenResult } from 'cockatiel';
-import { circuitFigures, WindowBreaker } from '#shared/windowBreaker.ts';
 import { createLru } from '#shared/lru.ts';
+import { circuitFigures, WindowBreaker } from '#shared/windowBreaker.ts';
 
 export const { recoveryMs } = circuitFigures;
 const maxBreakers = 20_000;

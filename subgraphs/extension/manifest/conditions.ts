@@ -1,9 +1,9 @@
 import { EvaluationError } from '#shared/conditions/evaluationError.ts';
 import { compileExpression, type Predicate } from '#shared/conditions/expression/compile.ts';
 import type { Facts } from '#shared/conditions/facts.ts';
+import { createLru } from '#shared/lru.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { Permission } from './permissions.ts';
-import { createLru } from '#shared/lru.ts';
 
 /** Of one permission at most. */
 export const maxConditions = 10;

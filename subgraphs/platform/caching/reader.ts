@@ -3,9 +3,9 @@ import { readConsistencyToken } from '#shared/cache/consistencyToken.ts';
 import { createTaggedCache, type Level, type TaggedCache, type TagInvalidation } from '#shared/cache.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { newId } from '#shared/ids.ts';
+import { createLru } from '#shared/lru.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { type CacheEntryRow, entryColumns } from './rows.ts';
-import { createLru } from '#shared/lru.ts';
 
 export interface FoundEntry {
   readonly entry: CacheEntryRow;

@@ -1,10 +1,10 @@
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
+import type { LRUCache } from 'lru-cache';
 import { PlatformError } from '#shared/errors.ts';
+import { createLru } from '#shared/lru.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import { open, seal } from './cipher.ts';
 import type { MasterKeys } from './masterKeys.ts';
-import { createLru } from '#shared/lru.ts';
 
 const maxOpened = 1_000;
 /** The newest version may be another by then: a key that was replaced elsewhere seals no longer than this. */

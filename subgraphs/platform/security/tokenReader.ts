@@ -1,10 +1,10 @@
 import { hash } from 'node:crypto';
 import { PlatformError } from '#shared/errors.ts';
+import { createLru } from '#shared/lru.ts';
 import { createPrincipal, type Principal } from '#shared/principal.ts';
 import type { Sql } from '#shared/sql.ts';
 import type { Logger } from '#shared/telemetry.ts';
 import { isSecretOf, readTokenText } from './tokenText.ts';
-import { createLru } from '#shared/lru.ts';
 
 /** How long a token that was read is taken as it was; its revocation is heard of apart from that. */
 const rereadMs = 60_000;

@@ -7,11 +7,11 @@ import { derivedId } from '#shared/derivedId.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { IdempotentCall } from '#shared/idempotency.ts';
 import { newId } from '#shared/ids.ts';
+import { createLru } from '#shared/lru.ts';
 import type { Once } from '#shared/once.ts';
 import { isoText } from '#shared/record.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { id, jsonProblem, parseInput, requireVersion, text } from '#shared/validation.ts';
-import { createLru } from '#shared/lru.ts';
 
 export interface RuleRow {
   readonly tenantId: string;

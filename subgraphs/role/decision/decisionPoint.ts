@@ -1,3 +1,4 @@
+import { createLru } from '#shared/lru.ts';
 import { type DecideInput, type DecideOptions, decide, defaultDecideOptions } from './decide.ts';
 import type { ReadHoldings } from './evaluation.ts';
 import { type Holdings, readHoldings } from './holdings.ts';
@@ -6,7 +7,6 @@ import type { Decision } from './result.ts';
 import type { Snapshot, SubjectRecord } from './snapshot.ts';
 import { EvaluationTimeout, timedOut } from './timeout.ts';
 import { toDecision } from './toDecision.ts';
-import { createLru } from '#shared/lru.ts';
 
 export interface DecisionPointDeps {
   /** The newest version of the tenant. */
