@@ -9,4 +9,6 @@ export interface GatewayContext {
   readonly cancellation: Cancellation;
   /** Whoever asks from outside pays for it; what modules ask on somebody's behalf is free. */
   readonly toll?: Toll;
+  /** Set where the direct execution left the request to the gateway: it is not tried again. */
+  declined?: boolean;
 }

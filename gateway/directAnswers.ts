@@ -17,7 +17,19 @@ export interface DirectAnswer {
   readonly consistencyToken: string | null;
 }
 
+export interface DirectResult {
+  readonly data: ExecutionResult['data'];
+  /** As clients are told of them. */
+  readonly errors: readonly GraphQLFormattedError[] | undefined;
+}
+
 export interface DirectAnswers {
+  /** What `answer` makes a body of. */
+  execute(
+    operation: DirectOperation<GatewayContext>,
+    variables: Readonly<Record<string, unknown>> | undefined,
+    context: GatewayContext,
+  ): Promise<DirectResult | null>;
   /** Null where Apollo Server has to answer: it says what is wrong with variables, the gateway what it cannot reach. */
   answer(
     operation: DirectOperation<GatewayContext>,
@@ -43,22 +55,29 @@ export function createDirectAnswers(options: {
 }): DirectAnswers {
   const { logger, metrics, deadlines, onDenied } = options;
   const formatError = createErrorFormatter(logger);
+  const execute: DirectAnswers['execute'] = async (operation, variables, context) => {
+    const beganMs = performance.now();
+    const result: ExecutionResult | null = await (operation.operation.operation === OperationTypeNode.QUERY
+      ? deadlines.within(context, () => operation.execute(variables, context))
+      : operation.execute(variables, context));
+    if (result === null) {
+      context.declined = true;
+      return null;
+    }
+    const errors = result.errors?.map(
+      (error): GraphQLFormattedError => formatError(error.toJSON(), error, context.scope.correlationId),
+    );
+    countOperation(metrics, operation.operation, errors, performance.now() - beganMs);
+    if (onDenied && errors !== undefined)
+      tellDenied(onDenied, { errors, operation: operation.operation, scope: context.scope });
+    return { data: result.data, errors };
+  };
   return {
+    execute,
     async answer(operation, variables, context) {
-      const beganMs = performance.now();
-      const executed =
-        operation.operation.operation === OperationTypeNode.QUERY
-          ? deadlines.within(context, () => operation.execute(variables, context))
-          : operation.execute(variables, context);
-      if (executed === null) return null;
-      const result: ExecutionResult | null = await executed;
+      const result = await execute(operation, variables, context);
       if (result === null) return null;
-      const errors = result.errors?.map(
-        (error): GraphQLFormattedError => formatError(error.toJSON(), error, context.scope.correlationId),
-      );
-      countOperation(metrics, operation.operation, errors, performance.now() - beganMs);
-      if (onDenied && errors !== undefined)
-        tellDenied(onDenied, { errors, operation: operation.operation, scope: context.scope });
+      const { errors } = result;
       const { written } = context.scope;
       const consistencyToken = written.length > 0 ? createConsistencyToken(written) : null;
       const data = JSON.stringify(result.data);

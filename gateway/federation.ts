@@ -1,15 +1,17 @@
 import './lazyPackages.ts';
 import { ApolloGateway, type GraphQLDataSource } from '@apollo/gateway';
 import type { ApolloServer } from '@apollo/server';
-import type { DocumentNode, GraphQLSchema } from 'graphql';
+import type { GraphQLSchema } from 'graphql';
 import { type ApolloOptions, createApollo } from './apollo.ts';
 import type { GatewayContext } from './context.ts';
 import { type Deadlines, withDeadlines } from './deadlines.ts';
 import { createDirectExecution } from './execution/direct.ts';
+import { createOperationReader, type OperationReader } from './execution/operationReader.ts';
 import { createKnownOperations, type KnownOperations } from './execution/operations.ts';
 import { type Planning, sharePlanning } from './execution/planning.ts';
 import type { RemoteSubgraph } from './execution/remoteDirect.ts';
 import { createFetchMeter } from './sources.ts';
+import { type DirectOf, withDirect } from './withDirect.ts';
 
 export interface FederationOptions extends Omit<ApolloOptions, 'gateway' | 'onValidated'> {
   readonly supergraphSdl: string;
@@ -22,6 +24,8 @@ export interface FederationOptions extends Omit<ApolloOptions, 'gateway' | 'onVa
   /** The subgraphs of other processes. @default none */
   readonly remotes?: ReadonlyMap<string, RemoteSubgraph>;
   readonly deadlines: Deadlines;
+  /** Whether the data sources keep somebody out: then nothing goes past the gateway. @default never */
+  readonly isNarrowed?: (context: GatewayContext) => boolean;
 }
 
 /** Any supergraph over any data sources: what lies between HTTP and the subgraphs. */
@@ -29,6 +33,8 @@ export interface Federation {
   readonly apollo: ApolloServer<GatewayContext>;
   readonly planning: Planning;
   readonly operations: KnownOperations<GatewayContext>;
+  /** Documents of modules, which nobody else may ask by. */
+  readonly ownOperations: OperationReader<GatewayContext>;
   stop(): Promise<void>;
 }
 
@@ -50,26 +56,30 @@ export async function createFederation(options: FederationOptions): Promise<Fede
     validateSupergraph: false,
   });
   // Apollo Server starts before there is a planner to look documents up with.
-  const validated: { note?: (source: string, document: DocumentNode) => void } = {};
+  const known: { operations?: KnownOperations<GatewayContext> } = {};
+  const directOf: DirectOf = ({ source, request }, context) =>
+    options.isNarrowed?.(context)
+      ? null
+      : (known.operations?.find(source, request.operationName ?? null)?.direct ?? null);
   const apollo = createApollo({
     ...options,
-    gateway: withDeadlines(gateway, deadlines),
+    gateway: withDeadlines(withDirect(gateway, directOf), deadlines),
     onValidated: (source, document) => {
-      if (isAdmitted(source)) validated.note?.(source, document);
+      if (isAdmitted(source)) known.operations?.note(source, document);
     },
   });
   await apollo.start();
   const planning = sharePlanning(gateway, supergraphSdl);
-  const operations = createKnownOperations(
-    createDirectExecution<GatewayContext>({
-      planning,
-      schemas: options.schemas,
-      contextFor: options.contextFor,
-      sources,
-      ...(options.remotes === undefined ? {} : { remotes: options.remotes }),
-      onFetch: createFetchMeter(metrics),
-    }),
-  );
-  validated.note = operations.note;
-  return { apollo, planning, operations, stop: () => apollo.stop() };
+  const direct = createDirectExecution<GatewayContext>({
+    planning,
+    schemas: options.schemas,
+    contextFor: options.contextFor,
+    sources,
+    ...(options.remotes === undefined ? {} : { remotes: options.remotes }),
+    onFetch: createFetchMeter(metrics),
+  });
+  const operations = createKnownOperations(direct);
+  known.operations = operations;
+  const ownOperations = createOperationReader(createKnownOperations(direct), planning.apiSchema);
+  return { apollo, planning, operations, ownOperations, stop: () => apollo.stop() };
 }

@@ -8,6 +8,8 @@ import type { Principal } from '#shared/principal.ts';
 import { createOrigin, noteOrigin } from '#shared/requestOrigin.ts';
 import { beginTrace, continueTrace } from '#shared/telemetry.ts';
 import type { GatewayContext } from './context.ts';
+import type { DirectAnswers } from './directAnswers.ts';
+import type { OperationReader } from './execution/operationReader.ts';
 import type { Toll } from './limits/toll.ts';
 
 export interface OperationRequest {
@@ -58,8 +60,29 @@ export async function executeOperation(
   return response.body.singleResult as FormattedExecutionResult;
 }
 
-/** The graph as modules see it: through the gateway, as the principal they act for. */
-export function createGraph(apollo: ApolloServer<GatewayContext>): Graph {
+export interface GraphOptions {
+  readonly apollo: ApolloServer<GatewayContext>;
+  readonly ownOperations: OperationReader<GatewayContext>;
+  readonly direct: Pick<DirectAnswers, 'execute'>;
+  /** Whether the caller's tenant has modules closed: its operations go by the data sources. */
+  readonly isNarrowed: (context: GatewayContext) => boolean;
+}
+
+/** The graph as modules see it: the gateway's, as the principal they act for, without the server that clients meet. */
+export function createGraph({ apollo, ownOperations, direct, isNarrowed }: GraphOptions): Graph {
+  async function ask(
+    query: string,
+    variables: Readonly<Record<string, unknown>>,
+    context: GatewayContext,
+  ): Promise<FormattedExecutionResult> {
+    const known = isNarrowed(context) ? undefined : ownOperations.find(query);
+    const result = known?.direct ? await direct.execute(known.direct, variables, context) : null;
+    // Whatever is wrong with the document or its variables Apollo Server says.
+    if (result === null) return executeOperation(apollo, { query, variables }, context);
+    const { data, errors } = result;
+    return { data: data ?? null, ...(errors === undefined ? {} : { errors }) };
+  }
+
   return {
     async execute<Data>(
       document: string,
@@ -70,7 +93,7 @@ export function createGraph(apollo: ApolloServer<GatewayContext>): Graph {
       const context = createGatewayContext(principal, signal === undefined ? {} : { signal });
       const cancel = () => context.cancellation.cancel();
       signal?.addEventListener('abort', cancel, { once: true });
-      const result = await executeOperation(apollo, { query: document, variables }, context).finally(() =>
+      const result = await ask(document, variables, context).finally(() =>
         signal?.removeEventListener('abort', cancel),
       );
       return {

@@ -32,6 +32,7 @@ import { createDirectAnswers } from './directAnswers.ts';
 import { openDocumentAdmission } from './documents/documentAdmission.ts';
 import { createPersistedDocuments, withTrusted } from './documents/persistedDocuments.ts';
 import { warmTrusted } from './documents/warmTrusted.ts';
+import { createOperationReader } from './execution/operationReader.ts';
 import { findDocumentPolicy } from './execution/responseCache/documentPolicy.ts';
 import {
   createConsistency,
@@ -180,6 +181,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     const { trusted, isAdmitted, documentRule } = await openDocumentAdmission(config);
     const quickRedis = await openQuickRedis(config, logger);
     closers.push(() => quickRedis?.disconnect());
+    const isNarrowed = ({ scope }: GatewayContext) => gate.isNarrowed(scope.principal.tenantId);
     const deadlines = createDeadlines(config.QUERY_TIMEOUT_MS);
     closers.push(() => deadlines.close());
     const federation = await createFederation({
@@ -192,6 +194,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
         sources,
       ),
       deadlines,
+      isNarrowed,
       logger,
       metrics,
       onDenied: access.denied,
@@ -202,12 +205,13 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       isAdmitted,
     });
     closers.push(() => federation.stop());
-    const { apollo, planning, operations } = federation;
+    const { apollo, planning, operations, ownOperations } = federation;
     const admission = createLimits(config, planning.apiSchema, quickRedis);
     const direct = createDirectAnswers({ logger, metrics, deadlines, onDenied: access.denied });
     const responses = createResponseCache({ cache, policies, authorizer, reads });
-    const isNarrowed = ({ scope }: GatewayContext) => gate.isNarrowed(scope.principal.tenantId);
-    graph.connect(createWarmGraph({ apollo, operations, direct, responses, isNarrowed }));
+    const reader = createOperationReader(operations, planning.apiSchema);
+    const admitted = { find: (source: string) => (isAdmitted(source) ? reader.find(source) : undefined) };
+    graph.connect(createWarmGraph({ apollo, admitted, ownOperations, direct, responses, isNarrowed }));
 
     const modules = await loading;
     const subscriptions: Record<string, StreamSubscription> = Object.assign(

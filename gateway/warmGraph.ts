@@ -1,19 +1,17 @@
-import type { ApolloServer } from '@apollo/server';
 import type { FormattedExecutionResult } from 'graphql';
 import type { Graph, GraphResult } from '#shared/graph.ts';
 import type { GatewayContext } from './context.ts';
 import type { DirectAnswers } from './directAnswers.ts';
-import type { KnownOperation, KnownOperations } from './execution/operations.ts';
+import type { OperationReader } from './execution/operationReader.ts';
+import type { KnownOperation } from './execution/operations.ts';
 import type { Executed, ResponseCache } from './execution/responseCache/responseCache.ts';
-import { createGatewayContext, createGraph, executeOperation } from './graph.ts';
+import { createGatewayContext, createGraph, executeOperation, type GraphOptions } from './graph.ts';
 
-export interface WarmGraphOptions {
-  readonly apollo: ApolloServer<GatewayContext>;
-  readonly operations: KnownOperations<GatewayContext>;
+export interface WarmGraphOptions extends GraphOptions {
+  /** What a client may ask. */
+  readonly admitted: OperationReader<GatewayContext>;
   readonly direct: DirectAnswers;
   readonly responses: ResponseCache;
-  /** Whether the caller's tenant has modules closed: its answers are not kept whole. */
-  readonly isNarrowed: (context: GatewayContext) => boolean;
 }
 
 /**
@@ -21,8 +19,8 @@ export interface WarmGraphOptions {
  * to be kept whole, since an operation of one module in this process never asks for its parts.
  */
 export function createWarmGraph(options: WarmGraphOptions): Graph {
-  const { apollo, operations, responses } = options;
-  const graph = createGraph(apollo);
+  const { apollo, admitted, responses } = options;
+  const graph = createGraph(options);
 
   async function execute(
     known: KnownOperation<GatewayContext>,
@@ -43,8 +41,7 @@ export function createWarmGraph(options: WarmGraphOptions): Graph {
     ...graph,
     async warm(source, variables, principal, signal) {
       const context = createGatewayContext(principal, signal === undefined ? {} : { signal });
-      const known = operations.find(source, null);
-      // Asked for the first time it becomes known.
+      const known = admitted.find(source);
       if (known === undefined || options.isNarrowed(context))
         return graph.execute(source, variables, principal, signal);
       const served = await responses.serve(

@@ -1,8 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
-import { type DocumentNode, type GraphQLSchema, Kind, parse, validate } from 'graphql';
+import { type GraphQLSchema, Kind } from 'graphql';
 import type { Logger } from '#shared/telemetry.ts';
 import type { TrustedDocuments } from '#shared/trustedDocuments.ts';
 import type { KnownOperations } from '../execution/operations.ts';
+import { readValid } from './readValid.ts';
 
 export interface WarmOptions<Context> {
   readonly trusted: TrustedDocuments;
@@ -18,7 +19,7 @@ export function warmTrusted<Context>({ trusted, schema, operations, logger }: Wa
     for (const source of trusted.sources) {
       await setImmediate();
       if (stopped) return;
-      const document = validDocument(source, schema);
+      const document = readValid(source, schema);
       if (document === null) {
         logger.warn({ document: source.slice(0, 200) }, 'a trusted document does not fit the schema');
         continue;
@@ -34,13 +35,4 @@ export function warmTrusted<Context>({ trusted, schema, operations, logger }: Wa
       stopped = true;
     },
   };
-}
-
-function validDocument(source: string, schema: GraphQLSchema): DocumentNode | null {
-  try {
-    const document = parse(source);
-    return validate(schema, document).length === 0 ? document : null;
-  } catch {
-    return null;
-  }
 }

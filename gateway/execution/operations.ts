@@ -17,14 +17,20 @@ export interface KnownOperations<Context> {
   find(source: string, operationName: string | null): KnownOperation<Context> | undefined;
 }
 
-const maxDocuments = 2_000;
+/**
+ * Characters of documents kept, and what each costs beside its own: a document's tree takes thirty bytes a character
+ * (measured), so this is some hundred MB of whatever clients may send.
+ */
+const maxCharacters = 4 * 1_048_576;
+const characterCost = 1_000;
 /** Names asked for per document; a valid one has few. */
 const maxNames = 50;
 
 /** Remembers valid documents by their text, so that a repeat is neither parsed nor validated nor planned again. */
 export function createKnownOperations<Context>(direct: DirectExecution<Context>): KnownOperations<Context> {
   const documents = new LRUCache<string, { document: DocumentNode; byName: Map<string, KnownOperation<Context>> }>({
-    max: maxDocuments,
+    maxSize: maxCharacters,
+    sizeCalculation: (_known, source) => source.length + characterCost,
   });
   return {
     note(source, document) {

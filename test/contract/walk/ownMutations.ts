@@ -27,16 +27,21 @@ export async function findOwnersProblems({ mutations, cursors, seed, ask }: OwnM
     const isMissed = !payload || failures.some((failure) => missed.has(failure.split(' ')[0]!));
     return isMissed ? `${field.name}: ${failures.join('; ')}` : null;
   };
-  const problems: string[] = [];
-  let worlds = 0;
-  let world = await seed(worlds);
-  for (const field of mutations) {
-    if ((await attempt(world, field)) === null) continue;
-    // Those before may have closed or used up what this one needs: a world of its own says whether it works.
-    worlds += 1;
-    world = await seed(worlds);
-    const problem = await attempt(world, field);
-    if (problem !== null) problems.push(problem);
+  // Those before may have closed or used up what one needs: it is tried again in a world where fewer come before it.
+  let left: readonly { readonly field: RootField; readonly problem: string }[] = mutations.map((field) => ({
+    field,
+    problem: '',
+  }));
+  for (let worlds = 0; left.length > 0; worlds += 1) {
+    const world = await seed(worlds);
+    const failed: { field: RootField; problem: string }[] = [];
+    for (const { field } of left) {
+      const problem = await attempt(world, field);
+      if (problem !== null) failed.push({ field, problem });
+    }
+    // The first of them had the world for itself.
+    if (failed[0]?.field === left[0]?.field) return failed.map(({ problem }) => problem);
+    left = failed;
   }
-  return problems;
+  return [];
 }

@@ -1,0 +1,32 @@
+import type { GatewayExecutor, GatewayInterface } from '@apollo/server-gateway-interface';
+import type { GatewayContext } from './context.ts';
+import type { DirectOperation } from './execution/direct.ts';
+
+export type DirectOf = (
+  request: Parameters<GatewayExecutor>[0],
+  context: GatewayContext,
+) => DirectOperation<GatewayContext> | null;
+
+/**
+ * The gateway, asked only for what cannot be executed directly: what Apollo Server has found valid goes the same way the
+ * first time that it goes when it is known. ApolloGateway would plan it as well, print a document for each fetch, which
+ * the subgraph parses anew, and keep all of that.
+ */
+export function withDirect(gateway: GatewayInterface, directOf: DirectOf): GatewayInterface {
+  return {
+    async load(options) {
+      const { executor } = await gateway.load(options);
+      if (executor === null) return { executor };
+      return {
+        async executor(request) {
+          const context = request.context as GatewayContext;
+          const direct = context.declined ? null : directOf(request, context);
+          const result = direct === null ? null : await direct.execute(request.request.variables, context);
+          return result ?? executor(request);
+        },
+      };
+    },
+    onSchemaLoadOrUpdate: (callback) => gateway.onSchemaLoadOrUpdate(callback),
+    stop: () => gateway.stop(),
+  };
+}
