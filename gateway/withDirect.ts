@@ -22,7 +22,9 @@ export function withDirect(gateway: GatewayInterface, directOf: DirectOf): Gatew
           const context = request.context as GatewayContext;
           const direct = context.declined ? null : directOf(request, context);
           const result = direct === null ? null : await direct.execute(request.request.variables, context);
-          return result ?? executor(request);
+          if (result === null) return executor(request);
+          // Errors first, as the specification would have it and as the gateway answers.
+          return result.errors === undefined ? result : { errors: result.errors, ...result };
         },
       };
     },

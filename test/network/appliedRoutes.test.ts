@@ -210,7 +210,7 @@ describe('moves that are really made', () => {
           await expectSettled(run, { networkId: net.networkId, goals, before: before! });
         },
       ),
-      { numRuns: 40, seed: 11 },
+      { numRuns: 20, seed: 11 },
     );
     expect(Object.entries(totals).filter(([, runs]) => runs === 0)).toEqual([]);
   });
@@ -249,7 +249,7 @@ describe('moves that are really made', () => {
           await expectSettled(run, { networkId, goals, before });
         },
       ),
-      { numRuns: 40, seed: 12 },
+      { numRuns: 20, seed: 12 },
     );
     expect(Object.entries(totals).filter(([, runs]) => runs === 0)).toEqual([]);
   });
