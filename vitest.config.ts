@@ -1,5 +1,4 @@
 import { defineConfig } from 'vitest/config';
-import { shortRunFlags } from './perf/shortRuns.ts';
 import { LongestFirst } from './test/support/longestFirst.ts';
 
 export default defineConfig({
@@ -11,7 +10,6 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/globalSetup.ts'],
     pool: 'forks',
-    execArgv: [...shortRunFlags],
     // Files wait for timers and processes: two lanes left a quarter of two cores idle, three a twentieth.
     maxWorkers: 3,
     sequence: { sequencer: LongestFirst },

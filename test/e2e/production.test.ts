@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { compiledFolder } from '#shared/compileCache.ts';
 import { everyModuleItsProcess, hostPlatform, modes, type Platform, startPlatform } from '../support/platform.ts';
 
 const run = promisify(execFile);
@@ -129,7 +130,14 @@ describe.each(modes)('NODE_ENV=production, %s', (mode) => {
 describe('starting in production', () => {
   const start = async (env: Readonly<Record<string, string>>) =>
     await run(process.execPath, ['gateway/main.ts'], {
-      env: { PATH: process.env['PATH'], NODE_ENV: 'production', PORT: '0', LOG_LEVEL: 'silent', ...env },
+      env: {
+        PATH: process.env['PATH'],
+        NODE_COMPILE_CACHE: compiledFolder,
+        NODE_ENV: 'production',
+        PORT: '0',
+        LOG_LEVEL: 'silent',
+        ...env,
+      },
       timeout: 30_000,
     }).then(
       () => ({ code: 0, stderr: '' }),

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
+import { compiledFolder } from '#shared/compileCache.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { startPlatform } from '../support/platform.ts';
 
@@ -72,7 +73,7 @@ describe('signals', () => {
   it('while it starts end it in order: its own database does not stay behind', async () => {
     const dataDir = await mkdtemp(join(tmpdir(), 'mplp-signals-'));
     const child = spawn(process.execPath, ['gateway/main.ts'], {
-      env: { PATH: process.env['PATH'], PORT: '0', DATA_DIR: dataDir },
+      env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: compiledFolder, PORT: '0', DATA_DIR: dataDir },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let output = '';
@@ -96,7 +97,14 @@ describe('signals', () => {
 describe('a start that cannot succeed', () => {
   const start = (env: Readonly<Record<string, string>>) =>
     promisify(execFile)(process.execPath, ['gateway/main.ts'], {
-      env: { PATH: process.env['PATH'], PORT: '0', LOG_LEVEL: 'silent', DATA_DIR: tmpdir(), ...env },
+      env: {
+        PATH: process.env['PATH'],
+        NODE_COMPILE_CACHE: compiledFolder,
+        PORT: '0',
+        LOG_LEVEL: 'silent',
+        DATA_DIR: tmpdir(),
+        ...env,
+      },
     }).then(
       () => ({ code: 0, stderr: '' }),
       ({ code, stderr }: { code: number; stderr: string }) => ({ code, stderr }),
