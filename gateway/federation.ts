@@ -11,7 +11,7 @@ import { createKnownOperations, type KnownOperations } from './execution/operati
 import { type Planning, sharePlanning } from './execution/planning.ts';
 import type { RemoteSubgraph } from './execution/remoteDirect.ts';
 import { createFetchMeter } from './sources.ts';
-import { type DirectOf, withDirect } from './withDirect.ts';
+import { type WithDirectOptions, withDirect } from './withDirect.ts';
 
 export interface FederationOptions extends Omit<ApolloOptions, 'gateway' | 'onValidated'> {
   readonly supergraphSdl: string;
@@ -25,7 +25,7 @@ export interface FederationOptions extends Omit<ApolloOptions, 'gateway' | 'onVa
   readonly remotes?: ReadonlyMap<string, RemoteSubgraph>;
   readonly deadlines: Deadlines;
   /** Whether the data sources keep somebody out: then nothing goes past the gateway. @default never */
-  readonly isNarrowed?: (context: GatewayContext) => boolean;
+  readonly isNarrowed?: WithDirectOptions['isNarrowed'];
 }
 
 /** Any supergraph over any data sources: what lies between HTTP and the subgraphs. */
@@ -57,20 +57,20 @@ export async function createFederation(options: FederationOptions): Promise<Fede
   });
   // Apollo Server starts before there is a planner to look documents up with.
   const known: { operations?: KnownOperations<GatewayContext> } = {};
-  const directOf: DirectOf = ({ source, request }, context) =>
-    options.isNarrowed?.(context)
-      ? null
-      : (known.operations?.find(source, request.operationName ?? null)?.direct ?? null);
+  const direct: WithDirectOptions = {
+    directOf: ({ source, request }) => known.operations?.find(source, request.operationName ?? null)?.direct ?? null,
+    isNarrowed: options.isNarrowed ?? (() => false),
+  };
   const apollo = createApollo({
     ...options,
-    gateway: withDeadlines(withDirect(gateway, directOf), deadlines),
+    gateway: withDeadlines(withDirect(gateway, direct), deadlines),
     onValidated: (source, document) => {
       if (isAdmitted(source)) known.operations?.note(source, document);
     },
   });
   await apollo.start();
   const planning = sharePlanning(gateway, supergraphSdl);
-  const direct = createDirectExecution<GatewayContext>({
+  const execution = createDirectExecution<GatewayContext>({
     planning,
     schemas: options.schemas,
     contextFor: options.contextFor,
@@ -78,8 +78,8 @@ export async function createFederation(options: FederationOptions): Promise<Fede
     ...(options.remotes === undefined ? {} : { remotes: options.remotes }),
     onFetch: createFetchMeter(metrics),
   });
-  const operations = createKnownOperations(direct);
+  const operations = createKnownOperations(execution);
   known.operations = operations;
-  const ownOperations = createOperationReader(createKnownOperations(direct), planning.apiSchema);
+  const ownOperations = createOperationReader(createKnownOperations(execution), planning.apiSchema);
   return { apollo, planning, operations, ownOperations, stop: () => apollo.stop() };
 }

@@ -65,7 +65,7 @@ export interface GraphOptions {
   readonly ownOperations: OperationReader<GatewayContext>;
   readonly direct: Pick<DirectAnswers, 'execute'>;
   /** Whether the caller's tenant has modules closed: its operations go by the data sources. */
-  readonly isNarrowed: (context: GatewayContext) => boolean;
+  readonly isNarrowed: (context: GatewayContext) => boolean | Promise<boolean>;
 }
 
 /** The graph as modules see it: the gateway's, as the principal they act for, without the server that clients meet. */
@@ -75,7 +75,7 @@ export function createGraph({ apollo, ownOperations, direct, isNarrowed }: Graph
     variables: Readonly<Record<string, unknown>>,
     context: GatewayContext,
   ): Promise<FormattedExecutionResult> {
-    const known = isNarrowed(context) ? undefined : ownOperations.find(query);
+    const known = (await isNarrowed(context)) ? undefined : ownOperations.find(query);
     const result = known?.direct ? await direct.execute(known.direct, variables, context) : null;
     // Whatever is wrong with the document or its variables Apollo Server says.
     if (result === null) return executeOperation(apollo, { query, variables }, context);

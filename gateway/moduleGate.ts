@@ -36,6 +36,8 @@ export function createModuleGate({ ask, bus, logger, maxAgeMs = 5_000, maxTenant
   const none: ReadonlySet<string> = new Set();
   const known = new Map<string, Known>();
   const asking = new Map<string, Promise<ReadonlySet<string>>>();
+  /** As whom the gate asks: it would wait for itself. */
+  const own = new WeakSet<Principal>();
 
   function load(tenantId: string): Promise<ReadonlySet<string>> {
     const pending = asking.get(tenantId) ?? read(tenantId).finally(() => asking.delete(tenantId));
@@ -51,6 +53,7 @@ export function createModuleGate({ ask, bus, logger, maxAgeMs = 5_000, maxTenant
       subjectType: 'service',
       scopes: ['system:read'],
     });
+    own.add(principal);
     let disabled = known.get(tenantId)?.disabled ?? none;
     try {
       const { data, errors } = await ask(askText, principal);
@@ -78,13 +81,21 @@ export function createModuleGate({ ask, bus, logger, maxAgeMs = 5_000, maxTenant
         void Promise.resolve(asking.get(tenantId)).then(() => load(tenantId));
   });
 
+  function closedTo(tenantId: string): ReadonlySet<string> | Promise<ReadonlySet<string>> {
+    const found = known.get(tenantId);
+    if (!found) return load(tenantId);
+    if (found.freshUntilMs < performance.now()) void load(tenantId);
+    return found.disabled;
+  }
+
   return {
     /** Modules closed to a tenant. Nothing is waited for where they are known; what has aged is read meanwhile. */
-    closedTo(tenantId: string): ReadonlySet<string> | Promise<ReadonlySet<string>> {
-      const found = known.get(tenantId);
-      if (!found) return load(tenantId);
-      if (found.freshUntilMs < performance.now()) void load(tenantId);
-      return found.disabled;
+    closedTo,
+    /** Whether some module is closed to the tenant of whoever asks; the gate itself is answered whatever is closed. */
+    narrows(principal: Principal): boolean | Promise<boolean> {
+      if (own.has(principal)) return false;
+      const closed = closedTo(principal.tenantId);
+      return 'then' in closed ? closed.then(({ size }) => size > 0) : closed.size > 0;
     },
     /** Whether some module is closed to a tenant, as far as is known: answers that are kept may hold more than it may see. */
     isNarrowed: (tenantId: string): boolean => (known.get(tenantId)?.disabled.size ?? 0) > 0,

@@ -181,7 +181,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     const { trusted, isAdmitted, documentRule } = await openDocumentAdmission(config);
     const quickRedis = await openQuickRedis(config, logger);
     closers.push(() => quickRedis?.disconnect());
-    const isNarrowed = ({ scope }: GatewayContext) => gate.isNarrowed(scope.principal.tenantId);
+    const isNarrowed = ({ scope }: GatewayContext) => gate.narrows(scope.principal);
     const deadlines = createDeadlines(config.QUERY_TIMEOUT_MS);
     closers.push(() => deadlines.close());
     const federation = await createFederation({
@@ -314,7 +314,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       apollo,
       responses,
       operations,
-      isNarrowed,
+      isNarrowed: ({ scope }) => gate.isNarrowed(scope.principal.tenantId),
       direct,
       createContext: async (request, signal) => {
         // A subgraph in another process asks on behalf of its caller, under the identity this gateway once signed.

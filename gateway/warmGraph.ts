@@ -42,7 +42,7 @@ export function createWarmGraph(options: WarmGraphOptions): Graph {
     async warm(source, variables, principal, signal) {
       const context = createGatewayContext(principal, signal === undefined ? {} : { signal });
       const known = admitted.find(source);
-      if (known === undefined || options.isNarrowed(context))
+      if (known === undefined || (await options.isNarrowed(context)))
         return graph.execute(source, variables, principal, signal);
       const served = await responses.serve(
         { document: known.document, source, operationName: null, variables, scope: context.scope, admitted: true },

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { modes, type Platform, sharePlatform } from '../support/platform.ts';
+import { hostPlatform, modes, type Platform, sharePlatform } from '../support/platform.ts';
 import { subscribe } from '../support/subscribe.ts';
 
 const errors = 'userErrors { code message }';
@@ -31,6 +31,18 @@ describe.each(modes)('a manifest closes modules to its tenant, %s', (mode) => {
       if (Date.now() > end) throw new Error(`still ${closed ? 'open' : 'closed'}: ${JSON.stringify(answer)}`);
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
+  }
+
+  /** What an instance that has heard nothing of the tenant before answers its first request, over a socket. */
+  async function heardBySocket(query: string): Promise<string> {
+    const { tenantId } = (await ask('{ me { tenantId } }')).data!['me'] as unknown as { tenantId: string };
+    await using late = await hostPlatform({ databaseUrl: platform.databaseUrl });
+    const token = await late.token({ tenant: tenantId, subject: 'ann', roles: ['admin'] });
+    const heard = subscribe({ url: late.url, token, query });
+    for (const end = Date.now() + 10_000; heard.errors.length + heard.payloads.length === 0 && Date.now() < end; )
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    await heard.close();
+    return JSON.stringify([heard.errors, heard.payloads]);
   }
 
   it('what is disabled answers MODULE_DISABLED, also from what was kept; all else, and other tenants, go on', async () => {
@@ -77,6 +89,7 @@ describe.each(modes)('a manifest closes modules to its tenant, %s', (mode) => {
       await new Promise((resolve) => setTimeout(resolve, 50));
     await followed.close();
     expect(JSON.stringify(followed.errors)).toContain('MODULE_DISABLED');
+    if (mode === 'one process') expect(await heardBySocket(dialogs)).toContain('MODULE_DISABLED');
     await ask(setModule, { id: manifestId, module: 'DIALOG', status: 'ENABLED' });
     expect(codes(await until(id, false))).toEqual([]);
     expect(codes(await ask(dialogs))).toEqual([]);
