@@ -33,6 +33,8 @@ export interface Federation {
   readonly apollo: ApolloServer<GatewayContext>;
   readonly planning: Planning;
   readonly operations: KnownOperations<GatewayContext>;
+  /** `operations`, and documents that a client would make known by sending them. */
+  readonly clientOperations: OperationReader<GatewayContext>;
   /** Documents of modules, which nobody else may ask by. */
   readonly ownOperations: OperationReader<GatewayContext>;
   stop(): Promise<void>;
@@ -80,6 +82,13 @@ export async function createFederation(options: FederationOptions): Promise<Fede
   });
   const operations = createKnownOperations(execution);
   known.operations = operations;
-  const ownOperations = createOperationReader(createKnownOperations(execution), planning.apiSchema);
-  return { apollo, planning, operations, ownOperations, stop: () => apollo.stop() };
+  const reading = { schema: planning.apiSchema, limits: options };
+  return {
+    apollo,
+    planning,
+    operations,
+    clientOperations: createOperationReader(operations, reading),
+    ownOperations: createOperationReader(createKnownOperations(execution), reading),
+    stop: () => apollo.stop(),
+  };
 }

@@ -32,7 +32,6 @@ import { createDirectAnswers } from './directAnswers.ts';
 import { openDocumentAdmission } from './documents/documentAdmission.ts';
 import { createPersistedDocuments, withTrusted } from './documents/persistedDocuments.ts';
 import { warmTrusted } from './documents/warmTrusted.ts';
-import { createOperationReader } from './execution/operationReader.ts';
 import { findDocumentPolicy } from './execution/responseCache/documentPolicy.ts';
 import {
   createConsistency,
@@ -205,12 +204,11 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       isAdmitted,
     });
     closers.push(() => federation.stop());
-    const { apollo, planning, operations, ownOperations } = federation;
+    const { apollo, planning, operations, clientOperations, ownOperations } = federation;
     const admission = createLimits(config, planning.apiSchema, quickRedis);
     const direct = createDirectAnswers({ logger, metrics, deadlines, onDenied: access.denied });
     const responses = createResponseCache({ cache, policies, authorizer, reads });
-    const reader = createOperationReader(operations, planning.apiSchema);
-    const admitted = { find: (source: string) => (isAdmitted(source) ? reader.find(source) : undefined) };
+    const admitted = { find: (source: string) => (isAdmitted(source) ? clientOperations.find(source) : undefined) };
     graph.connect(createWarmGraph({ apollo, admitted, ownOperations, direct, responses, isNarrowed }));
 
     const modules = await loading;

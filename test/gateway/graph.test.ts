@@ -8,6 +8,7 @@ import { createDirectAnswers } from '../../gateway/directAnswers.ts';
 import { createPersistedDocuments } from '../../gateway/documents/persistedDocuments.ts';
 import { createFederation, type Federation } from '../../gateway/federation.ts';
 import { createGatewayContext, createGraph, executeOperation } from '../../gateway/graph.ts';
+import { createDocumentRule } from '../../gateway/limits/documentRule.ts';
 import { buildForeignSchemas } from '../../perf/peers/graph/subgraphs.ts';
 import { composeForeignSupergraph } from '../../perf/peers/graph/supergraph.ts';
 
@@ -45,7 +46,7 @@ beforeAll(async () => {
     metrics,
     introspection: false,
     maxTokens: 1_000,
-    validationRules: [],
+    validationRules: [createDocumentRule({ depth: 3, aliases: 5, rootFields: 2, directives: 2 })],
     persisted: createPersistedDocuments(null),
     isAdmitted: (source) => !source.includes('Secret'),
   });
@@ -138,10 +139,22 @@ describe('what a module asks', () => {
       ['{ nothing }', 'GRAPHQL_VALIDATION_FAILED'],
       ['query A { users { id } } query B { users { id } }', 'OPERATION_RESOLUTION_FAILURE'],
       ['query ($id: ID!) { user(id: $id) { name } }', 'BAD_USER_INPUT'],
+      // Who may have a module ask what he likes is held to the limits of those who ask themselves.
+      ['{ a: users { id } b: users { id } c: users { id } }', 'QUERY_LIMIT_EXCEEDED'],
+      [`{ users { ${'id '.repeat(1_000)} } }`, 'GRAPHQL_PARSE_FAILED'],
     ] as const) {
       const { data, errors } = await graph().execute(document, {}, ann);
       expect([document, data, errors.map((error) => error.code)]).toEqual([document, null, [code]]);
     }
+  });
+
+  it('makes nothing known to clients that they could not send', () => {
+    const allowed = '{ users { id username } }';
+    for (const document of ['{ a: users { id } b: users { id } c: users { id } }', '{ nothing }'])
+      expect(federation.clientOperations.find(document)).toBeUndefined();
+    expect(federation.operations.find(allowed, null)).toBeUndefined();
+    expect(federation.clientOperations.find(allowed)).toBeDefined();
+    expect(federation.operations.find(allowed, null)).toBeDefined();
   });
 
   it('with several fetches is planned and asks each subgraph', async () => {
