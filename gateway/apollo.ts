@@ -49,7 +49,7 @@ export function createApollo(options: ApolloOptions): ApolloServer<GatewayContex
     gateway: options.gateway,
     introspection: true,
     hideSchemaDetailsFromClientErrors: true,
-    persistedQueries: { cache: options.persisted },
+    persistedQueries: { cache: underPrefix(options.persisted) },
     csrfPrevention: true,
     allowBatchedHttpRequests: false,
     stopOnTerminationSignals: false,
@@ -69,6 +69,18 @@ export function createApollo(options: ApolloOptions): ApolloServer<GatewayContex
       noteValidated(options.onValidated),
     ],
   });
+}
+
+/** As Apollo Server asks: it puts this before each hash, to tell them from what else might stand in a cache. */
+const persistedPrefix = 'apq:';
+
+function underPrefix(persisted: PersistedDocuments): Pick<PersistedDocuments, 'get' | 'set' | 'delete'> {
+  const hashOf = (key: string) => (key.startsWith(persistedPrefix) ? key.slice(persistedPrefix.length) : key);
+  return {
+    get: (key) => persisted.get(hashOf(key)),
+    set: (key, source) => persisted.set(hashOf(key), source),
+    delete: (key) => persisted.delete(hashOf(key)),
+  };
 }
 
 /** Root fields of an operation: known names, so that metric labels stay few. */

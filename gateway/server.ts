@@ -16,11 +16,13 @@ import { turnEnd } from '#shared/turnEnd.ts';
 import type { GatewayContext } from './context.ts';
 import { correlatedBody, correlationHeader } from './correlation.ts';
 import { afterData, type DirectAnswers } from './directAnswers.ts';
+import type { PersistedDocuments } from './documents/persistedDocuments.ts';
 import type { KnownOperations } from './execution/operations.ts';
 import type { ResponseCache } from './execution/responseCache/responseCache.ts';
 import { registerExports } from './exports.ts';
 import { registerFiles } from './files.ts';
 import type { HealthChecks } from './health.ts';
+import { readHotRequest } from './hotRequest.ts';
 import { answerClientError, endWith, sendError, tellCorrelation, toPlatformError } from './httpFailures.ts';
 import type { Ide } from './ide.ts';
 import { type ImportsOptions, registerImports } from './imports.ts';
@@ -66,6 +68,8 @@ export interface ServerOptions {
   /** Root fields whose operations may carry a body over `maxBodyBytes`. */
   readonly bulkFields: ReadonlySet<string>;
   readonly trusted: TrustedDocuments;
+  /** Documents that clients name by their hash; those of this process are found without Apollo Server. */
+  readonly persisted: Pick<PersistedDocuments, 'peek'>;
   /** Whole answers of queries, looked up before the document is parsed again. */
   readonly responses: ResponseCache;
   /** Whether the caller may not be answered from what is kept, nor past the gateway: some module is closed to its tenant. */
@@ -167,7 +171,8 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
       request.headers['traceparent'] === undefined ? work() : runTraced(context.scope.traceparent, work);
     const executeByApollo = () => traced(async () => String(await apolloHandler.call(app, request, reply)));
     // What is kept answers application/json; who asks for another form of it gets it from Apollo Server.
-    const hot = request.method === 'POST' && acceptsJson(accept) ? readHotRequest(request.body) : null;
+    const hot =
+      request.method === 'POST' && acceptsJson(accept) ? readHotRequest(request.body, options.persisted) : null;
     const isWhole = hot !== null && !options.isNarrowed(context);
     const known = !isWhole ? undefined : options.operations.find(hot.source, hot.operationName);
     const { toll } = context;
@@ -280,27 +285,6 @@ function acceptsJson(accept: string): boolean {
     accept === '' ||
     ((accept.includes('application/json') || accept.includes('*/*')) && !accept.includes('graphql-response'))
   );
-}
-
-interface HotRequest {
-  readonly source: string;
-  readonly operationName: string | null;
-  readonly variables: Readonly<Record<string, unknown>> | undefined;
-}
-
-/** A plain JSON request; anything unusual goes to Apollo Server, which says what is wrong with it. */
-function readHotRequest(body: unknown): HotRequest | null {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) return null;
-  const { query, operationName, variables, extensions } = body as Record<string, unknown>;
-  if (typeof query !== 'string' || (extensions !== undefined && extensions !== null)) return null;
-  if (operationName !== undefined && operationName !== null && typeof operationName !== 'string') return null;
-  if (variables !== undefined && variables !== null && (typeof variables !== 'object' || Array.isArray(variables)))
-    return null;
-  return {
-    source: query,
-    operationName: operationName ?? null,
-    variables: (variables as Record<string, unknown> | null) ?? undefined,
-  };
 }
 
 const jsonType = 'application/json; charset=utf-8';

@@ -180,6 +180,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     const { trusted, isAdmitted, documentRule } = await openDocumentAdmission(config);
     const quickRedis = await openQuickRedis(config, logger);
     closers.push(() => quickRedis?.disconnect());
+    const persisted = createPersistedDocuments(quickRedis);
     const isNarrowed = ({ scope }: GatewayContext) => gate.narrows(scope.principal);
     const deadlines = createDeadlines(config.QUERY_TIMEOUT_MS);
     closers.push(() => deadlines.close());
@@ -200,7 +201,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       introspection: !config.production,
       maxTokens: config.MAX_QUERY_TOKENS,
       validationRules: [documentRule],
-      persisted: withTrusted(createPersistedDocuments(quickRedis), trusted),
+      persisted: withTrusted(persisted, trusted),
       isAdmitted,
     });
     closers.push(() => federation.stop());
@@ -348,6 +349,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       maxBulkBodyBytes: config.MAX_BULK_BODY_BYTES,
       bulkFields,
       trusted,
+      persisted,
       importContextFor: ({ scope: { principal, signal } }, request) =>
         createGatewayContext(principal, {
           ...(signal === undefined ? {} : { signal }),

@@ -6,6 +6,8 @@ import type { TrustedDocuments } from '#shared/trustedDocuments.ts';
 /** Documents that clients stored under their SHA-256 by sending them once (automatic persisted queries). */
 export interface PersistedDocuments {
   get(hash: string): Promise<string | undefined>;
+  /** What `get` would find in the process. */
+  peek(hash: string): string | undefined;
   set(hash: string, source: string): Promise<void>;
   delete(hash: string): Promise<boolean>;
 }
@@ -36,6 +38,7 @@ export function createPersistedDocuments(redis: Redis | null): PersistedDocument
       known.set(hash, shared);
       return shared;
     },
+    peek: (hash) => known.get(hash),
     async set(hash, source) {
       if (!isHash(hash)) return;
       known.set(hash, source);

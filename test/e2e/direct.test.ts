@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { hostPlatform, type Platform } from '../support/platform.ts';
 
@@ -32,7 +33,7 @@ const cases: readonly [name: string, query: string, variables: Record<string, un
   ],
 ];
 
-// The first request of a text goes through Apollo Server and ApolloGateway, those after it directly.
+// The first request of a text goes through Apollo Server, which validates it; those after it go past it.
 it.each(cases)('answers the same the second time: %s', async (_name, query, variables, token) => {
   const ask = async () => {
     const response = await fetch(`${platform.url}/graphql`, {
@@ -55,10 +56,30 @@ it.each(cases)('answers the same the second time: %s', async (_name, query, vari
 it('tells of a write in the body and the header both ways', async () => {
   const query =
     'mutation H($title: String!) { createContext(input: { title: $title, root: { domain: "d", environment: "e" } }) { context { title } userErrors { code } } }';
-  for (const title of ['through the gateway', 'directly', 'directly again']) {
+  for (const title of ['through Apollo Server', 'past it', 'past it again']) {
     const answer = await platform.query(query, { title });
     expect(answer.data).toEqual({ createContext: { context: { title }, userErrors: [] } });
     expect(answer.extensions['consistencyToken']).toEqual(expect.any(String));
     expect(answer.headers.get('x-mplp-consistency')).toBe(answer.extensions['consistencyToken']);
+  }
+});
+
+it('answers a document that is named by its hash as one that is sent', async () => {
+  const query = 'query I($n: Int) { contexts(first: $n) { totalCount nodes { title } } me { subject } }';
+  const persistedQuery = { version: 1, sha256Hash: createHash('sha256').update(query).digest('hex') };
+  const ask = async (body: object) => {
+    const response = await fetch(`${platform.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'x-correlation-id': 'the-same' },
+      body: JSON.stringify(body),
+    });
+    return [response.status, response.headers.get('content-type'), await response.text()];
+  };
+  const byHash = { extensions: { persistedQuery } };
+  expect((await ask(byHash))[2]).toContain('PERSISTED_QUERY_NOT_FOUND');
+  for (const variables of [{ n: 1 }, { n: 101 }, { n: 'one' }]) {
+    const sent = await ask({ query, variables, extensions: { persistedQuery } });
+    for (let time = 1; time <= 2; time += 1) expect(await ask({ ...byHash, variables })).toEqual(sent);
+    expect(await ask({ query, variables })).toEqual(sent);
   }
 });

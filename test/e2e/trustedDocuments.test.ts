@@ -49,6 +49,12 @@ describe('a platform that runs trusted documents alone', () => {
       { query: documents.me },
     ])
       expect(await send(body)).toEqual([200, { me: { subject: 'someone' } }, []]);
+    // Nobody looks into the address of a GET before Apollo Server does.
+    const extensions = JSON.stringify({ persistedQuery: { version: 1, sha256Hash } });
+    const got = await fetch(`${platform.url}/graphql?${new URLSearchParams({ extensions })}`, {
+      headers: { authorization: `Bearer ${token}`, 'apollo-require-preflight': 'yes' },
+    });
+    expect([got.status, await got.json()]).toMatchObject([200, { data: { me: { subject: 'someone' } } }]);
   });
 
   it('runs them over the limits of documents', async () => {

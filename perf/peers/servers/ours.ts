@@ -97,6 +97,7 @@ export const start: StartPeer = async ({ variant, supergraphSdl, subgraphsOrigin
     ]),
   );
   const deadlines = createDeadlines(30_000);
+  const persisted = createPersistedDocuments(null);
   const federation = await createFederation({
     supergraphSdl,
     sources,
@@ -109,7 +110,7 @@ export const start: StartPeer = async ({ variant, supergraphSdl, subgraphsOrigin
     introspection: false,
     maxTokens: 1_000,
     validationRules: [createDocumentRule(documentLimits)],
-    persisted: createPersistedDocuments(null),
+    persisted,
     isAdmitted: () => true,
   });
   const health = createHealthChecks({ checks: {} });
@@ -143,6 +144,7 @@ export const start: StartPeer = async ({ variant, supergraphSdl, subgraphsOrigin
     maxBulkBodyBytes: 65_536,
     bulkFields: new Set(),
     trusted: noTrustedDocuments,
+    persisted,
   });
   const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
   return {

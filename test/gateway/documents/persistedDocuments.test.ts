@@ -28,6 +28,8 @@ describe('persisted documents', () => {
     const text = document();
     expect(await other.get(sha(text))).toBeUndefined();
     await one.set(sha(text), text);
+    // The other has not asked for it yet.
+    expect([one.peek(sha(text)), other.peek(sha(text))]).toEqual([text, undefined]);
     expect([await one.get(sha(text)), await other.get(sha(text)), await alone.get(sha(text))]).toEqual([
       text,
       text,
