@@ -24,7 +24,7 @@ const transportSecurity = 'max-age=31536000; includeSubDomains; preload';
 const readable =
   'retry-after, x-correlation-id, x-mplp-cache, x-mplp-consistency, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset';
 const sendable =
-  'accept, apollo-require-preflight, authorization, content-type, traceparent, x-apollo-operation-name, x-correlation-id, x-mplp-consistency';
+  'accept, apollo-require-preflight, authorization, content-type, last-event-id, traceparent, x-apollo-operation-name, x-correlation-id, x-mplp-consistency';
 const preflightSeconds = 600;
 
 /** Headers that tell browsers what pages may do: with every answer, and answers to preflights of origins on the list. */

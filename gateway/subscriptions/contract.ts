@@ -97,6 +97,8 @@ export interface SubscribeRequest {
   readonly principal: Principal;
   readonly connection: ConnectionInfo;
   readonly sink: Sink;
+  /** Where the client left off as its transport says it, which goes before the argument `after`: it is the newer. */
+  readonly after?: string | undefined;
   /** Called once when the operation is over, whoever ended it. */
   onEnd(): void;
 }

@@ -122,7 +122,7 @@ export function createSubscriptionHub(deps: SubscriptionHubDeps): SubscriptionHu
       // Taken before admission: what happens while membership is read is still seen by the gate.
       const present = follower.position;
       const gate = await admit();
-      const position = await startPosition(args['after'], present, hold);
+      const position = await startPosition(request.after ?? args['after'], present, hold);
       if (closing) throw new PlatformError('UNAVAILABLE', 'The server is shutting down.');
       const subscriber = new Subscriber({
         group: hold.group,

@@ -23,6 +23,8 @@ export class Payload {
   readonly hasErrors: boolean;
   /** Of its UTF-8. */
   readonly byteLength: number;
+  /** The event it tells of, where that is kept: whoever has it may go on behind it. */
+  event: Pick<EventRow, 'streamId' | 'sequence'> | undefined;
   readonly #text: string;
   #bytes: Buffer | undefined;
   #latin1: string | undefined;
@@ -51,12 +53,12 @@ export class Payload {
     return this.#latin1;
   }
 
-  /** The bytes as `frame` wraps them, kept under `name`. */
-  framed(name: string, frame: (bytes: Buffer) => Buffer): Buffer {
+  /** As `frame` writes it, kept under `name`. */
+  framed(name: string, frame: (payload: Payload) => Buffer): Buffer {
     this.#framed ??= new Map();
     let framed = this.#framed.get(name);
     if (framed === undefined) {
-      framed = frame(this.bytes);
+      framed = frame(this);
       this.#framed.set(name, framed);
     }
     return framed;
@@ -96,7 +98,16 @@ export function createPayloadBuilder(options: PayloadBuilderOptions) {
   const primaryFragments = fragmentsOf(primaryDocument);
   let projectPrimary: Projector | undefined;
 
+  const of = (event: EventRow | EphemeralEvent, payload: Payload): Payload => {
+    if ('sequence' in event) payload.event = event;
+    return payload;
+  };
   return (event: EventRow | EphemeralEvent, createContext: CreateContext): Payload | Promise<Payload> => {
+    const made = make(event, createContext);
+    return made instanceof Promise ? made.then((payload) => of(event, payload)) : of(event, made);
+  };
+
+  function make(event: EventRow | EphemeralEvent, createContext: CreateContext): Payload | Promise<Payload> {
     try {
       const value = source.payload(event);
       if (writeResult !== undefined) {
@@ -119,7 +130,7 @@ export function createPayloadBuilder(options: PayloadBuilderOptions) {
     } catch (error) {
       return toFailure(error);
     }
-  };
+  }
 
   async function fetchRest(value: Readonly<Record<string, unknown>>, createContext: CreateContext): Promise<Payload> {
     const context = await createContext();

@@ -3,6 +3,7 @@ import type { FormattedExecutionResult, GraphQLFormattedError } from 'graphql';
 import { PlatformError, toExtensions } from '#shared/errors.ts';
 import type { Principal } from '#shared/principal.ts';
 import { correlationHeader, givenCorrelation, lazyCorrelation } from '../../correlation.ts';
+import { headerText } from '../../requestHeaders.ts';
 import type { HttpStreamOptions, HubCore } from '../contract.ts';
 import type { GraphQLRequest } from '../operation.ts';
 import type { ConnectionInfo, Subscriber } from '../subscriber.ts';
@@ -84,6 +85,7 @@ export function createHttpTransport(core: HubCore, format: StreamFormat) {
           principal,
           connection: info,
           sink: stream,
+          after: format.transport === 'sse' ? headerText(request.headers['last-event-id']) || undefined : undefined,
           onEnd: () => {},
         });
         if (gone) subscriber.end();

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { FormattedExecutionResult, GraphQLFormattedError } from 'graphql';
+import { encodeCursor } from '#shared/cursor.ts';
 import type { HubCore } from '../contract.ts';
 import { waitForDrain } from '../drain.ts';
 import type { Transport } from '../metrics.ts';
@@ -13,7 +14,7 @@ export interface StreamFormat {
   readonly heartbeatMs: number;
   readonly opening: string;
   readonly heartbeat: string;
-  next(bytes: Buffer): Buffer;
+  next(payload: Payload): Buffer;
   /** The operation failed after it began. */
   error(errors: readonly GraphQLFormattedError[]): string;
   readonly completed: string;
@@ -21,11 +22,13 @@ export interface StreamFormat {
   goingAway(error: GraphQLFormattedError): string;
 }
 
-/** Distinct connections mode of graphql-sse's protocol. */
+/** Distinct connections mode of graphql-sse's protocol. The id of a message is its cursor: an EventSource says it as it comes back. */
 export function sseFormat(heartbeatMs: number): StreamFormat {
-  const head = Buffer.from('event: next\ndata: ');
   const tail = Buffer.from('\n\n');
-  const next = (bytes: Buffer): Buffer => Buffer.concat([head, bytes, tail]);
+  const next = ({ bytes, event }: Payload): Buffer => {
+    const id = event === undefined ? '' : `id: ${encodeCursor(event.streamId, event.sequence)}\n`;
+    return Buffer.concat([Buffer.from(`event: next\n${id}data: `), bytes, tail]);
+  };
   return {
     transport: 'sse',
     contentType: 'text/event-stream; charset=utf-8',
@@ -55,7 +58,7 @@ export function multipartFormat(heartbeatMs: number): StreamFormat {
     heartbeatMs,
     opening: delimiter,
     heartbeat: part('{}'),
-    next: (bytes) => Buffer.concat([nextHead, bytes, nextTail]),
+    next: ({ bytes }) => Buffer.concat([nextHead, bytes, nextTail]),
     error: fatal,
     completed: '--\r\n',
     goingAway: (error) => fatal([error]),

@@ -3,7 +3,7 @@ import { createClient as createSseClient } from 'graphql-sse';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { encodeCursor } from '#shared/cursor.ts';
-import { multipartParts, openSocket, openStream, sseResults, until } from './rig/clients.ts';
+import { multipartParts, openSocket, openStream, sseIds, sseResults, until } from './rig/clients.ts';
 import { createRig, type Rig, tenantId } from './rig/index.ts';
 import { createTestEventTable, type EventTable } from './rig/testEventTable.ts';
 
@@ -260,6 +260,42 @@ describe('server-sent events', () => {
     await rig.say(dialog, 'hello');
     expect((await first).value).toMatchObject({ data: { messageAdded: { sequence: 2, message: { text: 'hello' } } } });
     await iterator.return?.();
+    await started(0);
+  });
+
+  it('go on behind the message that the client says it had last, as an EventSource does', async () => {
+    const events = await openStream(rig.url, sse, { query, variables: { d: dialog } });
+    await started(1);
+    for (const text of ['two', 'three']) await rig.say(dialog, text);
+    await until(() => sseResults(events.text()).length === 2, 'two messages');
+    const ids = sseIds(events.text());
+    expect(ids).toEqual([encodeCursor(dialog, 2), encodeCursor(dialog, 3)]);
+    events.close();
+    await started(0);
+    await rig.say(dialog, 'four');
+    // The address it comes back to is the one it began with.
+    const variables = { d: dialog, after: encodeCursor(dialog, 0) };
+    const back = await openStream(rig.url, sse, { query, variables }, { 'last-event-id': ids[0]! });
+    await until(() => sseResults(back.text()).length === 2, 'what it missed');
+    await rig.say(dialog, 'five');
+    await until(() => sseResults(back.text()).length === 3, 'what comes now');
+    expect(sseIds(back.text())).toEqual([3, 4, 5].map((sequence) => encodeCursor(dialog, sequence)));
+    back.close();
+    await started(0);
+  });
+
+  it.each(['nonsense', encodeCursor(randomUUID(), 1)])('refuse an id that is none of the stream: %s', async (id) => {
+    const answer = await openStream(rig.url, sse, { query, variables: { d: dialog } }, { 'last-event-id': id });
+    await answer.ended;
+    expect(sseResults(answer.text())).toEqual([expect.stringContaining('CURSOR_INVALID')]);
+  });
+
+  it('begin with now where the client had nothing yet', async () => {
+    const answer = await openStream(rig.url, sse, { query, variables: { d: dialog } }, { 'last-event-id': '' });
+    await started(1);
+    await rig.say(dialog, 'two');
+    await until(() => sseResults(answer.text()).length === 1, 'a message');
+    answer.close();
     await started(0);
   });
 

@@ -90,10 +90,20 @@ export async function openStream(
 
 /** `data` of each `next` event, as text. */
 export function sseResults(text: string): string[] {
+  return sseFields(text, 'data: ');
+}
+
+/** `id` of each `next` event that has one. */
+export function sseIds(text: string): string[] {
+  return sseFields(text, 'id: ');
+}
+
+function sseFields(text: string, name: string): string[] {
   return text
     .split('\n\n')
     .filter((block) => block.startsWith('event: next\n'))
-    .map((block) => block.slice('event: next\ndata: '.length));
+    .flatMap((block) => block.split('\n').filter((line) => line.startsWith(name)))
+    .map((line) => line.slice(name.length));
 }
 
 /** Parts of a multipart answer the way Apollo Client splits them: a part counts once the next delimiter is there. */
