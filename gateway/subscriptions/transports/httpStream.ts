@@ -22,7 +22,10 @@ export interface StreamFormat {
   goingAway(error: GraphQLFormattedError): string;
 }
 
-/** Distinct connections mode of graphql-sse's protocol. The id of a message is its cursor: an EventSource says it as it comes back. */
+/**
+ * Distinct connections mode of graphql-sse's protocol. The id of a message is its cursor: an EventSource says it as it
+ * comes back.
+ */
 export function sseFormat(heartbeatMs: number): StreamFormat {
   const tail = Buffer.from('\n\n');
   const next = ({ bytes, event }: Payload): Buffer => {

@@ -28,20 +28,17 @@ export async function findOwnersProblems({ mutations, cursors, seed, ask }: OwnM
     return isMissed ? `${field.name}: ${failures.join('; ')}` : null;
   };
   // Those before may have closed or used up what one needs: it is tried again in a world where fewer come before it.
-  let left: readonly { readonly field: RootField; readonly problem: string }[] = mutations.map((field) => ({
-    field,
-    problem: '',
-  }));
+  let left = mutations;
   for (let worlds = 0; left.length > 0; worlds += 1) {
     const world = await seed(worlds);
     const failed: { field: RootField; problem: string }[] = [];
-    for (const { field } of left) {
+    for (const field of left) {
       const problem = await attempt(world, field);
       if (problem !== null) failed.push({ field, problem });
     }
     // The first of them had the world for itself.
-    if (failed[0]?.field === left[0]?.field) return failed.map(({ problem }) => problem);
-    left = failed;
+    if (failed[0]?.field === left[0]) return failed.map(({ problem }) => problem);
+    left = failed.map(({ field }) => field);
   }
   return [];
 }
