@@ -1,7 +1,10 @@
 /**
- * Figures that are no budget rows: start, memory, what one small query costs the gateway, the flow of governed work.
- *   node perf/figures.ts [--duration S] [--only start|overhead|query|flow] [--output FOLDER]   -> figures.md, figures.json
+ * Figures that are no budget rows: start, memory, what one small query costs the gateway, the flow of governed work, and
+ * what the modules' algorithms and stores do by themselves (`perf/probes`, each in a process of its own).
+ *   node perf/figures.ts [--duration S] [--only PART] [--output FOLDER]   -> figures.md, figures.json
  */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -18,7 +21,28 @@ const parts: Readonly<Record<string, (environment: PerfEnvironment, seconds: num
   overhead: () => measureOverhead(),
   query: measureQuery,
   flow: measureGovernedFlow,
+  decision: () => runProbe('decision.ts'),
+  plans: () => runProbe('scheduling.ts', '2000'),
+  spans: () => runProbe('traceIngest.ts'),
+  votes: () => runProbe('schulze.ts'),
+  sandbox: () => runProbe('sandbox.ts'),
+  networks: () => runProbe('networkRouting.ts'),
+  steps: () => runProbe('workflowSteps.ts'),
+  cache: () => runProbe('cacheHitRatio.ts'),
 };
+
+/** What a probe tells; what it prints goes to stderr. */
+async function runProbe(file: string, ...arguments_: readonly string[]): Promise<Figure[]> {
+  const script = fileURLToPath(new URL(`probes/${file}`, import.meta.url));
+  const child = spawn(process.execPath, [script, ...arguments_], { stdio: ['ignore', 2, 2, 'ipc'] });
+  const figures: Figure[] = [];
+  child.on('message', (told) => figures.push(...(told as Figure[])));
+  // What it told last may come after its end.
+  const [[code]] = (await Promise.all([once(child, 'exit'), once(child, 'disconnect')])) as [[number | null], unknown];
+  if (code !== 0) throw new Error(`perf/probes/${file} ended with ${code}`);
+  if (figures.length === 0) throw new Error(`perf/probes/${file} told no figure`);
+  return figures;
+}
 
 async function main(): Promise<void> {
   const { values } = parseArgs({

@@ -1,6 +1,7 @@
 import type { PreparedDatabase } from './database.ts';
 import { type MeasuredLoad, type Measurement, measurementOf } from './measurement.ts';
 import { type MetricSamples, metricGrowth, scrapeMetrics } from './metricsText.ts';
+import { preparePgbench, runPgbench } from './pgbench.ts';
 import { cachesOff } from './profile.ts';
 import { profilingEnvironment } from './profiling.ts';
 import type { EnvironmentLoad, PerfEnvironment, SeedOptions } from './scenario.ts';
@@ -63,6 +64,7 @@ export interface MixLoad<Params> extends Omit<EnvironmentLoad, 'params' | 'arriv
 export async function measureMix<Params>(environment: PerfEnvironment, mix: ModuleMix<Params>): Promise<Measurement[]> {
   const design = environment.design(mix.designRow);
   const measurements: Measurement[] = [];
+  let ceiling: readonly string[] = [];
   for (const variant of environment.smoke ? (mix.smokeVariants ?? variants) : variants) {
     const database = await environment.prepareDatabase(mix.seed);
     const env = { ...profilingEnvironment(), ...(variant === 'caches off' ? cachesOff : {}) };
@@ -98,8 +100,25 @@ export async function measureMix<Params>(environment: PerfEnvironment, mix: Modu
         }),
       );
     await server.stop();
+    if (variant === variants.at(-1)) ceiling = await measureCeiling(environment, database);
   }
-  return measurements;
+  return measurements.map((found) => ({ ...found, notes: [...(found.notes ?? []), ...ceiling] }));
+}
+
+const ceilingClients = 8;
+const ceilingSeconds = 3;
+
+/**
+ * What the database does by itself, right after a mix and with both cores: transactions of five statements and reads by
+ * key of pgbench. Nothing in a smoke run and where pgbench is not installed.
+ */
+async function measureCeiling(environment: PerfEnvironment, { url }: PreparedDatabase): Promise<string[]> {
+  if (environment.smoke || !(await preparePgbench(url, 10))) return [];
+  const rate = async (script: 'select-only' | 'tpcb-like') =>
+    Math.round((await runPgbench(url, { clients: ceilingClients, seconds: ceilingSeconds, script })) ?? 0);
+  return [
+    `PostgreSQL by itself in the same run, pgbench of ${ceilingClients} clients: ${await rate('tpcb-like')} TPC-B-like transactions or ${await rate('select-only')} reads by key a second`,
+  ];
 }
 
 /** Runs a mix before the window opens; a smoke run has none. */

@@ -31,9 +31,11 @@ import {
   invalidateWritten,
 } from '../../gateway/execution/responseCache/index.ts';
 import { processOptions } from '../../test/gateway/execution/processOptions.ts';
+import { figure } from '../figure.ts';
 import { createRandom } from '../load/random.ts';
 import { createZipf } from '../load/sampler.ts';
 import { startRedisProcess } from '../redisProcess.ts';
+import { tellFigures } from './tellFigures.ts';
 
 const operations = Number(process.argv[2] ?? 2_000_000);
 const instanceCount = Number(process.argv[3] ?? 2);
@@ -260,6 +262,17 @@ try {
     [0, 0] as [number, number],
   );
   console.log(`${objectCount} objects, ${instanceCount} instances, ${counts.writes} writes, ${seconds.toFixed(0)} s`);
+  const [last, stale] = [rows.at(-1)!, counts.staleOwn + counts.stale];
+  tellFigures(
+    figure('cache hit ratio from a cold start, Zipf', last['hit % since start']!, '%', {
+      atLeast: 90,
+      note: `${operations} operations on ${objectCount} entities and lists, 5 % writes, ${memoryEntries} entries in memory, ${instanceCount} instances and Redis; no cache passes ${last['best with lists as ids %']} % under this load; perf/probes/cacheHitRatio.ts`,
+    }),
+    figure('stale reads among them', stale, '', {
+      below: 1,
+      note: `${counts.readBacks} read back what they wrote, on the next instance`,
+    }),
+  );
   console.log(`${loads} loads, of which ${dropped + refused} were not kept, since a write came while they ran`);
   if (counts.staleOwn + counts.stale > 0) process.exitCode = 1;
 } finally {

@@ -22,8 +22,10 @@ import type { TraceRow } from '../../subgraphs/trace/rows.ts';
 import { createTraceService } from '../../subgraphs/trace/service.ts';
 import { writeDetail } from '../../subgraphs/trace/store/spanDetail.ts';
 import type { SpanToWrite } from '../../subgraphs/trace/store/writeSpans.ts';
+import { figure } from '../figure.ts';
 import { readTreeCpuMs } from '../processCpu.ts';
 import { copyText } from '../seeds/copyRows.ts';
+import { tellFigures } from './tellFigures.ts';
 
 const batches = Number(process.argv[2] ?? 60);
 const spansPerBatch = 1_000;
@@ -187,7 +189,14 @@ for (const spansPerTrace of [1_000, 5]) {
       `${spansPerTrace} spans a trace, ${name}: ${((batches * spansPerBatch * 1_000) / ms).toFixed(0)}/s, a batch ` +
         `${(own / batches).toFixed(2)} ms of CPU here and ${(server / batches).toFixed(2)} ms of the server`,
     );
-  const share = (name: string) => (spent.get(name)!.ms / spent.get('module')!.ms).toFixed(2);
-  console.log(`module / unnest ${share('unnest')}, module / copy ${share('copy')}`);
+  const share = (name: string) => spent.get(name)!.ms / spent.get('module')!.ms;
+  console.log(`module / unnest ${share('unnest').toFixed(2)}, module / copy ${share('copy').toFixed(2)}`);
+  const perSecond = (name: string) => Math.round((batches * spansPerBatch * 1_000) / spent.get(name)!.ms);
+  tellFigures(
+    figure(`spans in batches of 1,000, ${spansPerTrace} a trace, of bare UNNEST`, share('unnest'), 'times', {
+      atLeast: 0.8,
+      note: `${perSecond('module')} spans a second with JSON.parse, rules, COMMIT and event; UNNEST ${perSecond('unnest')}, COPY ${perSecond('copy')} (${share('copy').toFixed(2)}) of the same rows into the same table, same run; perf/probes/traceIngest.ts`,
+    }),
+  );
 }
 await Promise.all([sql.end(), copying.end()]);

@@ -16,6 +16,8 @@ import { createSql, type Sql } from '#shared/sql.ts';
 import { startTemporaryPostgres } from '../../prisma/embedded.ts';
 import { migrate } from '../../prisma/migrate.ts';
 import { createCoreService } from '../../subgraphs/core/service.ts';
+import { figure } from '../figure.ts';
+import { tellFigures } from './tellFigures.ts';
 
 const executions = Number(process.argv[2] ?? 300);
 const stepsEach = Number(process.argv[3] ?? 9);
@@ -133,6 +135,19 @@ process.stdout.write(
       ofUpdates: round(rate / mean(singleBefore, singleAfter)),
     },
   })}\n`,
+);
+tellFigures(
+  figure('durable workflow steps', rate, 'a second', {
+    atLeast: 200,
+    note: `${executions} executions of ${stepsEach} steps, the called module answers at once; perf/probes/workflowSteps.ts`,
+  }),
+  figure('of the rate of TPC-B transactions', rate / mean(tpcbBefore, tpcbAfter), 'times', {
+    atLeast: 0.8,
+    note: `${Math.round(mean(tpcbBefore, tpcbAfter))} transactions of five statements a second on ${connections} connections, same run`,
+  }),
+  figure('of the rate of updates of one row', rate / mean(singleBefore, singleAfter), 'times', {
+    note: `${Math.round(mean(singleBefore, singleAfter))} a second, each its own transaction; a step is claim, outcome, history and event`,
+  }),
 );
 await service.worker.close();
 await service.transitions.drain();

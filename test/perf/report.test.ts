@@ -139,6 +139,11 @@ test('what another run measured stays with its date until the row is run again',
   expect(verdictOf(kept)).toBe('holds');
   expect(kept.rows.find((row) => row.id === getContext)!.columns[0]!.runId).toBe('before');
   expect(renderPage(kept, [])).toContain('measured 2026-01-02 at abc1234');
+  // Both name the run of each row; in Markdown by its place in the list of runs.
+  const markdown = renderMarkdown({ ...kept, run: { ...kept.run, at: '2026-02-03T00:00:00.000Z' } });
+  expect(markdown).toContain('1 of 1 lines are of earlier ones');
+  const place = /^\| (\d) \| 2026-01-02T03:04:05.000Z \| abc1234 .* \| as designed \| 1 \|$/m.exec(markdown)![1];
+  expect(markdown).toMatch(new RegExp(`get_context.* \\| ${place} \\| `));
   // Its scenario ran and found nothing, or is gone: what was is no longer so.
   expect(verdictOf(report([], { earlier: before, measurable, attempted: measurable }))).toBe('not measured');
   expect(verdictOf(report([], { earlier: before }))).toBe('not measured');
