@@ -1,4 +1,5 @@
 import { type Batcher, createBatcher } from '#shared/batch.ts';
+import { runForAll } from '#shared/cancellation.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EventRow } from '#shared/events.ts';
@@ -230,7 +231,7 @@ export function createReceipts(runtime: ModuleRuntime) {
       const known = waiting.get(entry.participantId);
       if (known && known.upto >= entry.upto) return;
       waiting.set(entry.participantId, entry);
-      timer ??= setTimeout(() => void flush(), deliveredFlushMs);
+      timer ??= setTimeout(() => void runForAll(flush), deliveredFlushMs);
     },
 
     async drain(): Promise<void> {

@@ -1,3 +1,4 @@
+import { runForAll } from '#shared/cancellation.ts';
 import type { EventRow } from '#shared/events.ts';
 import { newId } from '#shared/ids.ts';
 import { appendChange, type Change } from '#shared/outbox.ts';
@@ -113,7 +114,7 @@ export function createDecisionAudit(deps: DecisionAuditDeps): DecisionAudit {
   function flush(): Promise<void> {
     if (timer !== null) clearTimeout(timer);
     timer = null;
-    writing ??= write().finally(() => {
+    writing ??= runForAll(write).finally(() => {
       writing = null;
     });
     return writing;

@@ -1,5 +1,6 @@
 import type { RightsChange } from '#shared/auth.ts';
 import type { Bus } from '#shared/bus.ts';
+import { runForAll } from '#shared/cancellation.ts';
 import { createLru } from '#shared/lru.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { Logger } from '#shared/telemetry.ts';
@@ -115,7 +116,7 @@ export function createRoleReplicas({ sql, bus, logger }: RoleReplicasDeps): Role
 
   function refresh(slot: Slot, tenantId: string): Promise<void> {
     slot.isStale = true;
-    slot.reading ??= (async () => {
+    slot.reading ??= runForAll(async () => {
       while (slot.isStale && !closed) {
         slot.isStale = false;
         try {
@@ -127,7 +128,7 @@ export function createRoleReplicas({ sql, bus, logger }: RoleReplicasDeps): Role
           await new Promise((resolve) => setTimeout(resolve, retryMs));
         }
       }
-    })().finally(() => {
+    }).finally(() => {
       slot.reading = null;
       // Marked between the last look and now.
       if (slot.isStale && !closed) void refresh(slot, tenantId);
@@ -143,7 +144,7 @@ export function createRoleReplicas({ sql, bus, logger }: RoleReplicasDeps): Role
     if (known) return Promise.resolve(known);
     let work = loading.get(tenantId);
     if (!work) {
-      work = (async () => {
+      work = runForAll(async () => {
         const slot = openSlot();
         await read(slot, tenantId);
         const other = slots.get(tenantId);
@@ -152,7 +153,7 @@ export function createRoleReplicas({ sql, bus, logger }: RoleReplicasDeps): Role
         // What was committed while it was not listening yet.
         await refresh(slot, tenantId);
         return slot;
-      })().finally(() => loading.delete(tenantId));
+      }).finally(() => loading.delete(tenantId));
       loading.set(tenantId, work);
     }
     return work;

@@ -1,3 +1,4 @@
+import { runForAll } from './cancellation.ts';
 import { appendChange, type Change } from './outbox.ts';
 import type { Sql } from './sql.ts';
 import type { Logger } from './telemetry.ts';
@@ -73,7 +74,7 @@ export function createAccessAudit({ sql, logger, flushMs = 1_000 }: AccessAuditO
       else waiting.set(key, { entry, count: 1 });
       timer ??= setTimeout(() => {
         timer = null;
-        void flush();
+        void runForAll(flush);
       }, flushMs).unref();
     },
     async close() {

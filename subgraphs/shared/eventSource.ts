@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SubgraphName } from '../names.ts';
+import { runForAll } from './cancellation.ts';
 import type { EventRow } from './events.ts';
 import type { Sql, SqlTransaction } from './sql.ts';
 
@@ -102,7 +103,7 @@ function createHorizon(sql: Sql, table: PositionedTable) {
       .catch(() => {})
       .then(() => {
         waiting = null;
-        running = lookNow();
+        running = runForAll(lookNow);
         return running;
       });
     return waiting;

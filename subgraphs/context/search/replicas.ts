@@ -1,5 +1,6 @@
 import type { Bus, BusMessage } from '#shared/bus.ts';
 import type { WrittenChange } from '#shared/cache/consistencyToken.ts';
+import { runForAll } from '#shared/cancellation.ts';
 import type { Config } from '#shared/config.ts';
 import { isId } from '#shared/ids.ts';
 import { createLru } from '#shared/lru.ts';
@@ -140,7 +141,7 @@ export function createSearchReplicas({ sql, bus, config, logger }: SearchReplica
     const slot: Slot = { replica: createTenantIndex({ sql, tenantId }), loading: Promise.resolve(), searchedAtMs: now };
     // Marks arrive from here on, before the first row is read.
     slots.set(tenantId, slot);
-    slot.loading = load(tenantId, slot.replica);
+    slot.loading = runForAll(() => load(tenantId, slot.replica));
     return slot;
   }
 

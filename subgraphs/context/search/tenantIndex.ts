@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { runForAll } from '#shared/cancellation.ts';
 import type { Sql } from '#shared/sql.ts';
 import { type ContextIndex, createContextIndex, readDocuments, readSlice, toDocument } from './documents.ts';
 
@@ -67,7 +68,7 @@ export function createTenantIndex({ sql, tenantId }: TenantIndexOptions): Tenant
   async function settle(): Promise<void> {
     const goal = marks;
     while (settled < goal) {
-      rereading ??= reread();
+      rereading ??= runForAll(reread);
       await rereading;
     }
   }

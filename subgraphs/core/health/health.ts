@@ -1,4 +1,5 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { runForAll } from '#shared/cancellation.ts';
 import type { Sql } from '#shared/sql.ts';
 import type { Logger } from '#shared/telemetry.ts';
 import { type SubgraphName, subgraphNames } from '../../names.ts';
@@ -136,7 +137,7 @@ export function createHealth({ sqlOf, logger, worker, openCircuits, measured, up
 
   /** Probes that are asked for at once are one. */
   function refresh(): Promise<HealthSnapshot> {
-    probing ??= probeAll().finally(() => {
+    probing ??= runForAll(probeAll).finally(() => {
       probing = null;
     });
     return probing;

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Bus, BusMessage } from '#shared/bus.ts';
 import { readConsistencyToken } from '#shared/cache/consistencyToken.ts';
+import { runForAll } from '#shared/cancellation.ts';
 import { isId } from '#shared/ids.ts';
 import type { Sql } from '#shared/sql.ts';
 import { createExtensionIndex, type ExtensionIndex, readDocuments, readSlice, toDocument } from './documents.ts';
@@ -123,7 +124,7 @@ export function createIndexes({ sql, bus, maxBytes }: IndexesDeps) {
       tenant.used.clear();
     }
     while (tenant.dirty.size > 0 || tenant.rereading) {
-      tenant.rereading ??= reread(tenantId, tenant);
+      tenant.rereading ??= runForAll(() => reread(tenantId, tenant));
       await tenant.rereading;
     }
   }
@@ -158,7 +159,7 @@ export function createIndexes({ sql, bus, maxBytes }: IndexesDeps) {
       // Marks arrive from here on, before the first row is read.
       tenants.set(tenantId, tenant);
       if (!known) {
-        tenant.loading = load(tenantId, tenant);
+        tenant.loading = runForAll(() => load(tenantId, tenant));
         tenant.loading.then(
           () => makeRoom(tenantId),
           () => tenants.delete(tenantId),

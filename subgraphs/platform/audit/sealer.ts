@@ -1,4 +1,5 @@
 import { backedOff } from '#shared/backoff.ts';
+import { runForAll } from '#shared/cancellation.ts';
 import { settledPositionsOf } from '#shared/eventSource.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
@@ -155,7 +156,7 @@ export function createSealer({ sql, sqlOf, consumerSqlOf, logger }: ModuleRuntim
   let running: Promise<void> | null = null;
   let timer: NodeJS.Timeout | undefined;
   const run = () => {
-    running ??= seal()
+    running ??= runForAll(seal)
       .then(() => {
         failures = 0;
       })

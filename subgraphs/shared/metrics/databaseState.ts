@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { Gauge, type Registry } from 'prom-client';
 import type { SubgraphName } from '../../names.ts';
+import { runForAll } from '../cancellation.ts';
 import { consumersOf } from '../consumer.ts';
 import { type EventTail, maxWaiting } from '../eventTail.ts';
 import type { Sql } from '../sql.ts';
@@ -180,7 +181,7 @@ export function collectDatabaseState(options: DatabaseStateOptions): DatabaseSta
 
   function ask(): Promise<void> {
     if (closed || performance.now() - lookedAtMs < freshMs) return looking ?? Promise.resolve();
-    looking ??= look().finally(() => {
+    looking ??= runForAll(look).finally(() => {
       looking = null;
     });
     return looking;
