@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { runForAll } from '#shared/cancellation.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { createLru } from '#shared/lru.ts';
@@ -59,7 +60,7 @@ export function createCallRates({ sql, config }: Pick<ModuleRuntime, 'sql' | 'co
     const running = claiming.get(key);
     if (running !== undefined) return running;
     const client = createHash('sha256').update(key).digest('hex');
-    const claimed = claim(tenantId, client, kind, limit)
+    const claimed = runForAll(() => claim(tenantId, client, kind, limit))
       .then((share) => {
         const kept = share.left === 0 ? { ...share, left: exhausted } : share;
         shares.set(key, kept);

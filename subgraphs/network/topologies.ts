@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { runForAll } from '#shared/cancellation.ts';
 import type { ReservedByClass } from './reservations.ts';
 import type { NetworkConfigValue, NetworkConnectionRow, NetworkStatusValue, TrafficClass } from './rows.ts';
 import { type Db, findLinks, findNodes, read } from './store.ts';
@@ -99,7 +100,7 @@ export function createTopologies() {
     const asked = `${key}/${structure}`;
     const running = reading.get(asked);
     if (running !== undefined) return running;
-    const read = readTopology(db, tenantId, networkId, structure).finally(() => reading.delete(asked));
+    const read = runForAll(() => readTopology(db, tenantId, networkId, structure)).finally(() => reading.delete(asked));
     reading.set(asked, read);
     return read;
   }

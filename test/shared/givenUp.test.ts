@@ -4,8 +4,10 @@ import { createLocalBus } from '#shared/bus.ts';
 import { Cancellation, runCancellable } from '#shared/cancellation.ts';
 import { readConfig } from '#shared/config.ts';
 import { settledPositionsOf } from '#shared/eventSource.ts';
+import { createPrincipal } from '#shared/principal.ts';
 import { createSql, type Sql } from '#shared/sql.ts';
 import { createSearchReplicas } from '../../subgraphs/context/search/replicas.ts';
+import { createCallRates } from '../../subgraphs/core/callRates.ts';
 import { createIndexes } from '../../subgraphs/extension/discovery/indexes.ts';
 import { createDecisionAudit } from '../../subgraphs/role/decisionAudit.ts';
 import { createRoleReplicas } from '../../subgraphs/role/replicas.ts';
@@ -78,6 +80,13 @@ describe('what several wait for outlives the query that began it', () => {
     expect(givenUp(() => replicas.find('one'))).toBe(null);
     expect(await replicas.await('one')).not.toBe(null);
     replicas.close();
+  });
+
+  it('the share of a rate that is claimed', async () => {
+    const rates = createCallRates({ sql, config: readConfig({ NODE_ENV: 'test' }) });
+    const scope = { principal: createPrincipal({ tenantId: 'one', subject: 'asker', scopes: [] }) };
+    const first = givenUp(() => rates.take(scope, 'status'));
+    expect(await within(Promise.all([first, rates.take(scope, 'status')]))).toBe('done');
   });
 
   it('how far events have settled', async () => {
