@@ -4,6 +4,7 @@ import { backedOff } from './backoff.ts';
 import type { Bus } from './bus.ts';
 import { readEvents, settledPositionsOf } from './eventSource.ts';
 import type { EventRow } from './events.ts';
+import { eventWindowOf, type WindowReader } from './eventWindow.ts';
 import { everyTick } from './sharedTicker.ts';
 import type { Sql, SqlTransaction } from './sql.ts';
 import type { Logger } from './telemetry.ts';
@@ -96,8 +97,9 @@ export async function createConsumer(options: ConsumerOptions): Promise<Consumer
       )) as unknown as { position: number }[];
       if (!offset) return 'elsewhere';
       const isNeeded = options.isNeeded === undefined || (await options.isNeeded(tx));
+      const range = { after: offset.position, upTo, limit: pageSize };
       const events = isNeeded
-        ? await readEvents(tx, module, { after: offset.position, upTo, limit: pageSize, types: options.types })
+        ? (window.peek(reader, range) ?? (await readEvents(tx, module, { ...range, types: options.types })))
         : [];
       const isFull = events.length === pageSize;
       handled = events.length > 0;
@@ -121,16 +123,32 @@ export async function createConsumer(options: ConsumerOptions): Promise<Consumer
 
   // Known outside of the page's transaction: its own id would hold the horizon back.
   const positions = settledPositionsOf(sql, module);
+  const types = options.types === undefined ? null : new Set(options.types);
+  const window = eventWindowOf(sql, module);
+  const reader: WindowReader = { types, position: null };
+  const leave = window.join(reader);
+
+  /** Whether nothing between two positions is this consumer's and its offset has moved over it. */
+  async function passOver(from: number, upTo: number): Promise<boolean> {
+    await window.extend(from, upTo);
+    return window.peek(reader, { after: from, upTo, limit: 1 })?.length === 0 && window.pass(name, from, upTo);
+  }
+
   let readUpTo = 0;
   /** Answers whether all that had settled is read; if not, another reader holds the offset. */
   async function drain(maxWaitMs = settleMs): Promise<boolean> {
     const upTo = await positions.reach(maxWaitMs);
     // A page that failed or was another's leaves readUpTo behind: it is looked at again even if nothing new comes.
     if (upTo === readUpTo) return true;
-    let state = await page(upTo);
+    // The first page begins where the offset stands, which only it knows.
+    const passed = reader.position !== null && (await passOver(readUpTo, upTo));
+    let state: Awaited<ReturnType<typeof page>> = passed ? 'done' : await page(upTo);
     while (state === 'more' && !closed) state = await page(upTo);
-    if (state === 'done') readUpTo = upTo;
-    return state === 'done';
+    if (state !== 'done') return false;
+    readUpTo = upTo;
+    reader.position = upTo;
+    window.trim();
+    return true;
   }
 
   function wake(): Promise<void> {
@@ -160,7 +178,6 @@ export async function createConsumer(options: ConsumerOptions): Promise<Consumer
     return active;
   }
 
-  const types = options.types && new Set(options.types);
   let heard: EventRow[] = [];
   let hearing: Promise<void> | null = null;
   async function hear(handle: (events: readonly EventRow[]) => Promise<void>): Promise<void> {
@@ -199,6 +216,7 @@ export async function createConsumer(options: ConsumerOptions): Promise<Consumer
     async close() {
       closed = true;
       own.delete(entry);
+      leave();
       closing.abort();
       unsubscribe();
       stopPolling();
