@@ -2,13 +2,11 @@ import { defineConfig } from 'vitest/config';
 import { LongestFirst } from './test/support/longestFirst.ts';
 
 export default defineConfig({
-  resolve: {
-    // vitest otherwise loads graphql once as CommonJS and once as ESM: "another module or realm".
-    alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }],
-  },
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/globalSetup.ts'],
+    // Modules are loaded by Node, as they are in service, and compiled once for all runs.
+    experimental: { viteModuleRunner: false },
     pool: 'forks',
     // Files wait for timers and processes: two lanes left a quarter of two cores idle, three a twentieth.
     maxWorkers: 3,

@@ -15,6 +15,7 @@ import { createApollo } from '../../gateway/apollo.ts';
 import { createPersistedDocuments } from '../../gateway/documents/persistedDocuments.ts';
 import { createHttpDataSource } from '../../gateway/execution/http.ts';
 import { createGatewayContext, executeOperation, type OperationRequest } from '../../gateway/graph.ts';
+import { launchProcess } from '../support/platform.ts';
 import { productsSdl, suiteDir, suiteText } from './federation/sdl.ts';
 
 /**
@@ -39,23 +40,13 @@ describe('@apollo/federation-subgraph-compatibility-tests against the subgraph f
   let output = '';
 
   beforeAll(async () => {
-    // Its ids are words; that ours are UUIDs alone is a rule of the house, not of federation. Modules are loaded anew
-    // with it and once more after it: other files of this worker keep the rule.
-    vi.doMock('#shared/ids.ts', async (original) => ({
-      ...(await original<object>()),
-      isId: (value: unknown) => typeof value === 'string',
-    }));
-    vi.resetModules();
-    closers.push(() => {
-      vi.doUnmock('#shared/ids.ts');
-      vi.resetModules();
+    const script = fileURLToPath(new URL('federation/productsServer.ts', import.meta.url));
+    const products = launchProcess(script, {}, /products (\S+)/, (text) => {
+      output += text;
     });
-    const { createSubgraphServer } = await import('../../subgraphs/serve.ts');
-    const { openProducts } = await import('./federation/products.ts');
-    const products = createSubgraphServer(await openProducts(), () => principal, 1_048_576, logger);
-    closers.push(() => products.close());
+    closers.push(() => end(products.child));
     const urls = {
-      products: `${await products.listen({ host: '127.0.0.1', port: 0 })}/graphql`,
+      products: await products.ready,
       users: await startSuiteSubgraph('users'),
       inventory: await startSuiteSubgraph('inventory'),
     };
@@ -69,7 +60,7 @@ describe('@apollo/federation-subgraph-compatibility-tests against the subgraph f
     expect(composed.errors ?? []).toEqual([]);
     const routerUrl = await startRouter(composed.supergraphSdl!, urls);
     const { stdout, stderr } = await runSuite({ PRODUCTS_URL: urls.products, ROUTER_URL: routerUrl });
-    output = stderr;
+    output += stderr;
     assertions = (JSON.parse(stdout) as { testResults: { assertionResults: Assertion[] }[] }).testResults.flatMap(
       (file) => file.assertionResults,
     );
