@@ -198,20 +198,27 @@ export async function measureBeside<Params>(
       variant,
       operation: heavy.operation,
       boundBy: `${result.achievedPerSecond.toFixed(1)} heavy operations/s beside ${light.achievedPerSecond.toFixed(0)} light ones/s; CPU is that of both`,
-      notes: [
-        `the mix beside it: p95 ${light.latency.p95Ms.toFixed(1)} ms, ${light.errorCount} errors`,
-        ...(heavy.notes?.(result) ?? []),
-      ],
+      notes: heavy.notes?.(result) ?? [],
     });
-    measurements.push({ ...found, errors: { ...found.errors, ...errorsBeside(light) } });
+    measurements.push(withBeside(found, light));
     await server.stop();
   }
   return measurements;
 }
 
-/** A heavy operation that makes what runs beside it fail does not hold its row, however quick it was itself. */
-function errorsBeside({ errorCount, latency }: MeasuredLoad): Readonly<Record<string, number>> {
-  return errorCount > 0.01 * (errorCount + latency.count) ? { 'of the mix beside it': errorCount } : {};
+/** What ran beside it: an operation that makes that fail does not hold its row, however quick it was itself. */
+export function withBeside(found: Measurement, light: MeasuredLoad): Measurement {
+  const { errorCount, latency } = light;
+  const fails = errorCount > 0.01 * (errorCount + latency.count);
+  const rate = light.achievedPerSecond.toFixed(0);
+  return {
+    ...found,
+    errors: fails ? { ...found.errors, 'of the mix beside it': errorCount } : found.errors,
+    notes: [
+      `the mix beside it: ${rate}/s, p95 ${latency.p95Ms.toFixed(1)} ms, ${errorCount} errors`,
+      ...(found.notes ?? []),
+    ],
+  };
 }
 
 /** The highest rate the server holds, found beside the row's own load. */

@@ -1,5 +1,5 @@
 import { type Measurement, measurementOf } from '../measurement.ts';
-import { agentTokens, boundBy } from '../moduleMix.ts';
+import { agentTokens, boundBy, withBeside } from '../moduleMix.ts';
 import type { PerfEnvironment, Scenario, SeedOptions } from '../scenario.ts';
 import { type CoreSeed, seedCore, workflowId } from '../seeds/core.ts';
 import type { RunningServer } from '../serverProcess.ts';
@@ -12,7 +12,7 @@ const smokeSeed: CoreSeed = { workflows: 40, nodes: 50, leases: 200, executions:
 function coreSeed(seed: CoreSeed): SeedOptions {
   return {
     name: `core${seed.workflows}and${seed.executions}`,
-    version: 1,
+    version: 2,
     load: (sql, log) => seedCore(sql, seed, log),
   };
 }
@@ -61,9 +61,11 @@ interface Mix {
   /** How many executions have to wait, in the time that is measured. */
   readonly waiting?: number;
   readonly closing?: number;
+  /** What runs beside it: the mix of another row's design, and how many a second of it. */
+  readonly beside?: { readonly row: string; readonly ratePerSecond: number };
 }
 
-function mixScenario({ title, rows, waiting = 0, closing = 0 }: Mix): Scenario {
+function mixScenario({ title, rows, waiting = 0, closing = 0, beside }: Mix): Scenario {
   const designRow = Object.values(rows)[0]!;
   return {
     rows: Object.values(rows),
@@ -87,18 +89,27 @@ function mixScenario({ title, rows, waiting = 0, closing = 0 }: Mix): Scenario {
           input: { definition: { steps: [{ stepId: 'last', kind: 'SIGNAL', signal: 'go' }] } },
         }),
       };
-      const result = await environment.load({
-        ...{ workload, params, server, database },
-        arrival:
-          design.ratePerSecond == null
-            ? { kind: 'closed', concurrency: design.concurrency ?? 1 }
-            : { kind: 'open', ratePerSecond: design.ratePerSecond },
-        durationSeconds: design.durationSeconds,
-      });
+      const { durationSeconds } = design;
+      const [result, light] = await Promise.all([
+        environment.load({
+          ...{ workload, params, server, database, durationSeconds },
+          arrival:
+            design.ratePerSecond == null
+              ? { kind: 'closed', concurrency: design.concurrency ?? 1 }
+              : { kind: 'open', ratePerSecond: design.ratePerSecond },
+        }),
+        beside &&
+          environment.load({
+            ...{ workload, server, durationSeconds, seed: 4 },
+            params: { ...params, mix: environment.design(beside.row).mix },
+            arrival: { kind: 'open', ratePerSecond: beside.ratePerSecond },
+          }),
+      ]);
       await server.stop();
-      return Object.entries(rows).map(([operation, row]) =>
-        measurementOf(result, { row, operation, boundBy: boundBy(result) }),
-      );
+      return Object.entries(rows).map(([operation, row]) => {
+        const found = measurementOf(result, { row, operation, boundBy: boundBy(result) });
+        return light === undefined ? found : withBeside(found, light);
+      });
     },
   };
 }
@@ -111,7 +122,11 @@ export const scenarios: readonly Scenario[] = [
       resource_allocation: 'l2.core_module.resource_allocation',
     },
   }),
-  mixScenario({ title: 'workflow execution', rows: { workflow_execution: 'l2.core_module.workflow_execution' } }),
+  mixScenario({
+    title: 'workflow execution',
+    rows: { workflow_execution: 'l2.core_module.workflow_execution' },
+    beside: { row: 'l2.core_module.orchestration_decision', ratePerSecond: 50 },
+  }),
   mixScenario({
     title: 'core orchestrator',
     rows: {
@@ -122,7 +137,11 @@ export const scenarios: readonly Scenario[] = [
     },
     waiting: 800,
   }),
-  mixScenario({ title: 'task execution', rows: { task_execution: 'l3.execution_manager.task_execution' } }),
+  mixScenario({
+    title: 'task execution',
+    rows: { task_execution: 'l3.execution_manager.task_execution' },
+    beside: { row: 'l3.execution_manager.execution_monitoring', ratePerSecond: 50 },
+  }),
   mixScenario({ title: 'parallel execution', rows: { parallel_execution: 'l3.execution_manager.parallel_execution' } }),
   mixScenario({
     title: 'execution monitoring',

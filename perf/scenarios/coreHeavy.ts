@@ -23,7 +23,7 @@ function heavyRow(
   return measureBeside<CoreHeavyParams>(environment, {
     ...{ row, operation, env: { OPERATOR_TENANT: perfTenant } },
     seed: {
-      ...{ name: `corehistory${history.stretches}and${history.executions}`, version: 1 },
+      ...{ name: `corehistory${history.stretches}and${history.executions}`, version: 2 },
       async load(sql, log) {
         await seedCore(sql, core, log);
         await seedCoreHistory(sql, history, log);

@@ -1,9 +1,10 @@
+import type { MeasuredLoad } from '../measurement.ts';
 import { agentTokens, measureBeside, measureMix, variants } from '../moduleMix.ts';
 import type { PerfEnvironment, Scenario, SeedOptions } from '../scenario.ts';
 import { seedContexts } from '../seeds/context.ts';
-import { type PlanSeed, seedPlans } from '../seeds/plan.ts';
+import { type PlanSeed, seedPlans, stepsPerPlan } from '../seeds/plan.ts';
 import type { PlanParams } from '../workloads/plan.ts';
-import type { PlanHeavyParams } from '../workloads/planHeavy.ts';
+import { type PlanHeavyParams, wholeRun } from '../workloads/planHeavy.ts';
 
 const mixRow = 'l2.plan_module.create_plan';
 const callers = 50;
@@ -27,7 +28,7 @@ function planSeed(seed: PlanSeed): SeedOptions {
 function heavyRow(
   environment: PerfEnvironment,
   operation: PlanHeavyParams['operation'],
-  { seed, notes }: { readonly seed: PlanSeed; readonly notes?: (facts: Readonly<Record<string, number>>) => string[] },
+  { seed, notes }: { readonly seed: PlanSeed; readonly notes?: (result: MeasuredLoad) => string[] },
 ) {
   const { mix } = environment.design(mixRow);
   return measureBeside<PlanHeavyParams>(environment, {
@@ -41,7 +42,7 @@ function heavyRow(
       ratePerSecond: besideRate,
       params: async (server): Promise<PlanParams> => ({ seed, tokens: await agentTokens(server, callers), mix }),
     },
-    ...(notes === undefined ? {} : { notes: ({ facts }) => notes(facts) }),
+    ...(notes === undefined ? {} : { notes }),
   });
 }
 
@@ -79,6 +80,14 @@ export const scenarios: readonly Scenario[] = [
       const { contexts = 0, plans = 0 } = environment.design('l2.plan_module.execute_plan').dataSet;
       return heavyRow(environment, 'execute_plan', {
         seed: environment.smoke ? smokePlans : { contexts, plans, largePlans: 0 },
+        notes({ operations }) {
+          const whole = operations[wholeRun]?.latency;
+          return whole === undefined || whole.count === 0
+            ? []
+            : [
+                `the row is the start until the first steps are leased; a whole plan of ${stepsPerPlan} steps by four agents that need no time: p50 ${whole.p50Ms.toFixed(0)}, p95 ${whole.p95Ms.toFixed(0)} ms of ${whole.count}`,
+              ];
+        },
       });
     },
   },
@@ -88,7 +97,7 @@ export const scenarios: readonly Scenario[] = [
     run(environment) {
       return heavyRow(environment, 'optimize_plan', {
         seed: largeSeed(environment, 'l2.plan_module.optimize_plan'),
-        notes: ({ scores = 0, answers = 0, optimal = 0 }) => [
+        notes: ({ facts: { scores = 0, answers = 0, optimal = 0 } }) => [
           `mean score (lower bound / makespan) ${(scores / Math.max(1, answers)).toFixed(3)}, ${optimal} of ${answers} proven optimal`,
         ],
       });

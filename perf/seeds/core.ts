@@ -14,6 +14,22 @@ export interface CoreSeed {
   readonly executions: number;
 }
 
+/** Nodes come in groups, each at a place of its own in its group. */
+export const groupNodes = 10;
+
+/** What each rule does: one read of every module. */
+export const asked = [
+  ['context', 'context', 'contextId'],
+  ['plan', 'plan', 'planId'],
+  ['role', 'role', 'roleId'],
+  ['confirm', 'confirm', 'id'],
+  ['trace', 'trace', 'traceId'],
+  ['extension', 'extension', 'id'],
+  ['dialog', 'dialog', 'id'],
+  ['collab', 'collaboration', 'id'],
+  ['network', 'network', 'networkId'],
+].map(([module, action, argument]) => ({ module, action, input: { [argument!]: `\${input.id}` } }));
+
 /** Stages of the workflows that are seeded. */
 export const stages = 9;
 export const workflowId = (workflow: number): string => seedId('workflow', workflow);
@@ -57,8 +73,8 @@ export async function seedCore(
   );
   await sql.unsafe(
     `INSERT INTO core.node (tenant_id, id, name, pool, labels, capabilities, capacity, used, created_by)
-     SELECT $1, gen_random_uuid(), 'node ' || n, 'pool ' || n % 10, '{}', '{}', '{64,262144,4000000,10000,32}', '{0,0,0,0,0}', 'seed' FROM generate_series(1, $2::int) n`,
-    [perfTenant, nodes],
+     SELECT $1, gen_random_uuid(), 'node ' || n, 'pool ' || n % 10, jsonb_build_object('group', ((n - 1) / $3::int)::text, 'place', ((n - 1) % $3::int)::text), '{}', '{64,262144,4000000,10000,32}', '{0,0,0,0,0}', 'seed' FROM generate_series(1, $2::int) n`,
+    [perfTenant, nodes, groupNodes],
   );
   // Each lease holds two cores of a node; the sums are written once.
   await sql.unsafe(
@@ -92,8 +108,8 @@ export async function seedCore(
   );
   await sql.unsafe(
     `INSERT INTO core.rule (tenant_id, id, name, trigger, condition, actions, rank, enabled, created_by)
-     SELECT $1, gen_random_uuid(), 'rule ' || n, 'context.created', 'input.size >= ' || n, '[{"module": "context", "action": "context", "input": {"contextId": "\${input.id}"}}]', n, true, 'seed' FROM generate_series(1, 20) n`,
-    [perfTenant],
+     SELECT $1, gen_random_uuid(), 'rule ' || n, 'context.created', 'input.size >= ' || n, $2::text::jsonb, n, true, 'seed' FROM generate_series(1, 20) n`,
+    [perfTenant, JSON.stringify(asked)],
   );
   log(`${workflows} workflows, ${nodes} nodes, ${leases} leases, ${executions} executions`);
 }

@@ -18,6 +18,11 @@ export interface ConfirmHeavyParams {
 const stages = 3;
 const approversPerStage = 2;
 const batch = 100;
+/** Of the workflow whose start alone is timed beside: ranks of ten steps, each with a condition and its approvers. */
+const ranks = 10;
+const stepsPerRank = 10;
+/** One of so many workflows is that one. */
+const startsEvery = 10;
 /** As long as the platform's own timers may hold the late ones they took. */
 const timersMs = 2_000;
 const open = `mutation Open($input: CreateApprovalInput!) {
@@ -90,6 +95,30 @@ export const createWorkload: CreateWorkload<ConfirmHeavyParams> = (params) => {
     return statuses.includes('APPROVED') || `after all stages the workflow is ${statuses.join(', ')}`;
   }
 
+  /** The start of a conditional workflow of a hundred steps: compiled, its conditions looked at, all of it routed. */
+  async function startLarge(random: Random): Promise<Verdict> {
+    const first = random.integer(seed.subjects);
+    const steps = Array.from({ length: ranks * stepsPerRank }, (_, at) => {
+      const rank = Math.floor(at / stepsPerRank);
+      const before = Array.from({ length: stepsPerRank }, (_none, place) => `step-${rank - 1}-${place}`);
+      return {
+        id: `step-${rank}-${at % stepsPerRank}`,
+        ...(rank === 0 ? {} : { dependsOn: before }),
+        condition: `resource.amount > ${(at % stepsPerRank) * 100}`,
+        approvers: [{ subject: approverName((first + 1 + at) % seed.subjects) }],
+      };
+    });
+    const input = {
+      ...{ targetType: 'OTHER', targetId: randomUUID(), contextId: contextId(random.integer(seed.contexts)) },
+      ...{ confirmationType: 'MILESTONE_CONFIRMATION', title: 'A hundred steps', subject: { amount: 550 } },
+      ...{ workflow: { type: 'CONDITIONAL', steps }, idempotencyKey: randomUUID() },
+    };
+    const opened = await ask(open, { input }, tokens[first]!, 'createApproval');
+    const next = readPath(opened, 'nextApprovers') as readonly unknown[];
+    // Six of the first rank's ten conditions hold.
+    return next.length === 6 || `expected six approvers to be next, got ${next.length}`;
+  }
+
   /** Lets the time of a hundred approvals be over, and has them escalated. */
   async function processEscalations(): Promise<Verdict> {
     const ids = Array.from({ length: batch }, (_, index) => confirmId(nthOf('late', (made + index) % late)));
@@ -122,10 +151,12 @@ export const createWorkload: CreateWorkload<ConfirmHeavyParams> = (params) => {
     }
   }
 
-  const operation: ServiceOperation = {
-    name: params.operation,
-    weight: 1,
-    call: params.operation === 'approval_workflow' ? runWorkflow : processEscalations,
+  const operations: Readonly<Record<typeof params.operation, readonly ServiceOperation[]>> = {
+    approval_workflow: [
+      { name: 'approval_workflow', weight: startsEvery - 1, call: runWorkflow },
+      { name: 'start of a hundred steps', weight: 1, call: startLarge },
+    ],
+    escalation_processing: [{ name: 'escalation_processing', weight: 1, call: processEscalations }],
   };
-  return { operations: [operation], facts: () => facts, close: () => sql.end({ timeout: 5 }) };
+  return { operations: operations[params.operation], facts: () => facts, close: () => sql.end({ timeout: 5 }) };
 };

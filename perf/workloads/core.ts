@@ -10,7 +10,7 @@ import {
   type Verdict,
   withoutUserErrors,
 } from '../load/workload.ts';
-import { type CoreSeed, executionId, stages, waits, workflowId } from '../seeds/core.ts';
+import { asked, type CoreSeed, executionId, groupNodes, stages, waits, workflowId } from '../seeds/core.ts';
 
 export interface CoreParams {
   readonly seed: CoreSeed;
@@ -27,6 +27,7 @@ const systemHealth = '{ systemHealth { overall score components { name status re
 const decide = `mutation Decide($input: DecideCoreOrchestrationInput!) { decideOrchestration(input: $input) { decision { id actions { order ruleId action } rejected { reason } executionId } userErrors { code message } } }`;
 const allocate = `mutation Allocate($input: AllocateCoreResourcesInput!) { allocateResources(input: $input) { allocation { id status epoch nodeId } userErrors { code message } } }`;
 const release = `mutation Release($id: ID!) { releaseResources(allocationId: $id) { allocation { status } userErrors { code message } } }`;
+const allocateGang = `mutation AllocateGang($input: AllocateCoreGangInput!) { allocateResourceGang(input: $input) { allocations { id status epoch nodeId } userErrors { code message } } }`;
 const execute = `mutation Execute($input: ExecuteCoreWorkflowInput!) { executeWorkflow(input: $input) { execution { id status output endedSteps } userErrors { code message } } }`;
 const monitor = `query Monitor($id: ID!) { workflowExecution(executionId: $id) { id status completion currentSteps steps { stepId status attempt } history(first: 20) { nodes { sequence type stepId } } } }`;
 const signal = `mutation Signal($id: ID!) { signalWorkflow(executionId: $id, signal: { name: "go" }) { execution { id status endedSteps } userErrors { code message } } }`;
@@ -94,8 +95,8 @@ export const createWorkload: CreateWorkload<CoreParams> = (
         if (verdict !== true) return verdict;
         const actions = readPath(response.data, 'decideOrchestration', 'decision', 'actions');
         return (
-          (Array.isArray(actions) && actions.length === 1) ||
-          'expected one action: the rules after the first do the same or do not hold'
+          (Array.isArray(actions) && actions.length === asked.length) ||
+          'expected one read of each module: the rules after the first do the same or do not hold'
         );
       },
     );
@@ -110,6 +111,25 @@ export const createWorkload: CreateWorkload<CoreParams> = (
     if (read('status') !== 'ACTIVE') return `expected a lease, got ${String(read('status'))}`;
     return withoutUserErrors(await ask(caller, release, { id: read('id') }), 'releaseResources');
   }
+
+  /** One request over all nodes of a group, an agent's share of each; the leases end by themselves. */
+  const gang = (random: Random): GraphqlCall => {
+    const group = String(random.integer(Math.floor(seed.nodes / groupNodes)));
+    const members = Array.from({ length: groupNodes }, (_, place) => ({
+      requirements: { cpuCores: 1, memoryMb: 512 },
+      affinity: [
+        { name: 'group', value: group },
+        { name: 'place', value: String(place) },
+      ],
+    }));
+    const input = { members, durationMs: 1_000, idempotencyKey: randomUUID() };
+    return call(random, allocateGang, { input }, (response) => {
+      const verdict = withoutUserErrors(response, 'allocateResourceGang');
+      if (verdict !== true) return verdict;
+      const found = readPath(response.data, 'allocateResourceGang', 'allocations') as { nodeId: string }[];
+      return new Set(found.map(({ nodeId }) => nodeId)).size === groupNodes || `expected ${groupNodes} nodes`;
+    });
+  };
 
   async function manage(random: Random): Promise<Verdict> {
     const caller = random.pick(headers);
@@ -131,6 +151,7 @@ export const createWorkload: CreateWorkload<CoreParams> = (
       ),
     orchestration_decision: decision(false),
     orchestration_cycle: decision(true),
+    resource_coordination: gang,
     workflow_execution: (random) => complete(random, { workflowId: workflowId(zipf.sample(random) * 2) }, stages),
     task_execution: (random) =>
       complete(random, { definition: { steps: [{ stepId: 'task', kind: 'PASS', input: 1 }] } }, 1),
@@ -177,7 +198,6 @@ export const createWorkload: CreateWorkload<CoreParams> = (
   };
   const calls: Readonly<Record<string, (random: Random) => Promise<Verdict>>> = {
     resource_allocation: lease,
-    resource_coordination: lease,
     workflow_management: manage,
   };
   return {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout } from 'node:timers/promises';
 import {
   type CreateWorkload,
   type GraphqlCall,
@@ -8,7 +9,7 @@ import {
   type Verdict,
   withoutUserErrors,
 } from '../load/workload.ts';
-import { isStartable, largePlanId, type PlanSeed, planId, stepsPerLargePlan } from '../seeds/plan.ts';
+import { isStartable, largePlanId, type PlanSeed, planId, stepsPerLargePlan, stepsPerPlan } from '../seeds/plan.ts';
 
 export interface PlanHeavyParams {
   readonly seed: PlanSeed;
@@ -17,11 +18,26 @@ export interface PlanHeavyParams {
   readonly operation: 'execute_plan' | 'optimize_plan' | 'plan_analysis';
 }
 
+/** Operation beside the row's own: a plan carried out to its end. */
+export const wholeRun = 'run of a whole plan';
+/** One of so many plans is carried out. */
+const wholeEvery = 5;
+/** How long an agent that finds nothing ready waits, ms. */
+const pollMs = 10;
+
 const executePlan = `mutation Execute($input: ExecutePlanInput!) {
   executePlan(input: $input) { execution { id status totalSteps } readySteps userErrors { code message } }
 }`;
 const claimStep = `mutation Claim($id: ID!, $key: String!) {
   claimStep(executionId: $id, idempotencyKey: $key) { lease { stepId epoch } userErrors { code message } }
+}`;
+const workStep = `mutation Work($id: ID!, $agent: ID!, $key: String!) {
+  claimStep(executionId: $id, agentId: $agent, idempotencyKey: $key) {
+    lease { executionId stepId epoch } execution { status } userErrors { code message }
+  }
+}`;
+const completeStep = `mutation Complete($lease: StepLeaseInput!, $key: String!) {
+  completeStep(lease: $lease, result: { done: true }, idempotencyKey: $key) { step { status } userErrors { code message } }
 }`;
 const optimizePlan = `mutation Optimize($input: OptimizePlanInput!) {
   optimizePlan(input: $input) {
@@ -77,8 +93,42 @@ export const createWorkload: CreateWorkload<PlanHeavyParams> = ({ seed, token, u
     );
   }
 
+  /** One of the agents of a run: works on whatever is ready until the run is over; answers how many steps it has done. */
+  async function work(id: string, agent: string): Promise<number> {
+    for (let done = 0; ; ) {
+      const claimed = await ask(workStep, { id, agent, key: randomUUID() });
+      const lease = readPath(claimed.data, 'claimStep', 'lease');
+      if (lease == null) {
+        if (readPath(claimed.data, 'claimStep', 'execution', 'status') !== 'RUNNING') return done;
+        await setTimeout(pollMs);
+      } else {
+        const verdict = withoutUserErrors(await ask(completeStep, { lease, key: randomUUID() }), 'completeStep');
+        if (verdict !== true) throw new Error(String(verdict));
+        done += 1;
+      }
+    }
+  }
+
+  /** Starts a plan and has it carried out by four agents that need no time for a step. */
+  async function executeWhole(): Promise<Verdict> {
+    const input = { planId: planId(nextStartable()), idempotencyKey: randomUUID() };
+    const started = await ask(executePlan, { input });
+    const verdict = withoutUserErrors(started, 'executePlan');
+    if (verdict !== true) return verdict;
+    const id = String(readPath(started.data, 'executePlan', 'execution', 'id'));
+    const done = await Promise.all(Array.from({ length: 4 }, (_, agent) => work(id, `worker-${agent}`)));
+    const all = done.reduce((sum, count) => sum + count, 0);
+    return all === stepsPerPlan || `expected ${stepsPerPlan} steps done, got ${all}`;
+  }
+
   if (operation === 'execute_plan')
-    return { operations: [{ name: operation, weight: 1, call: executeUntilLeased }], facts: () => facts };
+    return {
+      operations: [
+        { name: operation, weight: wholeEvery - 1, call: executeUntilLeased },
+        { name: wholeRun, weight: 1, call: executeWhole },
+      ],
+      facts: () => facts,
+    };
 
   const next: Readonly<Record<typeof operation, RequestOperation['next']>> = {
     optimize_plan: (random): GraphqlCall => ({
