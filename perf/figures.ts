@@ -65,11 +65,12 @@ async function main(): Promise<void> {
     // A part alone is a look at it, not the report.
     if (values.only !== undefined && values.output === undefined) return;
     mkdirSync(folder, { recursive: true });
-    const about = { at: new Date().toISOString(), commit: readCommit(), machine: describeMachine() };
+    const machine = describeMachine();
+    const about = { at: new Date().toISOString(), commit: readCommit(), machine };
     writeFileSync(`${folder}/figures.json`, `${JSON.stringify({ ...about, figures }, null, 2)}\n`);
     writeFileSync(
       `${folder}/figures.md`,
-      `# Figures beside the budgets\n\n${about.at}, commit ${about.commit}\n\n${text}`,
+      `# Figures beside the budgets\n\n${about.at}, commit ${about.commit}. ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB, Node ${machine.node}\n\n${text}`,
     );
   } finally {
     await close();
