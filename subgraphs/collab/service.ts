@@ -105,7 +105,7 @@ export function createCollabService(runtime: ModuleRuntime, { writer = null }: C
     rows,
     learn: contexts.learn,
     creation: createCreation(runtime, { commands, contexts, references }),
-    collaborations: createCollaborations({ calls }),
+    collaborations: createCollaborations(runtime, { calls }),
     participants: createParticipants({ calls, references }),
     turns: createTurns({ calls }),
     broadcasts: createBroadcasts({ calls }),
