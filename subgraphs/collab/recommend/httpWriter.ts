@@ -1,4 +1,4 @@
-import { circuitBreaker, handleAll } from 'cockatiel';
+import { CircuitState, circuitBreaker, handleAll } from 'cockatiel';
 import { z } from 'zod';
 import type { Config } from '#shared/config.ts';
 import type { Logger } from '#shared/telemetry.ts';
@@ -54,7 +54,8 @@ export function createHttpWriter(
       try {
         return await circuit.execute(() => ask(recommendation));
       } catch (error) {
-        if (circuit.state === 0) logger.warn({ error: String(error) }, 'what words recommendations does not answer');
+        if (circuit.state === CircuitState.Closed)
+          logger.warn({ error: String(error) }, 'what words recommendations does not answer');
         throw error;
       }
     },
