@@ -1,4 +1,3 @@
-import { PlatformError } from '#shared/errors.ts';
 import { rulesInForce } from './council/rules.ts';
 import type { BallotRow, DecisionResult, DecisionRow } from './decisionRows.ts';
 import { count, type Draft, find, list, put, setDeadline, tell } from './draft.ts';
@@ -51,16 +50,8 @@ export interface CustomResult {
   readonly rationale?: string;
 }
 
-/** The count of a custom rule: quorum, turnout and ties are ours, who wins is the extension's. @throws {RULE_MISCONFIGURED} */
+/** The count of a custom rule: quorum, turnout and ties are ours, who wins is the extension's. */
 function withCustom(counted: Tally, election: Election, { standings, tied = [], ...given }: CustomResult): Tally {
-  const named = [
-    ...(given.winner === null ? [] : [given.winner]),
-    ...tied,
-    ...(standings ?? []).map((one) => one.option),
-  ];
-  const unknown = named.find((id) => !election.options.some((option) => option.id === id));
-  if (unknown !== undefined)
-    throw new PlatformError('RULE_MISCONFIGURED', `the extension answered ${unknown}, which is no option`);
   const settled =
     given.winner === null && tied.length > 1
       ? settleTie(

@@ -8,7 +8,7 @@ import { unique } from './inputs/common.ts';
 import type { RulesInput } from './inputs.ts';
 
 const askText = `mutation CustomTally($input: ExecuteExtensionInput!) {
-  executeExtension(input: $input) { result userErrors { code message } }
+  executeExtension(input: $input) { result userErrors { code message retryable } }
 }`;
 
 const answer = z.object({
@@ -25,7 +25,7 @@ const answer = z.object({
 interface Executed {
   readonly executeExtension: {
     readonly result: unknown;
-    readonly userErrors: readonly { readonly code: string; readonly message: string }[];
+    readonly userErrors: readonly { readonly code: string; readonly message: string; readonly retryable: boolean }[];
   } | null;
 }
 
@@ -78,11 +78,19 @@ export async function askExtension(
     throw new PlatformError('UNAVAILABLE', `the extension that counts this vote could not be asked: ${error?.message}`);
   }
   const [refused] = executed.userErrors;
+  if (refused?.retryable === true)
+    throw new PlatformError(
+      'UNAVAILABLE',
+      `the extension that counts this vote does not do so now: ${refused.message}`,
+    );
   if (refused !== undefined) throw unusable(`refused: ${refused.message}`, { code: refused.code });
   const parsed = answer.safeParse(executed.result);
   if (!parsed.success)
     throw unusable('answered something else than a winner', { issue: parsed.error.issues[0]?.message });
   const { winner, standings, tied, rationale } = parsed.data;
+  const named = [...(winner === null ? [] : [winner]), ...(tied ?? []), ...(standings ?? []).map((one) => one.option)];
+  const unknown = named.find((id) => !decision.options.some((option) => option.id === id));
+  if (unknown !== undefined) throw unusable(`answered ${unknown}, which is no option`);
   return {
     winner,
     ...(standings === undefined ? {} : { standings }),

@@ -68,6 +68,33 @@ describe('votes that extensions count', () => {
       },
     });
     expect(JSON.stringify(asked)).not.toMatch(/"voter":/);
+    const unfit = await vote({ method: 'CUSTOM', extension });
+    await cast(ann, unfit.decisionId, { optionId: 'a' });
+    const outcomeOf = async (decisionId: string) => {
+      const [row] = await rig.sql`SELECT status, outcome, note FROM collab.decision WHERE id = ${decisionId}`;
+      return row;
+    };
+    // What is busy is asked again, what answers nonsense is not.
+    rig.answers.set('executeExtension', () => ({
+      data: {
+        executeExtension: {
+          result: null,
+          userErrors: [{ code: 'CIRCUIT_OPEN', message: 'it failed too often of late', retryable: true }],
+        },
+      },
+      errors: [],
+    }));
+    expect(codesOf(await rig.mutate(ann, 'finalizeDecision', { decisionId: unfit.decisionId }))).toEqual([
+      'UNAVAILABLE',
+    ]);
+    await rig.elapse(unfit.id);
+    expect(await outcomeOf(unfit.decisionId)).toMatchObject({ status: 'voting', outcome: null });
+    answer({ winner: 'z' });
+    await rig.elapse(unfit.id);
+    expect(await outcomeOf(unfit.decisionId)).toEqual({
+      ...{ status: 'decided', outcome: 'expired' },
+      note: 'the extension that counts this vote answered z, which is no option',
+    });
     rig.answers.clear();
     const late = await vote({ method: 'CUSTOM', extension });
     await cast(ann, late.decisionId, { optionId: 'a' });
