@@ -1,5 +1,6 @@
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
+import { findIdempotentResponse } from '#shared/idempotency.ts';
 import { createPrincipal, type Principal } from '#shared/principal.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { requireVersion } from '#shared/validation.ts';
@@ -19,6 +20,8 @@ export interface CallOptions {
   readonly expectedVersion?: number | null | undefined;
   readonly needs: Needs;
   readonly shownActor?: string;
+  /** What is asked of others before the lock is taken; not of a repeat. */
+  readonly before?: () => Promise<void>;
 }
 
 /** How services change a collaboration: visible to the caller, not locked, in the version it read, once per key. */
@@ -45,18 +48,22 @@ export function createCalls(
   { commands, contexts }: { readonly commands: CommandRunner; readonly contexts: Contexts },
 ): Calls {
   return {
-    async run(scope, collabId, { operation, input, idempotencyKey, expectedVersion, needs, shownActor }, work) {
+    async run(scope, collabId, options, work) {
+      const { operation, input, idempotencyKey, expectedVersion, needs, shownActor, before } = options;
       const { principal } = scope;
       const { tenantId, subject } = principal;
       await requireVisible(sql, principal, collabId, contexts.learn);
+      const idempotent =
+        idempotencyKey == null
+          ? null
+          : { tenantId, subject, key: idempotencyKey, operation, input: { ...input, expectedVersion } };
+      if (before !== undefined && (await findIdempotentResponse(sql, 'collab', idempotent)) === undefined)
+        await before();
       return commands.run({
         scope,
         principal,
         collabId,
-        idempotent:
-          idempotencyKey == null
-            ? null
-            : { tenantId, subject, key: idempotencyKey, operation, input: { ...input, expectedVersion } },
+        idempotent,
         action: `collab.${operation}`,
         needs,
         ...(shownActor === undefined ? {} : { shownActor }),

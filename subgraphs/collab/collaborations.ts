@@ -1,9 +1,11 @@
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
 import type { Calls } from './calls.ts';
 import type { Answer } from './commands.ts';
 import { toObjectives, toTargets } from './creation.ts';
+import { requireCounter } from './customTally.ts';
 import { change, list, tell } from './draft.ts';
 import * as inputs from './inputs.ts';
 import { begin, end, endOf, resume, setEnd, suspend } from './moves.ts';
@@ -20,7 +22,7 @@ export const ending = {
 } as const;
 
 /** Collaborations and their states, once they are made. */
-export function createCollaborations({ calls }: { readonly calls: Calls }) {
+export function createCollaborations({ graph }: Pick<ModuleRuntime, 'graph'>, { calls }: { readonly calls: Calls }) {
   return {
     /** @throws {NOT_FOUND} {PERMISSION_DENIED} {VERSION_CONFLICT} {COLLAB_NOT_ACTIVE} */
     async update(scope: RequestScope, collabId: string, rawPatch: unknown, raw: unknown): Promise<Answer> {
@@ -33,6 +35,8 @@ export function createCollaborations({ calls }: { readonly calls: Calls }) {
           operation: 'updateCollaboration',
           input: { collabId, patch },
           needs: { participant: 'all' },
+          before: () =>
+            requireCounter(graph, scope.principal, { rules: patch.decisionConfig, path: ['patch', 'decisionConfig'] }),
           ...pick(options),
         },
         (draft) => {

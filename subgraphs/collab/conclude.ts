@@ -1,4 +1,3 @@
-import { PlatformError } from '#shared/errors.ts';
 import { rulesInForce } from './council/rules.ts';
 import type { BallotRow, DecisionResult, DecisionRow } from './decisionRows.ts';
 import { count, type Draft, find, list, put, setDeadline, tell } from './draft.ts';
@@ -9,6 +8,7 @@ import {
   type Election,
   gateOf,
   isCertain,
+  settleTie,
   type Tally,
   tally,
   type Vote,
@@ -45,14 +45,23 @@ export function electionOf(
 export interface CustomResult {
   readonly winner: string | null;
   readonly standings?: readonly { readonly option: string; readonly support: number }[];
+  /** Options that tie, where none wins. */
+  readonly tied?: readonly string[];
   readonly rationale?: string;
 }
 
-/** The count of a custom rule: quorum and turnout are ours, who wins is the extension's. @throws {RULE_MISCONFIGURED} */
-function withCustom(counted: Tally, decision: DecisionRow, { winner, standings }: CustomResult): Tally {
-  const option = decision.options.find(({ id }) => id === winner);
-  if (winner !== null && option === undefined)
-    throw new PlatformError('RULE_MISCONFIGURED', `the extension chose ${winner}, which is no option`);
+/** The count of a custom rule: quorum, turnout and ties are ours, who wins is the extension's. */
+function withCustom(counted: Tally, election: Election, { standings, tied = [], ...given }: CustomResult): Tally {
+  const settled =
+    given.winner === null && tied.length > 1
+      ? settleTie(
+          election,
+          counted.standings,
+          tied.map((option) => ({ option })),
+        )
+      : { winner: given.winner, tied: [], tieBrokenBy: null };
+  const { winner } = settled;
+  const option = election.options.find(({ id }) => id === winner);
   const sum = (standings ?? []).reduce((all, { support }) => all + support, 0);
   const rows = counted.standings
     .map((standing) => {
@@ -67,7 +76,9 @@ function withCustom(counted: Tally, decision: DecisionRow, { winner, standings }
   const outcome: VotingOutcome = !counted.quorumMet
     ? 'no_quorum'
     : option === undefined
-      ? 'no_majority'
+      ? settled.tied.length > 1
+        ? 'tie'
+        : 'no_majority'
       : option.isStatusQuo
         ? 'rejected'
         : 'adopted';
@@ -76,10 +87,11 @@ function withCustom(counted: Tally, decision: DecisionRow, { winner, standings }
     outcome,
     winner: counted.quorumMet ? winner : null,
     standings: rows,
-    tied: [],
-    tieBrokenBy: null,
+    tied: settled.tied,
+    tieBrokenBy: counted.quorumMet ? settled.tieBrokenBy : null,
     consensusLevel: share,
     confidence: counted.quorumMet && winner !== null ? share * counted.turnout : 0,
+    ...(given.rationale === undefined ? {} : { rationale: given.rationale }),
   };
 }
 
@@ -90,7 +102,9 @@ function dissentOf({ rules }: DecisionRow, ballots: readonly BallotRow[], winner
       ? vote.option !== winner
       : vote.kind === 'approvals'
         ? !vote.options.includes(winner)
-        : vote.kind === 'ranking' && vote.order[0] !== winner;
+        : vote.kind === 'allocation'
+          ? (vote.votes[winner] ?? 0) <= 0
+          : vote.kind === 'ranking' && vote.order[0] !== winner;
   return ballots.filter(({ vote }) => vote !== null && isAgainst(vote)).map(({ voter }) => voter);
 }
 
@@ -131,7 +145,7 @@ export function countVotes(
     if (decision.rules.revisionAllowed || decision.rules.method === 'custom') return null;
     return isCertain(election, counted) ? tally({ ...election, isOver: counted.heard === counted.voters }) : null;
   }
-  return options.custom == null ? counted : withCustom(counted, decision, options.custom);
+  return options.custom == null ? counted : withCustom(counted, election, options.custom);
 }
 
 const confirmTimeoutMs = 30 * 60_000;
@@ -158,7 +172,9 @@ export function conclude(draft: Draft, decision: DecisionRow, counted: Tally): D
   const result: DecisionResult = {
     ...counted,
     dissent: dissentOf(decision, ballots, counted.winner),
-    rationale: rationaleOf(decision, counted),
+    rationale: [rationaleOf(decision, counted), ...(counted.rationale === undefined ? [] : [counted.rationale])].join(
+      ' ',
+    ),
   };
   const decided = put(draft, 'decision', {
     ...decision,

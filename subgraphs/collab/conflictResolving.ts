@@ -1,7 +1,7 @@
 import { PlatformError } from '#shared/errors.ts';
 import { bargain, type Claim, fairShares, sharesByPriority, timeSlices } from './conflict/index.ts';
 import { rolesOf } from './conflictFinding.ts';
-import type { ConflictResolution, ConflictRow, ResourceRow } from './conflictRows.ts';
+import { type ConflictResolution, type ConflictRow, heldBy, type ResourceRow } from './conflictRows.ts';
 import { count, type Draft, find, list, put, setDeadline, tell } from './draft.ts';
 import type { inputs } from './inputTypes.ts';
 import { grantWaiting, roomFor } from './resourceRoom.ts';
@@ -107,6 +107,18 @@ function windowOf({ claims }: ConflictRow, resource: ResourceRow | null, input: 
 /** Those affected that still take part and have not accepted yet. */
 export function missingAgreements(draft: Draft, { participants, agreements }: ConflictRow): readonly string[] {
   return participants.filter((id) => find(draft, 'participant', id)?.status === 'active' && !agreements.includes(id));
+}
+
+/** Part of what it asked for that whoever of a conflict is served least holds; null where it is about no resource. */
+export function leastServed(draft: Draft, conflict: ConflictRow): number | null {
+  const resource = resourceOf(draft, conflict);
+  if (resource === null || conflict.claims.length === 0) return null;
+  const held = heldBy(resource, conflict);
+  return Math.min(
+    ...conflict.claims.map(({ participantId, amount }) =>
+      amount === 0 ? 1 : Math.min(1, (held.get(participantId) ?? 0) / amount),
+    ),
+  );
 }
 
 /** Puts a resolution into force: what is shared is given out, never more than there is. */

@@ -66,3 +66,12 @@ export interface ResourceRow {
   readonly version: number;
   readonly createdAt: string;
 }
+
+/** What the participants of a conflict hold of its resource. */
+export function heldBy({ allocations }: ResourceRow, { claims }: ConflictRow): ReadonlyMap<string, number> {
+  const held = new Map<string, number>();
+  for (const { participantId, granted, id } of allocations)
+    if (claims.some(({ reference }) => reference?.includes(id) === true))
+      held.set(participantId, (held.get(participantId) ?? 0) + granted);
+  return held;
+}

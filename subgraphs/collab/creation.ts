@@ -7,6 +7,7 @@ import { parseInput } from '#shared/validation.ts';
 import { formTeam } from './assignment/index.ts';
 import type { Answer, CommandRunner } from './commands.ts';
 import type { Contexts } from './contexts.ts';
+import { requireCounter } from './customTally.ts';
 import { createNewDraft, put, tell } from './draft.ts';
 import * as inputs from './inputs.ts';
 import { begin } from './moves.ts';
@@ -76,6 +77,7 @@ export function createCreation(runtime: ModuleRuntime, { commands, contexts, ref
           input.participants.map(({ roleId }) => roleId),
         ),
         references.requireIn(principal, input.contextId, input),
+        requireCounter(runtime.graph, principal, { rules: input.decisionConfig, path: ['input', 'decisionConfig'] }),
       ]);
       const id = newId();
       const atMs = Date.now();

@@ -11,7 +11,7 @@ import { councilNeeds } from './council/needs.ts';
 import { endVoting } from './council/rounds.ts';
 import { requireNoCouncil } from './council/rules.ts';
 import { dissolve } from './council/sittings.ts';
-import { askExtension } from './customTally.ts';
+import { askExtension, requireCounter } from './customTally.ts';
 import type { DecisionRow } from './decisionRows.ts';
 import { count, type Draft, find, put, setDeadline, tell } from './draft.ts';
 import * as inputs from './inputs.ts';
@@ -64,7 +64,14 @@ export function createDecisions(
       return calls.run(
         scope,
         input.collabId,
-        { operation: 'proposeDecision', input, idempotencyKey, expectedVersion, needs: { participant: 'all' } },
+        {
+          operation: 'proposeDecision',
+          input,
+          idempotencyKey,
+          expectedVersion,
+          needs: { participant: 'all' },
+          before: () => requireCounter(graph, scope.principal, { rules: input.rules, path: ['input', 'rules'] }),
+        },
         (draft) => {
           const decision = put(draft, 'decision', propose(draft, input, scope.principal));
           tell(draft, 'collab.decision.proposed', { decision });

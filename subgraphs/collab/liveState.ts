@@ -1,5 +1,5 @@
 import { electionOf } from './conclude.ts';
-import type { ConflictRow, ResourceRow } from './conflictRows.ts';
+import { type ConflictRow, heldBy, type ResourceRow } from './conflictRows.ts';
 import { slotsPerAgent } from './coordination.ts';
 import type { BallotRow, DecisionRow } from './decisionRows.ts';
 import type { LiveState } from './recommend/candidates.ts';
@@ -110,10 +110,6 @@ export function liveStateOf(rows: LiveRows, nowMs: number): LiveState | null {
   const disputes = conflicts.flatMap((conflict) => {
     const resource = byId.get(conflict.subject.split(':')[1] ?? '');
     if (conflict.type !== 'resource_allocation' || resource === undefined) return [];
-    const held = new Map<string, number>();
-    for (const { participantId, granted, id } of resource.allocations)
-      if (conflict.claims.some(({ reference }) => reference?.includes(id) === true))
-        held.set(participantId, (held.get(participantId) ?? 0) + granted);
     return [
       {
         conflictId: conflict.id,
@@ -125,7 +121,7 @@ export function liveStateOf(rows: LiveRows, nowMs: number): LiveState | null {
           weight,
           priority,
         })),
-        held: Object.fromEntries(held),
+        held: Object.fromEntries(heldBy(resource, conflict)),
       },
     ];
   });

@@ -7,7 +7,7 @@ import { parseInput } from '#shared/validation.ts';
 import { requireVisible } from './access.ts';
 import type { Calls } from './calls.ts';
 import { type Answer, unknownCollab } from './commands.ts';
-import { missingAgreements, resolutionOf, settle } from './conflictResolving.ts';
+import { leastServed, missingAgreements, resolutionOf, settle } from './conflictResolving.ts';
 import type { Contexts } from './contexts.ts';
 import { change, count, type Draft, find, list, put, setDeadline, tell } from './draft.ts';
 import * as inputs from './inputs.ts';
@@ -16,7 +16,7 @@ import { readPart } from './parts.ts';
 import { type RecommendationType, recommendationTypes } from './recommend/candidates.ts';
 import type { Ranking, RankTask } from './recommend/rank.ts';
 import { type RecommendationWriter, wordingOf } from './recommend/wording.ts';
-import { planCost, type WorkPlan } from './recommend/workPlan.ts';
+import { planCost } from './recommend/workPlan.ts';
 import { coordinates, requireActive, requireCoordinator, requirePart, requireStatus } from './rights.ts';
 import { findCollabs } from './store.ts';
 import { assignTask } from './taskMoves.ts';
@@ -187,19 +187,19 @@ export function createRecommendations(
               `the recommendation is ${advice.status === 'open' ? 'EXPIRED' : advice.status.toUpperCase()}`,
             );
           const isApplied = input.status === 'accepted' && input.apply === true;
-          const before = planOf(list(draft, 'participant'), list(draft, 'task'), draft.atMs);
+          const before = isApplied ? measured(draft, advice) : null;
           if (isApplied) apply(draft, advice, scope.principal.subject);
-          const after = planOf(list(draft, 'participant'), list(draft, 'task'), draft.atMs);
-          const kept = put(draft, 'recommendation', {
+          const kept = before === null ? null : keepsPromise(draft, advice, before);
+          const decided = put(draft, 'recommendation', {
             ...advice,
             status: input.status,
             note: input.note ?? null,
             decidedBy: scope.principal.subject,
           });
-          if (isApplied || input.status === 'rejected')
-            learn(draft, advice, isApplied && keepsPromise(advice, before, after));
+          if (input.status === 'rejected') learn(draft, advice, false);
+          else if (kept !== null) learn(draft, advice, kept);
           if (input.status === 'accepted') count(draft, { recommendationsAccepted: 1 });
-          tell(draft, `collab.recommendation.${input.status}`, { recommendation: kept });
+          tell(draft, `collab.recommendation.${input.status}`, { recommendation: decided });
           return { collabId, recommendationId: advice.id, applied: isApplied };
         },
       );
@@ -207,11 +207,32 @@ export function createRecommendations(
   };
 }
 
-/** Whether at least half of the gain that was promised came; of what is no plan, that it could be done. */
-function keepsPromise({ type, gain }: RecommendationRow, before: WorkPlan, after: WorkPlan): boolean {
-  if (type !== 'reassign_task' && type !== 'rebalance') return true;
-  const [was, is] = [planCost(before), planCost(after)];
-  return was > 0 && (was - is) / was >= gain / 2;
+/**
+ * The figure that the advice is to better, as it stands in the draft: cost of the plan, or the share of those served least.
+ * Null where it shows later alone: how long the next turn takes, whether a voting comes to its quorum.
+ */
+function measured(draft: Draft, { type, action }: RecommendationRow): number | null {
+  switch (type) {
+    case 'reassign_task':
+    case 'rebalance':
+      return planCost(planOf(list(draft, 'participant'), list(draft, 'task'), draft.atMs));
+    case 'split_capacity': {
+      const conflict = find(draft, 'conflict', String(action['conflictId']));
+      return conflict === undefined ? null : leastServed(draft, conflict);
+    }
+    default:
+      return null;
+  }
+}
+
+/** Whether at least half of the gain that was promised has come; null where that does not show yet. */
+function keepsPromise(draft: Draft, advice: RecommendationRow, before: number): boolean | null {
+  const after = measured(draft, advice);
+  if (after === null) return null;
+  if (advice.type !== 'split_capacity') return before > 0 && (before - after) / before >= advice.gain / 2;
+  // Until those affected agree, nothing is given out.
+  const conflict = find(draft, 'conflict', String(advice.action['conflictId']));
+  return conflict?.status === 'resolved' ? after - before >= advice.gain / 2 : null;
 }
 
 function learn(draft: Draft, { type }: RecommendationRow, succeeded: boolean): void {

@@ -124,7 +124,7 @@ export type Mutation = {
   /** Freezes electorate and weights, and lets them vote until the deadline. */
   openVoting: CollabDecisionPayload;
   /**
-   * One vote of a member of the electorate: an option, approvals or a ranking, as the method counts. The voting closes by
+   * One vote of a member of the electorate: an option, approvals, a ranking or an allocation, as the method counts. The voting closes by
    * itself when nothing could change its outcome any more.
    */
   castBallot: CollabDecisionPayload;
@@ -581,7 +581,7 @@ export type CollabVotingMethod =
   | 'COORDINATOR'
   /** 2f + 1 matching votes of 3f + 1: the arithmetic of a quorum certificate, no claim of Byzantine safety. */
   | 'BYZANTINE_QUORUM'
-  /** An extension counts. */
+  /** An extension counts: see `CollabExtensionInput`. Quorum, turnout, delegation and ties are the platform's. */
   | 'CUSTOM';
 
 export type CollabCouncilType =
@@ -1362,11 +1362,19 @@ export type CollabBallot = {
   optionId?: Maybe<Scalars['String']['output']>;
   approvals?: Maybe<Array<Scalars['String']['output']>>;
   ranking?: Maybe<Array<Scalars['String']['output']>>;
+  /** Votes for each option, where it was cast so; negative ones are against it. */
+  allocation?: Maybe<Array<CollabOptionVotes>>;
   abstain: Scalars['Boolean']['output'];
   delegateTo?: Maybe<Scalars['String']['output']>;
   rationale?: Maybe<Scalars['String']['output']>;
   revision: Scalars['Int']['output'];
   castAt: Scalars['DateTime']['output'];
+};
+
+/** Votes that one voter gives one option. */
+export type CollabOptionVotes = {
+  optionId: Scalars['String']['output'];
+  votes: Scalars['Int']['output'];
 };
 
 export type CollabTurn = {
@@ -1997,9 +2005,29 @@ export type CollabQuorumInput = {
   fraction?: InputMaybe<Scalars['Float']['input']>;
 };
 
+/**
+ * A method of an extension that counts a vote by the method CUSTOM; RULE_MISCONFIGURED unless whoever names it sees the
+ * extension with this capability and method, which is asked again when it counts. The method is given
+ *
+ * `{ options: [{ id, label, description, isStatusQuo }], criteria: [{ name, weight, direction }], voters,
+ * ballots: [{ voter, weight, voices, vote }] }`
+ *
+ * with one ballot for each voter who voted. `voices` are the voters that it speaks for, its own and those whose voices came
+ * to it over delegations, `weight` is the sum of their weights; `voter` is left out of
+ * anonymous votes. A vote is `{ kind: "choice", option }`, `{ kind: "approvals", options }`, `{ kind: "ranking", order }`,
+ * `{ kind: "allocation", votes: { <option id>: n } }` or `{ kind: "abstain" }`. It answers
+ *
+ * `{ winner, standings, tied, rationale }`
+ *
+ * where `winner` is the id of an option or null; the others may be left out: `standings: [{ option, support }]` (support of
+ * 0 or more), `tied`, ids of two or more options where there is no winner, which the vote's tie breaks are used on, and a
+ * `rationale` of up to 5,000 characters, which is kept with the result.
+ */
 export type CollabExtensionInput = {
   extensionId: Scalars['ID']['input'];
-  capabilityId: Scalars['String']['input'];
+  /** Id of the capability, as `Extension.capabilities` tells it. */
+  capabilityId: Scalars['ID']['input'];
+  /** Name of its method. */
   method: Scalars['String']['input'];
 };
 
@@ -2395,10 +2423,19 @@ export type CastBallotInput = {
   approvals?: InputMaybe<Array<Scalars['String']['input']>>;
   /** Best first; what is left out stands last. */
   ranking?: InputMaybe<Array<Scalars['String']['input']>>;
+  /** Votes for each option, whole, negative ones against it; the method CUSTOM alone counts them. */
+  allocation?: InputMaybe<Array<CollabOptionVotesInput>>;
   abstain?: InputMaybe<Scalars['Boolean']['input']>;
   rationale?: InputMaybe<Scalars['String']['input']>;
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+export type CollabOptionVotesInput = {
+  /** Each option once. */
+  optionId: Scalars['String']['input'];
+  /** -1,000,000 to 1,000,000. */
+  votes: Scalars['Int']['input'];
 };
 
 export type DelegateVoteInput = {
@@ -2413,6 +2450,7 @@ export type GatheredBallotInput = {
   optionId?: InputMaybe<Scalars['String']['input']>;
   approvals?: InputMaybe<Array<Scalars['String']['input']>>;
   ranking?: InputMaybe<Array<Scalars['String']['input']>>;
+  allocation?: InputMaybe<Array<CollabOptionVotesInput>>;
   abstain?: InputMaybe<Scalars['Boolean']['input']>;
   rationale?: InputMaybe<Scalars['String']['input']>;
 };
@@ -2900,6 +2938,7 @@ export type ResolversTypes = {
   CollabDecisionResult: ResolverTypeWrapper<CollabDecisionResult>;
   CollabDecisionTally: ResolverTypeWrapper<CollabDecisionTallyRow>;
   CollabBallot: ResolverTypeWrapper<CollabBallot>;
+  CollabOptionVotes: ResolverTypeWrapper<CollabOptionVotes>;
   CollabTurn: ResolverTypeWrapper<CollabTurnRow>;
   CollabBroadcast: ResolverTypeWrapper<CollabBroadcastRow>;
   CollabReceipt: ResolverTypeWrapper<CollabReceipt>;
@@ -3014,6 +3053,7 @@ export type ResolversTypes = {
   CloseCouncilInput: CloseCouncilInput;
   OpenVotingInput: OpenVotingInput;
   CastBallotInput: CastBallotInput;
+  CollabOptionVotesInput: CollabOptionVotesInput;
   DelegateVoteInput: DelegateVoteInput;
   GatheredBallotInput: GatheredBallotInput;
   MakeDecisionInput: MakeDecisionInput;
@@ -3092,6 +3132,7 @@ export type ResolversParentTypes = {
   CollabDecisionResult: CollabDecisionResult;
   CollabDecisionTally: CollabDecisionTallyRow;
   CollabBallot: CollabBallot;
+  CollabOptionVotes: CollabOptionVotes;
   CollabTurn: CollabTurnRow;
   CollabBroadcast: CollabBroadcastRow;
   CollabReceipt: CollabReceipt;
@@ -3205,6 +3246,7 @@ export type ResolversParentTypes = {
   CloseCouncilInput: CloseCouncilInput;
   OpenVotingInput: OpenVotingInput;
   CastBallotInput: CastBallotInput;
+  CollabOptionVotesInput: CollabOptionVotesInput;
   DelegateVoteInput: DelegateVoteInput;
   GatheredBallotInput: GatheredBallotInput;
   MakeDecisionInput: MakeDecisionInput;
@@ -3844,11 +3886,17 @@ export type CollabBallotResolvers<ContextType = RequestContext, ParentType exten
   optionId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   approvals?: Resolver<Maybe<Array<ResolversTypes['String']>>, ParentType, ContextType>;
   ranking?: Resolver<Maybe<Array<ResolversTypes['String']>>, ParentType, ContextType>;
+  allocation?: Resolver<Maybe<Array<ResolversTypes['CollabOptionVotes']>>, ParentType, ContextType>;
   abstain?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   delegateTo?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   rationale?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   revision?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   castAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+};
+
+export type CollabOptionVotesResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CollabOptionVotes'] = ResolversParentTypes['CollabOptionVotes']> = {
+  optionId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  votes?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
 };
 
 export type CollabTurnResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CollabTurn'] = ResolversParentTypes['CollabTurn']> = {
@@ -4457,6 +4505,7 @@ export type Resolvers<ContextType = RequestContext> = {
   CollabDecisionResult?: CollabDecisionResultResolvers<ContextType>;
   CollabDecisionTally?: CollabDecisionTallyResolvers<ContextType>;
   CollabBallot?: CollabBallotResolvers<ContextType>;
+  CollabOptionVotes?: CollabOptionVotesResolvers<ContextType>;
   CollabTurn?: CollabTurnResolvers<ContextType>;
   CollabBroadcast?: CollabBroadcastResolvers<ContextType>;
   CollabReceipt?: CollabReceiptResolvers<ContextType>;

@@ -16,6 +16,7 @@ import { createDeadlines } from './deadlines.ts';
 import { createDecisions } from './decisions.ts';
 import { end, suspend } from './moves.ts';
 import { createParticipants } from './participants.ts';
+import { writerOf } from './recommend/httpWriter.ts';
 import type { RecommendationWriter } from './recommend/wording.ts';
 import { createRecommendations } from './recommendations.ts';
 import { createReferences } from './references.ts';
@@ -28,15 +29,16 @@ import { createTurns } from './turns.ts';
 import { createPerformanceFor } from './weighting.ts';
 
 export interface CollabServiceOptions {
-  /** Puts recommendations into words; their figures are the module's. @default plain words of our own */
-  readonly writer?: RecommendationWriter | null;
+  /** Puts recommendations into words; their figures are the module's. @default the service of COLLAB_WRITER_URL, else plain words */
+  readonly writer?: RecommendationWriter;
 }
 
 export type CollabService = ReturnType<typeof createCollabService>;
 
 /** Everything the collab module does; resolvers, jobs and consumers call it. */
-export function createCollabService(runtime: ModuleRuntime, { writer = null }: CollabServiceOptions = {}) {
+export function createCollabService(runtime: ModuleRuntime, options: CollabServiceOptions = {}) {
   const { sql, logger } = runtime;
+  const writer = options.writer ?? writerOf(runtime.config, logger);
   const commands = createCommandRunner(runtime);
   const contexts = createContexts(runtime);
   const references = createReferences(runtime);
@@ -105,7 +107,7 @@ export function createCollabService(runtime: ModuleRuntime, { writer = null }: C
     rows,
     learn: contexts.learn,
     creation: createCreation(runtime, { commands, contexts, references }),
-    collaborations: createCollaborations({ calls }),
+    collaborations: createCollaborations(runtime, { calls }),
     participants: createParticipants({ calls, references }),
     turns: createTurns({ calls }),
     broadcasts: createBroadcasts({ calls }),

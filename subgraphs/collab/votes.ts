@@ -8,7 +8,7 @@ import { type Vote, votesOf } from './voting/index.ts';
  * @throws {VALIDATION_FAILED} unless exactly one thing is said @throws {RULE_MISCONFIGURED} where the method counts something else
  */
 export function toVote(
-  { optionId, approvals, ranking, abstain }: BallotChoice,
+  { optionId, approvals, ranking, allocation, abstain }: BallotChoice,
   decision: Pick<DecisionRow, 'rules' | 'options'>,
 ): Vote {
   const { rules, options } = decision;
@@ -16,13 +16,21 @@ export function toVote(
     ...(optionId == null ? [] : [{ kind: 'choice', option: optionId } as const]),
     ...(approvals == null ? [] : [{ kind: 'approvals', options: approvals } as const]),
     ...(ranking == null ? [] : [{ kind: 'ranking', order: ranking } as const]),
+    ...(allocation == null
+      ? []
+      : [
+          {
+            kind: 'allocation',
+            votes: Object.fromEntries(allocation.map((one) => [one.optionId, one.votes])),
+          } as const,
+        ]),
     ...(abstain === true ? [{ kind: 'abstain' } as const] : []),
   ];
   const [vote] = said;
   if (vote === undefined || said.length > 1)
     throw new PlatformError(
       'VALIDATION_FAILED',
-      `expected one of optionId, approvals, ranking and abstain, got ${said.length}`,
+      `expected one of optionId, approvals, ranking, allocation and abstain, got ${said.length}`,
       {
         path: ['input'],
       },
@@ -45,7 +53,9 @@ export function toVote(
         ? vote.options
         : vote.kind === 'ranking'
           ? vote.order
-          : [];
+          : vote.kind === 'allocation'
+            ? Object.keys(vote.votes)
+            : [];
   const unknown = named.filter((id) => !options.some((option) => option.id === id));
   if (unknown.length > 0)
     throw new PlatformError('VALIDATION_FAILED', `no such option: ${unknown[0]}`, { path: ['input', 'optionId'] });

@@ -669,10 +669,23 @@ export type ExtensionRelease = {
   validationStatus: ExtensionValidationStatus;
   trustLevel: ExtensionTrustLevel;
   validation: ExtensionValidation;
+  /** How it goes with this platform and with the modules that the tenant has on, now. */
+  compatibility: ExtensionCompatibility;
   /** 0 to 1: how much of what a good release has is there. */
   qualityScore: Scalars['Float']['output'];
   createdAt: Scalars['DateTime']['output'];
   createdBy: Scalars['String']['output'];
+};
+
+export type ExtensionCompatibility = {
+  /** Whether it could be started. */
+  compatible: Scalars['Boolean']['output'];
+  /** Why it runs on no such platform: Node, MPLP, operating system, architecture, a module that does not exist. Null where it does. */
+  reason?: Maybe<Scalars['String']['output']>;
+  /** Modules it requires that the tenant's active manifest disables. */
+  closedModules: Array<Scalars['String']['output']>;
+  /** Modules it could make use of that do not exist or that the manifest disables; it runs without them. */
+  missingOptionalModules: Array<Scalars['String']['output']>;
 };
 
 export type ExtensionPackage = {
@@ -805,6 +818,7 @@ export type ExtensionPermission = {
 };
 
 export type ExtensionPermissionScope =
+  /** Of no extension: manifests that ask for it are refused. */
   | 'GLOBAL'
   /** Of the context that it lies in. */
   | 'CONTEXT'
@@ -1383,6 +1397,7 @@ export type ResolversTypes = {
   ExtensionFailure: ResolverTypeWrapper<ExtensionFailure>;
   ExtensionRelease: ResolverTypeWrapper<ExtensionReleaseRow>;
   Float: ResolverTypeWrapper<Scalars['Float']['output']>;
+  ExtensionCompatibility: ResolverTypeWrapper<ExtensionCompatibility>;
   ExtensionPackage: ResolverTypeWrapper<ExtensionPackage>;
   ExtensionValidationStatus: ExtensionValidationStatus;
   ExtensionValidation: ResolverTypeWrapper<ExtensionValidation>;
@@ -1477,6 +1492,7 @@ export type ResolversParentTypes = {
   ExtensionFailure: ExtensionFailure;
   ExtensionRelease: ExtensionReleaseRow;
   Float: Scalars['Float']['output'];
+  ExtensionCompatibility: ExtensionCompatibility;
   ExtensionPackage: ExtensionPackage;
   ExtensionValidation: ExtensionValidation;
   ExtensionCapability: ExtensionCapabilityRow;
@@ -1804,9 +1820,17 @@ export type ExtensionReleaseResolvers<ContextType = RequestContext, ParentType e
   validationStatus?: Resolver<ResolversTypes['ExtensionValidationStatus'], ParentType, ContextType>;
   trustLevel?: Resolver<ResolversTypes['ExtensionTrustLevel'], ParentType, ContextType>;
   validation?: Resolver<ResolversTypes['ExtensionValidation'], ParentType, ContextType>;
+  compatibility?: Resolver<ResolversTypes['ExtensionCompatibility'], ParentType, ContextType>;
   qualityScore?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+};
+
+export type ExtensionCompatibilityResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ExtensionCompatibility'] = ResolversParentTypes['ExtensionCompatibility']> = {
+  compatible?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  reason?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  closedModules?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  missingOptionalModules?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
 };
 
 export type ExtensionPackageResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ExtensionPackage'] = ResolversParentTypes['ExtensionPackage']> = {
@@ -2238,6 +2262,7 @@ export type Resolvers<ContextType = RequestContext> = {
   ExtensionQuarantine?: ExtensionQuarantineResolvers<ContextType>;
   ExtensionFailure?: ExtensionFailureResolvers<ContextType>;
   ExtensionRelease?: ExtensionReleaseResolvers<ContextType>;
+  ExtensionCompatibility?: ExtensionCompatibilityResolvers<ContextType>;
   ExtensionPackage?: ExtensionPackageResolvers<ContextType>;
   ExtensionValidation?: ExtensionValidationResolvers<ContextType>;
   ExtensionCapability?: ExtensionCapabilityResolvers<ContextType>;

@@ -1,6 +1,7 @@
 import type { EventRow } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
+import { createClosedModules } from './closedModules.ts';
 import { createCommands } from './commands.ts';
 import { createContexts } from './contexts.ts';
 import { createDiscovery } from './discovery/discover.ts';
@@ -34,11 +35,12 @@ export function createExtensionService(runtime: ModuleRuntime) {
   const contexts = createContexts(runtime);
   const engine = createEngine(runtime, createBroker(runtime));
   const keys = createPublisherKeys(runtime);
+  const modules = createClosedModules(runtime);
   const checks = createChecks({ engine, keys });
   const dependencies = createDependencies(runtime);
   const registration = createRegistration(runtime, { commands, contexts, keys });
-  const loading = createLoading(runtime, { commands, contexts, checks, dependencies, engine });
-  const shared = { commands, contexts, checks, dependencies, engine, loading, registration };
+  const loading = createLoading(runtime, { commands, contexts, checks, dependencies, engine, modules });
+  const shared = { commands, contexts, checks, dependencies, engine, modules, loading, registration };
   const stopping = createStopping(runtime, shared);
   const lifecycle = createLifecycle({ ...shared, stopping });
   const reload = createReload(runtime, shared);
@@ -52,7 +54,7 @@ export function createExtensionService(runtime: ModuleRuntime) {
     crashed: createCrashes(runtime, { quarantine: lifecycle.putInQuarantine, takeBack: reload.takeBack }),
   });
   const hooks = createHooks(runtime, { contexts, execute });
-  const discovery = createDiscovery(runtime);
+  const discovery = createDiscovery(runtime, { modules });
   const confirms = createConfirms(runtime, commands);
   const upkeep = createUpkeep(runtime, { commands, engine, checks, stopping });
   let followed: readonly { catchUp(): Promise<void>; close(): Promise<void> }[] = [];
@@ -72,6 +74,7 @@ export function createExtensionService(runtime: ModuleRuntime) {
     sql,
     contexts,
     engine,
+    modules,
     keys,
     registration,
     loading,
@@ -99,6 +102,7 @@ export function createExtensionService(runtime: ModuleRuntime) {
           unsubscribe();
           await Promise.all(consumers.map((consumer) => consumer.close()));
           await recorder.drain();
+          modules.close();
           discovery.close();
           await engine.close();
         },
@@ -112,6 +116,7 @@ export function createExtensionService(runtime: ModuleRuntime) {
 
     async close(): Promise<void> {
       await recorder.drain();
+      modules.close();
       discovery.close();
       await engine.close();
     },

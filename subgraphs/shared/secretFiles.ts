@@ -7,6 +7,7 @@ const secretVariables = [
   'REDIS_URL',
   'SMTP_URL',
   'INTERNAL_SECRET',
+  'COLLAB_WRITER_TOKEN',
   ...subgraphNames.map((name) => `DATABASE_URL_${name.toUpperCase()}`),
 ];
 

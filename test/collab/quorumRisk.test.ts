@@ -140,6 +140,9 @@ describe('advice on a voting', () => {
       'applied',
     );
     expect(await deadlineOf(decisionId)).toBe(before + 1_200_000);
+    // Whether it helps is not known yet: it says nothing of how such advice does.
+    const [learnt] = await rig.sql`SELECT experience FROM collab.collaboration WHERE id = ${id}`;
+    expect(learnt).toEqual({ experience: {} });
     expect(rig.events.filter(({ streamId }) => streamId === id).map(({ type }) => type)).toContain(
       'collab.decision.extended',
     );

@@ -9,6 +9,8 @@ afterAll(() => rig[Symbol.asyncDispose]());
 
 const coder = (participantId: string, more: object = {}) => ({ participantId, capabilities: ['code'], ...more });
 const idsOf = (payload: Json, name: string) => payload[name]!.map((one) => String(one['id']));
+const experienceOf = async (id: string) =>
+  (await rig.sql`SELECT experience FROM collab.collaboration WHERE id = ${id}`)[0]!['experience'];
 const create = async (collabId: string, tasks: readonly object[]) =>
   idsOf(
     await rig.act(
@@ -66,8 +68,7 @@ describe('recommendations', () => {
     const now = await metric(id, 'makespan_hours');
     expect(now).toBeCloseTo(promised, 6);
     expect((10 - now) / 10).toBeCloseTo(Number(advice['gain']), 6);
-    const [row] = await rig.sql`SELECT experience FROM collab.collaboration WHERE id = ${id}`;
-    expect(row!['experience']).toEqual({ [type.toLowerCase()]: { succeeded: 1, failed: 0 } });
+    expect(await experienceOf(id)).toEqual({ [type.toLowerCase()]: { succeeded: 1, failed: 0 } });
     expect(
       codesOf(
         await rig.mutate(ann, 'feedbackOnRecommendation', { recommendationId: advice['id'], status: 'REJECTED' }),
@@ -148,9 +149,55 @@ describe('recommendations', () => {
     )['recommendations']!.map((one) => one)[0]!;
     expect([figure(split['before']!, 'leastServed'), figure(split['after']!, 'leastServed')]).toEqual([0, 0.5]);
     await rig.act(ann, 'feedbackOnRecommendation', { recommendationId: split['id'], status: 'ACCEPTED', apply: true });
+    expect(await experienceOf(id)).toEqual({});
     const { conflictId } = split['action'] as unknown as { conflictId: string };
     for (const who of [ann, bob]) await rig.act(who, 'acceptResolution', { conflictId, accept: true });
     const [row] = await rig.sql`SELECT allocations FROM collab.resource WHERE id = ${String(resourceId)}`;
     expect((row!['allocations'] as { granted: number }[]).map(({ granted }) => granted)).toEqual([5, 5]);
+  });
+
+  test('a dispute that is settled at once is measured: who was served least holds what was promised', async () => {
+    const id = await rig.session('ORCHESTRATED', ['bob', 'cat']);
+    const made = await rig.act(ann, 'putCollabResource', { collabId: id, name: 'r', capacity: 10 }, 'resource { id }');
+    const resourceId = made['resource']!['id'];
+    const times = { start: '2099-01-01T00:00:00.000Z', end: '2099-01-01T04:00:00.000Z' };
+    for (const who of [bob, principal('cat')])
+      await rig.act(who, 'claimCollabResource', { resourceId, amount: 10, ...times });
+    // Nobody is left who would have to agree.
+    await rig.sql`UPDATE collab.participant SET status = 'inactive' WHERE collab_id = ${id} AND participant_id <> 'ann'`;
+    const [advice] = (
+      await rig.act(ann, 'requestRecommendations', { collabId: id, types: ['SPLIT_CAPACITY'] }, selection)
+    )['recommendations']!.map((one) => one);
+    await rig.act(ann, 'feedbackOnRecommendation', {
+      ...{ recommendationId: advice!['id'], status: 'ACCEPTED', apply: true },
+    });
+    const [row] = await rig.sql`SELECT allocations FROM collab.resource WHERE id = ${String(resourceId)}`;
+    expect((row!['allocations'] as { granted: number }[]).map(({ granted }) => granted)).toEqual([5, 5]);
+    expect(await experienceOf(id)).toEqual({ split_capacity: { succeeded: 1, failed: 0 } });
+  });
+
+  test('a turn that is passed on says nothing yet of how such advice does', async () => {
+    const id = await rig.session('ROUND_ROBIN', ['bob', 'cat']);
+    const dispatched = await rig.act(ann, 'dispatchTurn', { collabId: id }, 'turn { id participantId }');
+    const whose = (turn: Json) => principal(String(turn['participantId']));
+    const first = dispatched['turn']!;
+    const next = (
+      await rig.act(whose(first), 'completeTurn', { turnId: first['id'], result: {} }, 'next { id participantId }')
+    )['next']!;
+    await rig.sql`UPDATE collab.turn SET dispatched_at = now() - interval '30 seconds' WHERE id = ${String(next['id'])}`;
+    const [advice] = (await rig.act(ann, 'requestRecommendations', { collabId: id, types: ['PASS_TURN'] }, selection))[
+      'recommendations'
+    ]!.map((one) => one);
+    expect(advice).toMatchObject({ type: 'PASS_TURN', action: { turnId: next['id'] } });
+    await rig.act(ann, 'feedbackOnRecommendation', {
+      ...{ recommendationId: advice!['id'], status: 'ACCEPTED', apply: true },
+    });
+    const turns = await rig.sql`SELECT status FROM collab.turn WHERE collab_id = ${id} ORDER BY number`;
+    expect(turns.map(({ status }) => status)).toEqual(['completed', 'cancelled', 'dispatched']);
+    expect(await experienceOf(id)).toEqual({});
+    const again = (await rig.act(ann, 'requestRecommendations', { collabId: id, types: ['PASS_TURN'] }, selection))[
+      'recommendations'
+    ]!;
+    expect(again.length).toBe(0);
   });
 });

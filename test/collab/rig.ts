@@ -38,9 +38,9 @@ export type Json = { readonly [key: string]: Json } & JsonList;
 type Answers = Map<string, (variables: Readonly<Record<string, unknown>>, principal: Principal) => unknown>;
 
 /** The collab subgraph over a database of its own; contexts are what `contexts` says. */
-export async function openCollabRig() {
+export async function openCollabRig({ env }: { readonly env?: Readonly<Record<string, string>> } = {}) {
   const database = await createTestDatabase();
-  const config = readConfig({ NODE_ENV: 'test' });
+  const config = readConfig({ NODE_ENV: 'test', ...env });
   const sql = createSql(database.url, { applicationName: 'collab-test', max: 10 });
   const prisma = createPrisma(database.url, { max: 1, applicationName: 'collab-test-prisma' });
   const events: (EventRow | EphemeralEvent)[] = [];
@@ -98,7 +98,10 @@ export async function openCollabRig() {
     locators: collabLocators,
     resolvers,
     createService: (given) => {
-      const service = createCollabService(given, { writer: { write: (one) => writer.current?.write(one) ?? '' } });
+      const service = createCollabService(
+        given,
+        env === undefined ? { writer: { write: (one) => writer.current?.write(one) ?? '' } } : {},
+      );
       services.push(service);
       return service;
     },

@@ -341,46 +341,6 @@ describe('what follows from a decision', () => {
       decision: { status: 'WITHDRAWN', outcome: 'WITHDRAWN' },
     });
   });
-
-  test('an extension counts where there is one; where there is none the vote says why', async () => {
-    const extension = { extensionId: crypto.randomUUID(), capabilityId: 'tally', method: 'count' };
-    const { decisionId } = await vote({ method: 'CUSTOM', anonymity: true, extension });
-    for (const who of [ann, bob, cat]) await cast(who, decisionId, { optionId: 'a' });
-    const finalize = () => rig.mutate(ann, 'finalizeDecision', { decisionId }, selection);
-    expect(codesOf(await finalize())).toEqual(['RULE_MISCONFIGURED']);
-    let asked: unknown;
-    const answer = (result: unknown) =>
-      rig.answers.set('executeExtension', (variables) => {
-        asked = variables;
-        return { data: { executeExtension: { result, userErrors: [] } }, errors: [] };
-      });
-    answer({ winner: 'z' });
-    expect(codesOf(await finalize())).toEqual(['RULE_MISCONFIGURED']);
-    answer('nonsense');
-    expect(codesOf(await finalize())).toEqual(['RULE_MISCONFIGURED']);
-    answer({
-      winner: 'b',
-      standings: [
-        { option: 'b', support: 3 },
-        { option: 'a', support: 1 },
-      ],
-    });
-    expect(await finalize()).toMatchObject({
-      decision: {
-        outcome: 'ADOPTED',
-        winner: 'b',
-        result: { standings: [{ optionId: 'b', share: 0.75 }, { optionId: 'a' }, { optionId: 'c' }] },
-      },
-    });
-    expect(JSON.stringify(asked)).not.toMatch(/"voter":/);
-    rig.answers.clear();
-    const late = await vote({ method: 'CUSTOM', extension });
-    await cast(ann, late.decisionId, { optionId: 'a' });
-    await rig.elapse(late.id);
-    expect(await read(late.decisionId)).toMatchObject({
-      decision: { status: 'DECIDED', outcome: 'EXPIRED', note: expect.stringContaining('cannot be run') },
-    });
-  });
 });
 
 test('any order of votes, concurrent or not: one outcome, each voter once, no gap in the stream', async () => {

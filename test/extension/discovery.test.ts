@@ -65,7 +65,7 @@ describe('discovery', () => {
         });
     // A process that begins now knows all of it.
     const { createDiscovery } = await import('../../subgraphs/extension/discovery/discover.ts');
-    const fresh = createDiscovery(rig.runtime);
+    const fresh = createDiscovery(rig.runtime, { modules: rig.service.modules });
     const scope = { principal: admin, readTags: new Set<string>() } as never;
     const found = await fresh.discover(scope, { text: 'lighthouse' }, {});
     expect(found.nodes.map(({ name }) => name)).toEqual(['good-keeper', 'bad-keeper']);

@@ -102,39 +102,68 @@ describe('redaction of secrets', () => {
 });
 
 describe('quadratic tally', () => {
-  it('counts ballots whose votes cost their square', async () => {
+  const options = [{ id: 'road' }, { id: 'park' }];
+  const allocation = (votes: Readonly<Record<string, number>>) => ({ kind: 'allocation', votes });
+
+  it('counts ballots whose votes cost their square; who spends too much is not counted', async () => {
     const { call } = await start(examples.voteTally);
     const ballots = [
-      { voter: 'ann', votes: { park: 9, road: 1 } },
-      { voter: 'bob', votes: { road: 5 } },
-      { voter: 'cid', votes: { road: 2, park: -2 } },
+      { voter: 'ann', vote: allocation({ park: 9, road: 1 }) },
+      { voter: 'bob', vote: allocation({ road: 5 }) },
+      { voter: 'cid', vote: allocation({ road: 2, park: -2 }) },
+      { voter: 'dee', vote: allocation({ park: 11 }) },
     ];
-    const answer = await call('tally', { options: ['road', 'park'], ballots });
-    expect(answer['result']).toEqual({
-      ranking: [
-        { option: 'road', votes: 8 },
-        { option: 'park', votes: 7 },
-      ],
+    expect((await call('tally', { options, ballots }))['result']).toEqual({
       winner: 'road',
-      tie: false,
-      voters: 3,
+      tied: [],
+      standings: [
+        { option: 'road', support: 8 },
+        { option: 'park', support: 7 },
+      ],
+      rationale: 'Quadratic voting, 100 credits a voter; 1 spent more and were not counted.',
+      spoiled: 1,
     });
+  });
+
+  it('buys votes for what is no allocation, by the weight of all whom a ballot speaks for', async () => {
+    const { call } = await start(examples.voteTally, { credits: 54 });
+    const count = async (ballots: readonly object[]) => (await call('tally', { options, ballots }))['result'];
+    // 54 credits: 7 votes for one, 5 for each of two, 6 and 4 by rank.
+    expect(await count([{ vote: { kind: 'choice', option: 'road' }, weight: 0.25 }])).toMatchObject({
+      winner: 'road',
+      standings: [{ option: 'road', support: 1.75 }, { support: 0 }],
+    });
+    expect(
+      await count([{ vote: { kind: 'ranking', order: ['park', 'road'] } }, { vote: { kind: 'abstain' } }]),
+    ).toMatchObject({
+      winner: 'park',
+      standings: [
+        { option: 'park', support: 6 },
+        { option: 'road', support: 4 },
+      ],
+    });
+    expect(await count([{ vote: { kind: 'approvals', options: ['road', 'park'] } }])).toMatchObject({
+      winner: null,
+      tied: ['road', 'park'],
+      standings: [{ support: 5 }, { support: 5 }],
+    });
+    expect(await count([{ vote: allocation({ road: -1 }) }])).toMatchObject({ winner: null, tied: [] });
   });
 
   it.each([
     [
       'VOTED_TWICE',
       [
-        { voter: 'ann', votes: {} },
-        { voter: 'ann', votes: {} },
+        { voter: 'ann', vote: allocation({}) },
+        { voter: 'ann', vote: allocation({}) },
       ],
     ],
-    ['UNKNOWN_OPTION', [{ voter: 'ann', votes: { moon: 1 } }]],
-    ['FRACTIONAL_VOTE', [{ voter: 'ann', votes: { road: 0.5 } }]],
-    ['CREDITS_EXCEEDED', [{ voter: 'ann', votes: { road: 11 } }]],
+    ['UNKNOWN_OPTION', [{ voter: 'ann', vote: allocation({ moon: 1 }) }]],
+    ['FRACTIONAL_VOTE', [{ voter: 'ann', vote: allocation({ road: 0.5 }) }]],
+    ['UNKNOWN_VOTE', [{ voter: 'ann', vote: { kind: 'shout' } }]],
   ])('refuses with %s, which opens no circuit', async (code, ballots) => {
     const { call } = await start(examples.voteTally);
-    const answer = await call('tally', { options: ['road', 'park'], ballots });
+    const answer = await call('tally', { options, ballots });
     expect([codesOf(answer), answer['execution']!['error']!['code']]).toEqual([['EXTENSION_FAILED'], code]);
   });
 });

@@ -52,6 +52,8 @@ export async function openExtensionRig({ env = {} }: RigOptions = {}) {
   bus.subscribe('extension', (batch) => events.push(...batch));
   /** What the graph says of contexts, by `tenant/id`. */
   const contexts = new Map<string, { status: string; ownerId: string; accessControl: { visibility: string } }>();
+  /** Active manifests, by tenant. */
+  const manifests = new Map<string, { status: string; modules: { moduleId: string; status: string }[] }>();
   /** Documents that were run through the graph, and by whom. */
   const asked: { readonly document: string; readonly principal: Principal }[] = [];
   const graph: Graph = {
@@ -60,7 +62,8 @@ export async function openExtensionRig({ env = {} }: RigOptions = {}) {
       const id = String(variables['id']);
       const context = contexts.get(`${principal.tenantId}/${id}`);
       const found = context && { id, ...context };
-      return { data: { context: found ?? null, found: found ?? null } as never, errors: [] };
+      const coreManifest = manifests.get(principal.tenantId) ?? null;
+      return { data: { context: found ?? null, found: found ?? null, coreManifest } as never, errors: [] };
     },
   };
   const compute = createComputePool({ maxThreads: 1, logger: pino({ level: 'silent' }) });
@@ -174,6 +177,7 @@ export async function openExtensionRig({ env = {} }: RigOptions = {}) {
     sql,
     events,
     contexts,
+    manifests,
     asked,
     runtime,
     service,

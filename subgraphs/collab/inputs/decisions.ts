@@ -19,7 +19,7 @@ export const decisionRules = z.object({
   delegationAllowed: z.boolean().nullish(),
   abstentionAllowed: z.boolean().nullish(),
   timeLimitMs: timeoutMs.nullish(),
-  extension: z.object({ extensionId: id, capabilityId: label, method: label }).nullish(),
+  extension: z.object({ extensionId: id, capabilityId: id, method: text({ min: 1, max: 100 }) }).nullish(),
   weighting: z
     .object({
       strategy: lower(weightingStrategies),
@@ -152,6 +152,12 @@ const ballotChoice = {
   optionId: word.nullish(),
   approvals: words(50).nullish(),
   ranking: words(50).nullish(),
+  allocation: z
+    .array(z.object({ optionId: word, votes: z.number().int().min(-1_000_000).max(1_000_000) }))
+    .min(1)
+    .max(50)
+    .refine((list) => unique(list.map(({ optionId }) => optionId)), 'an option stands twice')
+    .nullish(),
   abstain: z.boolean().nullish(),
 };
 
@@ -189,4 +195,7 @@ export const makeDecision = z.object({
     .refine((list) => unique(list.map(({ participantId }) => participantId)), 'a participant votes twice'),
   ...options,
 });
-export type BallotChoice = Pick<z.output<typeof ballot>, 'optionId' | 'approvals' | 'ranking' | 'abstain'>;
+export type BallotChoice = Pick<
+  z.output<typeof ballot>,
+  'optionId' | 'approvals' | 'ranking' | 'allocation' | 'abstain'
+>;

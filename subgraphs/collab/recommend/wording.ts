@@ -28,7 +28,8 @@ export function plainWords({ type, action, gain }: Ranked): string {
 }
 
 const maxWords = 2_000;
-const numbers = /\d+(?:\.\d+)?/g;
+/** Of any script: what is written in other digits is no number of ours. */
+const numbers = /\p{Nd}+(?:\.\p{Nd}+)?/gu;
 
 /** Numbers that a text may hold: those of the recommendation, rounded as anybody would. */
 function knownNumbers(recommendation: Ranked): ReadonlySet<string> {

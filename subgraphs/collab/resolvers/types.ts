@@ -31,6 +31,8 @@ function ballotPayload({ voter, vote, delegateTo, rationale, revision, castAt }:
     optionId: vote?.kind === 'choice' ? vote.option : null,
     approvals: vote?.kind === 'approvals' ? [...vote.options] : null,
     ranking: vote?.kind === 'ranking' ? [...vote.order] : null,
+    allocation:
+      vote?.kind === 'allocation' ? Object.entries(vote.votes).map(([optionId, votes]) => ({ optionId, votes })) : null,
     abstain: vote?.kind === 'abstain',
     delegateTo,
     rationale,

@@ -1,8 +1,12 @@
-/** What a voter said: one option, those that are good enough, an order (best first; what is left out stands last), or nothing. */
+/**
+ * What a voter said: one option, those that are good enough, an order (best first; what is left out stands last), so many
+ * votes for each (negative ones against it), or nothing.
+ */
 export type Vote =
   | { readonly kind: 'choice'; readonly option: string }
   | { readonly kind: 'approvals'; readonly options: readonly string[] }
   | { readonly kind: 'ranking'; readonly order: readonly string[] }
+  | { readonly kind: 'allocation'; readonly votes: Readonly<Record<string, number>> }
   | { readonly kind: 'abstain' };
 
 export interface Voter {
@@ -33,7 +37,7 @@ export const votesOf = {
   approval: ['approvals', 'abstain'],
   ranked: ['ranking', 'abstain'],
   instant_runoff: ['ranking', 'abstain'],
-  custom: ['choice', 'approvals', 'ranking', 'abstain'],
+  custom: ['choice', 'approvals', 'ranking', 'allocation', 'abstain'],
 } as const satisfies Record<string, readonly Vote['kind'][]>;
 
 export type VotingMethod = keyof typeof votesOf;

@@ -59,6 +59,8 @@ export interface Tally {
   readonly usedFallback: boolean;
   /** Of an instant runoff. */
   readonly rounds: readonly RunoffRound[];
+  /** What an extension that counted says of it. */
+  readonly rationale?: string;
 }
 
 /** What the votes come to by the rules. The method `custom` is counted elsewhere. */
@@ -155,7 +157,12 @@ function decide(election: Election, { voiced, cast }: Cast): Found {
   return { ...settleTie(election, standings, top), usedFallback: mayFallBack };
 }
 
-function settleTie(election: Election, standings: readonly Standing[], top: readonly Standing[]) {
+/** One of those that tie, where the rules tell them apart. */
+export function settleTie(
+  election: Election,
+  standings: readonly Standing[],
+  top: readonly Pick<Standing, 'option'>[],
+) {
   const tied = top.map(({ option }) => option);
   const own = election.votes.find(({ voter }) => voter === election.coordinator)?.vote;
   const coordinatorOrder =

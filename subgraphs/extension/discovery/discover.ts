@@ -14,10 +14,11 @@ import { parseTsquery, type QueryNode, supportsQuery } from '#shared/searchIndex
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { id, parseInput, text } from '#shared/validation.ts';
 import { findGrantedContexts, viewerOf, visibleCondition } from '../access.ts';
+import type { ClosedModules } from '../closedModules.ts';
 import { trustLevelOf, trustLevels } from '../manifest/permissions.ts';
 import type { ExtensionDiscoveryEdgeRow, ExtensionRow } from '../rows.ts';
 import { extensionColumns } from '../store.ts';
-import { createIndexes } from './indexes.ts';
+import { createIndexes, type SearchedTenant } from './indexes.ts';
 
 const words = z
   .array(text({ min: 1, max: 100 }))
@@ -41,6 +42,7 @@ type Query = z.output<typeof shape>;
 const list = 'discovery';
 /** How often a page is put together again because a row of it changed meanwhile. */
 const maxAttempts = 3;
+const none: ReadonlySet<string> = new Set();
 /** A set that nothing is in. */
 const nothing = '\u0001';
 
@@ -53,7 +55,7 @@ export interface ExtensionDiscoveryRow {
 }
 
 /** Finds extensions by what they are for. */
-export function createDiscovery({ sql, bus, config }: ModuleRuntime) {
+export function createDiscovery({ sql, bus, config }: ModuleRuntime, { modules }: { readonly modules: ClosedModules }) {
   const indexes = createIndexes({ sql, bus, maxBytes: config.EXTENSION_SEARCH_INDEX_MB * 1_048_576 });
 
   /** As PostgreSQL reads what people type. */
@@ -113,12 +115,16 @@ export function createDiscovery({ sql, bus, config }: ModuleRuntime) {
       const after = page.from === null ? null : readHit(page.from);
       const { tenantId } = scope.principal;
       scope.readTags.add('extensions');
+      // Which of them fit changes with the manifest.
+      scope.readTags.add('manifests');
+      const closed = query.includeIncompatible === true ? none : await modules.of(tenantId);
       const node = query.text == null ? null : await parseWords(query.text);
       for (let attempt = 0; ; attempt += 1) {
-        const { index, versions } = await indexes.current(tenantId, scope.consistencyToken);
+        const tenant = await indexes.current(tenantId, scope.consistencyToken);
+        const { index } = tenant;
         const selection: IndexSelection = {
           query: node,
-          conditions: conditionsOf(query, versions),
+          conditions: conditionsOf(query, tenant, closed),
           granted: await granted(scope, index.restrictedCount),
         };
         const { total, hits } = index.search(selection, { limit: page.limit + 1, reversed: false, after });
@@ -167,7 +173,11 @@ function readHit([score, hitId, revision]: readonly CursorValue[]): Hit {
   return { score, id: hitId, revision };
 }
 
-function conditionsOf(query: Query, versions: ReadonlySet<string>): readonly Condition[] {
+function conditionsOf(
+  query: Query,
+  { versions, requirements }: SearchedTenant,
+  closed: ReadonlySet<string>,
+): readonly Condition[] {
   const conditions: Condition[] = [];
   const oneOf = (column: string, list: readonly string[]) => conditions.push({ kind: 'oneOf', column, values: list });
   if (query.contextId != null) oneOf('contextId', [query.contextId]);
@@ -183,6 +193,11 @@ function conditionsOf(query: Query, versions: ReadonlySet<string>): readonly Con
       query.runtimeState.map((state) => state.toLowerCase()),
     );
   if (query.includeIncompatible !== true) oneOf('fits', ['yes']);
+  if (closed.size > 0)
+    oneOf(
+      'requires',
+      [...requirements].filter((list) => list.split(',').every((module) => !closed.has(module))),
+    );
   if (query.keywords != null) conditions.push({ kind: 'allOf', column: 'keywords', values: query.keywords });
   for (const one of [query.capabilityId, query.capability])
     if (one != null) conditions.push({ kind: 'anyOf', column: 'capabilities', values: [one] });

@@ -5,7 +5,7 @@ import { incompatibilityOf } from '../manifest/compatibility.ts';
 import type { Manifest } from '../manifest/manifest.ts';
 import { wilsonLowerBound } from './wilson.ts';
 
-const values = ['contextId', 'type', 'runtimeState', 'category', 'fits'] as const;
+const values = ['contextId', 'type', 'runtimeState', 'category', 'fits', 'requires'] as const;
 const sets = ['keywords', 'capabilities', 'versions'] as const;
 const numbers = ['trust', 'weight'] as const;
 
@@ -47,6 +47,10 @@ const select = `SELECT e.id, e.revision, e.search::text AS words, e.context_id A
 /** What trust in a publisher counts: a fifth for nobody's, all for a verified one. */
 export const trustWeight = (level: number): number => (1 + level) / 5;
 
+/** The modules that an extension requires, as one value. */
+export const requirementOf = ({ needs }: Pick<DocumentRow, 'needs'>): string =>
+  [...new Set(needs?.compatibility?.required_modules ?? [])].sort().join(',');
+
 export function toDocument(row: DocumentRow): Parameters<ExtensionIndex['put']>[0] {
   const { runtime_requirements, ...needs } = row.needs ?? {
     compatibility: { required_modules: [], optional_modules: [] },
@@ -66,6 +70,7 @@ export function toDocument(row: DocumentRow): Parameters<ExtensionIndex['put']>[
       runtimeState: row.runtimeState,
       category: row.category,
       fits: fits ? 'yes' : 'no',
+      requires: requirementOf(row),
     },
     sets: { keywords: row.keywords, capabilities: row.capabilities ?? [], versions: row.versions ?? [] },
     numbers: {

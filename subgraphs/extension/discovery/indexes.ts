@@ -4,7 +4,14 @@ import { readConsistencyToken } from '#shared/cache/consistencyToken.ts';
 import { runForAll } from '#shared/cancellation.ts';
 import { isId } from '#shared/ids.ts';
 import type { Sql } from '#shared/sql.ts';
-import { createExtensionIndex, type ExtensionIndex, readDocuments, readSlice, toDocument } from './documents.ts';
+import {
+  createExtensionIndex,
+  type ExtensionIndex,
+  readDocuments,
+  readSlice,
+  requirementOf,
+  toDocument,
+} from './documents.ts';
 
 const sliceRows = 1_000;
 /** Documents put in before other work gets its turn. */
@@ -19,6 +26,7 @@ const forgottenChanges = 5_000;
 interface TenantIndex {
   readonly index: ExtensionIndex;
   readonly versions: Set<string>;
+  readonly requirements: Set<string>;
   readonly dirty: Set<string>;
   /** Called since their success was last looked at. */
   readonly used: Set<string>;
@@ -31,6 +39,8 @@ export interface SearchedTenant {
   readonly index: ExtensionIndex;
   /** Versions that any of its releases ever had here. */
   readonly versions: ReadonlySet<string>;
+  /** Lists of modules that any of them ever required here. */
+  readonly requirements: ReadonlySet<string>;
 }
 
 export interface IndexesDeps {
@@ -83,6 +93,7 @@ export function createIndexes({ sql, bus, maxBytes }: IndexesDeps) {
 
   function put(tenant: TenantIndex, row: Awaited<ReturnType<typeof readDocuments>>[number]): void {
     tenant.index.put(toDocument(row));
+    tenant.requirements.add(requirementOf(row));
     for (const version of row.versions ?? []) tenant.versions.add(version);
   }
 
@@ -149,6 +160,7 @@ export function createIndexes({ sql, bus, maxBytes }: IndexesDeps) {
       const tenant: TenantIndex = known ?? {
         index: createExtensionIndex(),
         versions: new Set(),
+        requirements: new Set(),
         dirty: new Set(),
         used: new Set(),
         loading: Promise.resolve(),

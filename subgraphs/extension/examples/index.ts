@@ -75,44 +75,75 @@ export async function readExamples(): Promise<{
     voteTally: {
       name: 'quadratic-tally',
       extensionType: 'CAPABILITY',
-      version: '1.0.0',
+      version: '2.0.0',
       description: 'Counts votes by quadratic voting: more for what matters more, at a rising price',
       keywords: ['voting', 'tally', 'quadratic', 'decision'],
       bundle: voteTally!,
       manifest: {
         entry_point: 'voteTally.js',
         main_class: 'QuadraticTally',
+        configuration_schema: {
+          type: 'object',
+          properties: { credits: { type: 'integer', minimum: 1, maximum: 1_000_000 } },
+          additionalProperties: false,
+        },
         capabilities: [
           {
             name: 'tally',
-            description: 'Ranks options by ballots',
+            description: 'Counts votes of collaborations by the method CUSTOM, as CollabExtensionInput describes it',
             interfaces: [
               {
                 interface_name: 'tally',
                 methods: [
                   {
                     method_name: 'tally',
-                    description: 'Ranking, winner and ties; votes cost their square',
+                    description:
+                      'Winner, ties and standings; votes cost their square. Who spends too much is not counted',
                     pure: true,
-                    error_codes: ['VOTED_TWICE', 'UNKNOWN_OPTION', 'FRACTIONAL_VOTE', 'CREDITS_EXCEEDED'],
+                    error_codes: ['VOTED_TWICE', 'UNKNOWN_OPTION', 'FRACTIONAL_VOTE', 'UNKNOWN_VOTE'],
                     input_schema: {
                       type: 'object',
                       required: ['options', 'ballots'],
                       properties: {
-                        options: { type: 'array', minItems: 1, maxItems: 100, items: text },
-                        credits: { type: 'integer', minimum: 1 },
+                        options: {
+                          type: 'array',
+                          minItems: 1,
+                          maxItems: 100,
+                          items: { type: 'object', required: ['id'], properties: { id: text } },
+                        },
                         ballots: {
                           type: 'array',
                           maxItems: 10_000,
                           items: {
                             type: 'object',
-                            required: ['voter', 'votes'],
-                            properties: { voter: text, votes: { type: 'object' } },
+                            required: ['vote'],
+                            properties: {
+                              voter: text,
+                              weight: { type: 'number', minimum: 0 },
+                              vote: { type: 'object', required: ['kind'], properties: { kind: text } },
+                            },
                           },
                         },
                       },
                     },
-                    output_schema: { type: 'object', required: ['ranking', 'winner', 'tie'] },
+                    output_schema: {
+                      type: 'object',
+                      required: ['winner', 'tied', 'standings', 'rationale', 'spoiled'],
+                      properties: {
+                        winner: { type: ['string', 'null'] },
+                        tied: { type: 'array', items: text },
+                        standings: {
+                          type: 'array',
+                          items: {
+                            type: 'object',
+                            required: ['option', 'support'],
+                            properties: { option: text, support: { type: 'number', minimum: 0 } },
+                          },
+                        },
+                        rationale: text,
+                        spoiled: { type: 'integer', minimum: 0 },
+                      },
+                    },
                   },
                 ],
               },

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { PlatformError } from '#shared/errors.ts';
 import { appendChange } from '#shared/outbox.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
@@ -33,15 +34,26 @@ function define<Schema extends z.ZodType>(
   return { permission, isOwn, run: async (situation, payload) => run(situation, parseInput(schema, payload, [])) };
 }
 
-/** Reads one object of the graph as whoever called the extension. */
+/**
+ * Reads one object of the extension's own context, as whoever called the extension.
+ * @throws {PERMISSION_VIOLATION} where it lies in another one: permissions are of the scope `context`
+ */
 function reading(permission: string, document: string): HostOperation {
   return define(
     permission,
     target,
-    async ({ runtime, principal }, payload) => {
-      const { data, errors } = await runtime.graph.execute<{ found: unknown }>(document, { id: payload.id }, principal);
+    async ({ runtime, extension, principal }, payload) => {
+      const { data, errors } = await runtime.graph.execute<{ found: { readonly contextId: string | null } | null }>(
+        document,
+        { id: payload.id },
+        principal,
+      );
       if (!data?.found && errors.length > 0) throw new Error(errors[0]!.message);
-      return data?.found ?? null;
+      if (!data?.found) return null;
+      const { contextId, ...found } = data.found;
+      if (contextId !== extension.contextId)
+        throw new PlatformError('PERMISSION_VIOLATION', `${permission} is of the extension's own context alone`);
+      return found;
     },
     false,
   );
@@ -84,19 +96,19 @@ export const hostOperations: Readonly<Record<string, HostOperation>> = {
   ),
   'plan.get': reading(
     'plan:read',
-    'query HostPlan($id: ID!) { found: plan(planId: $id) { id title objective status version createdAt updatedAt } }',
+    'query HostPlan($id: ID!) { found: plan(planId: $id) { contextId id title objective status version createdAt updatedAt } }',
   ),
   'dialog.get': reading(
     'dialog:read',
-    'query HostDialog($id: ID!) { found: dialog(id: $id) { id name description status createdAt } }',
+    'query HostDialog($id: ID!) { found: dialog(id: $id) { contextId id name description status createdAt } }',
   ),
   'confirm.get': reading(
     'confirm:read',
-    'query HostConfirm($id: ID!) { found: confirm(id: $id) { id title status phase priority requestedBy reason } }',
+    'query HostConfirm($id: ID!) { found: confirm(id: $id) { contextId id title status phase priority requestedBy reason } }',
   ),
   'trace.get': reading(
     'trace:read',
-    'query HostTrace($id: ID!) { found: trace(traceId: $id) { id name status spanCount errorCount } }',
+    'query HostTrace($id: ID!) { found: trace(traceId: $id) { contextId id name status spanCount errorCount } }',
   ),
 };
 

@@ -1,8 +1,28 @@
 import semver from 'semver';
 import { subgraphNames } from '../../names.ts';
 import type { Manifest, ManifestMethod } from './manifest.ts';
+import { findNarrowing } from './schemaComparison.ts';
 
 export const protocolVersion = '1.0.0';
+
+/** What publishers call the platforms and architectures that Node names. */
+const platformNames: Readonly<Record<string, readonly string[]>> = {
+  linux: ['linux'],
+  darwin: ['darwin', 'macos', 'osx'],
+  win32: ['win32', 'windows'],
+};
+const architectureNames: Readonly<Record<string, readonly string[]>> = {
+  x64: ['x64', 'x86_64', 'amd64'],
+  arm64: ['arm64', 'aarch64'],
+  ia32: ['ia32', 'x86', 'i386', 'i686'],
+};
+
+/** Optional modules that a tenant has not: those that are none, and those that its manifest disables. */
+export const missingOptional = (
+  { compatibility }: Pick<Manifest, 'compatibility'>,
+  closed: ReadonlySet<string>,
+): readonly string[] =>
+  compatibility.optional_modules.filter((name) => closed.has(name) || !subgraphNames.some((known) => known === name));
 
 /** Why a release cannot run on this platform; null when it can. */
 export function incompatibilityOf({ runtime_requirements, compatibility, dependencies }: Manifest): string | null {
@@ -12,6 +32,12 @@ export function incompatibilityOf({ runtime_requirements, compatibility, depende
   for (const range of [runtime_requirements?.mplp_version, compatibility.mplp_version])
     if (range !== undefined && !semver.satisfies(protocolVersion, range))
       return `it needs MPLP ${range}, here is ${protocolVersion}`;
+  for (const [what, names, here] of [
+    ['platform', runtime_requirements?.platform, platformNames[process.platform] ?? [process.platform]],
+    ['architecture', runtime_requirements?.architecture, architectureNames[process.arch] ?? [process.arch]],
+  ] as const)
+    if (names !== undefined && names.length > 0 && !names.some((name) => here.includes(name.toLowerCase())))
+      return `it needs the ${what} ${names.join(' or ')}, here is ${here[0]}`;
   const lacking = compatibility.required_modules.find((name) => !subgraphNames.some((known) => known === name));
   if (lacking !== undefined) return `it needs the module ${lacking}`;
   for (const { name, version, type, optional } of dependencies) {
@@ -23,7 +49,10 @@ export function incompatibilityOf({ runtime_requirements, compatibility, depende
   return null;
 }
 
-/** What callers of one release would miss in another: methods that are gone, inputs that are refused, results without a part. */
+/**
+ * What callers of one release would miss in another: methods that are gone, inputs that were taken and may be refused,
+ * results that may be what none was.
+ */
 export function breakingChanges(before: Manifest, after: Manifest): readonly string[] {
   const methodsOf = (manifest: Manifest) =>
     new Map(
@@ -45,11 +74,14 @@ function narrowed(name: string, before: ManifestMethod, after: ManifestMethod): 
     Array.isArray(schema?.['required']) ? schema['required'].map(String) : [];
   const asked = required(after.input_schema).filter((one) => !required(before.input_schema).includes(one));
   const lost = required(before.output_schema).filter((one) => !required(after.output_schema).includes(one));
-  const types = [before.input_schema?.['type'], after.input_schema?.['type']];
+  // What is asked for and lost by name says more than that `required` differs.
+  const narrower = asked.length > 0 ? null : findNarrowing(before.input_schema, after.input_schema);
+  const wider = lost.length > 0 ? null : findNarrowing(after.output_schema, before.output_schema);
   return [
     ...asked.map((one) => `${name} asks for ${one}`),
     ...lost.map((one) => `${name} need not answer ${one} any more`),
-    ...(types[1] !== undefined && types[0] !== types[1] ? [`${name} takes ${String(types[1])} alone`] : []),
+    ...(narrower === null ? [] : [`${name} takes less (${narrower})`]),
+    ...(wider === null ? [] : [`${name} may answer something else (${wider})`]),
     ...(before.pure && !after.pure ? [`${name} is no longer pure`] : []),
   ];
 }

@@ -89,3 +89,16 @@ export function judge(key: string, schema: object, value: unknown): string | nul
   validate.errors = null;
   return `${error!.instancePath || 'the value'} ${error!.message ?? 'does not fit'}`;
 }
+
+const acceptors = createLru<ValidateFunction>(500);
+
+/** Whether a value fits a schema that may use anything but references; for schemas that nothing names. */
+export function accepts(schema: object, value: unknown): boolean {
+  const text = JSON.stringify(schema);
+  let validate = acceptors.get(text);
+  if (validate === undefined) {
+    validate = compile(schema);
+    acceptors.set(text, validate);
+  }
+  return validate(value);
+}

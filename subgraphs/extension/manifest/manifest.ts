@@ -4,9 +4,10 @@ import { maxExpressionLength } from '#shared/conditions/expression/tokenizer.ts'
 import { PlatformError } from '#shared/errors.ts';
 import { jsonObject, jsonProblem, text } from '#shared/validation.ts';
 import { hookPoints } from '../hookPoints.ts';
+import { maxStateBytes } from '../host/stateBounds.ts';
 import { conditionProblem, maxConditions } from './conditions.ts';
 import { schemaProblem } from './jsonSchemas.ts';
-import { isShortForm, type Permission } from './permissions.ts';
+import { isShortForm, ownResources, type Permission } from './permissions.ts';
 
 const maxManifestBytes = 262_144;
 const label = text({ min: 1, max: 200 });
@@ -70,21 +71,28 @@ const structuredPermission = z.strictObject({
   conditions: z.array(condition).max(maxConditions).optional(),
 });
 
-const permission = z.union([
-  z
-    .string()
-    .refine(isShortForm, 'expected module:action')
-    .transform((pair): Permission => {
-      const [resource, action] = pair.split(':') as [string, string];
-      return { resource, actions: [action], scope: 'context' };
-    }),
-  structuredPermission.transform(
-    ({ resource, actions, scope, conditions = [] }): Permission => ({
-      ...{ resource, actions, scope },
-      ...(conditions.length > 0 && { conditions }),
-    }),
-  ),
-]);
+const permission = z
+  .union([
+    z
+      .string()
+      .refine(isShortForm, 'expected module:action')
+      .transform((pair): Permission => {
+        const [resource, action] = pair.split(':') as [string, string];
+        return { resource, actions: [action], scope: 'context' };
+      }),
+    structuredPermission.transform(
+      ({ resource, actions, scope, conditions = [] }): Permission => ({
+        ...{ resource, actions, scope },
+        ...(conditions.length > 0 && { conditions }),
+      }),
+    ),
+  ])
+  .superRefine(({ resource, scope }, { addIssue }) => {
+    const refuse = (message: string) => addIssue({ code: 'custom', path: ['scope'], message });
+    if (scope === 'global') refuse('expected context: no extension reaches beyond the context that it lies in');
+    if (scope === 'local' && !ownResources.includes(resource))
+      refuse(`expected context: of an extension's own are ${ownResources.join(' and ')} alone`);
+  });
 
 const hookScript = z.object({
   /** A method of the main class. */
@@ -102,7 +110,15 @@ const manifestShape = z.object({
   entry_point: z.string().regex(/^[\w./-]{1,200}\.m?js$/, 'expected the name of a .js or .mjs file'),
   main_class: identifier,
   runtime: z.literal('javascript', 'expected javascript: nothing else runs here').default('javascript'),
-  runtime_requirements: z.object({ node_version: range.optional(), mplp_version: range.optional() }).loose().optional(),
+  runtime_requirements: z
+    .object({
+      node_version: range.optional(),
+      mplp_version: range.optional(),
+      platform: z.array(label).max(20).optional(),
+      architecture: z.array(label).max(20).optional(),
+    })
+    .loose()
+    .optional(),
   configuration_schema: schema.nullish(),
   capabilities: z.array(capability).min(1).max(50),
   dependencies: z
@@ -120,6 +136,13 @@ const manifestShape = z.object({
     .object({
       memory_limit: z.number().int().min(1).max(64).optional(),
       cpu_limit: z.number().min(0.01).max(1, 'expected at most 1 core: a sandbox is one thread').optional(),
+      // MiB, as of memory.
+      storage_limit: z
+        .number()
+        .positive()
+        .max(maxStateBytes / 1_048_576, 'expected at most 1 MiB: that much state is kept')
+        .optional(),
+      network_bandwidth: z.literal(0, 'expected 0: a sandbox has no network').optional(),
       gpu_required: z.literal(false, 'expected false: a sandbox has no GPU').optional(),
     })
     .loose()

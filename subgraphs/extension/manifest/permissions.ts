@@ -15,6 +15,9 @@ export const trustLevelOf = (name: string): number => trustLevels.indexOf(name.t
 /** Concern nothing but the extension's own store and stream: every grantor has them to give. */
 const ownPermissions = ['state:read', 'state:write', 'event:emit'] as const;
 
+/** Resources of its own alone. */
+export const ownResources: readonly string[] = [...new Set(ownPermissions.map((pair) => pair.split(':')[0]!))];
+
 /** Least trust in the publisher with which a permission is granted. What is not listed is never granted: the network. */
 const policy: Readonly<Record<string, TrustLevelValue>> = {
   'state:read': 'untrusted',

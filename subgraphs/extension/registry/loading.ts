@@ -16,7 +16,7 @@ import { createStarting, type Loaded, type LoadingDeps } from './starting.ts';
 /** Installs and starts extensions. A step that fails leaves the state `error` and says why. */
 export function createLoading(runtime: ModuleRuntime, deps: LoadingDeps) {
   const { sql } = runtime;
-  const { commands, contexts, checks, dependencies, engine } = deps;
+  const { commands, contexts, checks, dependencies, engine, modules } = deps;
   const { requireExtension, fail, start } = createStarting(runtime, deps);
 
   /** @throws {QUOTA_EXCEEDED} while as many are being installed as may be */
@@ -53,6 +53,7 @@ export function createLoading(runtime: ModuleRuntime, deps: LoadingDeps) {
         throw new PlatformError('NOT_FOUND', 'no such release of the extension', { path: ['input', 'releaseId'] });
       const config = input.config === undefined ? before.config : input.config;
       checks.requireConfig(release, config);
+      await modules.requireOpen(tenantId, release.manifest);
       const settings = mergedSettings(before.settings, input.settings);
       const moving = await commands.change(
         actor,

@@ -4,6 +4,7 @@ import { newId } from '#shared/ids.ts';
 import { holdsIn } from '#shared/rights.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
+import type { ClosedModules } from '../closedModules.ts';
 import { actorOf, type Commands, callOf } from '../commands.ts';
 import type { Contexts } from '../contexts.ts';
 import { type Engine, shownLimits } from '../engine.ts';
@@ -29,6 +30,7 @@ export interface ReloadDeps {
   readonly engine: Engine;
   readonly loading: Loading;
   readonly registration: Registration;
+  readonly modules: ClosedModules;
 }
 
 export interface Reloaded {
@@ -47,7 +49,7 @@ export interface Reloaded {
  * out after it is taken back by the same commit the other way round.
  */
 export function createReload({ sql }: Pick<ModuleRuntime, 'sql'>, deps: ReloadDeps) {
-  const { commands, contexts, checks, dependencies, engine, loading, registration } = deps;
+  const { commands, contexts, checks, dependencies, engine, loading, registration, modules } = deps;
 
   /** The commit that moves all calls from one release to another. */
   function switchTo(
@@ -189,6 +191,7 @@ export function createReload({ sql }: Pick<ModuleRuntime, 'sql'>, deps: ReloadDe
         engine.runnable(tenantId, before.currentReleaseId!),
         engine.runnable(tenantId, input.releaseId),
       ]);
+      await modules.requireOpen(tenantId, next.manifest);
       const changes = breakingChanges(old.manifest, next.manifest);
       if (changes.length > 0 && input.force !== true)
         throw new PlatformError('INTERFACE_BREAKING', `callers would miss something: ${changes.join('; ')}`, {

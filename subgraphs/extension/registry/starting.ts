@@ -5,6 +5,7 @@ import { newId } from '#shared/ids.ts';
 import { holdsIn } from '#shared/rights.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
+import type { ClosedModules } from '../closedModules.ts';
 import { actorOf, type Commands, type callOf, unknownExtension } from '../commands.ts';
 import type { Contexts } from '../contexts.ts';
 import { type Engine, shownLimits } from '../engine.ts';
@@ -33,6 +34,7 @@ export interface LoadingDeps {
   readonly checks: Checks;
   readonly dependencies: Dependencies;
   readonly engine: Engine;
+  readonly modules: ClosedModules;
 }
 
 export interface Loaded {
@@ -70,7 +72,7 @@ function requireTargets(manifest: Manifest, targets: NonNullable<ExtensionRow['i
 /** Starts extensions, and says why one could not be started. */
 export function createStarting(runtime: ModuleRuntime, deps: LoadingDeps) {
   const { sql, config } = runtime;
-  const { commands, contexts, checks, dependencies, engine } = deps;
+  const { commands, contexts, checks, dependencies, engine, modules } = deps;
 
   async function requireExtension(tenantId: string, id: string): Promise<ExtensionRow> {
     const [row] = await findExtensions(sql, tenantId, [id]);
@@ -198,6 +200,8 @@ export function createStarting(runtime: ModuleRuntime, deps: LoadingDeps) {
     const settings = input.config === undefined ? before.config : input.config;
     // What the caller got wrong changes nothing; all that follows is the extension's own doing.
     checks.requireConfig(release, settings);
+    // A tenant may open the module again: what needs it waits, and is in no error.
+    await modules.requireOpen(tenantId, release.manifest);
     const integrationTargets = input.integrationTargets ?? before.integrationTargets;
     requireTargets(release.manifest, input.integrationTargets ?? []);
     const grants = await grantsFor(scope, before, release, input.grants);

@@ -4,6 +4,7 @@ import { requireHours } from '../figures.ts';
 import { hostOperations } from '../host/operations.ts';
 import { integrationsOf } from '../integrations.ts';
 import { readFilter } from '../lists.ts';
+import { incompatibilityOf, missingOptional } from '../manifest/compatibility.ts';
 import { flatten, trustLevels } from '../manifest/permissions.ts';
 import { lifecyclePayload, publisherPayload } from '../payload.ts';
 import type {
@@ -80,6 +81,18 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
           ? 'PENDING'
           : 'FAILED',
     trustLevel: (row) => trustOf(row.trustLevel),
+    async compatibility({ manifest, tenantId }, _args, { service, scope }) {
+      scope.readTags.add('manifests');
+      const closed = await service.modules.of(tenantId);
+      const closedModules = manifest.compatibility.required_modules.filter((name) => closed.has(name));
+      const reason = incompatibilityOf(manifest);
+      return {
+        compatible: reason === null && closedModules.length === 0,
+        reason,
+        closedModules,
+        missingOptionalModules: [...missingOptional(manifest, closed)],
+      };
+    },
   },
   ExtensionCapability: {
     __resolveReference: ({ id }, { loaders }) => loaders.capability.load(id),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { addressList, count, domainList, flag, riskCutoffs, serverList } from './forms.ts';
+import { addressList, count, domainList, flag, httpUrl, riskCutoffs, serverList } from './forms.ts';
 
 /** Rules and quotas of the modules. */
 export const moduleVariables = {
@@ -125,6 +125,19 @@ export const moduleVariables = {
   ROLE_SUSPICIOUS_DENIALS: {
     schema: count.optional(),
     description: 'denials of a subject in five minutes that are told as suspicious; by default 10, in production 5',
+  },
+  COLLAB_WRITER_URL: {
+    schema: httpUrl.optional(),
+    description:
+      'service that words recommendations of collaborations: it is posted their figures and answers {"wording": "..."}; without it they are worded here, and so is what holds a number of its own',
+  },
+  COLLAB_WRITER_TOKEN: {
+    schema: z.string().min(1).optional(),
+    description: 'bearer token that the service is shown; may stand in the file that COLLAB_WRITER_TOKEN_FILE names',
+  },
+  COLLAB_WRITER_TIMEOUT_MS: {
+    schema: count.max(30_000).default(3_000),
+    description: 'time the service has to word one recommendation, ms',
   },
   EXTENSION_THREADS: {
     schema: count.max(64).default(2),
