@@ -1,9 +1,11 @@
 import { createRandom } from '../graph/random.ts';
-import { boundUtilization } from './lowerBound.ts';
+import { groupDemands } from './demandGroups.ts';
+import { type InfeasibilityProof, proveInfeasible } from './infeasibility.ts';
+import { boundUtilization, type UtilizationBound } from './lowerBound.ts';
 import { leastHopMbps, measureRoutes } from './measures.ts';
 import type { Route, RoutingMeasures, RoutingProblem } from './problem.ts';
 import { fortzThorup, isSameRoute, type RerouteOptions, reroute, sharpCost } from './reroute.ts';
-import { type CutProof, findViolatedCut } from './violatedCut.ts';
+import { findWorstCut } from './worstCut.ts';
 
 /** Weights of what is to be small; each counts by its value relative to before. */
 export interface RoutingGoals {
@@ -37,8 +39,10 @@ export interface OptimizedRoutes {
   /** Score of `after` where that of `before` is 1 for each weight; never greater than it. */
   readonly score: number;
   readonly scoreBefore: number;
-  /** No routing has a smaller maximum utilisation, not even one that splits demands. */
+  /** No routing has a smaller maximum utilisation. */
   readonly lowerBound: number;
+  readonly boundKind: BoundKind;
+  /** A greater bound of the kind is not there to be found: the program was solved, or the routes reach the bound. */
   readonly isBoundTight: boolean;
   /** Maximum utilisation over its bound, less 1; 0 without load. */
   readonly gap: number;
@@ -47,13 +51,26 @@ export interface OptimizedRoutes {
   readonly moved: readonly number[];
   readonly changes: number;
   readonly isBudgetUsedUp: boolean;
-  /** A cut that demands exceed, where the bound says that they do not fit. */
-  readonly cut: CutProof | null;
+  readonly feasibility: Feasibility;
+  /** Set where they do not fit. */
+  readonly proof: InfeasibilityProof | null;
 }
+
+/**
+ * What bounds the maximum utilisation. LINEAR_PROGRAM and LINK_PRICES: what demands pay at least by prices of links, those of the
+ * program or such as loads suggest; CUT: what has to cross one. These hold for demands that are split too. ONE_PATH: a demand on
+ * the widest of its paths.
+ */
+export type BoundKind = 'LINEAR_PROGRAM' | 'LINK_PRICES' | 'CUT' | 'ONE_PATH';
+
+/** Whether all demands fit at once: on the routes found, if they are split, not at all, or not known. */
+export type Feasibility = 'FEASIBLE' | 'SPLIT_ONLY' | 'INFEASIBLE' | 'UNKNOWN';
 
 const sharpnesses = [10, 20, 40, 80, 160, 320] as const;
 /** Of the time, for the first search. */
 const firstShare = 0.6;
+/** Of the time beside it, for the cut that proves what does not fit, or bounds what the program did not. */
+const cutShare = 0.25;
 /** Close enough to the bound: what is left is not worth the time. */
 const closeEnough = 1.002;
 
@@ -98,12 +115,13 @@ export async function optimizeRoutes(
   let changes = reroute(problem, routes, { ...base, isOver: isFirstOver, cost: fortzThorup });
   let reached = see(routes);
 
-  const bound = await boundUtilization(problem, {
-    isOver,
+  const groups = groupDemands(problem);
+  const onePath = groups.reduce((most, { greatestMbps, widthMbps }) => Math.max(most, greatestMbps / widthMbps), 0);
+  const program = await boundUtilization(problem, {
+    ...{ groups, isOver, start: routes },
     leftMs: () => startedAt + timeBudgetMs - now(),
-    start: routes,
   });
-  const isClose = () => best.measures.maxUtilization <= bound.maxUtilization * closeEnough;
+  const isClose = () => best.measures.maxUtilization <= Math.max(onePath, program.maxUtilization) * closeEnough;
   if (goals.balance > 0)
     for (const sharpness of sharpnesses) {
       if (isOver() || isClose() || !Number.isFinite(reached.maxUtilization) || reached.maxUtilization === 0) break;
@@ -124,22 +142,67 @@ export async function optimizeRoutes(
   changes += reroute(ceiling, polished, { ...base, isHard: true, cost: () => 0, maxPasses: 4 });
   see(polished);
 
+  const isBudgetUsedUp = isOver();
+  // Of a program that was solved no cut says more, unless it is to prove what does not fit.
+  const cut =
+    program.isTight && program.maxUtilization <= 1
+      ? null
+      : findWorstCut(problem, {
+          ...{ groups, prices: program.prices },
+          isOver: () => now() >= startedAt + (1 + cutShare) * timeBudgetMs,
+        });
+  const bound = greatestBound({ program, cutRatio: cut?.ratio ?? 0, onePath });
+  const proof = proveInfeasible(problem, { side: cut?.side ?? null, prices: program.prices });
   const { maxUtilization } = best.measures;
+  const isOptimal = best.measures.unroutedDemands === 0 && maxUtilization <= bound.value * 1.001;
   return {
     routes: best.routes,
     before: measuresBefore,
     after: best.measures,
     score: best.score,
     scoreBefore: scoreOf(measuresBefore),
-    lowerBound: bound.maxUtilization,
-    isBoundTight: bound.isTight,
-    gap: bound.maxUtilization > 0 ? Math.max(0, maxUtilization / bound.maxUtilization - 1) : 0,
-    isOptimal: best.measures.unroutedDemands === 0 && maxUtilization <= bound.maxUtilization * 1.001,
+    lowerBound: bound.value,
+    boundKind: bound.kind,
+    isBoundTight: program.isTight || isOptimal,
+    gap: bound.value > 0 ? Math.max(0, maxUtilization / bound.value - 1) : 0,
+    isOptimal,
     moved: [...before.keys()].filter((at) => !isSameRoute(before[at]!, best.routes[at]!)),
     changes,
-    isBudgetUsedUp: isOver(),
-    cut: bound.maxUtilization > 1 + 1e-9 ? findViolatedCut(problem, bound.prices) : null,
+    isBudgetUsedUp,
+    feasibility: feasibilityOf(problem, { proof, measures: best.measures, reached: program.reached }),
+    proof,
   };
+}
+
+interface Bounds {
+  readonly program: UtilizationBound;
+  readonly cutRatio: number;
+  readonly onePath: number;
+}
+
+/** Of equal bounds the one that says more of split routings too. */
+function greatestBound({ program, cutRatio, onePath }: Bounds): { readonly value: number; readonly kind: BoundKind } {
+  const bounds = [
+    { value: program.maxUtilization, kind: program.isOfProgram ? 'LINEAR_PROGRAM' : 'LINK_PRICES' },
+    { value: cutRatio, kind: 'CUT' },
+    { value: onePath, kind: 'ONE_PATH' },
+  ] as const;
+  return bounds.reduce<(typeof bounds)[number]>((most, one) => (one.value > most.value ? one : most), bounds[0]);
+}
+
+interface Findings {
+  readonly proof: InfeasibilityProof | null;
+  readonly measures: RoutingMeasures;
+  readonly reached: number;
+}
+
+function feasibilityOf({ demands }: RoutingProblem, { proof, measures, reached }: Findings): Feasibility {
+  const isWithin = (greatest: number) => greatest <= 1 + 1e-9;
+  if (proof !== null) return 'INFEASIBLE';
+  if (measures.unroutedDemands === 0 && isWithin(measures.maxUtilization)) return 'FEASIBLE';
+  // The program knows nothing of bounds of latency.
+  const isOfProgram = demands.every(({ maxLatencyMs }) => maxLatencyMs === undefined);
+  return isOfProgram && isWithin(reached) ? 'SPLIT_ONLY' : 'UNKNOWN';
 }
 
 /** What goals are about. */
