@@ -1,10 +1,19 @@
 import { createRandom } from '../graph/random.ts';
+import { congestionCost } from './congestionCost.ts';
 import { groupDemands } from './demandGroups.ts';
 import { type InfeasibilityProof, proveInfeasible } from './infeasibility.ts';
 import { boundUtilization, type UtilizationBound } from './lowerBound.ts';
-import { leastHopMbps, measureRoutes } from './measures.ts';
-import type { Route, RoutingMeasures, RoutingProblem } from './problem.ts';
-import { fortzThorup, isSameRoute, type RerouteOptions, reroute, sharpCost } from './reroute.ts';
+import { isNoWorse, leastHopMbps, measureRoutes } from './measures.ts';
+import { loadsOf, type Route, type RoutingMeasures, type RoutingProblem } from './problem.ts';
+import {
+  fortzThorup,
+  isSameRoute,
+  type LinkCost,
+  type RerouteGuard,
+  type RerouteOptions,
+  reroute,
+  sharpCost,
+} from './reroute.ts';
 import { findWorstCut } from './worstCut.ts';
 
 /** Weights of what is to be small; each counts by its value relative to before. */
@@ -77,7 +86,7 @@ const closeEnough = 1.002;
 /**
  * Better routes for a matrix of demands. Rip up and reroute on the Fortz-Thorup cost, then on ever sharper costs of the
  * fullest link until it is close to the bound of the linear program, then for latency below the utilisation reached. Of
- * everything seen on the way, `before` included, what scores best is the answer.
+ * everything seen on the way, `before` included, what scores best is the answer, if it is no worse by what `isNoWorse` says.
  */
 export async function optimizeRoutes(
   problem: RoutingProblem,
@@ -96,8 +105,7 @@ export async function optimizeRoutes(
   const see = (routes: readonly Route[]) => {
     const measures = measureRoutes(problem, routes, scale);
     const score = scoreOf(measures);
-    const isLess = measures.unroutedMbps > measuresBefore.unroutedMbps;
-    if (!isLess && score < best.score) best = { routes: [...routes], measures, score };
+    if (score < best.score && isNoWorse(measures, measuresBefore)) best = { routes: [...routes], measures, score };
     return measures;
   };
   const preference = preferenceOf(problem, goals);
@@ -111,6 +119,7 @@ export async function optimizeRoutes(
     avoided: options.avoided,
     onPass: see,
   };
+  const guard = congestionGuard(problem, before);
   const routes = [...before];
   let changes = reroute(problem, routes, { ...base, isOver: isFirstOver, cost: fortzThorup });
   let reached = see(routes);
@@ -129,17 +138,25 @@ export async function optimizeRoutes(
         ...base,
         preference: preference.map((value) => value * 1e-9),
         cost: sharpCost(reached.maxUtilization, sharpness),
-        maxPasses: 8,
+        ...{ guard, maxPasses: 8 },
       });
       reached = see(routes);
     }
-  // Below the utilisation reached whatever is shorter or cheaper is a gain.
-  const polished = [...best.routes];
-  const ceiling = {
+  const ceiling = () => ({
     ...problem,
     capacity: problem.capacity.map((limit) => limit * Math.min(best.measures.maxUtilization, Number.MAX_VALUE)),
-  };
-  changes += reroute(ceiling, polished, { ...base, isHard: true, cost: () => 0, maxPasses: 4 });
+  });
+  const under = { ...base, guard, isHard: true, maxPasses: 4 };
+  if (best.routes === before) {
+    // Nothing that was seen is no worse: once more from the beginning, without ever getting past it.
+    const careful = [...before];
+    const cost: LinkCost = (load, _ceiling, link) => fortzThorup(load, problem.capacity[link]!, link);
+    changes += reroute(ceiling(), careful, { ...under, cost });
+    see(careful);
+  }
+  // Below the utilisation reached whatever is shorter or cheaper is a gain.
+  const polished = [...best.routes];
+  changes += reroute(ceiling(), polished, { ...under, cost: () => 0 });
   see(polished);
 
   const isBudgetUsedUp = isOver();
@@ -172,6 +189,13 @@ export async function optimizeRoutes(
     feasibility: feasibilityOf(problem, { proof, measures: best.measures, reached: program.reached }),
     proof,
   };
+}
+
+/** Keeps the Fortz-Thorup cost of open links from rising above what it was; closed ones take nothing. */
+function congestionGuard(problem: RoutingProblem, before: readonly Route[]): RerouteGuard {
+  const { capacity } = problem;
+  const cost = (load: number, link: number) => (capacity[link]! > 0 ? congestionCost(load, capacity[link]!) : 0);
+  return { cost, most: loadsOf(problem, before).reduce((sum, load, link) => sum + cost(load, link), 0) * (1 + 1e-10) };
 }
 
 interface Bounds {

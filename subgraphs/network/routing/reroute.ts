@@ -24,6 +24,15 @@ export interface RerouteOptions {
   readonly onPass?: (routes: readonly Route[]) => void;
   /** @default no bound */
   readonly maxPasses?: number;
+  /** @default none */
+  readonly guard?: RerouteGuard | undefined;
+}
+
+/** A second cost that the search must not raise above a bound, as long as it serves no more than at first. */
+export interface RerouteGuard {
+  /** Of a link, convex in the load. */
+  readonly cost: (load: number, link: number) => number;
+  readonly most: number;
 }
 
 /** Costs that differ by less, relatively, are the same: the search must not run in circles on rounding. */
@@ -57,6 +66,17 @@ export function reroute(problem: RoutingProblem, routes: Route[], options: Rerou
   const put = (route: Route, mbps: number) => {
     if (route !== null) for (const arc of route) load[graph.link[arc]!]! += mbps;
   };
+  const { guard } = options;
+  let guarded = guard === undefined ? 0 : load.reduce((sum, value, link) => sum + guard.cost(value, link), 0);
+  let most = guard?.most ?? Number.POSITIVE_INFINITY;
+  /** What a demand that is off its links adds to the guarded cost on a route. */
+  const guardedOf = (route: Route, mbps: number): number => {
+    if (guard === undefined || route === null) return 0;
+    return route.reduce((sum, arc) => {
+      const link = graph.link[arc]!;
+      return sum + guard.cost(load[link]! + mbps, link) - guard.cost(load[link]!, link);
+    }, 0);
+  };
   const priceOf = (route: readonly number[]) => route.reduce((sum, arc) => sum + added[graph.link[arc]!]!, 0);
 
   for (let pass = 0; pass < (options.maxPasses ?? Number.POSITIVE_INFINITY); pass += 1) {
@@ -72,7 +92,10 @@ export function reroute(problem: RoutingProblem, routes: Route[], options: Rerou
       const found = cheapestRoute(problem, at, added);
       const isBetter =
         found !== null && (current === null || priceOf(found) < priceOf(current) * (1 - tolerance) - tolerance);
-      if (isBetter) {
+      if (isBetter && current === null) most = Number.POSITIVE_INFINITY;
+      const change = isBetter ? guardedOf(found, mbps) - guardedOf(current, mbps) : 0;
+      if (isBetter && guarded + change <= most) {
+        guarded += change;
         routes[at] = found;
         moves += Number(!isSameRoute(found, home[at]!)) - Number(!isHome);
         changes += 1;
