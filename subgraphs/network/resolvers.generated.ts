@@ -1707,7 +1707,7 @@ export type NetworkUnroutedDemand = {
 export type NetworkBoundKind =
   /** What demands pay at least by prices of links, those of the linear program over all ways to split them. */
   | 'LINEAR_PROGRAM'
-  /** The same by prices that loads suggest, where time ended the program. */
+  /** The same by prices that loads suggest, where the program was not solved. */
   | 'LINK_PRICES'
   /** What has to cross a cut, by what its links carry. */
   | 'CUT'

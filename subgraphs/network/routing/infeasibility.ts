@@ -1,6 +1,7 @@
 import { byArc } from '../graph/digraph.ts';
 import { shortestTree } from '../graph/shortestPaths.ts';
 import { widestPaths } from '../graph/widestPaths.ts';
+import { type DemandGroup, groupDemands } from './demandGroups.ts';
 import type { RoutingProblem } from './problem.ts';
 
 /** Demands across a cut need more than its links can carry: no routing of any kind serves them all. */
@@ -33,6 +34,8 @@ const isExceeded = ({ capacityMbps, demandedMbps }: Pick<CutProof, 'capacityMbps
   demandedMbps > capacityMbps * (1 + tolerance);
 
 export interface Suspicion {
+  /** @default those of the problem */
+  readonly groups?: readonly DemandGroup[];
   /** By node, 1 on one side of the cut that is exceeded the most; null where none was found. */
   readonly side: Uint8Array | null;
   /** By link. */
@@ -43,49 +46,50 @@ export interface Suspicion {
  * A proof that demands do not fit, or null where what is suspected proves nothing. Whatever is said is measured anew here by
  * shortest paths and sums over the problem itself: a wrong suspicion ends in no proof, never in a wrong one.
  */
-export function proveInfeasible(problem: RoutingProblem, { side, prices }: Suspicion): InfeasibilityProof | null {
-  const parted = partedDemands(problem);
+export function proveInfeasible(problem: RoutingProblem, suspicion: Suspicion): InfeasibilityProof | null {
+  const { groups = groupDemands(problem), side, prices } = suspicion;
+  const parted = partedDemands(problem, groups);
   if (parted !== null) return { kind: 'CUT', ...parted };
   const cut = side === null ? null : measureCut(problem, side);
   if (cut !== null && isExceeded(cut)) return { kind: 'CUT', ...cut };
   const priced = measurePrices(problem, prices);
   if (priced !== null && isExceeded(priced)) return { kind: 'PRICES', ...priced };
-  const narrow = tooNarrow(problem);
+  const narrow = tooNarrow(problem, groups);
   return narrow === null ? null : { kind: 'ONE_PATH', ...narrow };
 }
 
-/** The cut without capacity between the ends of a demand that no open link joins. */
-function partedDemands(problem: RoutingProblem): CutProof | null {
-  for (const source of new Set(problem.demands.map((demand) => demand.source))) {
-    const width = widestPaths(problem.graph, source, problem.capacity);
-    if (problem.demands.every((demand) => demand.source !== source || demand.mbps <= 0 || width[demand.target]! > 0))
-      continue;
-    return directed(
-      problem,
-      Uint8Array.from(width, (value) => Number(value > 0)),
-    );
-  }
-  return null;
+/** The cut without capacity that parts demands which no open link joins. */
+function partedDemands(problem: RoutingProblem, groups: readonly DemandGroup[]): CutProof | null {
+  const { graph, capacity, demands } = problem;
+  const joined = new Set(groups.flatMap(({ members }) => members));
+  const parted = demands.find(({ mbps }, at) => mbps > 0 && !joined.has(at));
+  if (parted === undefined) return null;
+  const width = widestPaths(graph, parted.source, capacity);
+  return width[parted.target]! > 0
+    ? null
+    : directed(
+        problem,
+        Uint8Array.from(width, (value) => Number(value > 0)),
+      );
 }
 
 /** The cut that holds back the demand which exceeds its widest way the most; null where none exceeds it. */
-function tooNarrow(problem: RoutingProblem): CutProof | null {
+function tooNarrow(problem: RoutingProblem, groups: readonly DemandGroup[]): CutProof | null {
   const { graph, capacity, demands } = problem;
-  let worst = { at: -1, excess: 1 + tolerance };
-  for (const [source, own] of Map.groupBy(demands.keys(), (at) => demands[at]!.source)) {
-    const width = widestPaths(graph, source, capacity);
-    for (const at of own) {
-      const excess = demands[at]!.mbps / width[demands[at]!.target]!;
-      if (excess > worst.excess) worst = { at, excess };
-    }
-  }
-  if (worst.at === -1) return null;
-  const { source, mbps } = demands[worst.at]!;
+  const excess = ({ greatestMbps, widthMbps }: DemandGroup) => greatestMbps / widthMbps;
+  const worst = groups.reduce<DemandGroup | null>(
+    (most, group) => (excess(group) > (most === null ? 1 + tolerance : excess(most)) ? group : most),
+    null,
+  );
+  if (worst === null) return null;
+  const { source, target, greatestMbps: mbps, members } = worst;
   const wide = capacity.map((limit) => (limit >= mbps ? limit : 0));
   const side = Uint8Array.from(widestPaths(graph, source, wide), (value) => Number(value > 0));
+  if (side[target] === 1) return null;
   const { nodes, links } = directed(problem, side);
   const capacityMbps = links.reduce((most, link) => Math.max(most, capacity[link]!), 0);
-  return { nodes, links, capacityMbps, demandedMbps: mbps, demands: [worst.at] };
+  const at = members.find((member) => demands[member]!.mbps === mbps)!;
+  return { nodes, links, capacityMbps, demandedMbps: mbps, demands: [at] };
 }
 
 /** Sums by prices of links, the greatest of which is 1; links without capacity are closed. Null without a price. */

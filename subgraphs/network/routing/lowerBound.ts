@@ -51,17 +51,9 @@ export async function boundUtilization(problem: RoutingProblem, options: BoundOp
   const row = new Int32Array(graph.linkCount).fill(-1);
   for (const [at, link] of open.entries()) row[link] = at;
   const { groups = groupDemands(problem) } = options;
-  const none: UtilizationBound = {
-    maxUtilization: 0,
-    isTight: groups.length === 0,
-    prices: new Float64Array(graph.linkCount),
-    routes: problem.demands.map(() => null),
-    columns: 0,
-    isOfProgram: false,
-    reached: groups.length === 0 ? 0 : infinite,
-  };
-  if (groups.length === 0) return none;
-  const first = boundOfLoads(problem, groups, options.start) ?? none;
+  const none = noBound(problem);
+  if (groups.length === 0) return { ...none, isTight: true, reached: 0 };
+  const first = boundOfLoads(problem, groups, options) ?? none;
   if (options.isOver()) return first;
   // The solver is compiled once in a thread, which keeps nothing else.
   highs ??= loadHighs();
@@ -143,26 +135,38 @@ export async function boundUtilization(problem: RoutingProblem, options: BoundOp
   });
 }
 
+/** What is known before anything was computed. */
+export function noBound({ graph, demands }: RoutingProblem): UtilizationBound {
+  return {
+    ...{ maxUtilization: 0, isTight: false, isOfProgram: false, columns: 0, reached: infinite },
+    prices: new Float64Array(graph.linkCount),
+    routes: demands.map(() => null),
+  };
+}
+
 /** A way of a group in the program. */
 interface Column {
   readonly group: number;
   readonly arcs: readonly number[];
 }
 
-/** How much dearer than others the fullest links are in the prices that loads suggest. */
-const loadSharpness = [5, 20, 60] as const;
+/**
+ * How much dearer than others the fullest links are in the prices that loads suggest, in turn as long as that gives more: the
+ * nearer the loads are to the best ones the sharper, and 0 bounds the mean.
+ */
+const loadSharpness = [0, 2, 5, 10, 20, 60] as const;
 
 /**
  * A bound without a linear program: whatever links cost, what demands pay at least bounds the maximum utilisation from
- * below. Prices that rise steeply with the load of the routes given come near the best ones.
+ * below. Prices that rise steeply with the load of the routes given come near the best ones where these do.
  */
 function boundOfLoads(
   problem: RoutingProblem,
   groups: readonly DemandGroup[],
-  routes: readonly Route[],
+  { start, isOver }: BoundOptions,
 ): UtilizationBound | null {
   const { graph, capacity } = problem;
-  const loads = loadsOf(problem, routes);
+  const loads = loadsOf(problem, start);
   const used = loads.map((load, link) => (capacity[link]! > 0 ? load / capacity[link]! : 0));
   const greatest = used.reduce((most, value) => Math.max(most, value), 0);
   if (greatest === 0) return null;
@@ -177,16 +181,9 @@ function boundOfLoads(
       capacity.map((limit, link) => (limit > 0 ? prices[link]! : Number.POSITIVE_INFINITY)),
     );
     const bound = cheapestWays(problem, groups, priced).paid / total;
-    if (bound > (best?.maxUtilization ?? 0))
-      best = {
-        maxUtilization: bound,
-        isTight: false,
-        prices,
-        routes: problem.demands.map(() => null),
-        columns: 0,
-        isOfProgram: false,
-        reached: infinite,
-      };
+    if (bound <= (best?.maxUtilization ?? 0)) break;
+    best = { ...noBound(problem), maxUtilization: bound, prices };
+    if (isOver()) break;
   }
   return best;
 }

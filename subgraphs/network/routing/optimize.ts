@@ -2,9 +2,9 @@ import { createRandom } from '../graph/random.ts';
 import { congestionCost } from './congestionCost.ts';
 import { groupDemands } from './demandGroups.ts';
 import { type InfeasibilityProof, proveInfeasible } from './infeasibility.ts';
-import { boundUtilization, type UtilizationBound } from './lowerBound.ts';
+import { boundUtilization, noBound, type UtilizationBound } from './lowerBound.ts';
 import { isNoWorse, leastHopMbps, measureRoutes } from './measures.ts';
-import { loadsOf, type Route, type RoutingMeasures, type RoutingProblem } from './problem.ts';
+import { loadsOf, type Route, type RoutingMeasures, type RoutingProblem, utilization } from './problem.ts';
 import {
   fortzThorup,
   isSameRoute,
@@ -76,12 +76,16 @@ export type BoundKind = 'LINEAR_PROGRAM' | 'LINK_PRICES' | 'CUT' | 'ONE_PATH';
 export type Feasibility = 'FEASIBLE' | 'SPLIT_ONLY' | 'INFEASIBLE' | 'UNKNOWN';
 
 const sharpnesses = [10, 20, 40, 80, 160, 320] as const;
-/** Of the time, for the first search. */
-const firstShare = 0.6;
-/** Of the time beside it, for the cut that proves what does not fit, or bounds what the program did not. */
+/** Of links that are emptier than the fullest by this much over the sharpness, emptying one is worth a twentieth of it at most. */
+const hotDepth = 3;
+/** Of the time, for the first search, and until the linear program has to begin. */
+const firstShare = 0.5;
+const sharpShare = 0.75;
+/** Of the time beside it, for the cut that proves what may not fit. */
 const cutShare = 0.25;
-/** Close enough to the bound: what is left is not worth the time. */
-const closeEnough = 1.002;
+/** So close to the bound, relatively: what is left is not worth the time; and as good as the best there is. */
+const closeEnough = 0.002;
+const optimalWithin = 0.001;
 
 /**
  * Better routes for a matrix of demands. Rip up and reroute on the Fortz-Thorup cost, then on ever sharper costs of the
@@ -95,9 +99,8 @@ export async function optimizeRoutes(
 ): Promise<OptimizedRoutes> {
   const { goals, timeBudgetMs, now = () => performance.now() } = options;
   const startedAt = now();
-  const isOver = () => now() >= startedAt + timeBudgetMs;
-  // The bound and what it leads to need their part of the time on networks where a pass takes seconds.
-  const isFirstOver = () => now() >= startedAt + firstShare * timeBudgetMs;
+  const isOverAt = (share: number) => () => now() >= startedAt + share * timeBudgetMs;
+  const isOver = isOverAt(1);
   const scale = leastHopMbps(problem);
   const measuresBefore = measureRoutes(problem, before, scale);
   const scoreOf = createScore(goals, measuresBefore);
@@ -121,27 +124,39 @@ export async function optimizeRoutes(
   };
   const guard = congestionGuard(problem, before);
   const routes = [...before];
-  let changes = reroute(problem, routes, { ...base, isOver: isFirstOver, cost: fortzThorup });
+  // The bound and what it leads to need their part of the time on networks where a pass takes seconds.
+  let changes = reroute(problem, routes, { ...base, isOver: isOverAt(firstShare), cost: fortzThorup });
   let reached = see(routes);
 
   const groups = groupDemands(problem);
   const onePath = groups.reduce((most, { greatestMbps, widthMbps }) => Math.max(most, greatestMbps / widthMbps), 0);
-  const program = await boundUtilization(problem, {
-    ...{ groups, isOver, start: routes },
-    leftMs: () => startedAt + timeBudgetMs - now(),
-  });
-  const isClose = () => best.measures.maxUtilization <= Math.max(onePath, program.maxUtilization) * closeEnough;
-  if (goals.balance > 0)
+  let program = noBound(problem);
+  const isWithin = (share: number) =>
+    best.measures.maxUtilization <= Math.max(onePath, program.maxUtilization) * (1 + share);
+  /** Ever sharper costs of the fullest link, until it is close enough to what is known to be the least. */
+  const sharpen = (isEnd: () => boolean, isHotOnly: boolean) => {
     for (const sharpness of sharpnesses) {
-      if (isOver() || isClose() || !Number.isFinite(reached.maxUtilization) || reached.maxUtilization === 0) break;
+      const greatest = reached.maxUtilization;
+      if (isEnd() || isWithin(closeEnough) || !Number.isFinite(greatest) || greatest === 0) break;
+      const hot = greatest * (1 - hotDepth / sharpness);
       changes += reroute(problem, routes, {
         ...base,
         preference: preference.map((value) => value * 1e-9),
-        cost: sharpCost(reached.maxUtilization, sharpness),
-        ...{ guard, maxPasses: 8 },
+        cost: sharpCost(greatest, sharpness),
+        ...(isHotOnly && { isHot: (load, link) => utilization(load, problem.capacity[link]!) >= hot }),
+        ...{ guard, maxPasses: 8, isOver: isEnd },
       });
       reached = see(routes);
     }
+  };
+  if (goals.balance > 0) sharpen(isOverAt(sharpShare), true);
+  // Where a demand alone has the fullest link that full, there is nothing left to find out.
+  if (best.measures.unroutedDemands > 0 || best.measures.maxUtilization > 1 || !isWithin(optimalWithin))
+    program = await boundUtilization(problem, {
+      ...{ groups, isOver, start: routes },
+      leftMs: () => startedAt + timeBudgetMs - now(),
+    });
+  if (goals.balance > 0) sharpen(isOver, false);
   const ceiling = () => ({
     ...problem,
     capacity: problem.capacity.map((limit) => limit * Math.min(best.measures.maxUtilization, Number.MAX_VALUE)),
@@ -160,18 +175,20 @@ export async function optimizeRoutes(
   see(polished);
 
   const isBudgetUsedUp = isOver();
+  const isFit = best.measures.unroutedDemands === 0 && best.measures.maxUtilization <= 1;
+  const isReached = isFit && isWithin(optimalWithin);
   // Of a program that was solved no cut says more, unless it is to prove what does not fit.
   const cut =
-    program.isTight && program.maxUtilization <= 1
+    (program.isTight && program.maxUtilization <= 1) || isReached
       ? null
       : findWorstCut(problem, {
           ...{ groups, prices: program.prices },
-          isOver: () => now() >= startedAt + (1 + cutShare) * timeBudgetMs,
+          isOver: isFit ? isOver : isOverAt(1 + cutShare),
         });
   const bound = greatestBound({ program, cutRatio: cut?.ratio ?? 0, onePath });
-  const proof = proveInfeasible(problem, { side: cut?.side ?? null, prices: program.prices });
+  const proof = proveInfeasible(problem, { groups, side: cut?.side ?? null, prices: program.prices });
   const { maxUtilization } = best.measures;
-  const isOptimal = best.measures.unroutedDemands === 0 && maxUtilization <= bound.value * 1.001;
+  const isOptimal = best.measures.unroutedDemands === 0 && maxUtilization <= bound.value * (1 + optimalWithin);
   return {
     routes: best.routes,
     before: measuresBefore,
@@ -207,7 +224,7 @@ interface Bounds {
 /** Of equal bounds the one that says more of split routings too. */
 function greatestBound({ program, cutRatio, onePath }: Bounds): { readonly value: number; readonly kind: BoundKind } {
   const bounds = [
-    { value: program.maxUtilization, kind: program.isOfProgram ? 'LINEAR_PROGRAM' : 'LINK_PRICES' },
+    { value: program.maxUtilization, kind: program.isOfProgram || program.isTight ? 'LINEAR_PROGRAM' : 'LINK_PRICES' },
     { value: cutRatio, kind: 'CUT' },
     { value: onePath, kind: 'ONE_PATH' },
   ] as const;

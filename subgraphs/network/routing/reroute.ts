@@ -24,6 +24,8 @@ export interface RerouteOptions {
   readonly onPass?: (routes: readonly Route[]) => void;
   /** @default no bound */
   readonly maxPasses?: number;
+  /** Demands without such a link stay where they are. @default all links are */
+  readonly isHot?: (load: number, link: number) => boolean;
   /** @default none */
   readonly guard?: RerouteGuard | undefined;
 }
@@ -48,6 +50,8 @@ export function reroute(problem: RoutingProblem, routes: Route[], options: Rerou
   const { cost, preference, home } = options;
   const load = loadsOf(problem, routes);
   const added = new Float64Array(graph.linkCount);
+  /** Of each link as it is loaded. */
+  const costNow = load.map((value, link) => (capacity[link]! > 0 ? cost(value, capacity[link]!, link) : 0));
   let moves = routes.filter((route, at) => !isSameRoute(route, home[at]!)).length;
   let changes = 0;
 
@@ -60,11 +64,15 @@ export function reroute(problem: RoutingProblem, routes: Route[], options: Rerou
       const isClosed = isAvoided || limit <= 0 || (options.isHard && now + mbps > limit * (1 + tolerance));
       added[link] = isClosed
         ? Number.POSITIVE_INFINITY
-        : cost(now + mbps, limit, link) - cost(now, limit, link) + mbps * preference[link]!;
+        : cost(now + mbps, limit, link) - costNow[link]! + mbps * preference[link]!;
     }
   }
   const put = (route: Route, mbps: number) => {
-    if (route !== null) for (const arc of route) load[graph.link[arc]!]! += mbps;
+    for (const arc of route ?? []) {
+      const link = graph.link[arc]!;
+      load[link]! += mbps;
+      if (capacity[link]! > 0) costNow[link] = cost(load[link]!, capacity[link]!, link);
+    }
   };
   const { guard } = options;
   let guarded = guard === undefined ? 0 : load.reduce((sum, value, link) => sum + guard.cost(value, link), 0);
@@ -77,6 +85,7 @@ export function reroute(problem: RoutingProblem, routes: Route[], options: Rerou
       return sum + guard.cost(load[link]! + mbps, link) - guard.cost(load[link]!, link);
     }, 0);
   };
+  const isHotArc = (arc: number) => options.isHot!(load[graph.link[arc]!]!, graph.link[arc]!);
   const priceOf = (route: readonly number[]) => route.reduce((sum, arc) => sum + added[graph.link[arc]!]!, 0);
 
   for (let pass = 0; pass < (options.maxPasses ?? Number.POSITIVE_INFINITY); pass += 1) {
@@ -87,6 +96,7 @@ export function reroute(problem: RoutingProblem, routes: Route[], options: Rerou
       const current = routes[at]!;
       const isHome = isSameRoute(current, home[at]!);
       if (isHome && moves >= options.maxMoves) continue;
+      if (options.isHot && current !== null && !current.some((arc) => isHotArc(arc))) continue;
       put(current, -mbps);
       price(mbps, current);
       const found = cheapestRoute(problem, at, added);

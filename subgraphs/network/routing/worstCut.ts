@@ -79,7 +79,7 @@ export function findWorstCut(problem: RoutingProblem, options: CutSearchOptions)
     }
     if (best !== null) keep(best.ratio, best.side);
   }
-  for (const { source, target } of dearest(problem, options)) {
+  for (const { source, target } of isOver() ? [] : dearest(problem, options)) {
     if (isOver()) return worst;
     cut.reset(maxFlow(problem.graph, { source, target }, problem.capacity).sourceSide);
     see();

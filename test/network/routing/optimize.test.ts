@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createDigraph } from '../../../subgraphs/network/graph/digraph.ts';
+import { createRandom } from '../../../subgraphs/network/graph/random.ts';
 import { readSndlib } from '../../../subgraphs/network/readers/sndlib.ts';
 import { congestionCost } from '../../../subgraphs/network/routing/congestionCost.ts';
 import { measureCut } from '../../../subgraphs/network/routing/infeasibility.ts';
@@ -96,6 +97,59 @@ describe('route optimisation', () => {
       }),
       { numRuns: 150 },
     );
+  });
+
+  test('whenever time ends the search, no routing beats the bound, and its kind is told', async () => {
+    const kinds = new Set<string>();
+    await fc.assert(
+      fc.asyncProperty(problems, fc.integer({ min: 0, max: 40 }), async (problem, steps) => {
+        // A clock that goes on with each look ends it anywhere.
+        let looks = 0;
+        const clock = { timeBudgetMs: steps, now: () => looks++ };
+        const found = await optimizeRoutes(problem, latencyRoutes(problem), { ...options, ...clock });
+        const least = leastByTrial(problem);
+        expect(found.lowerBound).toBeLessThanOrEqual(least * (1 + 1e-9));
+        const split = await boundUtilization(problem, { isOver: () => false, start: latencyRoutes(problem) });
+        // What is said of split routings too is no more than they reach.
+        if (found.boundKind !== 'ONE_PATH') expect(found.lowerBound).toBeLessThanOrEqual(split.reached * (1 + 1e-9));
+        expect(found.gap).toBeCloseTo(
+          found.lowerBound > 0 ? Math.max(0, found.after.maxUtilization / found.lowerBound - 1) : 0,
+          9,
+        );
+        kinds.add(found.boundKind);
+        if (found.feasibility === 'FEASIBLE') expect(found.after.maxUtilization).toBeLessThanOrEqual(1 + 1e-9);
+        if (found.feasibility === 'INFEASIBLE') expect(least > 1 || found.after.unroutedDemands > 0).toBe(true);
+      }),
+      { numRuns: 300 },
+    );
+    expect([...kinds].sort()).toEqual(['CUT', 'LINEAR_PROGRAM', 'LINK_PRICES', 'ONE_PATH']);
+  });
+
+  test('a thousand nodes: the bound is of what routings reach, not of a program that time ended', async () => {
+    // A ring with chords; the greatest demand alone fills a tenth of its links.
+    const random = createRandom(5);
+    const draw = (most: number) => Math.floor(random() * most);
+    const links = Array.from({ length: 4_000 }, (_, at) => ({
+      source: at % 1_000,
+      target: at < 1_000 ? (at + 1) % 1_000 : (at + 2 + draw(997)) % 1_000,
+      isTwoWay: true,
+    }));
+    const demands = Array.from({ length: 200 }, (_, at) => {
+      const source = draw(1_000);
+      return { source, target: (source + 1 + draw(999)) % 1_000, mbps: at === 0 ? 1_000 : 100 + draw(400) };
+    });
+    const problem: RoutingProblem = {
+      ...{ graph: createDigraph(1_000, links), demands, capacity: new Float64Array(4_000).fill(10_000) },
+      ...{ latencyMs: Float64Array.from(links, () => 1 + draw(20)), costPerGb: new Float64Array(4_000) },
+    };
+    // Each look at the clock is a step, so that it does not matter how fast the machine is.
+    let looks = 0;
+    const found = await optimizeRoutes(problem, latencyRoutes(problem), {
+      ...{ ...options, timeBudgetMs: 6_000, now: () => looks++ },
+    });
+    expect([found.boundKind, found.lowerBound]).toEqual(['ONE_PATH', 0.1]);
+    expect(found.after.maxUtilization).toBeLessThanOrEqual(0.1 * 1.05);
+    expect(found.before.maxUtilization).toBeGreaterThan(0.1 * 1.5);
   });
 
   test('whatever the goals and the routes before, neither utilisation nor congestion nor what is unrouted gets worse', async () => {
