@@ -187,24 +187,45 @@ describe('demands that do not fit', () => {
     expect((await optimizeRoutes(bounded, latencyRoutes(bounded), options)).feasibility).toBe('UNKNOWN');
   });
 
+  /** Whatever proves something is told and true, a cut wherever one is exceeded, and nothing where all fits. */
+  const seen = { CUT: 0, PRICES: 0, ONE_PATH: 0, none: 0 };
+  const expectDecided = async (problem: RoutingProblem) => {
+    const { proof, feasibility } = await optimizeRoutes(problem, latencyRoutes(problem), options);
+    seen[proof?.kind ?? 'none'] += 1;
+    const isParted = problem.demands.some(({ source, target }) => openPaths(problem, source, target).length === 0);
+    const isCutExceeded = isParted || worstByTrial(problem) > 1 + 1e-9;
+    expect(proof?.kind === 'CUT').toBe(isCutExceeded);
+    expect(proof === null || proof.kind === 'ONE_PATH').toBe(!(await isSplitInfeasible(problem)));
+    expect(feasibility === 'INFEASIBLE').toBe(proof !== null);
+    if (proof === null) return;
+    expect(proof.demandedMbps).toBeGreaterThan(proof.capacityMbps);
+    expectProved(problem, proof);
+  };
+
   test('property: a proof wherever the program says so, a cut wherever one is exceeded, and none elsewhere', async () => {
-    const seen = { CUT: 0, PRICES: 0, ONE_PATH: 0, none: 0 };
-    await fc.assert(
-      fc.asyncProperty(problems, async (problem) => {
-        const { proof, feasibility } = await optimizeRoutes(problem, latencyRoutes(problem), options);
-        seen[proof?.kind ?? 'none'] += 1;
-        const isParted = problem.demands.some(({ source, target }) => openPaths(problem, source, target).length === 0);
-        const isCutExceeded = isParted || worstByTrial(problem) > 1 + 1e-9;
-        expect(proof?.kind === 'CUT').toBe(isCutExceeded);
-        expect(proof === null || proof.kind === 'ONE_PATH').toBe(!(await isSplitInfeasible(problem)));
-        expect(feasibility === 'INFEASIBLE').toBe(proof !== null);
-        if (proof === null) return;
-        expect(proof.demandedMbps).toBeGreaterThan(proof.capacityMbps);
-        expectProved(problem, proof);
-      }),
-      { numRuns: 300, seed: 11 },
-    );
+    await fc.assert(fc.asyncProperty(problems, expectDecided), { numRuns: 300, seed: 11 });
     expect(seen.CUT * seen.ONE_PATH * seen.none).toBeGreaterThan(0);
+  });
+
+  test('property: so it is where many demands exceed no cut and still do not fit', async () => {
+    // The network of Okamura and Seymour with drawn capacities and demands.
+    const links = [0, 1].flatMap((hub) => [2, 3, 4].map((leaf): Pair => [hub, leaf]));
+    const amounts = (count: number, min: number) =>
+      fc.array(fc.integer({ min, max: 6 }), { minLength: count, maxLength: count });
+    seen.PRICES = 0;
+    await fc.assert(
+      fc.asyncProperty(amounts(6, 4), amounts(4, 3), (capacity, mbps) =>
+        expectDecided(
+          problemOf(
+            ...([5, links] as const),
+            okamuraSeymour.demands.map((one, at) => ({ ...one, mbps: mbps[at]! })),
+            capacity,
+          ),
+        ),
+      ),
+      { numRuns: 150, seed: 3 },
+    );
+    expect(seen.PRICES).toBeGreaterThan(10);
   });
 
   test('what the program says is never believed: wrong prices and cuts prove nothing', async () => {
