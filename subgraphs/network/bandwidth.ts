@@ -46,7 +46,10 @@ export async function takeOfTotal(tx: SqlTransaction, row: NetworkConnectionRow)
   if (taken === undefined || taken.isTaken) return;
   const [left, asked] = [toMbps(taken.left), toMbps(row.bandwidthKbps)];
   // No link stands in the way: the bound alone is the proof.
-  const cut: InfeasibilityValue = { linkIds: [], nodeIds: [], capacityMbps: left, demandedMbps: asked, demands: [] };
+  const cut: InfeasibilityValue = {
+    ...{ kind: 'TOTAL', linkIds: [], nodeIds: [], demands: [] },
+    ...{ capacityMbps: left, demandedMbps: asked },
+  };
   throw new PlatformError(
     'INSUFFICIENT_BANDWIDTH',
     `of what the network carries in all the class has ${left} Mbps left, expected ${asked}`,

@@ -281,6 +281,7 @@ export function refusal(
       });
     case 'bandwidth': {
       const cut: InfeasibilityValue = {
+        kind: 'ONE_PATH',
         linkIds: admission.cut.links.map((link) => topology.linkIds[link]!),
         nodeIds: admission.cut.nodes.map((node) => topology.nodeIds[node]!),
         capacityMbps: toMbps(admission.cut.kbps),

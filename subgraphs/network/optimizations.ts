@@ -62,7 +62,7 @@ export function createOptimizations({ sql, compute }: ModuleRuntime, commands: C
         timeoutMs: input.timeBudgetMs * 3 + 10_000,
       });
       const result = { ...toResult(snapshot, matrix, outcome), avoidedNodes };
-      const isInfeasible = result.lowerBound > 1 + 1e-9;
+      const isInfeasible = result.infeasibility !== null;
       const isToBeMade = input.apply && result.changes.some(({ newPath }) => newPath !== null);
       const { goals } = task;
       const answer = await commands.run<OptimizeAnswer>(scope, call, async (tx) => {

@@ -125,8 +125,9 @@ export type Mutation = {
   terminateConnection: NetworkConnectionPayload;
   /**
    * Better routes for a matrix of demands, or for the connections that are open: rip up and reroute on the Fortz-Thorup cost,
-   * against the bound of a linear program. Never worse than before by the goals; the same seed gives the same routes, unless
-   * the time allowed ends the search. `apply` moves open connections: those of the computed moves that can be made when it comes to
+   * against the bound of a linear program. Never worse than before: neither by the goals nor in unrouted Mbps, and where as much is
+   * routed neither in maximum utilisation nor in Fortz-Thorup cost; what is routed beside fills no link past its capacity, or past the
+   * fullest one before. The same seed gives the same routes, unless the time allowed ends the search. `apply` moves open connections: those of the computed moves that can be made when it comes to
    * it, as many of them as make the network better then (`movesMade`, `movesDropped`); where none do the run is REFUSED. Where
    * they are more than the network's `approval` bears without asking, the run is WAITING for a Confirm; once that is approved,
    * they are judged anew.
@@ -1625,11 +1626,17 @@ export type NetworkOptimization = {
    * people were asked.
    */
   before: NetworkRoutingMeasures;
-  /** With the `changes`: of what was to be moved those alone that are made. Never worse than `before` by the goals. */
+  /** With the `changes`: of what was to be moved those alone that are made. Never worse than `before`, as `optimizeRoutes` says. */
   after: NetworkRoutingMeasures;
-  /** No routing of the demands it was computed for has a smaller maximum utilisation, not even one that splits demands. */
+  /**
+   * No routing of the demands it was computed for has a smaller maximum utilisation, in shares of a link's capacity. But for bounds of
+   * the kind ONE_PATH not even one that splits demands.
+   */
   lowerBound: Scalars['Float']['output'];
+  /** The linear program was solved, or the routes reach the bound: a greater one of its kind is not there to be found. */
   boundIsTight: Scalars['Boolean']['output'];
+  /** Null of runs from before bounds had kinds. */
+  boundKind?: Maybe<NetworkBoundKind>;
   /** Maximum utilisation over its bound, less 1. */
   gap: Scalars['Float']['output'];
   optimal: Scalars['Boolean']['output'];
@@ -1643,7 +1650,9 @@ export type NetworkOptimization = {
    */
   movesDropped?: Maybe<Scalars['Int']['output']>;
   unrouted: Array<NetworkUnroutedDemand>;
-  /** Set where the demands do not fit, however they are routed. */
+  /** Whether the demands it was computed for fit all at once. Null of runs from before it was told. */
+  feasibility?: Maybe<NetworkFeasibility>;
+  /** The proof, where the demands do not fit, however they are routed: of INFEASIBLE. */
   infeasibility?: Maybe<NetworkInfeasibility>;
   algorithm: Scalars['String']['output'];
   iterations: Scalars['Int']['output'];
@@ -1694,16 +1703,57 @@ export type NetworkUnroutedDemand = {
   mbps: Scalars['Float']['output'];
 };
 
-/** Demands across a cut that need more than its links carry; without links the bound alone is the proof. */
+/** What bounds the maximum utilisation of all routings from below. */
+export type NetworkBoundKind =
+  /** What demands pay at least by prices of links, those of the linear program over all ways to split them. */
+  | 'LINEAR_PROGRAM'
+  /** The same by prices that loads suggest, where the program was not solved. */
+  | 'LINK_PRICES'
+  /** What has to cross a cut, by what its links carry. */
+  | 'CUT'
+  /** A demand on the widest of its paths: none can be split. */
+  | 'ONE_PATH';
+
+export type NetworkFeasibility =
+  /** They fit on the routes that were found. */
+  | 'FEASIBLE'
+  /** They fit if they are split over several paths; on one path each no routing was found that fits, and none was ruled out. */
+  | 'SPLIT_ONLY'
+  /** `infeasibility` proves that they do not fit. */
+  | 'INFEASIBLE'
+  /** Neither was found before the time allowed or the search ended. */
+  | 'UNKNOWN';
+
+/** Demands need more than links carry: what proves it, as anybody can check. */
 export type NetworkInfeasibility = {
+  /** Null of those from before proofs had kinds, which were cuts. */
+  kind?: Maybe<NetworkInfeasibilityKind>;
+  /** Of a cut, those across it; of PRICES, those that have a price. */
   linkIds: Array<Scalars['ID']['output']>;
   /** One side of the cut. */
   nodeIds: Array<Scalars['ID']['output']>;
+  /** Of PRICES, by link of `linkIds`, the greatest of them 1; else empty. */
+  prices: Array<Scalars['Float']['output']>;
+  /** Of CUT all links together, of ONE_PATH the widest; of PRICES the sum over links, each times its price. */
   capacityMbps: Scalars['Float']['output'];
+  /** Of PRICES the sum over demands, each times the price of its cheapest way: more than `capacityMbps`. */
   demandedMbps: Scalars['Float']['output'];
-  /** Places of the demands that have to cross. */
+  /** Places of the demands that have to cross, or to pay. */
   demands: Array<Scalars['Int']['output']>;
 };
+
+export type NetworkInfeasibilityKind =
+  /** Demands across a cut need more than its links carry together. A cut without links parts them. */
+  | 'CUT'
+  /**
+   * Let each Mbps on a link take the link's price. Whatever the routing, split or not, demands then take `demandedMbps` at least, and all
+   * links together have `capacityMbps`. So several demands may not fit although none of the cuts is exceeded.
+   */
+  | 'PRICES'
+  /** A demand needs more than any single link across a cut carries: it fits on no path, though parts of it may. */
+  | 'ONE_PATH'
+  /** What all connections of the network may hold together is exceeded: no link is in the way. */
+  | 'TOTAL';
 
 export type NetworkPayload = {
   network?: Maybe<Network>;
@@ -2231,7 +2281,10 @@ export type ResolversTypes = {
   NetworkRoutingMeasures: ResolverTypeWrapper<NetworkRoutingMeasures>;
   NetworkRouteChange: ResolverTypeWrapper<NetworkRouteChange>;
   NetworkUnroutedDemand: ResolverTypeWrapper<NetworkUnroutedDemand>;
+  NetworkBoundKind: NetworkBoundKind;
+  NetworkFeasibility: NetworkFeasibility;
   NetworkInfeasibility: ResolverTypeWrapper<NetworkInfeasibility>;
+  NetworkInfeasibilityKind: NetworkInfeasibilityKind;
   NetworkPayload: ResolverTypeWrapper<Omit<NetworkPayload, 'network'> & { network?: Maybe<ResolversTypes['Network']> }>;
   CreateNetworkPayload: ResolverTypeWrapper<Omit<CreateNetworkPayload, 'network'> & { network?: Maybe<ResolversTypes['Network']> }>;
   ImportNetworkPayload: ResolverTypeWrapper<Omit<ImportNetworkPayload, 'network'> & { network?: Maybe<ResolversTypes['Network']> }>;
@@ -3095,12 +3148,14 @@ export type NetworkOptimizationResolvers<ContextType = RequestContext, ParentTyp
   after?: Resolver<ResolversTypes['NetworkRoutingMeasures'], ParentType, ContextType>;
   lowerBound?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   boundIsTight?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  boundKind?: Resolver<Maybe<ResolversTypes['NetworkBoundKind']>, ParentType, ContextType>;
   gap?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   optimal?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   changes?: Resolver<Array<ResolversTypes['NetworkRouteChange']>, ParentType, ContextType>;
   movesMade?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   movesDropped?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   unrouted?: Resolver<Array<ResolversTypes['NetworkUnroutedDemand']>, ParentType, ContextType>;
+  feasibility?: Resolver<Maybe<ResolversTypes['NetworkFeasibility']>, ParentType, ContextType>;
   infeasibility?: Resolver<Maybe<ResolversTypes['NetworkInfeasibility']>, ParentType, ContextType>;
   algorithm?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   iterations?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
@@ -3140,8 +3195,10 @@ export type NetworkUnroutedDemandResolvers<ContextType = RequestContext, ParentT
 };
 
 export type NetworkInfeasibilityResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkInfeasibility'] = ResolversParentTypes['NetworkInfeasibility']> = {
+  kind?: Resolver<Maybe<ResolversTypes['NetworkInfeasibilityKind']>, ParentType, ContextType>;
   linkIds?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
   nodeIds?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
+  prices?: Resolver<Array<ResolversTypes['Float']>, ParentType, ContextType>;
   capacityMbps?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   demandedMbps?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   demands?: Resolver<Array<ResolversTypes['Int']>, ParentType, ContextType>;

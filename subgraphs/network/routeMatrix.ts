@@ -3,12 +3,13 @@ import { hashInput } from '#shared/idempotency.ts';
 import type * as inputs from './inputs.ts';
 import type { OptimizeOutcome, OptimizeTask } from './optimizeThread.ts';
 import { toMbps, usableKbps } from './reservations.ts';
+import type { InfeasibilityProof } from './routing/infeasibility.ts';
 import type { RoutingGoals } from './routing/optimize.ts';
 import type { Demand, Route, RoutingMeasures, RoutingProblem } from './routing/problem.ts';
-import type { NetworkConnectionRow, OptimizationResult } from './rows.ts';
+import type { InfeasibilityValue, NetworkConnectionRow, OptimizationResult } from './rows.ts';
 import { type Db, findOpenConnections } from './store.ts';
 import type { NetworkSnapshot } from './topologies.ts';
-import { arcsOf, avoiding, linkIdsOf } from './topology.ts';
+import { arcsOf, avoiding, linkIdsOf, type Topology } from './topology.ts';
 
 const algorithm = 'rip-up-and-reroute on Fortz-Thorup cost; bound by column generation (HiGHS)';
 
@@ -124,8 +125,6 @@ export function toTask(
 
 export function toResult(snapshot: NetworkSnapshot, matrix: Matrix, outcome: OptimizeOutcome): OptimizationResult {
   const { topology } = snapshot;
-  const { cut } = outcome;
-  const isInfeasible = outcome.lowerBound > 1 + 1e-9;
   return {
     before: finite(outcome.before),
     after: finite(outcome.after),
@@ -135,20 +134,23 @@ export function toResult(snapshot: NetworkSnapshot, matrix: Matrix, outcome: Opt
     optimal: outcome.isOptimal,
     changes: changesOf(snapshot, matrix, { ...outcome, before: outcome.home }),
     unrouted: unroutedOf(snapshot, matrix, outcome.routes),
-    infeasibility: isInfeasible
-      ? {
-          linkIds: (cut?.links ?? []).map((link) => topology.linkIds[link]!),
-          nodeIds: (cut?.nodes ?? []).map((node) => topology.nodeIds[node]!),
-          capacityMbps: cut?.capacityMbps ?? 0,
-          demandedMbps: cut?.demandedMbps ?? 0,
-          demands: cut?.demands ?? [],
-        }
-      : null,
+    infeasibility: outcome.proof && infeasibilityOf(topology, outcome.proof),
+    ...{ boundKind: outcome.boundKind, feasibility: outcome.feasibility },
     algorithm,
     iterations: outcome.changes,
     timeBudgetExhausted: outcome.isBudgetUsedUp,
     matrixHash: matrixHashOf(snapshot, matrix),
     ...{ movesMade: 0, movesDropped: 0 },
+  };
+}
+
+function infeasibilityOf({ linkIds, nodeIds }: Topology, proof: InfeasibilityProof): InfeasibilityValue {
+  const { kind, capacityMbps, demandedMbps } = proof;
+  return {
+    linkIds: proof.links.map((link) => linkIds[link]!),
+    nodeIds: kind === 'PRICES' ? [] : proof.nodes.map((node) => nodeIds[node]!),
+    ...{ kind, capacityMbps, demandedMbps, demands: [...proof.demands] },
+    ...(kind === 'PRICES' && { prices: [...proof.prices] }),
   };
 }
 

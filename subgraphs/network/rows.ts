@@ -4,7 +4,9 @@ import type { Balancing } from './balancing.ts';
 import type { CircuitConfig } from './detection/circuit.ts';
 import type { NetworkAlertValue } from './forecast/alerts.ts';
 import type { Layout } from './generation/topologies.ts';
-import type { RoutingMeasures } from './routing/problem.ts';
+import type { OptimizationResult } from './routing/rows.ts';
+
+export type { InfeasibilityValue, OptimizationResult } from './routing/rows.ts';
 
 export type NetworkStatusValue = 'draft' | 'provisioning' | 'active' | 'degraded' | 'maintenance' | 'retired';
 export type NodeStatusValue = 'active' | 'inactive' | 'degraded' | 'unreachable' | 'retired';
@@ -321,46 +323,6 @@ export interface NetworkMessageRow {
   readonly payload: unknown;
   readonly sentAt: string;
   readonly expiresAt: string;
-}
-
-export interface OptimizationResult {
-  readonly before: RoutingMeasures;
-  readonly after: RoutingMeasures;
-  readonly lowerBound: number;
-  readonly boundIsTight: boolean;
-  readonly gap: number;
-  readonly optimal: boolean;
-  readonly changes: readonly {
-    readonly demand: number;
-    readonly connectionId: string | null;
-    readonly oldPath: readonly string[] | null;
-    readonly newPath: readonly string[] | null;
-  }[];
-  readonly unrouted: readonly {
-    readonly demand: number;
-    readonly source: string;
-    readonly target: string;
-    readonly mbps: number;
-  }[];
-  readonly infeasibility: InfeasibilityValue | null;
-  readonly algorithm: string;
-  readonly iterations: number;
-  readonly timeBudgetExhausted: boolean;
-  /** Of runs since nodes have circuits. */
-  readonly avoidedNodes?: readonly string[];
-  /** Of runs over open connections since moves are judged when they are made, as is what follows. */
-  readonly matrixHash?: string | null;
-  readonly movesMade?: number;
-  /** Computed ones that were left out. */
-  readonly movesDropped?: number;
-}
-
-export interface InfeasibilityValue {
-  readonly linkIds: readonly string[];
-  readonly nodeIds: readonly string[];
-  readonly capacityMbps: number;
-  readonly demandedMbps: number;
-  readonly demands: readonly number[];
 }
 
 export interface NetworkOptimizationRow {

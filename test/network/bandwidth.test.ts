@@ -48,7 +48,13 @@ test('connections get no more together than the total leaves their class, whatev
   expect(codes(await open(36))).toEqual([]);
   const refused = await open(0.001, 'INTERACTIVE', 'c');
   expect(codes(refused)).toEqual(['INSUFFICIENT_BANDWIDTH']);
-  expect(refused['infeasibility']).toEqual({ linkIds: [], nodeIds: [], capacityMbps: 0, demandedMbps: 0.001 });
+  expect(refused['infeasibility']).toEqual({
+    kind: 'TOTAL',
+    linkIds: [],
+    nodeIds: [],
+    capacityMbps: 0,
+    demandedMbps: 0.001,
+  });
   // Real time may burst to 48, of which the others leave 44; what holds nothing is always let in.
   expect(codes(await open(44.1, 'REAL_TIME', 'd'))).toEqual(['INSUFFICIENT_BANDWIDTH']);
   const real = await open(44, 'REAL_TIME', 'd');

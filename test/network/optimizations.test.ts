@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { alice, codes, type NetworkRig, openNetworkRig, optimize, readConnection } from './rig.ts';
+import { alice, codes, type NetworkRig, openNetworkRig, optimize, readConnection, setNodeStatus } from './rig.ts';
 
 let rig: NetworkRig;
 beforeAll(async () => {
@@ -53,8 +53,67 @@ describe('route optimisation', () => {
       ['INFEASIBLE_DEMANDS', 'demands of 25 Mbps have to cross a cut of 20'],
     ]);
     const infeasibility = optimization!['infeasibility']!;
-    expect(infeasibility).toMatchObject({ capacityMbps: 20, demandedMbps: 25, demands: [0] });
+    expect(infeasibility).toMatchObject({ kind: 'CUT', prices: [], capacityMbps: 20, demandedMbps: 25, demands: [0] });
     expect(infeasibility['linkIds']!.length).toBe(2);
+    expect(optimization!['feasibility']).toBe('INFEASIBLE');
+  });
+
+  test('demands that exceed no cut and still do not fit come with the prices of links that prove it', async () => {
+    // Two nodes joined to each of three others (Okamura and Seymour 1981): four demands take two links each, eight of six.
+    const net = await rig.open(
+      'xyabc',
+      ['xa', 'xb', 'xc', 'ya', 'yb', 'yc'].map((ends) => [ends, { capacityMbps: 10 }]),
+    );
+    const demands = ['xy', 'ab', 'bc', 'ac'].map((ends) => ({
+      ...{ source: net.id(ends[0]!), target: net.id(ends[1]!), mbps: 10 },
+    }));
+    const { optimization, userErrors } = await run({ networkId: net.networkId, demands });
+    const infeasibility = optimization!['infeasibility']!;
+    expect(infeasibility).toMatchObject({ kind: 'PRICES', nodeIds: [], demands: [0, 1, 2, 3] });
+    expect([infeasibility['linkIds']!.length, infeasibility['prices']!.length]).toEqual([6, 6]);
+    // Anybody can check it: each demand pays for two links.
+    const prices = infeasibility['prices']!.map(Number);
+    expect(10 * prices.reduce((sum, price) => sum + price, 0)).toBeCloseTo(Number(infeasibility['capacityMbps']), 6);
+    expect(Number(infeasibility['demandedMbps'])).toBeCloseTo(10 * 4 * 2 * Math.min(...prices), 6);
+    expect(Number(infeasibility['demandedMbps'])).toBeGreaterThan(Number(infeasibility['capacityMbps']));
+    expect(userErrors!.map(({ code, message }) => [code, String(message).replace(/[\d.]+/g, '#')])).toEqual([
+      ['INFEASIBLE_DEMANDS', 'by the prices of links demands take # Mbps at least, all links together have #'],
+    ]);
+    expect(optimization).toMatchObject({ feasibility: 'INFEASIBLE', boundKind: 'LINEAR_PROGRAM', boundIsTight: true });
+  });
+
+  test('demands that nothing joins, and those that fit on no single path, are proved too', async () => {
+    const net = await rig.open('abcd', [
+      ['ab', { capacityMbps: 10 }],
+      ['bd', { capacityMbps: 10 }],
+      ['ac', { capacityMbps: 10 }],
+      ['cd', { capacityMbps: 10 }],
+    ]);
+    const demand = (mbps: number) => ({ source: net.id('a'), target: net.id('d'), mbps });
+    const wide = await run({ networkId: net.networkId, demands: [demand(15)] });
+    expect(wide['optimization']).toMatchObject({
+      ...{ feasibility: 'INFEASIBLE', boundKind: 'ONE_PATH', lowerBound: 1.5 },
+      infeasibility: { kind: 'ONE_PATH', capacityMbps: 10, demandedMbps: 15 },
+    });
+    expect(codes(wide)).toEqual(['INFEASIBLE_DEMANDS']);
+    await rig.field(alice, setNodeStatus, { networkId: net.networkId, nodeId: net.id('b'), status: 'INACTIVE' });
+    await rig.field(alice, setNodeStatus, { networkId: net.networkId, nodeId: net.id('c'), status: 'INACTIVE' });
+    const parted = await run({ networkId: net.networkId, demands: [demand(1)] });
+    expect(parted['optimization']).toMatchObject({
+      feasibility: 'INFEASIBLE',
+      infeasibility: { kind: 'CUT', capacityMbps: 0, demandedMbps: 1, demands: [0] },
+      unrouted: [{ demand: 0, mbps: 1 }],
+    });
+    expect(codes(parted)).toEqual(['INFEASIBLE_DEMANDS']);
+  });
+
+  test('what fits is told apart from what fits only if it is split', async () => {
+    const net = await square();
+    const demands = (mbps: number) =>
+      Array.from({ length: 3 }, () => ({ source: net.id('a'), target: net.id('d'), mbps }));
+    const of = async (mbps: number) =>
+      (await run({ networkId: net.networkId, demands: demands(mbps) }))['optimization']!['feasibility'];
+    expect([await of(5), await of(6)]).toEqual(['FEASIBLE', 'SPLIT_ONLY']);
   });
 
   test('moves open connections where it is asked to, within what the links have', async () => {

@@ -199,12 +199,12 @@ export const connectionFields = `id status statusReason bandwidthMbps trafficCla
 export const networkFields =
   'id status statusReason version layout stats { nodeCount linkCount diameter components vertexConnectivity routingTableSize } nodes { id name status openConnections } links { id sourceId targetId capacityMbps latencyMs status reserved { total } }';
 export const createNetwork = `mutation ($input: CreateNetworkInput!) { createNetwork(input: $input) { network { ${networkFields} } ${errors} } }`;
-export const establish = `mutation ($input: EstablishConnectionInput!) { establishConnection(input: $input) { connection { ${connectionFields} } infeasibility { linkIds nodeIds capacityMbps demandedMbps } ${errors} } }`;
+export const establish = `mutation ($input: EstablishConnectionInput!) { establishConnection(input: $input) { connection { ${connectionFields} } infeasibility { kind linkIds nodeIds capacityMbps demandedMbps } ${errors} } }`;
 export const terminate = `mutation ($id: ID!, $key: String) { terminateConnection(connectionId: $id, idempotencyKey: $key) { connection { ${connectionFields} } ${errors} } }`;
 export const readConnection = `query ($id: ID!) { networkConnection(connectionId: $id) { ${connectionFields} } }`;
 export const readNetwork = `query ($id: ID!) { network(networkId: $id) { ${networkFields} document } }`;
 export const setNodeStatus = `mutation ($networkId: ID!, $nodeId: ID!, $status: NetworkNodeStatus!) { updateNetworkNodeStatus(networkId: $networkId, nodeId: $nodeId, status: $status) { network { status } switched rerouted degraded lost ${errors} } }`;
-export const optimize = `mutation ($input: OptimizeRoutesInput!) { optimizeRoutes(input: $input) { optimization { runId before { maxUtilization unroutedMbps meanLatencyMs } after { maxUtilization unroutedMbps meanLatencyMs } lowerBound boundIsTight gap optimal changes { demand connectionId oldPath newPath } movesMade movesDropped state refusal unrouted { demand mbps } infeasibility { linkIds nodeIds capacityMbps demandedMbps demands } appliedAt } ${errors} } }`;
+export const optimize = `mutation ($input: OptimizeRoutesInput!) { optimizeRoutes(input: $input) { optimization { runId before { maxUtilization unroutedMbps meanLatencyMs } after { maxUtilization unroutedMbps meanLatencyMs } lowerBound boundIsTight boundKind gap optimal feasibility changes { demand connectionId oldPath newPath } movesMade movesDropped state refusal unrouted { demand mbps } infeasibility { kind linkIds nodeIds prices capacityMbps demandedMbps demands } appliedAt } ${errors} } }`;
 
 export const codes = (payload: Json) => payload['userErrors']!.map(({ code }) => String(code));
 

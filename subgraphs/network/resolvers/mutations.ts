@@ -5,7 +5,7 @@ import type { Edited } from '../edits.ts';
 import type { RepairReport } from '../repair.ts';
 import type { MutationResolvers } from '../resolvers.generated.ts';
 import type { InfeasibilityValue } from '../rows.ts';
-import { infeasibilityShape, userErrorShape } from './shapes.ts';
+import { infeasibilityShape, infeasibleDemands, userErrorShape } from './shapes.ts';
 
 /** What stands after a mutation: an earlier one of the same request may have read what this one changed. */
 async function networkPayload({ loaders }: RequestContext, pending: Promise<{ readonly networkId: string }>) {
@@ -120,15 +120,8 @@ export const mutations: MutationResolvers = {
   optimizeRoutes: async (_parent, { input }, { service, scope }) => {
     const { runId, isInfeasible } = await service.optimizations.optimize(scope, input);
     const run = await service.optimizations.find(scope.principal.tenantId, runId);
-    const { demandedMbps, capacityMbps } = run?.result.infeasibility ?? { demandedMbps: 0, capacityMbps: 0 };
-    const infeasible = new PlatformError(
-      'INFEASIBLE_DEMANDS',
-      demandedMbps > 0
-        ? `demands of ${demandedMbps} Mbps have to cross a cut of ${capacityMbps}`
-        : `no routing keeps the fullest link below ${run?.result.lowerBound} of its capacity`,
-      { path: ['input', 'demands'] },
-    );
-    return { optimization: run, userErrors: isInfeasible ? [userErrorShape(infeasible)] : [] };
+    const infeasibility = isInfeasible ? run?.result.infeasibility : null;
+    return { optimization: run, userErrors: infeasibility ? [userErrorShape(infeasibleDemands(infeasibility))] : [] };
   },
   registerService: async (_parent, { input }, { service, scope, loaders }) => {
     const serviceId = await service.services.register(scope, input);

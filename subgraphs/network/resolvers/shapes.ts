@@ -1,4 +1,4 @@
-import { type PlatformError, toUserError } from '#shared/errors.ts';
+import { PlatformError, toUserError } from '#shared/errors.ts';
 import type { UserError } from '../resolvers.generated.ts';
 import type { InfeasibilityValue } from '../rows.ts';
 
@@ -6,6 +6,8 @@ import type { InfeasibilityValue } from '../rows.ts';
 export function infeasibilityShape(value: InfeasibilityValue) {
   return {
     ...value,
+    kind: value.kind ?? null,
+    prices: [...(value.prices ?? [])],
     linkIds: [...value.linkIds],
     nodeIds: [...value.nodeIds],
     demands: [...value.demands],
@@ -16,4 +18,15 @@ export function infeasibilityShape(value: InfeasibilityValue) {
 export function userErrorShape(error: PlatformError): UserError {
   const { path, ...rest } = toUserError(error);
   return { ...rest, path: path && [...path] };
+}
+
+/** What stands beside the answer to demands that do not fit. */
+export function infeasibleDemands({ kind, demandedMbps, capacityMbps }: InfeasibilityValue): PlatformError {
+  const reason = {
+    CUT: `demands of ${demandedMbps} Mbps have to cross a cut of ${capacityMbps}`,
+    PRICES: `by the prices of links demands take ${demandedMbps} Mbps at least, all links together have ${capacityMbps}`,
+    ONE_PATH: `a demand of ${demandedMbps} Mbps has to cross links of ${capacityMbps} at most`,
+    TOTAL: `demands of ${demandedMbps} Mbps exceed the network's total of ${capacityMbps}`,
+  }[kind ?? 'CUT'];
+  return new PlatformError('INFEASIBLE_DEMANDS', reason, { path: ['input', 'demands'] });
 }

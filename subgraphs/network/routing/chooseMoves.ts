@@ -1,5 +1,6 @@
+import { congestionCost } from './congestionCost.ts';
 import { createGreatest } from './greatest.ts';
-import { measureRoutes } from './measures.ts';
+import { type GuardedMeasures, isNoWorse, measureRoutes } from './measures.ts';
 import { createScore, type RoutingGoals, type ScoredMeasures } from './optimize.ts';
 import { latencyOf, loadsOf, type Route, type RoutingMeasures, type RoutingProblem, utilization } from './problem.ts';
 
@@ -29,7 +30,7 @@ export interface ChoiceOptions {
 export interface Choice {
   readonly made: readonly Candidate[];
   readonly routes: readonly Route[];
-  /** Without the scale of congestion. */
+  /** Congestion is the sum of costs, not by the scale of Fortz and Thorup. */
   readonly before: RoutingMeasures;
   readonly after: RoutingMeasures;
 }
@@ -39,20 +40,23 @@ const tolerance = 1e-9;
 const maxPasses = 4;
 
 /**
- * Which of the moves are made. All of them where each has room, one after the other, and the routes score better than before.
- * Else a local search: from all that have room, and from the best of what was seen while they were made, moves are left
+ * Which of the moves are made. All of them where each has room, one after the other, and the routes score better than before
+ * and are no worse in what `isNoWorse` guards. Else a local search: from all that have room, and from the best of what was seen while they were made, moves are left
  * out and taken in one at a time as long as the score falls. What is no better than before is nothing at all.
  */
 export function chooseMoves(problem: RoutingProblem, before: readonly Route[], options: ChoiceOptions): Choice {
   const { candidates, goals, most, openRoom } = options;
-  const measuresBefore = measureRoutes(problem, before, 0);
-  const scoreOf = createScore(goals, measuresBefore);
+  const measuresBefore = measureRoutes(problem, before, 1);
+  const byGoals = createScore(goals, measuresBefore);
+  // What is worse in what is guarded scores as nothing that may be made.
+  const scoreOf = (measures: ScoredMeasures & GuardedMeasures): number =>
+    isNoWorse(measures, measuresBefore) ? byGoals(measures) : Number.POSITIVE_INFINITY;
   const scoreBefore = scoreOf(measuresBefore);
   const open = () => createTrial(problem, before, { room: openRoom(), scoreOf });
   const choiceOf = ({ made, routes }: Trial): Choice | null => {
     // Measured anew: sums that were kept along the way have rounded.
-    const after = measureRoutes(problem, routes, 0);
-    const isBetter = scoreOf(after) < scoreBefore - tolerance && after.unroutedMbps <= measuresBefore.unroutedMbps;
+    const after = measureRoutes(problem, routes, 1);
+    const isBetter = scoreOf(after) < scoreBefore - tolerance;
     return isBetter && made.size <= most ? { made: [...made], routes, before: measuresBefore, after } : null;
   };
 
@@ -110,7 +114,7 @@ type Trial = ReturnType<typeof createTrial>;
 
 interface TrialOptions {
   readonly room: Room;
-  readonly scoreOf: (measures: ScoredMeasures) => number;
+  readonly scoreOf: (measures: ScoredMeasures & GuardedMeasures) => number;
 }
 
 /** Routes that demands are moved to and back, with what their score follows from. */
@@ -133,10 +137,20 @@ function createTrial(problem: RoutingProblem, before: readonly Route[], { room, 
 
   const usedOf = (link: number) => (load[link]! > tolerance ? utilization(load[link]!, capacity[link]!) : 0);
   const fullest = createGreatest(Array.from(load, (_, link) => usedOf(link)));
+  // Loads on closed links cost without bound: they are counted, so that the sum can get back.
+  let [congestion, unbounded] = [0, 0];
+  const countCongestion = (link: number, sign: 1 | -1) => {
+    if (load[link]! <= tolerance) return;
+    if (capacity[link]! > 0) congestion += sign * congestionCost(load[link]!, capacity[link]!);
+    else unbounded += sign;
+  };
+  for (const link of load.keys()) countCongestion(link, 1);
   const addLoad = (route: Route, mbps: number) => {
     for (const arc of route ?? []) {
       const link = graph.link[arc]!;
+      countCongestion(link, -1);
       load[link]! += mbps;
+      countCongestion(link, 1);
       fullest.set(link, usedOf(link));
     }
   };
@@ -178,7 +192,10 @@ function createTrial(problem: RoutingProblem, before: readonly Route[], { room, 
     },
     score(): number {
       const meanLatencyMs = routedMbps <= 0 ? 0 : weightedLatency / routedMbps;
-      return scoreOf({ maxUtilization: fullest.value(), meanLatencyMs, transportCost, unroutedMbps });
+      return scoreOf({
+        ...{ maxUtilization: fullest.value(), meanLatencyMs, transportCost, unroutedMbps },
+        congestionCost: unbounded > 0 ? Number.POSITIVE_INFINITY : congestion,
+      });
     },
   };
 }

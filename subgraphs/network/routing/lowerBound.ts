@@ -1,7 +1,7 @@
 import highsModule, { type Highs } from 'highs';
 import { byArc } from '../graph/digraph.ts';
-import { pathTo, shortestTree } from '../graph/shortestPaths.ts';
-import { loadsOf, type Route, type RoutingProblem } from './problem.ts';
+import { cheapestWays, type DemandGroup, groupDemands } from './demandGroups.ts';
+import { loadsOf, type Route, type RoutingProblem, utilization } from './problem.ts';
 
 export interface UtilizationBound {
   /** No routing, even one that splits demands at will, has a smaller maximum utilisation. */
@@ -16,9 +16,15 @@ export interface UtilizationBound {
   /** Of the split routing, each demand's greatest part; null where none was found. */
   readonly routes: readonly Route[];
   readonly columns: number;
+  /** Whether the prices are those of the program, not what loads suggest. */
+  readonly isOfProgram: boolean;
+  /** Maximum utilisation of the best split routing that was found; Infinity where there is none. */
+  readonly reached: number;
 }
 
 export interface BoundOptions {
+  /** @default those of the problem */
+  readonly groups?: readonly DemandGroup[];
   readonly isOver: () => boolean;
   /** Time the solver may still take, ms. @default no bound */
   readonly leftMs?: () => number;
@@ -28,6 +34,7 @@ export interface BoundOptions {
 
 /** Bound and split routing may differ so far, relatively. */
 const gap = 1e-4;
+const infinite = Number.POSITIVE_INFINITY;
 let highs: Promise<Highs> | undefined;
 // The package's types describe its CommonJS build; of the ES module, which is loaded here, the loader itself is the default.
 const loadHighs = highsModule as unknown as typeof highsModule.default;
@@ -43,16 +50,10 @@ export async function boundUtilization(problem: RoutingProblem, options: BoundOp
   const open = [...capacity.keys()].filter((link) => capacity[link]! > 0);
   const row = new Int32Array(graph.linkCount).fill(-1);
   for (const [at, link] of open.entries()) row[link] = at;
-  const groups = groupDemands(problem);
-  const none: UtilizationBound = {
-    maxUtilization: 0,
-    isTight: groups.length === 0,
-    prices: new Float64Array(graph.linkCount),
-    routes: problem.demands.map(() => null),
-    columns: 0,
-  };
-  if (groups.length === 0) return none;
-  const first = boundOfLoads(problem, groups, options.start) ?? none;
+  const { groups = groupDemands(problem) } = options;
+  const none = noBound(problem);
+  if (groups.length === 0) return { ...none, isTight: true, reached: 0 };
+  const first = boundOfLoads(problem, groups, options) ?? none;
   if (options.isOver()) return first;
   // The solver is compiled once in a thread, which keeps nothing else.
   highs ??= loadHighs();
@@ -70,7 +71,7 @@ export async function boundUtilization(problem: RoutingProblem, options: BoundOp
       indices: open.map((_, at) => at),
       values: open.map((link) => -capacity[link]! / scale),
     });
-    const columns: { readonly group: number; readonly arcs: readonly number[] }[] = [];
+    const columns: Column[] = [];
     const known = new Set<string>();
     const add = (group: number, arcs: readonly number[]): boolean => {
       const key = `${group}:${arcs.join()}`;
@@ -97,6 +98,7 @@ export async function boundUtilization(problem: RoutingProblem, options: BoundOp
 
     let best = first;
     let values: ArrayLike<number> = [];
+    let reached = infinite;
     for (;;) {
       if (options.leftMs) {
         model.zeroAllClocks();
@@ -104,7 +106,7 @@ export async function boundUtilization(problem: RoutingProblem, options: BoundOp
       }
       // Out of time it has no prices that prove anything.
       if (model.run().modelStatus !== solver.constants.modelStatus.optimal)
-        return { ...best, isTight: false, columns: columns.length };
+        return { ...best, isTight: false, columns: columns.length, reached };
       const solution = model.getSolution();
       values = solution.colValue;
       const prices = new Float64Array(graph.linkCount);
@@ -116,8 +118,8 @@ export async function boundUtilization(problem: RoutingProblem, options: BoundOp
       );
       const { paths, paid } = cheapestWays(problem, groups, priced);
       const bound = total > 0 ? paid / total : 0;
-      if (bound > best.maxUtilization) best = { ...best, maxUtilization: bound, prices };
-      const reached = values[0]!;
+      if (bound > best.maxUtilization) best = { ...best, maxUtilization: bound, prices, isOfProgram: true };
+      reached = Math.min(reached, splitUtilization(problem, groups, columns, values));
       const isTight = best.maxUtilization >= reached * (1 - gap);
       let isNew = false;
       if (!isTight && !options.isOver()) for (const [at, path] of paths.entries()) isNew = add(at, path) || isNew;
@@ -127,49 +129,44 @@ export async function boundUtilization(problem: RoutingProblem, options: BoundOp
         isTight,
         routes: greatestParts(problem, groups, columns, values),
         columns: columns.length,
+        reached,
       };
     }
   });
 }
 
-interface DemandGroup {
-  readonly source: number;
-  readonly target: number;
-  readonly mbps: number;
-  readonly members: readonly number[];
+/** What is known before anything was computed. */
+export function noBound({ graph, demands }: RoutingProblem): UtilizationBound {
+  return {
+    ...{ maxUtilization: 0, isTight: false, isOfProgram: false, columns: 0, reached: infinite },
+    prices: new Float64Array(graph.linkCount),
+    routes: demands.map(() => null),
+  };
 }
 
-/** Demands by their ends, without those that no open link leads to. */
-function groupDemands({ graph, capacity, demands }: RoutingProblem): readonly DemandGroup[] {
-  const hop = byArc(
-    graph,
-    capacity.map((limit) => (limit > 0 ? 1 : Number.POSITIVE_INFINITY)),
-  );
-  return [...Map.groupBy(demands.keys(), (at) => demands[at]!.source)].flatMap(([source, own]) => {
-    const { distance } = shortestTree(graph, source, hop);
-    return [...Map.groupBy(own, (at) => demands[at]!.target)].flatMap(([target, members]) => {
-      const mbps = members.reduce((sum, at) => sum + demands[at]!.mbps, 0);
-      return source === target || mbps <= 0 || !Number.isFinite(distance[target]!)
-        ? []
-        : [{ source, target, mbps, members }];
-    });
-  });
+/** A way of a group in the program. */
+interface Column {
+  readonly group: number;
+  readonly arcs: readonly number[];
 }
 
-/** How much dearer than others the fullest links are in the prices that loads suggest. */
-const loadSharpness = [5, 20, 60] as const;
+/**
+ * How much dearer than others the fullest links are in the prices that loads suggest, in turn as long as that gives more: the
+ * nearer the loads are to the best ones the sharper, and 0 bounds the mean.
+ */
+const loadSharpness = [0, 2, 5, 10, 20, 60] as const;
 
 /**
  * A bound without a linear program: whatever links cost, what demands pay at least bounds the maximum utilisation from
- * below. Prices that rise steeply with the load of the routes given come near the best ones.
+ * below. Prices that rise steeply with the load of the routes given come near the best ones where these do.
  */
 function boundOfLoads(
   problem: RoutingProblem,
   groups: readonly DemandGroup[],
-  routes: readonly Route[],
+  { start, isOver }: BoundOptions,
 ): UtilizationBound | null {
   const { graph, capacity } = problem;
-  const loads = loadsOf(problem, routes);
+  const loads = loadsOf(problem, start);
   const used = loads.map((load, link) => (capacity[link]! > 0 ? load / capacity[link]! : 0));
   const greatest = used.reduce((most, value) => Math.max(most, value), 0);
   if (greatest === 0) return null;
@@ -184,31 +181,36 @@ function boundOfLoads(
       capacity.map((limit, link) => (limit > 0 ? prices[link]! : Number.POSITIVE_INFINITY)),
     );
     const bound = cheapestWays(problem, groups, priced).paid / total;
-    if (bound > (best?.maxUtilization ?? 0))
-      best = { maxUtilization: bound, isTight: false, prices, routes: problem.demands.map(() => null), columns: 0 };
+    if (bound <= (best?.maxUtilization ?? 0)) break;
+    best = { ...noBound(problem), maxUtilization: bound, prices };
+    if (isOver()) break;
   }
   return best;
 }
 
-/** Cheapest way of each group, and what all of them pay together. */
-function cheapestWays({ graph }: RoutingProblem, groups: readonly DemandGroup[], price: Float64Array) {
-  const paths = new Array<readonly number[]>(groups.length);
-  let paid = 0;
-  for (const [source, places] of Map.groupBy(groups.keys(), (at) => groups[at]!.source)) {
-    const tree = shortestTree(graph, source, price);
-    for (const at of places) {
-      const { target, mbps } = groups[at]!;
-      paths[at] = pathTo(graph, tree, target)!;
-      paid += mbps * tree.distance[target]!;
-    }
+/** Maximum utilisation of a split routing, measured: the solver's own figure is true within its tolerance. */
+function splitUtilization(
+  { graph, capacity }: RoutingProblem,
+  groups: readonly DemandGroup[],
+  columns: readonly Column[],
+  values: ArrayLike<number>,
+): number {
+  const parts = new Float64Array(groups.length);
+  for (const [at, { group }] of columns.entries()) parts[group]! += Math.max(0, values[at + 1]!);
+  const load = new Float64Array(graph.linkCount);
+  for (const [at, { group, arcs }] of columns.entries()) {
+    const part = Math.max(0, values[at + 1]!);
+    if (part > 0) for (const arc of arcs) load[graph.link[arc]!]! += (groups[group]!.mbps * part) / parts[group]!;
   }
-  return { paths, paid };
+  // A group without a part is not routed at all.
+  if (parts.some((sum) => sum === 0)) return infinite;
+  return load.reduce((most, value, link) => Math.max(most, utilization(value, capacity[link]!)), 0);
 }
 
 function greatestParts(
   { demands }: RoutingProblem,
   groups: readonly DemandGroup[],
-  columns: readonly { readonly group: number; readonly arcs: readonly number[] }[],
+  columns: readonly Column[],
   values: ArrayLike<number>,
 ): readonly Route[] {
   const routes = new Array<Route>(demands.length).fill(null);

@@ -48,6 +48,28 @@ export function measureRoutes(
   };
 }
 
+/** Differences of rounding. */
+const same = 1e-9;
+
+/** What must not get worse. */
+export type GuardedMeasures = Pick<RoutingMeasures, 'maxUtilization' | 'unroutedMbps' | 'congestionCost'>;
+
+/**
+ * Whether routes are no worse than others of the same problem: no more is unrouted and, where as much is, neither the greatest
+ * utilisation nor the Fortz-Thorup cost is greater. What is served beside adds load: then no link may get past its capacity, or
+ * past the fullest there was.
+ */
+export function isNoWorse(after: GuardedMeasures, before: GuardedMeasures): boolean {
+  const isAtMost = (value: number, most: number) => value <= most * (1 + same) + 1e-12;
+  if (after.unroutedMbps < before.unroutedMbps * (1 - same))
+    return isAtMost(after.maxUtilization, Math.max(1, before.maxUtilization));
+  return (
+    isAtMost(after.unroutedMbps, before.unroutedMbps) &&
+    isAtMost(after.maxUtilization, before.maxUtilization) &&
+    isAtMost(after.congestionCost, before.congestionCost)
+  );
+}
+
 /** What all demands would cost on the fewest links at the slope of an empty one: the scale of Fortz and Thorup. */
 export function leastHopMbps({ graph, demands }: RoutingProblem): number {
   let sum = 0;

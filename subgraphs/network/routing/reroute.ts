@@ -24,6 +24,17 @@ export interface RerouteOptions {
   readonly onPass?: (routes: readonly Route[]) => void;
   /** @default no bound */
   readonly maxPasses?: number;
+  /** Demands without such a link stay where they are. @default all links are */
+  readonly isHot?: (load: number, link: number) => boolean;
+  /** @default none */
+  readonly guard?: RerouteGuard | undefined;
+}
+
+/** A second cost that the search must not raise above a bound, as long as it serves no more than at first. */
+export interface RerouteGuard {
+  /** Of a link, convex in the load. */
+  readonly cost: (load: number, link: number) => number;
+  readonly most: number;
 }
 
 /** Costs that differ by less, relatively, are the same: the search must not run in circles on rounding. */
@@ -39,6 +50,8 @@ export function reroute(problem: RoutingProblem, routes: Route[], options: Rerou
   const { cost, preference, home } = options;
   const load = loadsOf(problem, routes);
   const added = new Float64Array(graph.linkCount);
+  /** Of each link as it is loaded. */
+  const costNow = load.map((value, link) => (capacity[link]! > 0 ? cost(value, capacity[link]!, link) : 0));
   let moves = routes.filter((route, at) => !isSameRoute(route, home[at]!)).length;
   let changes = 0;
 
@@ -51,12 +64,28 @@ export function reroute(problem: RoutingProblem, routes: Route[], options: Rerou
       const isClosed = isAvoided || limit <= 0 || (options.isHard && now + mbps > limit * (1 + tolerance));
       added[link] = isClosed
         ? Number.POSITIVE_INFINITY
-        : cost(now + mbps, limit, link) - cost(now, limit, link) + mbps * preference[link]!;
+        : cost(now + mbps, limit, link) - costNow[link]! + mbps * preference[link]!;
     }
   }
   const put = (route: Route, mbps: number) => {
-    if (route !== null) for (const arc of route) load[graph.link[arc]!]! += mbps;
+    for (const arc of route ?? []) {
+      const link = graph.link[arc]!;
+      load[link]! += mbps;
+      if (capacity[link]! > 0) costNow[link] = cost(load[link]!, capacity[link]!, link);
+    }
   };
+  const { guard } = options;
+  let guarded = guard === undefined ? 0 : load.reduce((sum, value, link) => sum + guard.cost(value, link), 0);
+  let most = guard?.most ?? Number.POSITIVE_INFINITY;
+  /** What a demand that is off its links adds to the guarded cost on a route. */
+  const guardedOf = (route: Route, mbps: number): number => {
+    if (guard === undefined || route === null) return 0;
+    return route.reduce((sum, arc) => {
+      const link = graph.link[arc]!;
+      return sum + guard.cost(load[link]! + mbps, link) - guard.cost(load[link]!, link);
+    }, 0);
+  };
+  const isHotArc = (arc: number) => options.isHot!(load[graph.link[arc]!]!, graph.link[arc]!);
   const priceOf = (route: readonly number[]) => route.reduce((sum, arc) => sum + added[graph.link[arc]!]!, 0);
 
   for (let pass = 0; pass < (options.maxPasses ?? Number.POSITIVE_INFINITY); pass += 1) {
@@ -67,12 +96,16 @@ export function reroute(problem: RoutingProblem, routes: Route[], options: Rerou
       const current = routes[at]!;
       const isHome = isSameRoute(current, home[at]!);
       if (isHome && moves >= options.maxMoves) continue;
+      if (options.isHot && current !== null && !current.some((arc) => isHotArc(arc))) continue;
       put(current, -mbps);
       price(mbps, current);
       const found = cheapestRoute(problem, at, added);
       const isBetter =
         found !== null && (current === null || priceOf(found) < priceOf(current) * (1 - tolerance) - tolerance);
-      if (isBetter) {
+      if (isBetter && current === null) most = Number.POSITIVE_INFINITY;
+      const change = isBetter ? guardedOf(found, mbps) - guardedOf(current, mbps) : 0;
+      if (isBetter && guarded + change <= most) {
+        guarded += change;
         routes[at] = found;
         moves += Number(!isSameRoute(found, home[at]!)) - Number(!isHome);
         changes += 1;

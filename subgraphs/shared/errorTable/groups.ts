@@ -50,7 +50,8 @@ export const groupErrors = {
   INFEASIBLE_DEMANDS: {
     status: 422,
     retryable: false,
-    description: 'The demands do not fit, however they are routed; the cut that proves it is returned.',
+    description:
+      'The demands do not fit, however they are routed; what proves it is returned: a cut, prices of links or a path too narrow.',
   },
   NETWORK_TOO_LARGE_FOR_EXACT: {
     status: 422,
