@@ -8,6 +8,7 @@ import { type OptimizedRoutes, optimizeRoutes } from '../../subgraphs/network/ro
 import type { RoutingProblem } from '../../subgraphs/network/routing/problem.ts';
 import { networkFiles, readNetworkFile } from '../../test/support/networkData.ts';
 import { type Figure, figure, figuresMarkdown } from '../figure.ts';
+import { tellFigures } from './tellFigures.ts';
 
 /**
  * Analysis of Kdl (754 nodes; meant below 1 s) and routes of germany50 with the least multiple of 40 as capacity for which
@@ -109,4 +110,8 @@ async function measureGermany50(): Promise<Figure[]> {
   ];
 }
 
-if (import.meta.main) console.log(figuresMarkdown(await measureNetworkRouting()));
+if (import.meta.main) {
+  const figures = await measureNetworkRouting();
+  console.log(figuresMarkdown(figures));
+  tellFigures(...figures);
+}
