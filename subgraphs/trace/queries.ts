@@ -130,10 +130,9 @@ export function createQueries(sql: Sql, learn: Learn) {
 
     async analyseMany(scope: RequestScope, given: GivenFilter) {
       const filter = readFilter(scope, given);
-      const { tenantId } = scope.principal;
       await noteListAccess(sql, scope);
       const { traces, operations } = await findOperationFigures(sql, filter);
-      const earlier = await findEarlierDurations(sql, tenantId, operations, filter.from);
+      const earlier = await findEarlierDurations(sql, filter, operations, filter.from);
       const spanCount = operations.reduce((sum, { count }) => sum + count, 0);
       const errors = operations.reduce((sum, operation) => sum + operation.errors, 0);
       return {
