@@ -11,6 +11,7 @@ import * as inputs from './inputs.ts';
 import type { TraceRow } from './rows.ts';
 import { findEarlierDurations, findOperationFigures, findTotals } from './store/figures.ts';
 import { linkingTo } from './store/links.ts';
+import { findSampledOutCounts } from './store/sampling.ts';
 import { findSpansOf } from './store/spans.ts';
 import {
   findTraces,
@@ -153,7 +154,9 @@ export function createQueries(sql: Sql, learn: Learn) {
 
     async statistics(scope: RequestScope, filter: GivenFilter) {
       await noteListAccess(sql, scope);
-      return findTotals(sql, readFilter(scope, filter));
+      const read = readFilter(scope, filter);
+      const [totals, sampledOut] = await Promise.all([findTotals(sql, read), findSampledOutCounts(sql, read)]);
+      return { ...totals, sampledOut };
     },
   };
 }
