@@ -903,6 +903,11 @@ export type PlanStepTraceSegmentsArgs = {
   first?: Scalars['Int']['input'];
 };
 
+/**
+ * What happened. A module's event stands on the trace that its request named (traceparent), where that lies in the event's own context, or
+ * both in none; else on the standing trace of its context, named `context history`. What has no context stands on that of the tenant, `tenant
+ * history`, for those who may read traces everywhere.
+ */
 export type TraceEvent = {
   id: Scalars['ID']['output'];
   /** Dotted, lower case. */

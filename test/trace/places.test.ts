@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newId } from '#shared/ids.ts';
 import { appendChange, type NewEvent } from '#shared/outbox.ts';
@@ -108,6 +109,35 @@ describe('a stream that tells of several contexts', () => {
     const ids = await tell(assignment(subject, 'role.assigned', null));
     expect(await placesOf(ids)).toEqual([[tenantTraceId('one')]]);
   });
+});
+
+test('what stood in a context’s history by its stream alone goes when the database is brought up to date, and once', async () => {
+  const contextId = rig.openContext();
+  const id = contextTraceId('one', contextId);
+  await rig.sql`INSERT INTO trace.trace (tenant_id, id, w3c_id, context_id, name, status, created_by)
+    VALUES ('one', ${id}, ${id.replaceAll('-', '')}, ${contextId}, 'context history', 'running', 'system:trace')`;
+  const rows = [
+    ['role', 'role.assigned', {}, false],
+    ['role', 'role.assigned', { contextId }, true],
+    ['role', 'permission.requested', { planId: newId() }, true],
+    ['confirm', 'approval.waiting', {}, false],
+    ['confirm', 'confirm.created', {}, true],
+    ['core', 'node.changed', {}, false],
+    ['core', 'execution.started', {}, true],
+    ['plan', 'task.added', {}, true],
+  ] as const;
+  const kept: string[] = [];
+  for (const [source, type, detail, stays] of rows) {
+    const eventId = newId();
+    if (stays) kept.push(eventId);
+    await rig.sql`INSERT INTO trace.history (tenant_id, trace_id, event_id, recorded_at, type, source, actor, occurred_at, detail)
+      VALUES ('one', ${id}, ${eventId}, now(), ${type}, ${source}, 'carol', now(), ${JSON.stringify(detail)}::text::jsonb)`;
+  }
+  const migration = await readFile('prisma/migrations/20261129180000_trace_places/migration.sql', 'utf8');
+  for (const _time of [1, 2]) {
+    await rig.sql.unsafe(migration);
+    expect((await seen(bob, id))?.toSorted()).toEqual(kept.toSorted());
+  }
 });
 
 describe('what belongs to the tenant as a whole', () => {
