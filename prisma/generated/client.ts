@@ -1091,9 +1091,20 @@ export type TraceHistory = Prisma.TraceHistoryModel
 export type TraceSnapshot = Prisma.TraceSnapshotModel
 /**
  * Model TraceStreamContext
- * Which context a stream of another module's events belongs to, learnt from those of its events that say so.
+ * Which context the object of a stream of another module's events belongs to, learnt from those of its events that say so;
+ * null of an object of the tenant.
  */
 export type TraceStreamContext = Prisma.TraceStreamContextModel
+/**
+ * Model TraceSampledOut
+ * A trace that sampling let go, for a day: what comes late finds it.
+ */
+export type TraceSampledOut = Prisma.TraceSampledOutModel
+/**
+ * Model TraceSamplingCount
+ * What sampling let go of the traces made in an hour, by context (zeros of none).
+ */
+export type TraceSamplingCount = Prisma.TraceSamplingCountModel
 /**
  * Model TraceMetric
  * Figures that were reported of a trace, in partitions by the day they were taken.

@@ -27,9 +27,14 @@ export function visibleCondition(row: string, viewer: string): string {
 }
 
 /** Condition on a trace: its context is known to be open to all. */
-export function openContext(row: string): string {
+function openContext(row: string): string {
   return `EXISTS (SELECT 1 FROM trace.replica c WHERE c.tenant_id = ${row}.tenant_id AND c.type = 'Context'
      AND c.id = ${row}.context_id AND c.detail->>'visibility' IS DISTINCT FROM 'PRIVATE')`;
+}
+
+/** Condition on a trace: what it says is no secret to whoever reads a trace of the context, which is a parameter. */
+export function sharedWith(row: string, contextId: string): string {
+  return `(${row}.context_id IS NULL OR ${row}.context_id = ${contextId}::uuid OR ${openContext(row)})`;
 }
 
 /** Traces that lie in private contexts, and whether they are hidden from the principal; most lie in none. */

@@ -25,6 +25,8 @@ export const traceExports: readonly ExportEntity[] = [
         'service_name',
         'tags',
         'sampling_rate',
+        'undecided',
+        'lost_spans',
         'archived_at',
       ],
     ],

@@ -1,4 +1,3 @@
-import { plainArray, textArray } from '#shared/arrayLiteral.ts';
 import { createBatcher } from '#shared/batch.ts';
 import type { RequestScope } from '#shared/context.ts';
 import type { EventRow } from '#shared/events.ts';
@@ -15,6 +14,7 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { findHidden, type Learn, requireVisible } from './access.ts';
 import { isLockedTrace } from './governance.ts';
 import { traceIdOf } from './ids/traceIds.ts';
+import { type Group, openTraces, outcomeOf, type Placed } from './ingestedTraces.ts';
 import { graceMs } from './lifecycle.ts';
 import type { Live } from './live/live.ts';
 import { noSuchTrace } from './noSuchTrace.ts';
@@ -23,18 +23,10 @@ import type { RejectedSpan } from './otlp/readRequest.ts';
 import { failureOf, type ReportedSpan } from './otlp/span.ts';
 import { tellReported } from './reported.ts';
 import type { TraceRow } from './rows.ts';
-import { isKept, isSampled, type SamplingRule } from './sampling.ts';
+import type { SamplingRule } from './sampling.ts';
 import { writeDetail } from './store/spanDetail.ts';
-import { tagsOf, traceColumns } from './store/traces.ts';
-import {
-  countSpans,
-  findKnownSpans,
-  handOver,
-  insertSpans,
-  insertTraces,
-  type NewTrace,
-  type SpanToWrite,
-} from './store/writeSpans.ts';
+import { tagsOf } from './store/traces.ts';
+import { countSpans, findKnownSpans, handOver, insertSpans, type SpanToWrite } from './store/writeSpans.ts';
 
 export interface IngestItem {
   readonly scope: RequestScope;
@@ -48,22 +40,6 @@ export interface IngestResult {
   readonly accepted: number;
   readonly known: number;
   readonly rejected: readonly RejectedSpan[];
-}
-
-interface Placed {
-  readonly item: number;
-  readonly index: number;
-  readonly span: ReportedSpan;
-}
-
-/** The spans of a batch that are of one trace. */
-interface Group {
-  readonly key: string;
-  readonly tenantId: string;
-  readonly traceId: string;
-  readonly spans: Placed[];
-  /** Of exporters: may make the trace. */
-  open: Placed | null;
 }
 
 /** An item as it waits for its batch. */
@@ -293,17 +269,12 @@ function groupByTrace(items: readonly IngestItem[], counts: (item: number) => bo
 }
 
 function refusal(trace: TraceRow | undefined, now: number): string | null {
-  if (!trace) return 'SAMPLED_OUT: neither failed nor slow, and not among those the rate keeps';
+  if (!trace) return 'SAMPLED_OUT: its trace was neither failed nor slow, and not among those the rate keeps';
   if (isLockedTrace(trace)) return 'GOVERNANCE_LOCKED: the trace is locked';
   if (trace.archivedAt !== null) return 'TRACE_CLOSED: the trace is archived';
   if (trace.finishedAt !== null && now - trace.finishedAt.getTime() > graceMs)
     return `TRACE_CLOSED: the trace ended more than ${graceMs / 1_000} s ago`;
   return null;
-}
-
-function outcomeOf(spans: readonly ReportedSpan[]): 'completed' | 'failed' | null {
-  const root = spans.find(({ parentSpanId, endNs }) => parentSpanId === null && endNs !== null);
-  return root === undefined ? null : root.status === 'error' ? 'failed' : 'completed';
 }
 
 /** Details of all spans, put together while the server looks for their traces. */
@@ -312,60 +283,4 @@ async function writeDetails(groups: Iterable<Group>): Promise<ReadonlyMap<Placed
   const details = new Map<Placed, string>();
   for (const { spans } of groups) for (const place of spans) details.set(place, writeDetail(place.span));
   return details;
-}
-
-/** Of a trace that is made now: its spans, each once and no more than it may hold. */
-function spansOfNew({ spans }: Group): readonly ReportedSpan[] {
-  const byId = new Map<string, ReportedSpan>();
-  for (const { span } of spans) {
-    if (byId.size >= limits.spansPerTrace) break;
-    if (!byId.has(span.spanId)) byId.set(span.spanId, span);
-  }
-  return [...byId.values()];
-}
-
-interface OpenTraces {
-  /** By key of the group, as they are before the batch. */
-  readonly traces: ReadonlyMap<string, TraceRow>;
-  /** Those the batch has made, as they are behind it: nobody else has added anything to them. */
-  readonly made: ReadonlyMap<string, TraceRow>;
-}
-
-/**
- * The traces named, locked in the order of their ids; exporters' are made where they are not there and are to be kept,
- * with what their spans add up to.
- */
-async function openTraces(
-  tx: SqlTransaction,
-  items: readonly IngestItem[],
-  groups: readonly Group[],
-  { rate, slowMs }: SamplingRule,
-): Promise<OpenTraces> {
-  const list = [...groups].sort((a, b) => (a.key < b.key ? -1 : 1));
-  const wanted = list.flatMap((group): NewTrace[] => {
-    const { open, spans, tenantId, traceId } = group;
-    if (open === null) return [];
-    if (!isSampled(open.span.traceId, rate) && !spans.some(({ span }) => isKept(span, slowMs))) return [];
-    const own = spansOfNew(group);
-    const { principal } = items[open.item]!.scope;
-    const { traceId: w3cId, name, service } = open.span;
-    // What the tail rule keeps stands for itself alone.
-    const samplingRate = rate >= 1 || own.some((span) => isKept(span, slowMs)) ? 1 : rate;
-    const trace = { tenantId, id: traceId };
-    const outcome = outcomeOf(own);
-    return [{ trace, w3cId, name, service, samplingRate, by: principal.subject, spans: own, outcome }];
-  });
-  const made = new Map((await insertTraces(tx, wanted)).map((row) => [`${row.tenantId}/${row.id}`, row]));
-  const traces = new Map<string, TraceRow>();
-  for (const [key, row] of made) traces.set(key, { ...row, spanCount: 0, finishedAt: null });
-  const others = list.filter(({ key }) => !made.has(key));
-  if (others.length === 0) return { traces, made };
-  const rows = (await tx.unsafe(
-    `SELECT ${traceColumns} FROM trace.trace
-     WHERE (tenant_id, id) IN (SELECT * FROM unnest($1::text::text[], $2::text::uuid[])) ORDER BY tenant_id, id FOR UPDATE`,
-    [textArray(others.map(({ tenantId }) => tenantId)), plainArray(others.map(({ traceId }) => traceId))],
-    { prepare: true },
-  )) as unknown as TraceRow[];
-  for (const row of rows) traces.set(`${row.tenantId}/${row.id}`, row);
-  return { traces, made };
 }

@@ -47,13 +47,14 @@ const expectedForms = {
 
 /** Opens traces, those asked for at the same time in one transaction. */
 export function createOpening(runtime: ModuleRuntime, contexts: Contexts, live: Live) {
+  const isSampling = runtime.config.TRACE_SAMPLING_RATE < 1;
   const batcher = createBatcher<Prepared, TraceRow>({
     maxItems: 500,
     maxDelayMs: 0,
     maxRuns: 2,
     async run(items) {
       const unknown = await refusedContexts(items, contexts);
-      const attempt = () => runtime.sql.begin((tx) => write(tx, items, unknown));
+      const attempt = () => runtime.sql.begin((tx) => write(tx, items, { refused: unknown, isSampling }));
       const { results, events, opened } = await attempt().catch((error: unknown) => {
         // Another process was first with a key: the second attempt finds its answer.
         if (isIdempotencyRace(error)) return attempt();
@@ -118,7 +119,7 @@ async function refusedContexts(
 async function write(
   tx: SqlTransaction,
   items: readonly Prepared[],
-  refused: ReadonlyMap<number, PlatformError>,
+  { refused, isSampling }: { readonly refused: ReadonlyMap<number, PlatformError>; readonly isSampling: boolean },
 ): Promise<{
   readonly results: readonly (TraceRow | Error)[];
   readonly events: readonly EventRow[];
@@ -138,7 +139,7 @@ async function write(
     return first;
   });
   const fresh = items.filter((_item, at) => !refused.has(at) && earlier[at] === undefined && sameAs[at] === at);
-  const made = new Map((await insertTraces(tx, fresh)).map((row) => [`${row.tenantId}/${row.id}`, row]));
+  const made = new Map((await insertTraces(tx, fresh, isSampling)).map((row) => [`${row.tenantId}/${row.id}`, row]));
   const owner = new Map<string, Prepared>();
   for (const item of fresh) {
     const key = keyOf(item);
@@ -198,15 +199,19 @@ async function write(
 
 const keyOf = ({ scope, id }: Prepared): string => `${scope.principal.tenantId}/${id}`;
 
-async function insertTraces(tx: SqlTransaction, items: readonly Prepared[]): Promise<readonly TraceRow[]> {
+async function insertTraces(
+  tx: SqlTransaction,
+  items: readonly Prepared[],
+  isSampling: boolean,
+): Promise<readonly TraceRow[]> {
   if (items.length === 0) return [];
   return (await tx.unsafe(
     `INSERT INTO trace.trace (tenant_id, id, w3c_id, context_id, plan_id, name, status, created_by, tracestate, baggage,
-       correlation_id, type, severity, service_name, tags, sampling_rate, task_id)
-     SELECT a, b, c, d, e, f, q, g, h, i, j, k, l, m, n::text[], o, p
+       correlation_id, type, severity, service_name, tags, sampling_rate, task_id, undecided)
+     SELECT a, b, c, d, e, f, q, g, h, i, j, k, l, m, n::text[], o, p, r
      FROM unnest($1::text::text[], $2::text::uuid[], $3::text::text[], $4::text::uuid[], $5::text::uuid[], $6::text::text[], $7::text::text[],
        $8::text::text[], $9::text::text[], $10::text::text[], $11::text::text[], $12::text::text[], $13::text::text[], $14::text::text[], $15::text::float8[],
-       $16::text::uuid[], $17::text::text[]) AS t(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q)
+       $16::text::uuid[], $17::text::text[], $18::text::boolean[]) AS t(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r)
      ON CONFLICT DO NOTHING RETURNING ${traceColumns}`,
     [
       textArray(items.map(({ scope }) => scope.principal.tenantId)),
@@ -226,6 +231,8 @@ async function insertTraces(tx: SqlTransaction, items: readonly Prepared[]): Pro
       plainArray(items.map(({ input }) => input.samplingRate ?? 1)),
       plainArray(items.map(({ input }) => input.taskId ?? null)),
       plainArray(items.map(({ input }) => (input.begin ? 'running' : 'pending'))),
+      // Whoever says at which rate it keeps traces has chosen among them already.
+      plainArray(items.map(({ input }) => isSampling && input.samplingRate == null)),
     ],
     { prepare: true },
   )) as unknown as TraceRow[];

@@ -11,6 +11,7 @@ import * as inputs from './inputs.ts';
 import type { TraceRow } from './rows.ts';
 import { findEarlierDurations, findOperationFigures, findTotals } from './store/figures.ts';
 import { linkingTo } from './store/links.ts';
+import { findSampledOutCounts } from './store/sampling.ts';
 import { findSpansOf } from './store/spans.ts';
 import {
   findTraces,
@@ -130,10 +131,9 @@ export function createQueries(sql: Sql, learn: Learn) {
 
     async analyseMany(scope: RequestScope, given: GivenFilter) {
       const filter = readFilter(scope, given);
-      const { tenantId } = scope.principal;
       await noteListAccess(sql, scope);
       const { traces, operations } = await findOperationFigures(sql, filter);
-      const earlier = await findEarlierDurations(sql, tenantId, operations, filter.from);
+      const earlier = await findEarlierDurations(sql, filter, operations, filter.from);
       const spanCount = operations.reduce((sum, { count }) => sum + count, 0);
       const errors = operations.reduce((sum, operation) => sum + operation.errors, 0);
       return {
@@ -154,7 +154,9 @@ export function createQueries(sql: Sql, learn: Learn) {
 
     async statistics(scope: RequestScope, filter: GivenFilter) {
       await noteListAccess(sql, scope);
-      return findTotals(sql, readFilter(scope, filter));
+      const read = readFilter(scope, filter);
+      const [totals, sampledOut] = await Promise.all([findTotals(sql, read), findSampledOutCounts(sql, read)]);
+      return { ...totals, sampledOut };
     },
   };
 }

@@ -791,6 +791,10 @@ export type Trace = {
   baggage?: Maybe<Scalars['JSON']['output']>;
   /** Share of traces like it that were kept when it was; 1 of what is kept whatever the rate. */
   samplingRate: Scalars['Float']['output'];
+  /** Whether sampling has still to decide if it is kept: it does so a minute after its end, or where nothing comes any more. */
+  undecided: Scalars['Boolean']['output'];
+  /** Spans that sampling had let go before a failure or a slow span that came late brought the trace back. */
+  lostSpans: Scalars['Int']['output'];
   archived: Scalars['Boolean']['output'];
   archivedAt?: Maybe<Scalars['DateTime']['output']>;
   /** As its document says. */
@@ -899,6 +903,11 @@ export type PlanStepTraceSegmentsArgs = {
   first?: Scalars['Int']['input'];
 };
 
+/**
+ * What happened. A module's event stands on the trace that its request named (traceparent), where that lies in the event's own context, or
+ * both in none; else on the standing trace of its context, named `context history`. What has no context stands on that of the tenant, `tenant
+ * history`, for those who may read traces everywhere.
+ */
 export type TraceEvent = {
   id: Scalars['ID']['output'];
   /** Dotted, lower case. */
@@ -1675,6 +1684,8 @@ export type TraceStatistics = {
   count: Scalars['Int']['output'];
   /** Those that were not kept counted in, by the sampling rates of those that were. */
   estimatedCount: Scalars['Float']['output'];
+  /** Of the hours that the filter's time touches, in its context where it names one, whatever else it asks for. */
+  sampledOut: TraceSampledOut;
   spanCount: Scalars['Int']['output'];
   failedSpans: Scalars['Int']['output'];
   byStatus: Array<TraceStatusCount>;
@@ -1685,6 +1696,15 @@ export type TraceStatistics = {
   p50Ms?: Maybe<Scalars['Float']['output']>;
   p95Ms?: Maybe<Scalars['Float']['output']>;
   p99Ms?: Maybe<Scalars['Float']['output']>;
+};
+
+/** What sampling let go, exactly; no other figure counts it, save `estimatedCount`. */
+export type TraceSampledOut = {
+  traces: Scalars['Float']['output'];
+  /** Those that the traces had when they were let go. */
+  spans: Scalars['Float']['output'];
+  /** Those that came, and were refused, when their trace was gone. */
+  lateSpans: Scalars['Float']['output'];
 };
 
 export type TraceDurationBucket = {
@@ -2242,6 +2262,7 @@ export type ResolversTypes = {
   TraceHealth: ResolverTypeWrapper<TraceHealth>;
   TraceHealthComponent: ResolverTypeWrapper<TraceHealthComponent>;
   TraceStatistics: ResolverTypeWrapper<TraceStatistics>;
+  TraceSampledOut: ResolverTypeWrapper<TraceSampledOut>;
   TraceDurationBucket: ResolverTypeWrapper<TraceDurationBucket>;
   TraceTypeCount: ResolverTypeWrapper<TraceTypeCount>;
   TraceSeverityCount: ResolverTypeWrapper<TraceSeverityCount>;
@@ -2382,6 +2403,7 @@ export type ResolversParentTypes = {
   TraceHealth: TraceHealth;
   TraceHealthComponent: TraceHealthComponent;
   TraceStatistics: TraceStatistics;
+  TraceSampledOut: TraceSampledOut;
   TraceDurationBucket: TraceDurationBucket;
   TraceTypeCount: TraceTypeCount;
   TraceSeverityCount: TraceSeverityCount;
@@ -2676,6 +2698,8 @@ export type TraceResolvers<ContextType = RequestContext, ParentType extends Reso
   tags?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   baggage?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   samplingRate?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  undecided?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  lostSpans?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   archived?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   archivedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   governance?: Resolver<Maybe<ResolversTypes['TraceGovernance']>, ParentType, ContextType>;
@@ -3254,6 +3278,7 @@ export type TraceHealthComponentResolvers<ContextType = RequestContext, ParentTy
 export type TraceStatisticsResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceStatistics'] = ResolversParentTypes['TraceStatistics']> = {
   count?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   estimatedCount?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  sampledOut?: Resolver<ResolversTypes['TraceSampledOut'], ParentType, ContextType>;
   spanCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   failedSpans?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   byStatus?: Resolver<Array<ResolversTypes['TraceStatusCount']>, ParentType, ContextType>;
@@ -3263,6 +3288,12 @@ export type TraceStatisticsResolvers<ContextType = RequestContext, ParentType ex
   p50Ms?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
   p95Ms?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
   p99Ms?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+};
+
+export type TraceSampledOutResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceSampledOut'] = ResolversParentTypes['TraceSampledOut']> = {
+  traces?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  spans?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  lateSpans?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
 };
 
 export type TraceDurationBucketResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceDurationBucket'] = ResolversParentTypes['TraceDurationBucket']> = {
@@ -3498,6 +3529,7 @@ export type Resolvers<ContextType = RequestContext> = {
   TraceHealth?: TraceHealthResolvers<ContextType>;
   TraceHealthComponent?: TraceHealthComponentResolvers<ContextType>;
   TraceStatistics?: TraceStatisticsResolvers<ContextType>;
+  TraceSampledOut?: TraceSampledOutResolvers<ContextType>;
   TraceDurationBucket?: TraceDurationBucketResolvers<ContextType>;
   TraceTypeCount?: TraceTypeCountResolvers<ContextType>;
   TraceSeverityCount?: TraceSeverityCountResolvers<ContextType>;

@@ -52,6 +52,9 @@ export interface TraceRow {
   readonly serviceName: string | null;
   readonly tags: readonly string[];
   readonly samplingRate: number;
+  /** Whether sampling has still to decide if it is kept. */
+  readonly undecided: boolean;
+  readonly lostSpans: number;
   readonly archivedAt: Date | null;
   /** As the frozen form has it; null where it says nothing. */
   readonly governance: Readonly<Record<string, unknown>> | null;

@@ -3,12 +3,17 @@ import { appendChange, type Change } from '#shared/outbox.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { derivedId } from './ids/traceIds.ts';
 import { keeper } from './keeper.ts';
+import { graceMs } from './lifecycle.ts';
 import type { TraceRow } from './rows.ts';
+import { type Decided, decideSampling, forgetSampledOut } from './store/sampling.ts';
 import { tagsOf, traceColumns } from './store/traces.ts';
 
 /** A trace still running this long after it was made has failed; one that has not begun by then is cancelled. */
 export const timeoutHours = 24;
 const batch = 500;
+
+/** Says what was kept of undecided traces and what was let go, a tenant's at a time. */
+const samplingStream = (tenantId: string) => derivedId(`sampled traces ${tenantId}`);
 
 /** One event tells a tenant of all that is forgotten at a time: nobody follows a trace that ended days ago. */
 const expiryStream = (tenantId: string) => derivedId(`expired traces ${tenantId}`);
@@ -125,9 +130,41 @@ export function createUpkeep({ sql, publisher, config }: ModuleRuntime) {
     return forgotten;
   }
 
+  /** Keeps the failed and the slow, and of all others the share that is set. */
+  async function sample(): Promise<number> {
+    const { TRACE_SAMPLING_RATE: rate, TRACE_SLOW_MS: slowMs } = config;
+    const { TRACE_DECISION_SECONDS: waitSeconds, TRACE_MAX_UNDECIDED: maxUndecided } = config;
+    let decided = 0;
+    const events = await sql.begin(async (tx): Promise<readonly EventRow[]> => {
+      const rows = await decideSampling(tx, { rate, slowMs, graceMs, waitSeconds, maxUndecided, batch });
+      decided = rows.length;
+      const idsOf = (traces: readonly Decided[], kept: boolean) =>
+        traces.flatMap(({ id, isKept }) => (isKept === kept ? [id] : []));
+      const changes = [...Map.groupBy(rows, ({ tenantId }) => tenantId)].map(
+        ([tenantId, traces]): Change => ({
+          tenantId,
+          actor: keeper,
+          events: [
+            {
+              streamId: samplingStream(tenantId),
+              type: 'trace.sampled',
+              data: { kept: idsOf(traces, true), out: idsOf(traces, false) },
+              tags: [...new Set(traces.flatMap(tagsOf))],
+            },
+          ],
+        }),
+      );
+      return appendChange(tx, 'trace', changes);
+    });
+    await publisher.published(events);
+    return decided;
+  }
+
   return {
     async sweep(): Promise<void> {
       while ((await failOverdue()) === batch);
+      while ((await sample()) === batch);
+      await forgetSampledOut(sql, { hours: timeoutHours, days: config.TRACE_RETENTION_DAYS });
       while ((await forgetEnded()) === batch);
       while ((await forgetOld()) === batch);
     },

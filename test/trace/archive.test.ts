@@ -142,6 +142,9 @@ describe('what a trace says of itself', () => {
     const [plain, failed, out] = [id(true), id(false), id(false)];
     expect((await report(plain, 0)).ingestOtlp).toMatchObject({ accepted: 1 });
     expect((await report(failed, 2)).ingestOtlp).toMatchObject({ accepted: 1 });
+    expect((await report(out, 0)).ingestOtlp).toMatchObject({ accepted: 1 });
+    await rig.sql`UPDATE trace.trace SET finished_at = finished_at - interval '2 minutes' WHERE undecided`;
+    await rig.sweep();
     expect((await report(out, 0)).ingestOtlp.rejected[0].reason).toContain('SAMPLED_OUT');
     const { traces } = await rig.ask(
       alice,

@@ -143,7 +143,7 @@ test('a day’s spans and events stand in its partition and go with it', async (
   expect([await count('span', [id]), await count('history', [id])]).toEqual([0, 0]);
 });
 
-test('a failure keeps its trace: what was sampled out was never acknowledged, and may come again', async () => {
+test('a failure keeps its trace whole, what came before it too; what neither failed nor was slow goes whole', async () => {
   rig = await openTraceRig({ TRACE_SAMPLING_RATE: '0', TRACE_SLOW_MS: '1000' });
   const traceId = 'f'.repeat(32);
   const report = async (spans: readonly object[]) => {
@@ -166,25 +166,36 @@ test('a failure keeps its trace: what was sampled out was never acknowledged, an
   const good = { spanId: '00000000000000a1', startTimeUnixNano: at(0), endTimeUnixNano: at(5) };
   const child = { ...good, spanId: '00000000000000a2', parentSpanId: good.spanId };
   const failure = { ...child, spanId: '00000000000000a3', status: { code: 2 } };
-  const find = async () =>
+  const find = async (id = traceId) =>
     (
       await rig.ask(
         alice,
         'query($id: ID!) { distributedTrace(externalTraceId: $id) { traces { spanCount errorCount } missingParents } }',
-        {
-          id: traceId,
-        },
+        { id },
       )
     ).distributedTrace;
 
-  expect(await report([good, child])).toEqual([0, ['SAMPLED_OUT', 'SAMPLED_OUT']]);
-  expect(await find()).toBeNull();
+  const [plain, slow] = [{ traceId: 'd'.repeat(32) }, { traceId: 'e'.repeat(32) }];
+  const decide = async () => {
+    await rig.sql`UPDATE trace.trace SET finished_at = finished_at - interval '2 minutes' WHERE undecided`;
+    await rig.sweep();
+  };
+  expect(await report([good, child, { ...good, ...plain }, { ...child, ...plain }])).toEqual([4, []]);
+  expect(await report([{ ...good, ...slow, endTimeUnixNano: at(2_000) }])).toEqual([1, []]);
   expect(await report([failure])).toEqual([1, []]);
-  expect(await find()).toEqual({ traces: [{ spanCount: 1, errorCount: 1 }], missingParents: [good.spanId] });
+  await decide();
+  expect(await find()).toEqual({ traces: [{ spanCount: 3, errorCount: 1 }], missingParents: [] });
+  expect(await find(slow.traceId)).toMatchObject({ traces: [{ spanCount: 1 }] });
+  expect(await find(plain.traceId)).toBeNull();
+  expect(await report([{ ...good, ...plain }])).toEqual([0, ['SAMPLED_OUT']]);
+  expect(await report([{ ...failure, ...plain }])).toEqual([1, []]);
   // The trace stands now: later spans of it stay whatever they are, and so do those that come again.
-  expect(await report([{ ...child, spanId: '00000000000000a4' }, good, child])).toEqual([3, []]);
-  expect(await find()).toEqual({ traces: [{ spanCount: 4, errorCount: 1 }], missingParents: [] });
-  const slow = { ...good, endTimeUnixNano: at(2_000) };
-  const other = { ...slow, traceId: 'e'.repeat(32) };
-  expect(await report([other])).toEqual([1, []]);
+  expect(
+    await report([
+      { ...child, ...plain, spanId: '00000000000000a4' },
+      { ...good, ...plain },
+    ]),
+  ).toEqual([2, []]);
+  await decide();
+  expect(await find(plain.traceId)).toEqual({ traces: [{ spanCount: 3, errorCount: 1 }], missingParents: [] });
 });

@@ -606,6 +606,8 @@ export const ModelName = {
   TraceHistory: 'TraceHistory',
   TraceSnapshot: 'TraceSnapshot',
   TraceStreamContext: 'TraceStreamContext',
+  TraceSampledOut: 'TraceSampledOut',
+  TraceSamplingCount: 'TraceSamplingCount',
   TraceMetric: 'TraceMetric',
   TraceMetricRollup: 'TraceMetricRollup',
   TraceAlertRule: 'TraceAlertRule',
@@ -625,7 +627,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "collaboration" | "collabParticipant" | "collabTask" | "collabDecision" | "collabBallot" | "collabCouncil" | "collabTurn" | "collabBroadcast" | "collabConflict" | "collabResource" | "collabRecommendation" | "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "coreWorkflow" | "coreWorkflowVersion" | "coreExecution" | "coreStepExecution" | "coreHistory" | "coreSignal" | "coreTenantShare" | "coreResourceNode" | "coreQuota" | "coreAllocation" | "coreManifest" | "coreOrchestrationRule" | "coreOrchestrationDecision" | "coreMetricSample" | "coreUptime" | "coreSetting" | "coreOptimization" | "coreAgent" | "coreCallRate" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "extension" | "extensionRelease" | "extensionCapability" | "extensionSandbox" | "extensionHook" | "extensionExecution" | "extensionUsage" | "extensionState" | "extensionPublisherKey" | "collabEvent" | "collabStreamHead" | "collabAudit" | "collabIdempotency" | "collabConsumerOffset" | "collabReplica" | "collabErasureProgress" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "confirmErasureProgress" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "contextErasureProgress" | "coreEvent" | "coreStreamHead" | "coreAudit" | "coreIdempotency" | "coreConsumerOffset" | "coreReplica" | "coreErasureProgress" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "dialogErasureProgress" | "extensionEvent" | "extensionStreamHead" | "extensionAudit" | "extensionIdempotency" | "extensionConsumerOffset" | "extensionReplica" | "extensionErasureProgress" | "networkEvent" | "networkStreamHead" | "networkAudit" | "networkIdempotency" | "networkConsumerOffset" | "networkReplica" | "networkErasureProgress" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "planErasureProgress" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "platformErasureProgress" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "roleErasureProgress" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "traceErasureProgress" | "network" | "networkNode" | "networkHeartbeat" | "networkLink" | "networkConnection" | "networkService" | "networkMessage" | "networkRun" | "networkSample" | "networkBandwidth" | "networkCircuit" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "platformAuditBlock" | "platformAuditChain" | "platformAuditCursor" | "platformFile" | "platformFilePart" | "platformEventSubscription" | "platformEventPartition" | "platformDelivery" | "platformEventInbox" | "platformConfigEntry" | "platformConfigVersion" | "platformCacheEntry" | "platformCacheUsage" | "platformCacheReport" | "platformSchema" | "platformBusinessRule" | "platformLog" | "platformLogRollup" | "platformLogLevel" | "platformMetricSeries" | "platformMetricSample" | "platformMetricRollup" | "platformDashboard" | "platformAlertRule" | "platformAlert" | "platformChannel" | "platformNotification" | "platformError" | "platformErrorGroup" | "platformErrorRule" | "platformApiToken" | "platformRevocation" | "platformDataKey" | "platformSubjectErasure" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "rolePermissionRequest" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
+    modelProps: "collaboration" | "collabParticipant" | "collabTask" | "collabDecision" | "collabBallot" | "collabCouncil" | "collabTurn" | "collabBroadcast" | "collabConflict" | "collabResource" | "collabRecommendation" | "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "coreWorkflow" | "coreWorkflowVersion" | "coreExecution" | "coreStepExecution" | "coreHistory" | "coreSignal" | "coreTenantShare" | "coreResourceNode" | "coreQuota" | "coreAllocation" | "coreManifest" | "coreOrchestrationRule" | "coreOrchestrationDecision" | "coreMetricSample" | "coreUptime" | "coreSetting" | "coreOptimization" | "coreAgent" | "coreCallRate" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "extension" | "extensionRelease" | "extensionCapability" | "extensionSandbox" | "extensionHook" | "extensionExecution" | "extensionUsage" | "extensionState" | "extensionPublisherKey" | "collabEvent" | "collabStreamHead" | "collabAudit" | "collabIdempotency" | "collabConsumerOffset" | "collabReplica" | "collabErasureProgress" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "confirmErasureProgress" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "contextErasureProgress" | "coreEvent" | "coreStreamHead" | "coreAudit" | "coreIdempotency" | "coreConsumerOffset" | "coreReplica" | "coreErasureProgress" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "dialogErasureProgress" | "extensionEvent" | "extensionStreamHead" | "extensionAudit" | "extensionIdempotency" | "extensionConsumerOffset" | "extensionReplica" | "extensionErasureProgress" | "networkEvent" | "networkStreamHead" | "networkAudit" | "networkIdempotency" | "networkConsumerOffset" | "networkReplica" | "networkErasureProgress" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "planErasureProgress" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "platformErasureProgress" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "roleErasureProgress" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "traceErasureProgress" | "network" | "networkNode" | "networkHeartbeat" | "networkLink" | "networkConnection" | "networkService" | "networkMessage" | "networkRun" | "networkSample" | "networkBandwidth" | "networkCircuit" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "platformAuditBlock" | "platformAuditChain" | "platformAuditCursor" | "platformFile" | "platformFilePart" | "platformEventSubscription" | "platformEventPartition" | "platformDelivery" | "platformEventInbox" | "platformConfigEntry" | "platformConfigVersion" | "platformCacheEntry" | "platformCacheUsage" | "platformCacheReport" | "platformSchema" | "platformBusinessRule" | "platformLog" | "platformLogRollup" | "platformLogLevel" | "platformMetricSeries" | "platformMetricSample" | "platformMetricRollup" | "platformDashboard" | "platformAlertRule" | "platformAlert" | "platformChannel" | "platformNotification" | "platformError" | "platformErrorGroup" | "platformErrorRule" | "platformApiToken" | "platformRevocation" | "platformDataKey" | "platformSubjectErasure" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "rolePermissionRequest" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceSampledOut" | "traceSamplingCount" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -16047,6 +16049,154 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    TraceSampledOut: {
+      payload: Prisma.$TraceSampledOutPayload<ExtArgs>
+      fields: Prisma.TraceSampledOutFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.TraceSampledOutFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSampledOutPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.TraceSampledOutFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSampledOutPayload>
+        }
+        findFirst: {
+          args: Prisma.TraceSampledOutFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSampledOutPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.TraceSampledOutFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSampledOutPayload>
+        }
+        findMany: {
+          args: Prisma.TraceSampledOutFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSampledOutPayload>[]
+        }
+        create: {
+          args: Prisma.TraceSampledOutCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSampledOutPayload>
+        }
+        createMany: {
+          args: Prisma.TraceSampledOutCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.TraceSampledOutCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSampledOutPayload>[]
+        }
+        delete: {
+          args: Prisma.TraceSampledOutDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSampledOutPayload>
+        }
+        update: {
+          args: Prisma.TraceSampledOutUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSampledOutPayload>
+        }
+        deleteMany: {
+          args: Prisma.TraceSampledOutDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.TraceSampledOutUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.TraceSampledOutUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSampledOutPayload>[]
+        }
+        upsert: {
+          args: Prisma.TraceSampledOutUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSampledOutPayload>
+        }
+        aggregate: {
+          args: Prisma.TraceSampledOutAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateTraceSampledOut>
+        }
+        groupBy: {
+          args: Prisma.TraceSampledOutGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceSampledOutGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.TraceSampledOutCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceSampledOutCountAggregateOutputType> | number
+        }
+      }
+    }
+    TraceSamplingCount: {
+      payload: Prisma.$TraceSamplingCountPayload<ExtArgs>
+      fields: Prisma.TraceSamplingCountFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.TraceSamplingCountFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSamplingCountPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.TraceSamplingCountFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSamplingCountPayload>
+        }
+        findFirst: {
+          args: Prisma.TraceSamplingCountFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSamplingCountPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.TraceSamplingCountFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSamplingCountPayload>
+        }
+        findMany: {
+          args: Prisma.TraceSamplingCountFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSamplingCountPayload>[]
+        }
+        create: {
+          args: Prisma.TraceSamplingCountCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSamplingCountPayload>
+        }
+        createMany: {
+          args: Prisma.TraceSamplingCountCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.TraceSamplingCountCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSamplingCountPayload>[]
+        }
+        delete: {
+          args: Prisma.TraceSamplingCountDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSamplingCountPayload>
+        }
+        update: {
+          args: Prisma.TraceSamplingCountUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSamplingCountPayload>
+        }
+        deleteMany: {
+          args: Prisma.TraceSamplingCountDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.TraceSamplingCountUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.TraceSamplingCountUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSamplingCountPayload>[]
+        }
+        upsert: {
+          args: Prisma.TraceSamplingCountUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSamplingCountPayload>
+        }
+        aggregate: {
+          args: Prisma.TraceSamplingCountAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateTraceSamplingCount>
+        }
+        groupBy: {
+          args: Prisma.TraceSamplingCountGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceSamplingCountGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.TraceSamplingCountCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceSamplingCountCountAggregateOutputType> | number
+        }
+      }
+    }
     TraceMetric: {
       payload: Prisma.$TraceMetricPayload<ExtArgs>
       fields: Prisma.TraceMetricFieldRefs
@@ -20051,6 +20201,8 @@ export const TraceScalarFieldEnum = {
   serviceName: 'serviceName',
   tags: 'tags',
   samplingRate: 'samplingRate',
+  undecided: 'undecided',
+  lostSpans: 'lostSpans',
   archivedAt: 'archivedAt',
   ordinal: 'ordinal'
 } as const
@@ -20116,6 +20268,30 @@ export const TraceStreamContextScalarFieldEnum = {
 } as const
 
 export type TraceStreamContextScalarFieldEnum = (typeof TraceStreamContextScalarFieldEnum)[keyof typeof TraceStreamContextScalarFieldEnum]
+
+
+export const TraceSampledOutScalarFieldEnum = {
+  tenantId: 'tenantId',
+  traceId: 'traceId',
+  decidedAt: 'decidedAt',
+  hour: 'hour',
+  contextId: 'contextId',
+  spanCount: 'spanCount'
+} as const
+
+export type TraceSampledOutScalarFieldEnum = (typeof TraceSampledOutScalarFieldEnum)[keyof typeof TraceSampledOutScalarFieldEnum]
+
+
+export const TraceSamplingCountScalarFieldEnum = {
+  tenantId: 'tenantId',
+  hour: 'hour',
+  contextId: 'contextId',
+  traces: 'traces',
+  spans: 'spans',
+  lateSpans: 'lateSpans'
+} as const
+
+export type TraceSamplingCountScalarFieldEnum = (typeof TraceSamplingCountScalarFieldEnum)[keyof typeof TraceSamplingCountScalarFieldEnum]
 
 
 export const TraceMetricScalarFieldEnum = {
@@ -20720,6 +20896,8 @@ export type GlobalOmitConfig = {
   traceHistory?: Prisma.TraceHistoryOmit
   traceSnapshot?: Prisma.TraceSnapshotOmit
   traceStreamContext?: Prisma.TraceStreamContextOmit
+  traceSampledOut?: Prisma.TraceSampledOutOmit
+  traceSamplingCount?: Prisma.TraceSamplingCountOmit
   traceMetric?: Prisma.TraceMetricOmit
   traceMetricRollup?: Prisma.TraceMetricRollupOmit
   traceAlertRule?: Prisma.TraceAlertRuleOmit

@@ -260,6 +260,8 @@ export const ModelName = {
   TraceHistory: 'TraceHistory',
   TraceSnapshot: 'TraceSnapshot',
   TraceStreamContext: 'TraceStreamContext',
+  TraceSampledOut: 'TraceSampledOut',
+  TraceSamplingCount: 'TraceSamplingCount',
   TraceMetric: 'TraceMetric',
   TraceMetricRollup: 'TraceMetricRollup',
   TraceAlertRule: 'TraceAlertRule',
@@ -3951,6 +3953,8 @@ export const TraceScalarFieldEnum = {
   serviceName: 'serviceName',
   tags: 'tags',
   samplingRate: 'samplingRate',
+  undecided: 'undecided',
+  lostSpans: 'lostSpans',
   archivedAt: 'archivedAt',
   ordinal: 'ordinal'
 } as const
@@ -4016,6 +4020,30 @@ export const TraceStreamContextScalarFieldEnum = {
 } as const
 
 export type TraceStreamContextScalarFieldEnum = (typeof TraceStreamContextScalarFieldEnum)[keyof typeof TraceStreamContextScalarFieldEnum]
+
+
+export const TraceSampledOutScalarFieldEnum = {
+  tenantId: 'tenantId',
+  traceId: 'traceId',
+  decidedAt: 'decidedAt',
+  hour: 'hour',
+  contextId: 'contextId',
+  spanCount: 'spanCount'
+} as const
+
+export type TraceSampledOutScalarFieldEnum = (typeof TraceSampledOutScalarFieldEnum)[keyof typeof TraceSampledOutScalarFieldEnum]
+
+
+export const TraceSamplingCountScalarFieldEnum = {
+  tenantId: 'tenantId',
+  hour: 'hour',
+  contextId: 'contextId',
+  traces: 'traces',
+  spans: 'spans',
+  lateSpans: 'lateSpans'
+} as const
+
+export type TraceSamplingCountScalarFieldEnum = (typeof TraceSamplingCountScalarFieldEnum)[keyof typeof TraceSamplingCountScalarFieldEnum]
 
 
 export const TraceMetricScalarFieldEnum = {

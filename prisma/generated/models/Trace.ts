@@ -33,6 +33,7 @@ export type TraceAvgAggregateOutputType = {
   errorCount: number | null
   revision: number | null
   samplingRate: number | null
+  lostSpans: number | null
   ordinal: number | null
 }
 
@@ -43,6 +44,7 @@ export type TraceSumAggregateOutputType = {
   errorCount: number | null
   revision: number | null
   samplingRate: number | null
+  lostSpans: number | null
   ordinal: bigint | null
 }
 
@@ -71,6 +73,8 @@ export type TraceMinAggregateOutputType = {
   severity: string | null
   serviceName: string | null
   samplingRate: number | null
+  undecided: boolean | null
+  lostSpans: number | null
   archivedAt: Date | null
   ordinal: bigint | null
 }
@@ -100,6 +104,8 @@ export type TraceMaxAggregateOutputType = {
   severity: string | null
   serviceName: string | null
   samplingRate: number | null
+  undecided: boolean | null
+  lostSpans: number | null
   archivedAt: Date | null
   ordinal: bigint | null
 }
@@ -132,6 +138,8 @@ export type TraceCountAggregateOutputType = {
   serviceName: number
   tags: number
   samplingRate: number
+  undecided: number
+  lostSpans: number
   archivedAt: number
   ordinal: number
   _all: number
@@ -145,6 +153,7 @@ export type TraceAvgAggregateInputType = {
   errorCount?: true
   revision?: true
   samplingRate?: true
+  lostSpans?: true
   ordinal?: true
 }
 
@@ -155,6 +164,7 @@ export type TraceSumAggregateInputType = {
   errorCount?: true
   revision?: true
   samplingRate?: true
+  lostSpans?: true
   ordinal?: true
 }
 
@@ -183,6 +193,8 @@ export type TraceMinAggregateInputType = {
   severity?: true
   serviceName?: true
   samplingRate?: true
+  undecided?: true
+  lostSpans?: true
   archivedAt?: true
   ordinal?: true
 }
@@ -212,6 +224,8 @@ export type TraceMaxAggregateInputType = {
   severity?: true
   serviceName?: true
   samplingRate?: true
+  undecided?: true
+  lostSpans?: true
   archivedAt?: true
   ordinal?: true
 }
@@ -244,6 +258,8 @@ export type TraceCountAggregateInputType = {
   serviceName?: true
   tags?: true
   samplingRate?: true
+  undecided?: true
+  lostSpans?: true
   archivedAt?: true
   ordinal?: true
   _all?: true
@@ -363,6 +379,8 @@ export type TraceGroupByOutputType = {
   serviceName: string | null
   tags: string[]
   samplingRate: number
+  undecided: boolean
+  lostSpans: number
   archivedAt: Date | null
   ordinal: bigint
   _count: TraceCountAggregateOutputType | null
@@ -418,6 +436,8 @@ export type TraceWhereInput = {
   serviceName?: Prisma.StringNullableFilter<"Trace"> | string | null
   tags?: Prisma.StringNullableListFilter<"Trace">
   samplingRate?: Prisma.FloatFilter<"Trace"> | number
+  undecided?: Prisma.BoolFilter<"Trace"> | boolean
+  lostSpans?: Prisma.IntFilter<"Trace"> | number
   archivedAt?: Prisma.DateTimeNullableFilter<"Trace"> | Date | string | null
   ordinal?: Prisma.BigIntFilter<"Trace"> | bigint | number
 }
@@ -450,6 +470,8 @@ export type TraceOrderByWithRelationInput = {
   serviceName?: Prisma.SortOrderInput | Prisma.SortOrder
   tags?: Prisma.SortOrder
   samplingRate?: Prisma.SortOrder
+  undecided?: Prisma.SortOrder
+  lostSpans?: Prisma.SortOrder
   archivedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   ordinal?: Prisma.SortOrder
 }
@@ -486,6 +508,8 @@ export type TraceWhereUniqueInput = Prisma.AtLeast<{
   serviceName?: Prisma.StringNullableFilter<"Trace"> | string | null
   tags?: Prisma.StringNullableListFilter<"Trace">
   samplingRate?: Prisma.FloatFilter<"Trace"> | number
+  undecided?: Prisma.BoolFilter<"Trace"> | boolean
+  lostSpans?: Prisma.IntFilter<"Trace"> | number
   archivedAt?: Prisma.DateTimeNullableFilter<"Trace"> | Date | string | null
   ordinal?: Prisma.BigIntFilter<"Trace"> | bigint | number
 }, "tenantId_id">
@@ -518,6 +542,8 @@ export type TraceOrderByWithAggregationInput = {
   serviceName?: Prisma.SortOrderInput | Prisma.SortOrder
   tags?: Prisma.SortOrder
   samplingRate?: Prisma.SortOrder
+  undecided?: Prisma.SortOrder
+  lostSpans?: Prisma.SortOrder
   archivedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   ordinal?: Prisma.SortOrder
   _count?: Prisma.TraceCountOrderByAggregateInput
@@ -558,6 +584,8 @@ export type TraceScalarWhereWithAggregatesInput = {
   serviceName?: Prisma.StringNullableWithAggregatesFilter<"Trace"> | string | null
   tags?: Prisma.StringNullableListFilter<"Trace">
   samplingRate?: Prisma.FloatWithAggregatesFilter<"Trace"> | number
+  undecided?: Prisma.BoolWithAggregatesFilter<"Trace"> | boolean
+  lostSpans?: Prisma.IntWithAggregatesFilter<"Trace"> | number
   archivedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Trace"> | Date | string | null
   ordinal?: Prisma.BigIntWithAggregatesFilter<"Trace"> | bigint | number
 }
@@ -590,6 +618,8 @@ export type TraceCreateInput = {
   serviceName?: string | null
   tags?: Prisma.TraceCreatetagsInput | string[]
   samplingRate?: number
+  undecided?: boolean
+  lostSpans?: number
   archivedAt?: Date | string | null
   ordinal?: bigint | number
 }
@@ -622,6 +652,8 @@ export type TraceUncheckedCreateInput = {
   serviceName?: string | null
   tags?: Prisma.TraceCreatetagsInput | string[]
   samplingRate?: number
+  undecided?: boolean
+  lostSpans?: number
   archivedAt?: Date | string | null
   ordinal?: bigint | number
 }
@@ -654,6 +686,8 @@ export type TraceUpdateInput = {
   serviceName?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   tags?: Prisma.TraceUpdatetagsInput | string[]
   samplingRate?: Prisma.FloatFieldUpdateOperationsInput | number
+  undecided?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  lostSpans?: Prisma.IntFieldUpdateOperationsInput | number
   archivedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   ordinal?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -686,6 +720,8 @@ export type TraceUncheckedUpdateInput = {
   serviceName?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   tags?: Prisma.TraceUpdatetagsInput | string[]
   samplingRate?: Prisma.FloatFieldUpdateOperationsInput | number
+  undecided?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  lostSpans?: Prisma.IntFieldUpdateOperationsInput | number
   archivedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   ordinal?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -718,6 +754,8 @@ export type TraceCreateManyInput = {
   serviceName?: string | null
   tags?: Prisma.TraceCreatetagsInput | string[]
   samplingRate?: number
+  undecided?: boolean
+  lostSpans?: number
   archivedAt?: Date | string | null
   ordinal?: bigint | number
 }
@@ -750,6 +788,8 @@ export type TraceUpdateManyMutationInput = {
   serviceName?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   tags?: Prisma.TraceUpdatetagsInput | string[]
   samplingRate?: Prisma.FloatFieldUpdateOperationsInput | number
+  undecided?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  lostSpans?: Prisma.IntFieldUpdateOperationsInput | number
   archivedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   ordinal?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -782,6 +822,8 @@ export type TraceUncheckedUpdateManyInput = {
   serviceName?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   tags?: Prisma.TraceUpdatetagsInput | string[]
   samplingRate?: Prisma.FloatFieldUpdateOperationsInput | number
+  undecided?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  lostSpans?: Prisma.IntFieldUpdateOperationsInput | number
   archivedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   ordinal?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -819,6 +861,8 @@ export type TraceCountOrderByAggregateInput = {
   serviceName?: Prisma.SortOrder
   tags?: Prisma.SortOrder
   samplingRate?: Prisma.SortOrder
+  undecided?: Prisma.SortOrder
+  lostSpans?: Prisma.SortOrder
   archivedAt?: Prisma.SortOrder
   ordinal?: Prisma.SortOrder
 }
@@ -830,6 +874,7 @@ export type TraceAvgOrderByAggregateInput = {
   errorCount?: Prisma.SortOrder
   revision?: Prisma.SortOrder
   samplingRate?: Prisma.SortOrder
+  lostSpans?: Prisma.SortOrder
   ordinal?: Prisma.SortOrder
 }
 
@@ -858,6 +903,8 @@ export type TraceMaxOrderByAggregateInput = {
   severity?: Prisma.SortOrder
   serviceName?: Prisma.SortOrder
   samplingRate?: Prisma.SortOrder
+  undecided?: Prisma.SortOrder
+  lostSpans?: Prisma.SortOrder
   archivedAt?: Prisma.SortOrder
   ordinal?: Prisma.SortOrder
 }
@@ -887,6 +934,8 @@ export type TraceMinOrderByAggregateInput = {
   severity?: Prisma.SortOrder
   serviceName?: Prisma.SortOrder
   samplingRate?: Prisma.SortOrder
+  undecided?: Prisma.SortOrder
+  lostSpans?: Prisma.SortOrder
   archivedAt?: Prisma.SortOrder
   ordinal?: Prisma.SortOrder
 }
@@ -898,6 +947,7 @@ export type TraceSumOrderByAggregateInput = {
   errorCount?: Prisma.SortOrder
   revision?: Prisma.SortOrder
   samplingRate?: Prisma.SortOrder
+  lostSpans?: Prisma.SortOrder
   ordinal?: Prisma.SortOrder
 }
 
@@ -940,6 +990,8 @@ export type TraceSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = 
   serviceName?: boolean
   tags?: boolean
   samplingRate?: boolean
+  undecided?: boolean
+  lostSpans?: boolean
   archivedAt?: boolean
   ordinal?: boolean
 }, ExtArgs["result"]["trace"]>
@@ -972,6 +1024,8 @@ export type TraceSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensi
   serviceName?: boolean
   tags?: boolean
   samplingRate?: boolean
+  undecided?: boolean
+  lostSpans?: boolean
   archivedAt?: boolean
   ordinal?: boolean
 }, ExtArgs["result"]["trace"]>
@@ -1004,6 +1058,8 @@ export type TraceSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensi
   serviceName?: boolean
   tags?: boolean
   samplingRate?: boolean
+  undecided?: boolean
+  lostSpans?: boolean
   archivedAt?: boolean
   ordinal?: boolean
 }, ExtArgs["result"]["trace"]>
@@ -1036,11 +1092,13 @@ export type TraceSelectScalar = {
   serviceName?: boolean
   tags?: boolean
   samplingRate?: boolean
+  undecided?: boolean
+  lostSpans?: boolean
   archivedAt?: boolean
   ordinal?: boolean
 }
 
-export type TraceOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "w3cId" | "contextId" | "planId" | "taskId" | "name" | "status" | "correlationId" | "tracestate" | "baggage" | "startNs" | "endNs" | "spanCount" | "errorCount" | "revision" | "createdAt" | "createdBy" | "updatedAt" | "finishedAt" | "type" | "severity" | "protocol" | "governance" | "serviceName" | "tags" | "samplingRate" | "archivedAt" | "ordinal", ExtArgs["result"]["trace"]>
+export type TraceOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "w3cId" | "contextId" | "planId" | "taskId" | "name" | "status" | "correlationId" | "tracestate" | "baggage" | "startNs" | "endNs" | "spanCount" | "errorCount" | "revision" | "createdAt" | "createdBy" | "updatedAt" | "finishedAt" | "type" | "severity" | "protocol" | "governance" | "serviceName" | "tags" | "samplingRate" | "undecided" | "lostSpans" | "archivedAt" | "ordinal", ExtArgs["result"]["trace"]>
 
 export type $TracePayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "Trace"
@@ -1103,6 +1161,14 @@ export type $TracePayload<ExtArgs extends runtime.Types.Extensions.InternalArgs 
      * Share of traces like it that were kept when it was: it stands for as many as this goes into one.
      */
     samplingRate: number
+    /**
+     * Whether sampling has still to decide if it is kept (partial index: migration).
+     */
+    undecided: boolean
+    /**
+     * Spans of it that sampling had let go before a late one brought it back.
+     */
+    lostSpans: number
     archivedAt: Date | null
     /**
      * Order of creation, also among those of one import.
@@ -1558,6 +1624,8 @@ export interface TraceFieldRefs {
   readonly serviceName: Prisma.FieldRef<"Trace", 'String'>
   readonly tags: Prisma.FieldRef<"Trace", 'String[]'>
   readonly samplingRate: Prisma.FieldRef<"Trace", 'Float'>
+  readonly undecided: Prisma.FieldRef<"Trace", 'Boolean'>
+  readonly lostSpans: Prisma.FieldRef<"Trace", 'Int'>
   readonly archivedAt: Prisma.FieldRef<"Trace", 'DateTime'>
   readonly ordinal: Prisma.FieldRef<"Trace", 'BigInt'>
 }

@@ -14,7 +14,8 @@ import type * as Prisma from "../internal/prismaNamespace.ts"
 
 /**
  * Model TraceStreamContext
- * Which context a stream of another module's events belongs to, learnt from those of its events that say so.
+ * Which context the object of a stream of another module's events belongs to, learnt from those of its events that say so;
+ * null of an object of the tenant.
  */
 export type TraceStreamContextModel = runtime.Types.Result.DefaultSelection<Prisma.$TraceStreamContextPayload>
 
@@ -138,7 +139,7 @@ export type TraceStreamContextGroupByArgs<ExtArgs extends runtime.Types.Extensio
 export type TraceStreamContextGroupByOutputType = {
   tenantId: string
   streamId: string
-  contextId: string
+  contextId: string | null
   _count: TraceStreamContextCountAggregateOutputType | null
   _min: TraceStreamContextMinAggregateOutputType | null
   _max: TraceStreamContextMaxAggregateOutputType | null
@@ -165,13 +166,13 @@ export type TraceStreamContextWhereInput = {
   NOT?: Prisma.TraceStreamContextWhereInput | Prisma.TraceStreamContextWhereInput[]
   tenantId?: Prisma.StringFilter<"TraceStreamContext"> | string
   streamId?: Prisma.UuidFilter<"TraceStreamContext"> | string
-  contextId?: Prisma.UuidFilter<"TraceStreamContext"> | string
+  contextId?: Prisma.UuidNullableFilter<"TraceStreamContext"> | string | null
 }
 
 export type TraceStreamContextOrderByWithRelationInput = {
   tenantId?: Prisma.SortOrder
   streamId?: Prisma.SortOrder
-  contextId?: Prisma.SortOrder
+  contextId?: Prisma.SortOrderInput | Prisma.SortOrder
 }
 
 export type TraceStreamContextWhereUniqueInput = Prisma.AtLeast<{
@@ -181,13 +182,13 @@ export type TraceStreamContextWhereUniqueInput = Prisma.AtLeast<{
   NOT?: Prisma.TraceStreamContextWhereInput | Prisma.TraceStreamContextWhereInput[]
   tenantId?: Prisma.StringFilter<"TraceStreamContext"> | string
   streamId?: Prisma.UuidFilter<"TraceStreamContext"> | string
-  contextId?: Prisma.UuidFilter<"TraceStreamContext"> | string
+  contextId?: Prisma.UuidNullableFilter<"TraceStreamContext"> | string | null
 }, "tenantId_streamId">
 
 export type TraceStreamContextOrderByWithAggregationInput = {
   tenantId?: Prisma.SortOrder
   streamId?: Prisma.SortOrder
-  contextId?: Prisma.SortOrder
+  contextId?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.TraceStreamContextCountOrderByAggregateInput
   _max?: Prisma.TraceStreamContextMaxOrderByAggregateInput
   _min?: Prisma.TraceStreamContextMinOrderByAggregateInput
@@ -199,49 +200,49 @@ export type TraceStreamContextScalarWhereWithAggregatesInput = {
   NOT?: Prisma.TraceStreamContextScalarWhereWithAggregatesInput | Prisma.TraceStreamContextScalarWhereWithAggregatesInput[]
   tenantId?: Prisma.StringWithAggregatesFilter<"TraceStreamContext"> | string
   streamId?: Prisma.UuidWithAggregatesFilter<"TraceStreamContext"> | string
-  contextId?: Prisma.UuidWithAggregatesFilter<"TraceStreamContext"> | string
+  contextId?: Prisma.UuidNullableWithAggregatesFilter<"TraceStreamContext"> | string | null
 }
 
 export type TraceStreamContextCreateInput = {
   tenantId: string
   streamId: string
-  contextId: string
+  contextId?: string | null
 }
 
 export type TraceStreamContextUncheckedCreateInput = {
   tenantId: string
   streamId: string
-  contextId: string
+  contextId?: string | null
 }
 
 export type TraceStreamContextUpdateInput = {
   tenantId?: Prisma.StringFieldUpdateOperationsInput | string
   streamId?: Prisma.StringFieldUpdateOperationsInput | string
-  contextId?: Prisma.StringFieldUpdateOperationsInput | string
+  contextId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
 }
 
 export type TraceStreamContextUncheckedUpdateInput = {
   tenantId?: Prisma.StringFieldUpdateOperationsInput | string
   streamId?: Prisma.StringFieldUpdateOperationsInput | string
-  contextId?: Prisma.StringFieldUpdateOperationsInput | string
+  contextId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
 }
 
 export type TraceStreamContextCreateManyInput = {
   tenantId: string
   streamId: string
-  contextId: string
+  contextId?: string | null
 }
 
 export type TraceStreamContextUpdateManyMutationInput = {
   tenantId?: Prisma.StringFieldUpdateOperationsInput | string
   streamId?: Prisma.StringFieldUpdateOperationsInput | string
-  contextId?: Prisma.StringFieldUpdateOperationsInput | string
+  contextId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
 }
 
 export type TraceStreamContextUncheckedUpdateManyInput = {
   tenantId?: Prisma.StringFieldUpdateOperationsInput | string
   streamId?: Prisma.StringFieldUpdateOperationsInput | string
-  contextId?: Prisma.StringFieldUpdateOperationsInput | string
+  contextId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
 }
 
 export type TraceStreamContextTenantIdStreamIdCompoundUniqueInput = {
@@ -301,7 +302,7 @@ export type $TraceStreamContextPayload<ExtArgs extends runtime.Types.Extensions.
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     tenantId: string
     streamId: string
-    contextId: string
+    contextId: string | null
   }, ExtArgs["result"]["traceStreamContext"]>
   composites: {}
 }

@@ -90,9 +90,18 @@ export const moduleVariables = {
   },
   TRACE_SAMPLING_RATE: {
     schema: z.coerce.number().min(0).max(1).default(1),
-    description: 'share of the traces of exporters that is kept; failed and slow ones are kept whatever it is',
+    description: 'share of the traces that is kept once they have ended; failed and slow ones are kept whatever it is',
   },
-  TRACE_SLOW_MS: { schema: count.default(1_000), description: 'a span as long as this keeps its trace, ms' },
+  TRACE_SLOW_MS: { schema: count.default(1_000), description: 'a trace that takes as long as this is kept, ms' },
+  TRACE_DECISION_SECONDS: {
+    schema: count.default(600),
+    description: 'seconds without a new span after which exporters’ traces whose root has not ended are decided about',
+  },
+  TRACE_MAX_UNDECIDED: {
+    schema: count.default(100_000),
+    description:
+      'traces that may stand before it is decided whether they are kept; over it the oldest are decided about early',
+  },
   PLAN_SESSIONS: { schema: count.default(1_000), description: 'planning sessions a tenant may have open' },
   CONFIRM_DELEGATION_DEPTH: {
     schema: count.max(10).default(3),

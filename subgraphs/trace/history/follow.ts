@@ -8,24 +8,25 @@ import { isLockedTrace } from '../governance.ts';
 import { traceIdHexOf } from '../ids/traceIds.ts';
 import { keeper } from '../keeper.ts';
 import type { TraceRow } from '../rows.ts';
-import { repeatedDenials } from '../security.ts';
 import { insertHistory, type NewTraceEvent } from '../store/history.ts';
-import { tagsOf, traceColumns } from '../store/traces.ts';
+import { begun, tagsOf, traceColumns } from '../store/traces.ts';
+import { isTaking, namedTracesOf } from './namedTraces.ts';
 import { detailOf } from './placement.ts';
 import { writeRunSpans } from './runSpans.ts';
-import { contextsOf } from './streamContexts.ts';
-import { type Target, targetsOf } from './targets.ts';
+import { placesOf } from './streamContexts.ts';
+import { isOfAudit, type Target, targetsOf } from './targets.ts';
 import { countUnplaced } from './unplaced.ts';
 
-/** Turns every module's events into events of the traces of their contexts and runs. */
+/** Turns every module's events into events of the traces they name, of their contexts, their runs and their tenant. */
 export function createHistory(runtime: ModuleRuntime) {
   async function handle(events: readonly EventRow[]): Promise<void> {
     // The plan's stream repeats what stands in its runs' streams.
     const told = events.filter(({ module, type }) => module !== 'trace' && !type.startsWith('task.step.'));
     if (told.length === 0) return;
     const appended = await runtime.sql.begin(async (tx): Promise<readonly EventRow[]> => {
-      const contexts = await contextsOf(tx, told);
-      const targets = told.flatMap((event, at) => targetsOf(event, contexts[at]!));
+      const places = await placesOf(tx, told);
+      const named = await namedTracesOf(tx, told, places);
+      const targets = told.flatMap((event, at) => targetsOf(event, places[at]!, named[at]!));
       const placed = new Set(targets.map(({ event }) => event));
       for (const event of told) if (!placed.has(event)) countUnplaced(event);
       return targets.length === 0 ? [] : record(tx, targets);
@@ -60,6 +61,12 @@ export function createHistory(runtime: ModuleRuntime) {
 
 async function record(tx: SqlTransaction, all: readonly Target[]): Promise<readonly EventRow[]> {
   const traces = await openTraces(tx, all);
+  for (const { tenantId, traceId, spanId } of all) {
+    const trace = traces.get(`${tenantId}/${traceId}`);
+    // Deleted, locked or archived since it was looked for: the page is read again, and the event stands elsewhere.
+    if (spanId !== null && !(trace && isTaking(trace)))
+      throw new Error(`the trace ${traceId} takes no events any more`);
+  }
   // A locked trace hears nothing any more.
   const targets = all.filter(({ tenantId, traceId }) => !isLockedTrace(traces.get(`${tenantId}/${traceId}`)!));
   const written = await insertHistory(tx, targets.map(toHistory));
@@ -89,22 +96,24 @@ async function record(tx: SqlTransaction, all: readonly Target[]): Promise<reado
   );
 }
 
-function toHistory({ tenantId, traceId, event }: Target): NewTraceEvent {
+function toHistory({ tenantId, traceId, contextId, event, spanId }: Target): NewTraceEvent {
+  // Whom it was about is for who may read the audit.
+  const isAudited = isOfAudit(event, contextId);
+  const { denials, decisions } = event.data;
   return {
     tenantId,
     traceId,
     eventId: event.eventId,
     type: event.type,
     source: event.module,
-    // Whom it was about is for who may read the audit.
-    actor: event.type === repeatedDenials ? keeper : event.actor,
+    actor: isAudited ? keeper : event.actor,
     occurredAt: event.createdAt,
     recordedAt: event.createdAt,
-    detail: event.type === repeatedDenials ? { denials: event.data['denials'] } : detailOf(event),
+    detail: isAudited ? { denials, decisions } : { ...detailOf(event), ...(spanId === null ? {} : { spanId }) },
   };
 }
 
-/** The traces of the targets, made where they are not there, locked in the order of their ids. */
+/** The traces of the targets, made where they are not there and are kept here, locked in the order of their ids. */
 async function openTraces(tx: SqlTransaction, targets: readonly Target[]): Promise<ReadonlyMap<string, TraceRow>> {
   const named = new Map(targets.map((target) => [`${target.tenantId}/${target.traceId}`, target]));
   const made = [...named].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, target]) => target);
@@ -116,15 +125,17 @@ async function openTraces(tx: SqlTransaction, targets: readonly Target[]): Promi
      ON CONFLICT (tenant_id, id) DO NOTHING`,
     [
       JSON.stringify(
-        made.map(({ tenantId, traceId, contextId, planId, name, type }) => ({
-          tenant_id: tenantId,
-          id: traceId,
-          w3c_id: traceIdHexOf(traceId),
-          context_id: contextId,
-          plan_id: planId,
-          name,
-          type,
-        })),
+        made
+          .filter(({ spanId }) => spanId === null)
+          .map(({ tenantId, traceId, contextId, planId, name, type }) => ({
+            tenant_id: tenantId,
+            id: traceId,
+            w3c_id: traceIdHexOf(traceId),
+            context_id: contextId,
+            plan_id: planId,
+            name,
+            type,
+          })),
       ),
       keeper,
     ],
@@ -139,10 +150,13 @@ async function openTraces(tx: SqlTransaction, targets: readonly Target[]): Promi
   return new Map(rows.map((row) => [`${row.tenantId}/${row.id}`, row]));
 }
 
-/** Brings the traces up to their spans and to the last state that the events tell. An ended run stays ended. */
+/**
+ * Brings the traces up to their spans and to the last state that the events tell. An ended run stays ended; of a trace that
+ * others keep its own spans tell, and an event that it has begun.
+ */
 async function addUp(tx: SqlTransaction, changes: readonly Target[]): Promise<readonly TraceRow[]> {
   const states = new Map<string, Readonly<Record<string, unknown>>>();
-  for (const { tenantId, traceId, status, run, event } of changes) {
+  for (const { tenantId, traceId, status, run, event, spanId } of changes) {
     const key = `${tenantId}/${traceId}`;
     const ended = status !== null && status !== 'running' && status !== 'pending';
     if (status !== null || !states.has(key))
@@ -152,22 +166,25 @@ async function addUp(tx: SqlTransaction, changes: readonly Target[]): Promise<re
         outcome: status,
         ended_at: ended ? event.createdAt : null,
         is_run: run !== null,
+        is_named: spanId !== null,
       });
   }
   return (await tx.unsafe(
     `UPDATE trace.trace AS t SET revision = revision + 1, updated_at = now(),
        span_count = s.spans, error_count = s.errors, start_ns = s.start_ns, end_ns = s.end_ns,
-       status = CASE WHEN keeps THEN t.status ELSE outcome END,
+       status = CASE WHEN is_named THEN s.begun WHEN keeps THEN t.status ELSE outcome END,
        finished_at = CASE WHEN keeps THEN t.finished_at ELSE s.ended_at END
      FROM (
-       SELECT c.*, c.outcome IS NULL OR (c.is_run AND known.finished_at IS NOT NULL) AS keeps, sums.*
+       SELECT c.*, c.outcome IS NULL OR (c.is_run AND known.finished_at IS NOT NULL) AS keeps, ${begun} AS begun, sums.*
        FROM json_to_recordset($1::text::json) AS c(of_tenant text, of_trace uuid, outcome text, ended_at timestamptz,
-         is_run boolean)
+         is_run boolean, is_named boolean)
        JOIN trace.trace AS known ON known.tenant_id = c.of_tenant AND known.id = c.of_trace
        CROSS JOIN LATERAL (
-         SELECT count(*)::int AS spans, (count(*) FILTER (WHERE status = 'error'))::int AS errors,
-           min(start_ns) AS start_ns, max(coalesce(end_ns, start_ns)) AS end_ns
-         FROM trace.span WHERE tenant_id = c.of_tenant AND trace_id = c.of_trace AND traced_at = known.created_at
+         SELECT known.span_count AS spans, known.error_count AS errors, known.start_ns, known.end_ns WHERE c.is_named
+         UNION ALL
+         SELECT count(*)::int, (count(*) FILTER (WHERE s.status = 'error'))::int, min(s.start_ns), max(coalesce(s.end_ns, s.start_ns))
+         FROM trace.span s WHERE s.tenant_id = c.of_tenant AND s.trace_id = c.of_trace AND s.traced_at = known.created_at
+         HAVING NOT c.is_named
        ) AS sums
      ) AS s
      WHERE t.tenant_id = s.of_tenant AND t.id = s.of_trace

@@ -4,7 +4,7 @@ import { moduleMetrics } from '#shared/telemetry.ts';
 
 const unplaced = new Counter({
   name: 'mplp_trace_unplaced_events_total',
-  help: 'Events that belong to no context and so to no trace',
+  help: 'Events of objects that nothing is known of, and so of no trace',
   labelNames: ['module'],
   registers: [moduleMetrics],
 });

@@ -1,4 +1,5 @@
 import type { Sql } from '#shared/sql.ts';
+import { type Viewer, visibleCondition } from '../access.ts';
 import type { TraceSeverityValue, TraceStatusValue, TraceTypeValue } from '../rows.ts';
 import { type TraceListFilter, traceSeverity, whereTraces } from './traces.ts';
 
@@ -39,19 +40,21 @@ export async function findOperationFigures(sql: Sql, filter: TraceListFilter) {
   return row!;
 }
 
-/** Durations of the same operations in the 24 hours before, ms, newest first. */
+/** Durations of the same operations in the 24 hours before, ms, newest first, of the traces that the viewer sees. */
 export async function findEarlierDurations(
   sql: Sql,
-  tenantId: string,
+  { tenantId, viewer }: { readonly tenantId: string; readonly viewer: Viewer | null },
   operations: readonly OperationFigures[],
   before: Date,
 ): Promise<readonly (readonly number[])[]> {
   const rows = (await sql.unsafe(
     `SELECT o.ord::int AS ord, array_agg(d.ms) AS durations
      FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS o(service, name, ord)
-     CROSS JOIN LATERAL (SELECT ((s.end_ns - s.start_ns) / 1e6)::float8 AS ms FROM trace.span s
+     CROSS JOIN LATERAL (SELECT ((s.end_ns - s.start_ns) / 1e6)::float8 AS ms
+       FROM trace.span s JOIN trace.trace t ON t.tenant_id = s.tenant_id AND t.id = s.trace_id AND t.created_at = s.traced_at
        WHERE s.tenant_id = $1 AND s.service = o.service AND s.name = o.name AND s.end_ns IS NOT NULL
          AND s.start_ns < $4::bigint AND s.start_ns >= $4::bigint - 86400000000000
+         AND ($5::text[] IS NULL OR ${visibleCondition('t', '$5')})
        ORDER BY s.start_ns DESC LIMIT ${earlierPerOperation}) AS d
      GROUP BY o.ord`,
     [
@@ -59,6 +62,7 @@ export async function findEarlierDurations(
       operations.map(({ service }) => service),
       operations.map(({ operation }) => operation),
       `${before.getTime()}000000`,
+      viewer as readonly string[] as string[] | null,
     ],
   )) as unknown as { ord: number; durations: number[] }[];
   const byPlace = new Map(rows.map(({ ord, durations }) => [ord - 1, durations]));

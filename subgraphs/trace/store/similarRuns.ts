@@ -1,5 +1,5 @@
 import type { Sql } from '#shared/sql.ts';
-import { openContext } from '../access.ts';
+import { sharedWith } from '../access.ts';
 import { operationKey, type SimilarRuns } from '../analysis/comparison.ts';
 import type { TraceRow, TraceSpanRow } from '../rows.ts';
 
@@ -29,7 +29,7 @@ export async function findSimilarRuns(
        WHERE s.tenant_id = $1 AND s.service = $2 AND s.name = $3 AND s.parent_span_id IS NULL AND s.end_ns IS NOT NULL
          AND s.start_ns < $4::bigint AND s.start_ns >= $4::bigint - $5::bigint * 3600000000000
          AND s.traced_at <= $6::text::timestamptz AND s.traced_at > $6::text::timestamptz - ($5::bigint + 24) * interval '1 hour'
-         AND s.trace_id <> $7 AND (t.context_id IS NULL OR t.context_id = $8::uuid OR ${openContext('t')})
+         AND s.trace_id <> $7 AND ${sharedWith('t', '$8')}
        ORDER BY s.start_ns DESC LIMIT ${maxRuns}) AS q WINDOW newest AS (ORDER BY q.start_ns DESC, q.trace_id)
      ), kinds AS (
        SELECT s.service, s.name, array_agg(((s.end_ns - s.start_ns) / 1e6)::float8) AS durations
@@ -64,14 +64,15 @@ export async function findSimilarRuns(
 
 const operationOf = ({ service, name }: TraceSpanRow) => ({ service, operation: name });
 
-/** Durations of traces of the same name made in the hours before, ms, newest first. */
+/** Durations of traces of the same name made in the hours before, ms, newest first; of the same contexts as similar runs. */
 export async function findEarlierRuns(sql: Sql, trace: TraceRow, hours: number): Promise<readonly number[]> {
   const rows = (await sql.unsafe(
-    `SELECT ((end_ns - start_ns) / 1e6)::float8 AS ms FROM trace.trace
-     WHERE tenant_id = $1 AND name = $2 AND id <> $3 AND finished_at IS NOT NULL AND end_ns IS NOT NULL
-       AND created_at < $4::text::timestamptz AND created_at >= $4::text::timestamptz - $5::int * interval '1 hour'
-     ORDER BY created_at DESC LIMIT 1000`,
-    [trace.tenantId, trace.name, trace.id, trace.createdAt.toISOString(), hours],
+    `SELECT ((t.end_ns - t.start_ns) / 1e6)::float8 AS ms FROM trace.trace t
+     WHERE t.tenant_id = $1 AND t.name = $2 AND t.id <> $3 AND t.finished_at IS NOT NULL AND t.end_ns IS NOT NULL
+       AND t.created_at < $4::text::timestamptz AND t.created_at >= $4::text::timestamptz - $5::int * interval '1 hour'
+       AND ${sharedWith('t', '$6')}
+     ORDER BY t.created_at DESC LIMIT 1000`,
+    [trace.tenantId, trace.name, trace.id, trace.createdAt.toISOString(), hours, trace.contextId],
     { prepare: true },
   )) as unknown as { ms: number }[];
   return rows.map(({ ms }) => ms);

@@ -20,7 +20,8 @@ export const traceColumns = `tenant_id AS "tenantId", id, w3c_id AS "w3cId", con
   task_id AS "taskId", name, status, correlation_id AS "correlationId", tracestate, baggage, start_ns::text AS "startNs", end_ns::text AS "endNs", span_count AS "spanCount",
   error_count AS "errorCount", revision, created_at AS "createdAt", created_by AS "createdBy",
   updated_at AS "updatedAt", finished_at AS "finishedAt", type, ${traceSeverity()} AS severity,
-  service_name AS "serviceName", tags, sampling_rate AS "samplingRate", archived_at AS "archivedAt", governance`;
+  service_name AS "serviceName", tags, sampling_rate AS "samplingRate", archived_at AS "archivedAt", governance,
+  undecided, lost_spans AS "lostSpans"`;
 
 export async function findTraces(
   sql: Sql | SqlTransaction,
@@ -172,7 +173,7 @@ export function traceKey(sort: TraceSortValue): (row: TraceRow) => readonly Curs
 export const begun = `CASE WHEN status = 'pending' AND created_by <> '${keeper}' THEN 'running' ELSE status END`;
 
 /** Cache tags of a trace and of the lists it stands in. */
-export function tagsOf({ id, contextId, planId }: TraceRow): string[] {
+export function tagsOf({ id, contextId, planId }: Pick<TraceRow, 'id' | 'contextId' | 'planId'>): string[] {
   return [
     `Trace:${id}`,
     'traces',

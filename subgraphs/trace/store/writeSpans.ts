@@ -134,6 +134,8 @@ export interface NewTrace extends TraceSum {
   readonly name: string;
   readonly service: string;
   readonly samplingRate: number;
+  /** Whether sampling has still to decide about it. @default false */
+  readonly undecided?: boolean;
   readonly by: string;
 }
 
@@ -152,10 +154,11 @@ export async function insertTraces(tx: SqlTransaction, traces: readonly NewTrace
   const [counts, errors, starts, ends, outcomes] = sumsOf(traces);
   const rows = (await tx.unsafe(
     `INSERT INTO trace.trace (tenant_id, id, w3c_id, name, created_by, span_count, error_count, start_ns, end_ns,
-       status, finished_at, revision, service_name, sampling_rate)
-     SELECT a, b, c, d, e, f, g, h, i, coalesce(j, 'running'), CASE WHEN j IS NOT NULL THEN now() END, 2, k, l
+       status, finished_at, revision, service_name, sampling_rate, undecided)
+     SELECT a, b, c, d, e, f, g, h, i, coalesce(j, 'running'), CASE WHEN j IS NOT NULL THEN now() END, 2, k, l, m
      FROM unnest($1::text::text[], $2::text::uuid[], $3::text::text[], $4::text::text[], $5::text::text[], $6::text::int[], $7::text::int[],
-       $8::text::bigint[], $9::text::bigint[], $10::text::text[], $11::text::text[], $12::text::float8[]) AS t(a, b, c, d, e, f, g, h, i, j, k, l)
+       $8::text::bigint[], $9::text::bigint[], $10::text::text[], $11::text::text[], $12::text::float8[], $13::text::boolean[])
+       AS t(a, b, c, d, e, f, g, h, i, j, k, l, m)
      ON CONFLICT (tenant_id, id) DO NOTHING RETURNING tenant_id AS "tenantId", id, created_at AS "createdAt"`,
     [
       textArray(traces.map(({ trace }) => trace.tenantId)),
@@ -166,13 +169,14 @@ export async function insertTraces(tx: SqlTransaction, traces: readonly NewTrace
       ...[counts, errors, starts, ends, outcomes].map(plainArray),
       textArray(traces.map(({ service }) => service)),
       plainArray(traces.map(({ samplingRate }) => samplingRate)),
+      plainArray(traces.map(({ undecided = false }) => undecided)),
     ],
     { prepare: true },
   )) as unknown as Pick<TraceRow, 'tenantId' | 'id' | 'createdAt'>[];
   const places = new Map(traces.map(({ trace }, at) => [`${trace.tenantId}/${trace.id}`, at]));
   return rows.map(({ tenantId, id, createdAt }): TraceRow => {
     const at = places.get(`${tenantId}/${id}`)!;
-    const { w3cId, name, by, service, samplingRate, outcome } = traces[at]!;
+    const { w3cId, name, by, service, samplingRate, outcome, undecided = false } = traces[at]!;
     return {
       ...notGiven,
       tenantId,
@@ -192,6 +196,8 @@ export async function insertTraces(tx: SqlTransaction, traces: readonly NewTrace
       severity: errors[at]! > 0 ? 'error' : 'info',
       serviceName: service,
       samplingRate,
+      undecided,
+      lostSpans: 0,
     };
   });
 }
