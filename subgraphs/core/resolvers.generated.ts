@@ -428,6 +428,9 @@ export type CoreResourceAllocation = {
   expiresAt?: Maybe<Scalars['DateTime']['output']>;
   endedAt?: Maybe<Scalars['DateTime']['output']>;
   createdBy: Scalars['String']['output'];
+  /** Execution whose step `stepId` waits for it or holds it: it is asked for and given back with the step. */
+  executionId?: Maybe<Scalars['ID']['output']>;
+  stepId?: Maybe<Scalars['String']['output']>;
 };
 
 export type CoreAllocationStatus =
@@ -511,6 +514,8 @@ export type CoreResourcesInput = {
 
 export type CoreAllocationFilter = {
   owner?: InputMaybe<Scalars['String']['input']>;
+  /** Of its steps. */
+  executionId?: InputMaybe<Scalars['ID']['input']>;
   contextId?: InputMaybe<Scalars['ID']['input']>;
   status?: InputMaybe<Array<CoreAllocationStatus>>;
 };
@@ -654,10 +659,59 @@ export type CoreWorkflowPlan = {
   /** Steps that may run side by side at most. */
   parallelSteps: Scalars['Int']['output'];
   levels: Scalars['Int']['output'];
-  /** Longest way through the steps (critical path method). */
+  /** Longest way through the steps (critical path method), by the times of the estimate. */
   criticalPath: Array<Scalars['String']['output']>;
+  /** `estimate.durationMs`. */
   estimatedDurationMs: Scalars['DurationMs']['output'];
+  estimate: CoreWorkflowEstimate;
 };
+
+/**
+ * How long an execution takes, by what the same took in this tenant in the last 14 days: tasks by what they call, in any workflow.
+ * Steps run as workers take them, `maxConcurrentSteps` at most; what waits for a free worker is not in it.
+ */
+export type CoreWorkflowEstimate = {
+  /** By the median of each step, ms. */
+  durationMs: Scalars['DurationMs']['output'];
+  /** By the lower ends of their intervals. */
+  lowMs: Scalars['DurationMs']['output'];
+  /** By the upper ends of their intervals. */
+  highMs: Scalars['DurationMs']['output'];
+  /** 0 to 1: of the least certain step on the critical path; 0 where the time of one is only assumed. */
+  confidence: Scalars['Float']['output'];
+  /** Fewest measured times of a step on the critical path; 0 where the time of one is only assumed. */
+  samples: Scalars['Int']['output'];
+  /** Calls of modules, if each task is carried out once. */
+  calls: Scalars['Int']['output'];
+  /** Most that its steps hold at the same time, of each resource. */
+  peak: CoreResources;
+  /** What its steps hold, times how long they do, in seconds: core seconds, MB seconds and so on. */
+  resourceSeconds: CoreResources;
+  /** In the order of the definition. */
+  steps: Array<CoreStepEstimate>;
+};
+
+export type CoreStepEstimate = {
+  stepId: Scalars['String']['output'];
+  /** Median of the measured times, retries included, ms (2.5 % off at most). */
+  durationMs: Scalars['DurationMs']['output'];
+  /** The median lies between the two, with `confidence`. */
+  lowMs: Scalars['DurationMs']['output'];
+  highMs: Scalars['DurationMs']['output'];
+  /** Of how many it is made. */
+  samples: Scalars['Int']['output'];
+  /** 0 to 1: by ranks, whatever the distribution; 0.95 of six and more. */
+  confidence: Scalars['Float']['output'];
+  basis: CoreEstimateBasis;
+};
+
+export type CoreEstimateBasis =
+  /** What the same took before. */
+  | 'MEASURED'
+  /** What the definition says: a WAIT, and a PASS, which takes no time. */
+  | 'GIVEN'
+  /** Nothing was measured: 100 ms, and of a LOOP one round of its steps. */
+  | 'ASSUMED';
 
 export type CoreWorkflowConnection = {
   edges: Array<CoreWorkflowEdge>;
@@ -788,7 +842,13 @@ export type CoreStepExecution = {
   leaseUntil?: Maybe<Scalars['DateTime']['output']>;
   /** When it is tried again, or its timer fires. */
   dueAt?: Maybe<Scalars['DateTime']['output']>;
+  /** `signal:<name>`, `confirm:<id>`, `child:<id>`, or `allocation:<id>` while its resources are not granted. */
   waitsFor?: Maybe<Scalars['String']['output']>;
+  /** Resources that it waits for or holds. */
+  allocationId?: Maybe<Scalars['ID']['output']>;
+  allocation?: Maybe<CoreResourceAllocation>;
+  /** Why its resources are not granted yet; null where it does not wait for any. */
+  resourceWait?: Maybe<CoreResourceWait>;
   input?: Maybe<Scalars['JSON']['output']>;
   output?: Maybe<Scalars['JSON']['output']>;
   error?: Maybe<CoreStepError>;
@@ -796,6 +856,20 @@ export type CoreStepExecution = {
   finishedAt?: Maybe<Scalars['DateTime']['output']>;
   durationMs?: Maybe<Scalars['DurationMs']['output']>;
 };
+
+export type CoreResourceWait = {
+  reason: CoreResourceWaitReason;
+  /** Place in the tenant's queue by time, from 1. */
+  queuePosition?: Maybe<Scalars['Int']['output']>;
+  /** How long it waits if each lease ends when it says; null where no end of a lease makes room. */
+  estimatedWaitMs?: Maybe<Scalars['DurationMs']['output']>;
+};
+
+export type CoreResourceWaitReason =
+  /** No node has the room now, or others are before it. */
+  | 'NO_ROOM'
+  /** Who started the execution holds as much as its quota allows. */
+  | 'QUOTA';
 
 export type CoreStepError = {
   code: Scalars['String']['output'];
@@ -1013,6 +1087,11 @@ export type CoreWorkflowStepInput = {
   compensation?: InputMaybe<CoreCallInput>;
   /** Once it is completed, neither it nor what came before is undone. */
   irreversible?: InputMaybe<Scalars['Boolean']['input']>;
+  /**
+   * Of a task: what it holds while it is carried out, by the quota and the priority of who started the execution (allocation:create).
+   * It waits until all of it is granted, and holds nothing meanwhile; it goes back when the attempt ends, however.
+   */
+  resources?: InputMaybe<CoreStepResourcesInput>;
   /** Of a WAIT. */
   waitMs?: InputMaybe<Scalars['DurationMs']['input']>;
   /** Of a SIGNAL: its name. */
@@ -1031,6 +1110,19 @@ export type CoreWorkflowStepInput = {
   maxIterations?: InputMaybe<Scalars['Int']['input']>;
   /** Steps of a LOOP; their `input` is the loop's with `iteration` and `previous`. */
   body?: InputMaybe<Array<CoreWorkflowStepInput>>;
+};
+
+/** Of one node, all or nothing; what no node could carry fails the step (NEVER_FITS), as what the quota never allows does (QUOTA_EXCEEDED). */
+export type CoreStepResourcesInput = {
+  /** @default COMPUTE */
+  type?: InputMaybe<CoreResourceType>;
+  requirements: CoreResourcesInput;
+  /** Of the agents of the node. */
+  capabilities?: InputMaybe<Array<Scalars['String']['input']>>;
+  /** Labels that the node has to bear. */
+  affinity?: InputMaybe<Array<CoreLabelInput>>;
+  /** Whether a request of a higher class may end it: the step is then handed out again, once it has resources anew. @default false */
+  preemptible?: InputMaybe<Scalars['Boolean']['input']>;
 };
 
 export type CoreStepKind =
@@ -2187,6 +2279,9 @@ export type ResolversTypes = {
   CoreWorkflowStatus: CoreWorkflowStatus;
   CoreWorkflowVersion: ResolverTypeWrapper<CoreWorkflowVersionRow>;
   CoreWorkflowPlan: ResolverTypeWrapper<CoreWorkflowPlan>;
+  CoreWorkflowEstimate: ResolverTypeWrapper<CoreWorkflowEstimate>;
+  CoreStepEstimate: ResolverTypeWrapper<CoreStepEstimate>;
+  CoreEstimateBasis: CoreEstimateBasis;
   CoreWorkflowConnection: ResolverTypeWrapper<CoreWorkflowConnectionRow>;
   CoreWorkflowEdge: ResolverTypeWrapper<Omit<CoreWorkflowEdge, 'node'> & { node: ResolversTypes['CoreWorkflow'] }>;
   CoreWorkflowValidation: ResolverTypeWrapper<CoreWorkflowValidation>;
@@ -2197,6 +2292,8 @@ export type ResolversTypes = {
   CoreWorkflowExecutionConnection: ResolverTypeWrapper<CoreWorkflowExecutionConnectionRow>;
   CoreWorkflowExecutionEdge: ResolverTypeWrapper<Omit<CoreWorkflowExecutionEdge, 'node'> & { node: ResolversTypes['CoreWorkflowExecution'] }>;
   CoreStepExecution: ResolverTypeWrapper<CoreStepExecutionRow>;
+  CoreResourceWait: ResolverTypeWrapper<CoreResourceWait>;
+  CoreResourceWaitReason: CoreResourceWaitReason;
   CoreStepError: ResolverTypeWrapper<CoreStepError>;
   CoreHistoryConnection: ResolverTypeWrapper<CoreHistoryConnectionRow>;
   CoreHistoryEdge: ResolverTypeWrapper<Omit<CoreHistoryEdge, 'node'> & { node: ResolversTypes['CoreHistoryEntry'] }>;
@@ -2215,6 +2312,7 @@ export type ResolversTypes = {
   CoreErrorStrategy: CoreErrorStrategy;
   CoreRollbackStrategy: CoreRollbackStrategy;
   CoreWorkflowStepInput: CoreWorkflowStepInput;
+  CoreStepResourcesInput: CoreStepResourcesInput;
   CoreStepKind: CoreStepKind;
   CoreJoin: CoreJoin;
   CoreOnFailure: CoreOnFailure;
@@ -2350,6 +2448,8 @@ export type ResolversParentTypes = {
   CoreWorkflow: CoreWorkflowRow;
   CoreWorkflowVersion: CoreWorkflowVersionRow;
   CoreWorkflowPlan: CoreWorkflowPlan;
+  CoreWorkflowEstimate: CoreWorkflowEstimate;
+  CoreStepEstimate: CoreStepEstimate;
   CoreWorkflowConnection: CoreWorkflowConnectionRow;
   CoreWorkflowEdge: Omit<CoreWorkflowEdge, 'node'> & { node: ResolversParentTypes['CoreWorkflow'] };
   CoreWorkflowValidation: CoreWorkflowValidation;
@@ -2360,6 +2460,7 @@ export type ResolversParentTypes = {
   CoreWorkflowExecutionConnection: CoreWorkflowExecutionConnectionRow;
   CoreWorkflowExecutionEdge: Omit<CoreWorkflowExecutionEdge, 'node'> & { node: ResolversParentTypes['CoreWorkflowExecution'] };
   CoreStepExecution: CoreStepExecutionRow;
+  CoreResourceWait: CoreResourceWait;
   CoreStepError: CoreStepError;
   CoreHistoryConnection: CoreHistoryConnectionRow;
   CoreHistoryEdge: Omit<CoreHistoryEdge, 'node'> & { node: ResolversParentTypes['CoreHistoryEntry'] };
@@ -2371,6 +2472,7 @@ export type ResolversParentTypes = {
   CreateCoreWorkflowInput: CreateCoreWorkflowInput;
   CoreWorkflowDefinitionInput: CoreWorkflowDefinitionInput;
   CoreWorkflowStepInput: CoreWorkflowStepInput;
+  CoreStepResourcesInput: CoreStepResourcesInput;
   CoreRetryInput: CoreRetryInput;
   CoreCallInput: CoreCallInput;
   ExecuteCoreWorkflowInput: ExecuteCoreWorkflowInput;
@@ -2671,6 +2773,8 @@ export type CoreResourceAllocationResolvers<ContextType = RequestContext, Parent
   expiresAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   endedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  executionId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  stepId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
 };
 
 export type CoreResourcesResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreResources'] = ResolversParentTypes['CoreResources']> = {
@@ -2785,6 +2889,29 @@ export type CoreWorkflowPlanResolvers<ContextType = RequestContext, ParentType e
   levels?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   criticalPath?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   estimatedDurationMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
+  estimate?: Resolver<ResolversTypes['CoreWorkflowEstimate'], ParentType, ContextType>;
+};
+
+export type CoreWorkflowEstimateResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreWorkflowEstimate'] = ResolversParentTypes['CoreWorkflowEstimate']> = {
+  durationMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
+  lowMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
+  highMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
+  confidence?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  samples?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  calls?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  peak?: Resolver<ResolversTypes['CoreResources'], ParentType, ContextType>;
+  resourceSeconds?: Resolver<ResolversTypes['CoreResources'], ParentType, ContextType>;
+  steps?: Resolver<Array<ResolversTypes['CoreStepEstimate']>, ParentType, ContextType>;
+};
+
+export type CoreStepEstimateResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreStepEstimate'] = ResolversParentTypes['CoreStepEstimate']> = {
+  stepId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  durationMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
+  lowMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
+  highMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
+  samples?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  confidence?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  basis?: Resolver<ResolversTypes['CoreEstimateBasis'], ParentType, ContextType>;
 };
 
 export type CoreWorkflowConnectionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreWorkflowConnection'] = ResolversParentTypes['CoreWorkflowConnection']> = {
@@ -2886,12 +3013,21 @@ export type CoreStepExecutionResolvers<ContextType = RequestContext, ParentType 
   leaseUntil?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   dueAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   waitsFor?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  allocationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  allocation?: Resolver<Maybe<ResolversTypes['CoreResourceAllocation']>, ParentType, ContextType>;
+  resourceWait?: Resolver<Maybe<ResolversTypes['CoreResourceWait']>, ParentType, ContextType>;
   input?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   output?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   error?: Resolver<Maybe<ResolversTypes['CoreStepError']>, ParentType, ContextType>;
   startedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   finishedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   durationMs?: Resolver<Maybe<ResolversTypes['DurationMs']>, ParentType, ContextType>;
+};
+
+export type CoreResourceWaitResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreResourceWait'] = ResolversParentTypes['CoreResourceWait']> = {
+  reason?: Resolver<ResolversTypes['CoreResourceWaitReason'], ParentType, ContextType>;
+  queuePosition?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  estimatedWaitMs?: Resolver<Maybe<ResolversTypes['DurationMs']>, ParentType, ContextType>;
 };
 
 export type CoreStepErrorResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreStepError'] = ResolversParentTypes['CoreStepError']> = {
@@ -3419,6 +3555,8 @@ export type Resolvers<ContextType = RequestContext> = {
   CoreWorkflow?: CoreWorkflowResolvers<ContextType>;
   CoreWorkflowVersion?: CoreWorkflowVersionResolvers<ContextType>;
   CoreWorkflowPlan?: CoreWorkflowPlanResolvers<ContextType>;
+  CoreWorkflowEstimate?: CoreWorkflowEstimateResolvers<ContextType>;
+  CoreStepEstimate?: CoreStepEstimateResolvers<ContextType>;
   CoreWorkflowConnection?: CoreWorkflowConnectionResolvers<ContextType>;
   CoreWorkflowEdge?: CoreWorkflowEdgeResolvers<ContextType>;
   CoreWorkflowValidation?: CoreWorkflowValidationResolvers<ContextType>;
@@ -3429,6 +3567,7 @@ export type Resolvers<ContextType = RequestContext> = {
   CoreWorkflowExecutionConnection?: CoreWorkflowExecutionConnectionResolvers<ContextType>;
   CoreWorkflowExecutionEdge?: CoreWorkflowExecutionEdgeResolvers<ContextType>;
   CoreStepExecution?: CoreStepExecutionResolvers<ContextType>;
+  CoreResourceWait?: CoreResourceWaitResolvers<ContextType>;
   CoreStepError?: CoreStepErrorResolvers<ContextType>;
   CoreHistoryConnection?: CoreHistoryConnectionResolvers<ContextType>;
   CoreHistoryEdge?: CoreHistoryEdgeResolvers<ContextType>;

@@ -65,6 +65,8 @@ export interface StoredPrincipal {
   readonly scopes: readonly string[];
   /** Of an API token: its scopes are the most that is done in its name. */
   readonly isBounded?: true;
+  /** Whether its steps may hold resources. */
+  readonly mayAllocate?: true;
 }
 
 export interface CoreExecutionRow {
@@ -143,6 +145,8 @@ export interface CoreStepExecutionRow {
   readonly error: StepError | null;
   readonly compensation: unknown;
   readonly outcome: 'completed' | 'unknown' | null;
+  /** Resources that it waits for or holds. */
+  readonly allocationId: string | null;
   readonly startedAt: string | null;
   readonly finishedAt: string | null;
 }

@@ -11,6 +11,7 @@ import { createApprovals } from './execution/approvals.ts';
 import { createBulk } from './execution/bulk.ts';
 import { type CircuitsOptions, createCircuits, isBroken } from './execution/circuits.ts';
 import { createExecutions } from './execution/executions.ts';
+import { followAllocations } from './execution/resources.ts';
 import { findNextDue, findUntold } from './execution/store.ts';
 import { createTransitions } from './execution/transitions.ts';
 import { createEndWaiter } from './execution/waiter.ts';
@@ -20,6 +21,7 @@ import { createHealth } from './health/health.ts';
 import { readMetrics } from './health/measured.ts';
 import { createUptimes } from './health/uptime.ts';
 import { createManifests } from './manifest/manifests.ts';
+import { createDurations } from './metrics/durations.ts';
 import { observeDraft } from './metrics/observe.ts';
 import { createRecorder } from './metrics/recorder.ts';
 import { createOptimizations } from './optimization/optimizations.ts';
@@ -72,6 +74,7 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
       'loop.delay': health.loopDelayMs(),
     }),
   });
+  const durations = createDurations({ sql, logger, everyMs: config.CORE_METRIC_MS });
   // One after the other: followers hear of changes in the order in which they came about.
   let told: Promise<unknown> = Promise.resolve();
   const circuits = createCircuits({
@@ -109,7 +112,7 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
       maxDepth,
     },
     dispatcher: worker,
-    onCommitted: (draft) => observeDraft(recorder, draft),
+    onCommitted: (draft) => observeDraft({ recorder, durations }, draft),
     onApprovalAwaited(key, confirmId) {
       approvals.awaited(transitions, key, confirmId).catch((error: unknown) => {
         // The event of its end tells it.
@@ -191,6 +194,7 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
     tunings: createWorkflowTunings(runtime, { commands, operations, workflows }),
     settings,
     recorder,
+    durations,
     bulk: createBulk(runtime, transitions),
     sweep,
 
@@ -203,9 +207,11 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
       followers = await Promise.all([contexts.follow(), approvals.follow(transitions)]);
       await settings.refresh();
       worker.start(transitions, () => findNextDue(sql));
+      const unfollow = followAllocations(runtime, transitions);
       const recording = recorder.start();
       const stopLooking = health.start();
       const counting = uptimes.start();
+      const timing = durations.start();
       let sweeping: Promise<unknown> = Promise.resolve();
       const timer = setInterval(() => {
         sweeping = sweeping
@@ -218,6 +224,7 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
         async close() {
           clearInterval(timer);
           stopLooking();
+          unfollow();
           await sweeping;
           await Promise.all(followers.map((follower) => follower.close()));
           await worker.close();
@@ -227,6 +234,7 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
           waiter.close();
           await recording.stop();
           await counting.stop();
+          await timing.stop();
         },
       };
     },

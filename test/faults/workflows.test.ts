@@ -33,11 +33,18 @@ const effect = (stepId: string, dependsOn: string[]) => ({
     input: { contextId: ref('self.output.context.id'), force: true },
   },
 });
+/** The same while it holds a core. */
+const holding = (stepId: string, dependsOn: string[]) => ({
+  ...effect(stepId, dependsOn),
+  resources: { requirements: { cpuCores: 1 } },
+});
+const leased = { steps: [holding('a', []), holding('b', ['a'])] };
 const good = { steps: [effect('a', []), effect('b', ['a'])] };
 /** Its last step deletes what does not exist: everything before it has to be undone. */
 const bad = {
   steps: [
-    ...good.steps,
+    effect('a', []),
+    holding('b', ['a']),
     {
       stepId: 'end',
       module: 'context',
@@ -49,6 +56,8 @@ const bad = {
 };
 const lastOutput = (platform: HostedPlatform) => platform.output().slice(-2_000);
 const isBad = (n: number) => n % 5 === 0;
+const isLeased = (n: number) => n % 5 === 1;
+const putNode = `mutation ($input: CoreResourceNodeInput!) { putResourceNode(input: $input) { node { id } ${errors} } }`;
 
 /** Processes end without warning, so the server syncs every commit to disk. */
 let server: EmbeddedPostgres;
@@ -91,7 +100,7 @@ it('500 workflows end, each effect once, while workers are killed and connection
           { input },
         );
         const payload = Object.values(answer.data ?? {})[0];
-        const id = payload?.['workflow']?.id ?? payload?.['execution']?.id;
+        const id = payload?.['workflow']?.id ?? payload?.['execution']?.id ?? payload?.['node']?.id;
         if (id !== undefined) return id;
         if (attempt > 200) throw new Error(JSON.stringify(answer));
       } catch (error) {
@@ -101,7 +110,10 @@ it('500 workflows end, each effect once, while workers are killed and connection
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   };
-  const [goodId, badId] = [
+  // Fewer than the workers could use: steps wait for each other's.
+  await ask(putNode, { name: 'node', capacity: { cpuCores: 6 } });
+  const [leasedId, goodId, badId] = [
+    await ask(create, { name: 'leased', definition: { ...leased, timeoutMs: 890_000 } }),
     await ask(create, { name: 'good', definition: { ...good, timeoutMs: 890_000 } }),
     await ask(create, { name: 'bad', definition: { ...bad, timeoutMs: 890_000 } }),
   ];
@@ -126,7 +138,8 @@ it('500 workflows end, each effect once, while workers are killed and connection
         WHERE e.completed_at IS NULL GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY n DESC LIMIT 20`;
   const starting = Array.from({ length: total }, async (_, n) => {
     await new Promise((resolve) => setTimeout(resolve, n * 10));
-    return ask(execute, { workflowId: isBad(n) ? badId : goodId, input: { name: `w${n}` }, idempotencyKey: `w${n}` });
+    const workflowId = isBad(n) ? badId : isLeased(n) ? leasedId : goodId;
+    return ask(execute, { workflowId, input: { name: `w${n}` }, idempotencyKey: `w${n}` });
   });
   const faults = (async () => {
     await reach(60);
@@ -171,6 +184,16 @@ it('500 workflows end, each effect once, while workers are killed and connection
   const held =
     await sql`SELECT step_id FROM core.step_execution WHERE lease_until IS NOT NULL OR lease_owner IS NOT NULL OR status IN ('running', 'ready', 'retry_wait', 'waiting')`;
   expect([...held]).toEqual([]);
+  // So are the resources: whatever was asked for is given back, and nothing is reserved any more.
+  const [allocations] = await sql<
+    { all: number; open: number; leased: number }[]
+  >`SELECT count(*)::int AS all, count(*) FILTER (WHERE status IN ('queued', 'active'))::int AS open, count(DISTINCT execution_id)::int AS leased FROM core.allocation`;
+  expect(allocations).toMatchObject({ open: 0, leased: (2 * total) / 5 });
+  expect(allocations!.all).toBeGreaterThan((3 * total) / 5 - 1);
+  const reserved = await sql`SELECT name FROM core.node WHERE 0 <> ANY(used)`;
+  expect([...reserved]).toEqual([]);
+  const waited = await sql`SELECT 1 FROM core.history WHERE type = 'step.waiting' LIMIT 1`;
+  expect(waited).toHaveLength(1);
   const lapsed = await sql<
     { count: number }[]
   >`SELECT count(*)::int AS count FROM core.history WHERE type = 'step.lapsed'`;

@@ -89,6 +89,7 @@ export const ModelName = {
   CoreOrchestrationRule: 'CoreOrchestrationRule',
   CoreOrchestrationDecision: 'CoreOrchestrationDecision',
   CoreMetricSample: 'CoreMetricSample',
+  CoreOperationTime: 'CoreOperationTime',
   CoreUptime: 'CoreUptime',
   CoreSetting: 'CoreSetting',
   CoreOptimization: 'CoreOptimization',
@@ -948,6 +949,7 @@ export const CoreStepExecutionScalarFieldEnum = {
   error: 'error',
   compensation: 'compensation',
   outcome: 'outcome',
+  allocationId: 'allocationId',
   startedAt: 'startedAt',
   finishedAt: 'finishedAt'
 } as const
@@ -1047,7 +1049,9 @@ export const CoreAllocationScalarFieldEnum = {
   allocatedAt: 'allocatedAt',
   expiresAt: 'expiresAt',
   endedAt: 'endedAt',
-  createdBy: 'createdBy'
+  createdBy: 'createdBy',
+  executionId: 'executionId',
+  stepId: 'stepId'
 } as const
 
 export type CoreAllocationScalarFieldEnum = (typeof CoreAllocationScalarFieldEnum)[keyof typeof CoreAllocationScalarFieldEnum]
@@ -1121,6 +1125,17 @@ export const CoreMetricSampleScalarFieldEnum = {
 } as const
 
 export type CoreMetricSampleScalarFieldEnum = (typeof CoreMetricSampleScalarFieldEnum)[keyof typeof CoreMetricSampleScalarFieldEnum]
+
+
+export const CoreOperationTimeScalarFieldEnum = {
+  tenantId: 'tenantId',
+  operation: 'operation',
+  day: 'day',
+  bucket: 'bucket',
+  count: 'count'
+} as const
+
+export type CoreOperationTimeScalarFieldEnum = (typeof CoreOperationTimeScalarFieldEnum)[keyof typeof CoreOperationTimeScalarFieldEnum]
 
 
 export const CoreUptimeScalarFieldEnum = {

@@ -59,6 +59,8 @@ export type CoreAllocationMinAggregateOutputType = {
   expiresAt: Date | null
   endedAt: Date | null
   createdBy: string | null
+  executionId: string | null
+  stepId: string | null
 }
 
 export type CoreAllocationMaxAggregateOutputType = {
@@ -80,6 +82,8 @@ export type CoreAllocationMaxAggregateOutputType = {
   expiresAt: Date | null
   endedAt: Date | null
   createdBy: string | null
+  executionId: string | null
+  stepId: string | null
 }
 
 export type CoreAllocationCountAggregateOutputType = {
@@ -104,6 +108,8 @@ export type CoreAllocationCountAggregateOutputType = {
   expiresAt: number
   endedAt: number
   createdBy: number
+  executionId: number
+  stepId: number
   _all: number
 }
 
@@ -141,6 +147,8 @@ export type CoreAllocationMinAggregateInputType = {
   expiresAt?: true
   endedAt?: true
   createdBy?: true
+  executionId?: true
+  stepId?: true
 }
 
 export type CoreAllocationMaxAggregateInputType = {
@@ -162,6 +170,8 @@ export type CoreAllocationMaxAggregateInputType = {
   expiresAt?: true
   endedAt?: true
   createdBy?: true
+  executionId?: true
+  stepId?: true
 }
 
 export type CoreAllocationCountAggregateInputType = {
@@ -186,6 +196,8 @@ export type CoreAllocationCountAggregateInputType = {
   expiresAt?: true
   endedAt?: true
   createdBy?: true
+  executionId?: true
+  stepId?: true
   _all?: true
 }
 
@@ -297,6 +309,8 @@ export type CoreAllocationGroupByOutputType = {
   expiresAt: Date | null
   endedAt: Date | null
   createdBy: string
+  executionId: string | null
+  stepId: string | null
   _count: CoreAllocationCountAggregateOutputType | null
   _avg: CoreAllocationAvgAggregateOutputType | null
   _sum: CoreAllocationSumAggregateOutputType | null
@@ -344,6 +358,8 @@ export type CoreAllocationWhereInput = {
   expiresAt?: Prisma.DateTimeNullableFilter<"CoreAllocation"> | Date | string | null
   endedAt?: Prisma.DateTimeNullableFilter<"CoreAllocation"> | Date | string | null
   createdBy?: Prisma.StringFilter<"CoreAllocation"> | string
+  executionId?: Prisma.UuidNullableFilter<"CoreAllocation"> | string | null
+  stepId?: Prisma.StringNullableFilter<"CoreAllocation"> | string | null
 }
 
 export type CoreAllocationOrderByWithRelationInput = {
@@ -368,6 +384,8 @@ export type CoreAllocationOrderByWithRelationInput = {
   expiresAt?: Prisma.SortOrderInput | Prisma.SortOrder
   endedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   createdBy?: Prisma.SortOrder
+  executionId?: Prisma.SortOrderInput | Prisma.SortOrder
+  stepId?: Prisma.SortOrderInput | Prisma.SortOrder
 }
 
 export type CoreAllocationWhereUniqueInput = Prisma.AtLeast<{
@@ -396,6 +414,8 @@ export type CoreAllocationWhereUniqueInput = Prisma.AtLeast<{
   expiresAt?: Prisma.DateTimeNullableFilter<"CoreAllocation"> | Date | string | null
   endedAt?: Prisma.DateTimeNullableFilter<"CoreAllocation"> | Date | string | null
   createdBy?: Prisma.StringFilter<"CoreAllocation"> | string
+  executionId?: Prisma.UuidNullableFilter<"CoreAllocation"> | string | null
+  stepId?: Prisma.StringNullableFilter<"CoreAllocation"> | string | null
 }, "tenantId_id">
 
 export type CoreAllocationOrderByWithAggregationInput = {
@@ -420,6 +440,8 @@ export type CoreAllocationOrderByWithAggregationInput = {
   expiresAt?: Prisma.SortOrderInput | Prisma.SortOrder
   endedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   createdBy?: Prisma.SortOrder
+  executionId?: Prisma.SortOrderInput | Prisma.SortOrder
+  stepId?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.CoreAllocationCountOrderByAggregateInput
   _avg?: Prisma.CoreAllocationAvgOrderByAggregateInput
   _max?: Prisma.CoreAllocationMaxOrderByAggregateInput
@@ -452,6 +474,8 @@ export type CoreAllocationScalarWhereWithAggregatesInput = {
   expiresAt?: Prisma.DateTimeNullableWithAggregatesFilter<"CoreAllocation"> | Date | string | null
   endedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"CoreAllocation"> | Date | string | null
   createdBy?: Prisma.StringWithAggregatesFilter<"CoreAllocation"> | string
+  executionId?: Prisma.UuidNullableWithAggregatesFilter<"CoreAllocation"> | string | null
+  stepId?: Prisma.StringNullableWithAggregatesFilter<"CoreAllocation"> | string | null
 }
 
 export type CoreAllocationCreateInput = {
@@ -476,6 +500,8 @@ export type CoreAllocationCreateInput = {
   expiresAt?: Date | string | null
   endedAt?: Date | string | null
   createdBy: string
+  executionId?: string | null
+  stepId?: string | null
 }
 
 export type CoreAllocationUncheckedCreateInput = {
@@ -500,6 +526,8 @@ export type CoreAllocationUncheckedCreateInput = {
   expiresAt?: Date | string | null
   endedAt?: Date | string | null
   createdBy: string
+  executionId?: string | null
+  stepId?: string | null
 }
 
 export type CoreAllocationUpdateInput = {
@@ -524,6 +552,8 @@ export type CoreAllocationUpdateInput = {
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
+  executionId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  stepId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
 }
 
 export type CoreAllocationUncheckedUpdateInput = {
@@ -548,6 +578,8 @@ export type CoreAllocationUncheckedUpdateInput = {
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
+  executionId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  stepId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
 }
 
 export type CoreAllocationCreateManyInput = {
@@ -572,6 +604,8 @@ export type CoreAllocationCreateManyInput = {
   expiresAt?: Date | string | null
   endedAt?: Date | string | null
   createdBy: string
+  executionId?: string | null
+  stepId?: string | null
 }
 
 export type CoreAllocationUpdateManyMutationInput = {
@@ -596,6 +630,8 @@ export type CoreAllocationUpdateManyMutationInput = {
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
+  executionId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  stepId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
 }
 
 export type CoreAllocationUncheckedUpdateManyInput = {
@@ -620,6 +656,8 @@ export type CoreAllocationUncheckedUpdateManyInput = {
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
+  executionId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  stepId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
 }
 
 export type CoreAllocationTenantIdIdCompoundUniqueInput = {
@@ -649,6 +687,8 @@ export type CoreAllocationCountOrderByAggregateInput = {
   expiresAt?: Prisma.SortOrder
   endedAt?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
+  executionId?: Prisma.SortOrder
+  stepId?: Prisma.SortOrder
 }
 
 export type CoreAllocationAvgOrderByAggregateInput = {
@@ -677,6 +717,8 @@ export type CoreAllocationMaxOrderByAggregateInput = {
   expiresAt?: Prisma.SortOrder
   endedAt?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
+  executionId?: Prisma.SortOrder
+  stepId?: Prisma.SortOrder
 }
 
 export type CoreAllocationMinOrderByAggregateInput = {
@@ -698,6 +740,8 @@ export type CoreAllocationMinOrderByAggregateInput = {
   expiresAt?: Prisma.SortOrder
   endedAt?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
+  executionId?: Prisma.SortOrder
+  stepId?: Prisma.SortOrder
 }
 
 export type CoreAllocationSumOrderByAggregateInput = {
@@ -749,6 +793,8 @@ export type CoreAllocationSelect<ExtArgs extends runtime.Types.Extensions.Intern
   expiresAt?: boolean
   endedAt?: boolean
   createdBy?: boolean
+  executionId?: boolean
+  stepId?: boolean
 }, ExtArgs["result"]["coreAllocation"]>
 
 export type CoreAllocationSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -773,6 +819,8 @@ export type CoreAllocationSelectCreateManyAndReturn<ExtArgs extends runtime.Type
   expiresAt?: boolean
   endedAt?: boolean
   createdBy?: boolean
+  executionId?: boolean
+  stepId?: boolean
 }, ExtArgs["result"]["coreAllocation"]>
 
 export type CoreAllocationSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -797,6 +845,8 @@ export type CoreAllocationSelectUpdateManyAndReturn<ExtArgs extends runtime.Type
   expiresAt?: boolean
   endedAt?: boolean
   createdBy?: boolean
+  executionId?: boolean
+  stepId?: boolean
 }, ExtArgs["result"]["coreAllocation"]>
 
 export type CoreAllocationSelectScalar = {
@@ -821,9 +871,11 @@ export type CoreAllocationSelectScalar = {
   expiresAt?: boolean
   endedAt?: boolean
   createdBy?: boolean
+  executionId?: boolean
+  stepId?: boolean
 }
 
-export type CoreAllocationOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "owner" | "contextId" | "type" | "purpose" | "requested" | "capabilities" | "labels" | "priority" | "preemptible" | "status" | "reason" | "nodeId" | "leaseEpoch" | "leaseMs" | "queuedAt" | "allocatedAt" | "expiresAt" | "endedAt" | "createdBy", ExtArgs["result"]["coreAllocation"]>
+export type CoreAllocationOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "owner" | "contextId" | "type" | "purpose" | "requested" | "capabilities" | "labels" | "priority" | "preemptible" | "status" | "reason" | "nodeId" | "leaseEpoch" | "leaseMs" | "queuedAt" | "allocatedAt" | "expiresAt" | "endedAt" | "createdBy" | "executionId" | "stepId", ExtArgs["result"]["coreAllocation"]>
 
 export type $CoreAllocationPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "CoreAllocation"
@@ -856,6 +908,11 @@ export type $CoreAllocationPayload<ExtArgs extends runtime.Types.Extensions.Inte
     expiresAt: Date | null
     endedAt: Date | null
     createdBy: string
+    /**
+     * Step of an execution that holds it.
+     */
+    executionId: string | null
+    stepId: string | null
   }, ExtArgs["result"]["coreAllocation"]>
   composites: {}
 }
@@ -1300,6 +1357,8 @@ export interface CoreAllocationFieldRefs {
   readonly expiresAt: Prisma.FieldRef<"CoreAllocation", 'DateTime'>
   readonly endedAt: Prisma.FieldRef<"CoreAllocation", 'DateTime'>
   readonly createdBy: Prisma.FieldRef<"CoreAllocation", 'String'>
+  readonly executionId: Prisma.FieldRef<"CoreAllocation", 'String'>
+  readonly stepId: Prisma.FieldRef<"CoreAllocation", 'String'>
 }
     
 

@@ -10,15 +10,13 @@ import type { CallOptions, Commands } from '../commands.ts';
 import type { Contexts } from '../contexts.ts';
 import { createGang } from './gang.ts';
 import * as inputs from './inputs.ts';
-import { allocationEvent, allocationStream, end, lockQueue, pass } from './queue.ts';
+import { allocationEvent, allocationStream, end, lockQueue, maxQueue, pass } from './queue.ts';
 import type { AllocationRow, NodeRow } from './rows.ts';
 import * as store from './store.ts';
 import { findSuggestions, type Suggestion } from './suggestions.ts';
 import { toVector, unlimited } from './vector.ts';
 
 const priorities = ['CRITICAL', 'HIGH', 'MEDIUM', 'LOW'];
-/** Requests of a tenant that wait at most. */
-const maxQueue = 5_000;
 const sweepLimit = 500;
 
 /** Refusals that something else than the same could pass. */
@@ -102,28 +100,26 @@ export function createAllocations(
             expiresAt: null,
             endedAt: null,
             createdBy: subject,
+            executionId: null,
+            stepId: null,
           },
         };
         const audit = [{ action: 'allocation.request', resource: 'CoreResourceAllocation', resourceId: row.id }];
-        const [waiting] = (await tx.unsafe(
-          `SELECT count(*)::int AS count FROM core.allocation WHERE tenant_id = $1 AND status = 'queued'`,
-          [tenantId],
-          { prepare: true },
-        )) as unknown as [{ count: number }];
-        if (waiting.count > 0) await lockQueue(tx, tenantId);
+        const waiting = await store.countQueued(tx, tenantId);
+        if (waiting > 0) await lockQueue(tx, tenantId);
         if (!(await store.takeQuota(tx, tenantId, owner, requested)))
           throw new PlatformError('QUOTA_EXCEEDED', `${owner} would hold more than its quota`, {
             path: ['input', 'requirements'],
             retryAfterMs: 30_000,
           });
         // Who comes while others wait waits with them: the pass decides whose turn it is.
-        const nodeId = waiting.count === 0 ? await store.reserveBest(tx, tenantId, query) : null;
+        const nodeId = waiting === 0 ? await store.reserveBest(tx, tenantId, query) : null;
         if (nodeId !== null) {
           const stored = await store.insertAllocation(tx, { ...row, status: 'active', nodeId, leaseEpoch: 1 });
           return { response: row.id, events: [allocationEvent('allocation.activated', stored)], audit };
         }
         await store.giveQuota(tx, tenantId, owner, requested);
-        if (waiting.count >= maxQueue)
+        if (waiting >= maxQueue)
           throw new PlatformError('RESOURCE_ALLOCATION_FAILED', 'too many requests wait already', {
             retryAfterMs: 30_000,
           });

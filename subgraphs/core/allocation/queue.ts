@@ -8,6 +8,9 @@ import * as store from './store.ts';
 /** A request rises by one class for each such time it has waited. */
 export const ageingMs = 60_000;
 
+/** Requests of a tenant that wait at most. */
+export const maxQueue = 5_000;
+
 /** The stream of all allocations of a tenant. */
 export const allocationStream = (tenantId: string): string => derivedId(`core:allocations:${tenantId}`);
 

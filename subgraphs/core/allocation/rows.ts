@@ -24,6 +24,9 @@ export interface AllocationRow {
   readonly expiresAt: string | null;
   readonly endedAt: string | null;
   readonly createdBy: string;
+  /** Step of an execution that holds it; null where somebody asked for it. */
+  readonly executionId: string | null;
+  readonly stepId: string | null;
 }
 
 export interface NodeRow {

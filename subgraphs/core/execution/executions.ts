@@ -11,7 +11,7 @@ import * as inputs from '../inputs.ts';
 import type { Manifests } from '../manifest/manifests.ts';
 import { disabledIn } from '../manifest/needs.ts';
 import type { StoredPrincipal } from '../rows.ts';
-import type { WorkflowDefinition } from '../workflow/definition.ts';
+import { holdsResources, startsWorkflows, type WorkflowDefinition } from '../workflow/definition.ts';
 import { findVersion, findWorkflows, type Workflows } from '../workflow/workflows.ts';
 import type { ExecutionCommand, RecoveryStrategy } from './decide.ts';
 import { createValidator } from './inputSchema.ts';
@@ -38,7 +38,7 @@ function modulesOf(steps: WorkflowDefinition['steps']): readonly string[] {
 
 /** What people and agents do with executions. */
 export function createExecutions(
-  { sql }: ModuleRuntime,
+  { sql, authorizer }: ModuleRuntime,
   { transitions, workflows, contexts, waiter, manifests }: ExecutionsDeps,
 ) {
   const learn: Learn = contexts.learn;
@@ -108,13 +108,22 @@ export function createExecutions(
           path: ['input', 'workflowId'],
           details: { module },
         });
+      const steps = [...version.definition.steps, ...(version.definition.cleanupSteps ?? [])];
+      const holds = holdsResources(steps);
+      const mayAllocate =
+        (holds || startsWorkflows(steps)) && (await authorizer.allows(principal, 'allocation:create'));
+      if (holds && !mayAllocate)
+        throw new PlatformError('PERMISSION_DENIED', 'its steps hold resources: this needs allocation:create', {
+          details: { permission: 'allocation:create' },
+        });
       const given = input.input ?? {};
       if (version.definition.inputSchema !== null) createValidator(version.definition.inputSchema)(given);
       const execution = newExecution(
         {
           ...{ id: newId(), tenantId: principal.tenantId, workflowId, workflowVersion: version.version, body: [] },
           ...{ contextId: input.contextId ?? null, parentId: null, parentStepId: null, depth: 0 },
-          ...{ priority: priorityOf(input.priority), input: given, principal: storedPrincipal(principal) },
+          ...{ priority: priorityOf(input.priority), input: given },
+          principal: { ...storedPrincipal(principal), ...(mayAllocate ? { mayAllocate } : {}) },
           ...{ timeoutMs: input.timeoutMs ?? null, createdBy: principal.subject },
         },
         version.definition,

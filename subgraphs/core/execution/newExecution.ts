@@ -60,7 +60,7 @@ function newStep({ tenantId, id }: ExecutionSeed, stepId: string, place: number)
       timeoutAt: null,
       waitsFor: null,
     },
-    ...{ iteration: 0, input: null, output: null, error: null, compensation: null, outcome: null },
+    ...{ iteration: 0, input: null, output: null, error: null, compensation: null, outcome: null, allocationId: null },
     ...{ startedAt: null, finishedAt: null },
   };
 }

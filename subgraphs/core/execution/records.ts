@@ -57,6 +57,7 @@ export const stepRecord = defineRecord<CoreStepExecutionRow>([
   ['error', 'error', 'jsonb'],
   ['compensation', 'compensation', 'jsonb'],
   ['outcome', 'outcome', 'text'],
+  ['allocation_id', 'allocationId', 'uuid'],
   ['started_at', 'startedAt', 'timestamptz'],
   ['finished_at', 'finishedAt', 'timestamptz'],
 ]);
