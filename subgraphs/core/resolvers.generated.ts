@@ -763,6 +763,9 @@ export type CoreWorkflowExecution = {
   endedSteps: Scalars['Int']['output'];
   /** 0 to 1. */
   completion: Scalars['Float']['output'];
+  /** Decisions of orchestration that led to it, one after the other, and their rules. */
+  ruleDepth: Scalars['Int']['output'];
+  ruleChain: Array<Scalars['ID']['output']>;
   /** Attempts beyond the first, of all steps. */
   retryCount: Scalars['Int']['output'];
   steps: Array<CoreStepExecution>;
@@ -1554,6 +1557,8 @@ export type CoreOrchestrationRule = {
   actions: Array<CoreRuleAction>;
   rank: Scalars['Int']['output'];
   enabled: Scalars['Boolean']['output'];
+  /** Whether events of modules trigger it by themselves; else `decideOrchestration` alone does. */
+  automatic: Scalars['Boolean']['output'];
   /** Whether it is the platform's own, and no rule of the tenant. */
   builtIn: Scalars['Boolean']['output'];
   version: Scalars['Int']['output'];
@@ -1587,6 +1592,12 @@ export type CoreOrchestrationRuleInput = {
   /** The lowest is looked at first. @default 100 */
   rank?: InputMaybe<Scalars['Int']['input']>;
   enabled?: InputMaybe<Scalars['Boolean']['input']>;
+  /**
+   * Whether events of the modules from now on trigger it by themselves, each once: its actions are carried out as a workflow with
+   * the rights that who puts it has now (workflow:execute), in contexts that are active and that it sees. A rule that has led to an
+   * event does not follow from it, and five decisions one after the other are the most. @default false
+   */
+  automatic?: InputMaybe<Scalars['Boolean']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -1602,10 +1613,13 @@ export type DeleteCoreOrchestrationRulePayload = {
 };
 
 export type DecideCoreOrchestrationInput = {
-  eventType: Scalars['String']['input'];
+  /** This, or `executionId`. */
+  eventType?: InputMaybe<Scalars['String']['input']>;
+  /** An execution that is paused, as an event `workflow.paused` of its context with `executionId`, `reason`, `input` and `steps`. */
+  executionId?: InputMaybe<Scalars['ID']['input']>;
   data?: InputMaybe<Scalars['JSON']['input']>;
   contextId?: InputMaybe<Scalars['ID']['input']>;
-  /** Decisions that led to this one; at five it is refused. */
+  /** Decisions that led to this one; at five it is refused. Of an execution what is known of it counts, where that is more. */
   depth?: InputMaybe<Scalars['Int']['input']>;
   dispatch?: InputMaybe<Scalars['Boolean']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
@@ -1637,6 +1651,10 @@ export type CoreDecisionFilter = {
 export type CoreOrchestrationDecision = {
   id: Scalars['ID']['output'];
   eventType: Scalars['String']['output'];
+  /** Event that triggered it by itself; null where somebody asked. */
+  eventId?: Maybe<Scalars['ID']['output']>;
+  /** Decisions that led to it, one after the other. */
+  depth: Scalars['Int']['output'];
   contextId?: Maybe<Scalars['ID']['output']>;
   context?: Maybe<Context>;
   actions: Array<CoreChosenAction>;
@@ -2960,6 +2978,8 @@ export type CoreWorkflowExecutionResolvers<ContextType = RequestContext, ParentT
   totalSteps?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   endedSteps?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   completion?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  ruleDepth?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  ruleChain?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
   retryCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   steps?: Resolver<Array<ResolversTypes['CoreStepExecution']>, ParentType, ContextType>;
   currentSteps?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
@@ -3277,6 +3297,7 @@ export type CoreOrchestrationRuleResolvers<ContextType = RequestContext, ParentT
   actions?: Resolver<Array<ResolversTypes['CoreRuleAction']>, ParentType, ContextType>;
   rank?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   enabled?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  automatic?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   builtIn?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
@@ -3321,6 +3342,8 @@ export type CoreOrchestrationDecisionResolvers<ContextType = RequestContext, Par
   __resolveReference?: ReferenceResolver<Maybe<ResolversTypes['CoreOrchestrationDecision']> | FederationReferenceType, FederationReferenceType, ContextType>;
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   eventType?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  eventId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  depth?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   contextId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   context?: Resolver<Maybe<ResolversTypes['Context']>, ParentType, ContextType>;
   actions?: Resolver<Array<ResolversTypes['CoreChosenAction']>, ParentType, ContextType>;

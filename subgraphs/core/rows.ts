@@ -93,6 +93,9 @@ export interface CoreExecutionRow {
   readonly totalSteps: number;
   readonly endedSteps: number;
   readonly retries: number;
+  /** Decisions of orchestration that led to it, one after the other, and their rules. */
+  readonly ruleDepth: number;
+  readonly ruleChain: readonly string[];
   readonly deadlineAt: string | null;
   readonly nextAt: string | null;
   readonly version: number;

@@ -27,6 +27,7 @@ import { createRecorder } from './metrics/recorder.ts';
 import { createOptimizations } from './optimization/optimizations.ts';
 import { coordinate } from './orchestration/coordination.ts';
 import { createOrchestration } from './orchestration/orchestration.ts';
+import { createReactions } from './orchestration/reactions.ts';
 import { createSettings, type WorkerSettings } from './settings.ts';
 import { publishSystemEvent, systemEvent } from './systemEvents.ts';
 import { createWorkflowTunings } from './tuning/workflowTuning.ts';
@@ -139,6 +140,7 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
   const orchestration = createOrchestration(runtime, {
     ...{ commands, contexts, executions, manifests, operations, circuits, health: health.snapshot },
   });
+  const reactions = createReactions(runtime, { commands, orchestration });
   const callRates = createCallRates(runtime);
   let followers: readonly Consumer[] = [];
 
@@ -204,7 +206,7 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
     },
 
     async start(): Promise<StartedModule> {
-      followers = await Promise.all([contexts.follow(), approvals.follow(transitions)]);
+      followers = await Promise.all([contexts.follow(), approvals.follow(transitions), ...reactions.follow()]);
       await settings.refresh();
       worker.start(transitions, () => findNextDue(sql));
       const unfollow = followAllocations(runtime, transitions);

@@ -15,3 +15,14 @@ ALTER TABLE "core"."step_execution" ADD COLUMN IF NOT EXISTS "allocation_id" UUI
 -- AlterTable
 ALTER TABLE "core"."allocation" ADD COLUMN IF NOT EXISTS "execution_id" UUID,
 ADD COLUMN IF NOT EXISTS "step_id" TEXT;
+
+-- AlterTable
+ALTER TABLE "core"."execution" ADD COLUMN IF NOT EXISTS "rule_depth" INTEGER NOT NULL DEFAULT 0,
+ADD COLUMN IF NOT EXISTS "rule_chain" TEXT[] NOT NULL DEFAULT '{}';
+
+-- AlterTable
+ALTER TABLE "core"."rule" ADD COLUMN IF NOT EXISTS "automatic" BOOLEAN NOT NULL DEFAULT false,
+ADD COLUMN IF NOT EXISTS "principal" JSONB;
+
+-- Most tenants have none that react by themselves.
+CREATE INDEX IF NOT EXISTS "rule_automatic_idx" ON "core"."rule"("tenant_id") WHERE "automatic" AND "enabled";

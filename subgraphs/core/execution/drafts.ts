@@ -141,6 +141,7 @@ export async function openChildDraft(
         principal: execution.principal,
       },
       ...{ timeoutMs: null, createdBy: execution.createdBy },
+      ...{ ruleDepth: execution.ruleDepth, ruleChain: execution.ruleChain },
     },
     whole.definition,
     parent.now,

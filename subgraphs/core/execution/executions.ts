@@ -21,6 +21,14 @@ import type { EndWaiter } from './waiter.ts';
 
 export const priorityOf = (priority: (typeof inputs.priorities)[number]): number => inputs.priorities.indexOf(priority);
 
+/** Decisions of orchestration that led to something, one after the other, and their rules. */
+export interface RuleCause {
+  readonly depth: number;
+  readonly chain: readonly string[];
+}
+
+export const noCause: RuleCause = { depth: 0, chain: [] };
+
 export type Executions = ReturnType<typeof createExecutions>;
 
 export interface ExecutionsDeps {
@@ -73,10 +81,10 @@ export function createExecutions(
 
   return {
     /**
-     * Starts a workflow and, where that is asked, waits for its end.
+     * Starts a workflow and, where that is asked, waits for its end. @param cause decisions that led to it
      * @throws {NOT_FOUND} {INVALID_STATE} {CONTEXT_NOT_ACTIVE} {VALIDATION_FAILED} {MODULE_DISABLED}
      */
-    async start(scope: RequestScope, raw: unknown): Promise<string> {
+    async start(scope: RequestScope, raw: unknown, cause: RuleCause = noCause): Promise<string> {
       const { idempotencyKey, wait, waitMs, ...input } = parseInput(inputs.executeWorkflow, raw);
       const { principal } = scope;
       if (input.contextId != null) {
@@ -125,6 +133,7 @@ export function createExecutions(
           ...{ priority: priorityOf(input.priority), input: given },
           principal: { ...storedPrincipal(principal), ...(mayAllocate ? { mayAllocate } : {}) },
           ...{ timeoutMs: input.timeoutMs ?? null, createdBy: principal.subject },
+          ...{ ruleDepth: cause.depth, ruleChain: cause.chain },
         },
         version.definition,
         new Date().toISOString(),

@@ -18,6 +18,8 @@ export interface ExecutionSeed {
   readonly principal: StoredPrincipal;
   readonly timeoutMs: number | null;
   readonly createdBy: string;
+  readonly ruleDepth: number;
+  readonly ruleChain: readonly string[];
 }
 
 /** Rows of an execution that has done nothing yet. */

@@ -25,6 +25,8 @@ export const executionRecord = defineRecord<CoreExecutionRow>([
   ['total_steps', 'totalSteps', 'int'],
   ['ended_steps', 'endedSteps', 'int'],
   ['retries', 'retries', 'int'],
+  ['rule_depth', 'ruleDepth', 'int'],
+  ['rule_chain', 'ruleChain', 'text[]'],
   ['deadline_at', 'deadlineAt', 'timestamptz'],
   ['next_at', 'nextAt', 'timestamptz'],
   ['version', 'version', 'int'],

@@ -79,6 +79,7 @@ export const workflowTypes = {
     priority: (row) => inputs.priorities[row.priority] ?? 'MEDIUM',
     completion: (row) => (row.totalSteps === 0 ? 1 : row.endedSteps / row.totalSteps),
     retryCount: (row) => row.retries,
+    ruleChain: (row) => [...row.ruleChain],
     steps: async (row, _args, { loaders }) => [...(await loaders.steps.load(row.id))],
     currentSteps: async (row, _args, { loaders }) =>
       (await loaders.steps.load(row.id))
