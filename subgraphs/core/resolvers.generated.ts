@@ -1356,9 +1356,13 @@ export type CoreManifestPayload = {
 
 export type CoreHealth =
   | 'HEALTHY'
+  /** A component is not healthy. */
   | 'WARNING'
+  /** More than 30 % of the components are not healthy. */
   | 'DEGRADED'
+  /** Not told any more: what was so is DEGRADED. */
   | 'UNHEALTHY'
+  /** A component has failed (`error`). */
   | 'CRITICAL';
 
 export type CoreSystemHealth = {
@@ -1374,8 +1378,38 @@ export type CoreSystemHealth = {
   components: Array<CoreHealthComponent>;
   /** Figures of the last five minutes, of all processes, that the components `measured.*` are made of. */
   metrics: Array<CoreHealthMetric>;
+  /** Components that are not healthy. */
+  issues: Array<CoreHealthIssue>;
+  /** Metrics that have passed a threshold. */
+  alerts: Array<CoreHealthAlert>;
   checkedAt: Scalars['DateTime']['output'];
 };
+
+export type CoreHealthIssue = {
+  component: Scalars['String']['output'];
+  /** `degraded`, `unhealthy` or `error`. */
+  status: Scalars['String']['output'];
+  detail?: Maybe<Scalars['String']['output']>;
+  /** Of the first look of the answering process at which it was not healthy. */
+  since: Scalars['DateTime']['output'];
+};
+
+export type CoreHealthAlert = {
+  /** As `metrics` name it. */
+  metric: Scalars['String']['output'];
+  severity: CoreHealthAlertSeverity;
+  value: Scalars['Float']['output'];
+  /** The one that was passed. */
+  threshold: Scalars['Float']['output'];
+  /** `ms` or `ratio`. */
+  unit: Scalars['String']['output'];
+};
+
+export type CoreHealthAlertSeverity =
+  /** From `degradedFrom` on. */
+  | 'WARNING'
+  /** From `unhealthyFrom` on. */
+  | 'CRITICAL';
 
 export type CoreHealthMetric = {
   name: Scalars['String']['output'];
@@ -1397,6 +1431,11 @@ export type CoreHealthComponent = {
   detail?: Maybe<Scalars['String']['output']>;
   /** Share of the looks of the last day, by all processes, at which it was `healthy` or `degraded`; null before the first. */
   uptime?: Maybe<Scalars['Float']['output']>;
+  /**
+   * Share of the calls of the last five minutes that broke, without an answer or by a fault of its own, 0 to 1: of a module those that
+   * steps of all tenants made, by all processes. Null of what nobody calls, and of fewer than 20 calls.
+   */
+  errorRate?: Maybe<Scalars['Float']['output']>;
 };
 
 export type CoreSystemStatus = {
@@ -2359,6 +2398,9 @@ export type ResolversTypes = {
   CoreManifestPayload: ResolverTypeWrapper<Omit<CoreManifestPayload, 'manifest'> & { manifest?: Maybe<ResolversTypes['CoreManifest']> }>;
   CoreHealth: CoreHealth;
   CoreSystemHealth: ResolverTypeWrapper<CoreSystemHealth>;
+  CoreHealthIssue: ResolverTypeWrapper<CoreHealthIssue>;
+  CoreHealthAlert: ResolverTypeWrapper<CoreHealthAlert>;
+  CoreHealthAlertSeverity: CoreHealthAlertSeverity;
   CoreHealthMetric: ResolverTypeWrapper<CoreHealthMetric>;
   CoreHealthComponent: ResolverTypeWrapper<CoreHealthComponent>;
   CoreSystemStatus: ResolverTypeWrapper<CoreSystemStatus>;
@@ -2510,6 +2552,8 @@ export type ResolversParentTypes = {
   CoreManifestModuleInput: CoreManifestModuleInput;
   CoreManifestPayload: Omit<CoreManifestPayload, 'manifest'> & { manifest?: Maybe<ResolversParentTypes['CoreManifest']> };
   CoreSystemHealth: CoreSystemHealth;
+  CoreHealthIssue: CoreHealthIssue;
+  CoreHealthAlert: CoreHealthAlert;
   CoreHealthMetric: CoreHealthMetric;
   CoreHealthComponent: CoreHealthComponent;
   CoreSystemStatus: CoreSystemStatus;
@@ -3184,7 +3228,24 @@ export type CoreSystemHealthResolvers<ContextType = RequestContext, ParentType e
   uptime?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
   components?: Resolver<Array<ResolversTypes['CoreHealthComponent']>, ParentType, ContextType>;
   metrics?: Resolver<Array<ResolversTypes['CoreHealthMetric']>, ParentType, ContextType>;
+  issues?: Resolver<Array<ResolversTypes['CoreHealthIssue']>, ParentType, ContextType>;
+  alerts?: Resolver<Array<ResolversTypes['CoreHealthAlert']>, ParentType, ContextType>;
   checkedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+};
+
+export type CoreHealthIssueResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreHealthIssue'] = ResolversParentTypes['CoreHealthIssue']> = {
+  component?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  status?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  detail?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  since?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+};
+
+export type CoreHealthAlertResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreHealthAlert'] = ResolversParentTypes['CoreHealthAlert']> = {
+  metric?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  severity?: Resolver<ResolversTypes['CoreHealthAlertSeverity'], ParentType, ContextType>;
+  value?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  threshold?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  unit?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
 };
 
 export type CoreHealthMetricResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreHealthMetric'] = ResolversParentTypes['CoreHealthMetric']> = {
@@ -3202,6 +3263,7 @@ export type CoreHealthComponentResolvers<ContextType = RequestContext, ParentTyp
   responseMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   detail?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   uptime?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  errorRate?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
 };
 
 export type CoreSystemStatusResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreSystemStatus'] = ResolversParentTypes['CoreSystemStatus']> = {
@@ -3608,6 +3670,8 @@ export type Resolvers<ContextType = RequestContext> = {
   CoreManifestModule?: CoreManifestModuleResolvers<ContextType>;
   CoreManifestPayload?: CoreManifestPayloadResolvers<ContextType>;
   CoreSystemHealth?: CoreSystemHealthResolvers<ContextType>;
+  CoreHealthIssue?: CoreHealthIssueResolvers<ContextType>;
+  CoreHealthAlert?: CoreHealthAlertResolvers<ContextType>;
   CoreHealthMetric?: CoreHealthMetricResolvers<ContextType>;
   CoreHealthComponent?: CoreHealthComponentResolvers<ContextType>;
   CoreSystemStatus?: CoreSystemStatusResolvers<ContextType>;

@@ -95,9 +95,11 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
   });
   const worker = createWorker({
     ...{ owner: newId(), settings: settings.current, graph, circuits, logger },
-    onCalled({ tenantId }, ms, result) {
+    onCalled({ tenantId, phase, step }, ms, result) {
       if (!result.ok && result.error.code === 'CIRCUIT_OPEN') return;
       recorder.observe(tenantId, 'step.service', ms);
+      const called = phase === 'backward' ? step.compensation : step.operation;
+      if (called !== null) recorder.observeCall(called.module, isBroken(result));
       if (!result.ok) recorder.observe(tenantId, 'step.failed', 1);
       if (isBroken(result)) recorder.observe(tenantId, 'step.broken', 1);
     },

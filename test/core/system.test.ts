@@ -117,8 +117,14 @@ test('health: what is shown gets worse after two looks and better after three; o
     'healthy',
   ]);
   expect(rollUp([{ status: 'healthy' }, { status: 'error' }])).toBe('critical');
-  expect(rollUp([{ status: 'healthy' }, { status: 'unhealthy' }])).toBe('unhealthy');
-  expect(rollUp([...Array(9).fill({ status: 'healthy' }), { status: 'degraded' }])).toBe('warning');
+  // As the documents say: above 30 % degraded, any at all a warning.
+  const some = (bad: 'unhealthy' | 'degraded', count: number) =>
+    rollUp([...Array(10 - count).fill({ status: 'healthy' }), ...Array(count).fill({ status: bad })]);
+  expect([0, 1, 3, 4, 10].map((count) => some('unhealthy', count))).toEqual([
+    ...['healthy', 'warning', 'warning', 'degraded', 'degraded'],
+  ]);
+  expect([1, 4].map((count) => some('degraded', count))).toEqual(['warning', 'degraded']);
+  expect(rollUp([...Array(9).fill({ status: 'unhealthy' }), { status: 'error' }])).toBe('critical');
 });
 
 test('what was measured decides too: calls that broke, waits, the pool, the load of the workers', () => {
@@ -155,6 +161,46 @@ test('what was measured decides too: calls that broke, waits, the pool, the load
     'database.wait': 'degraded',
     'workers.load': 'degraded',
   });
+});
+
+test('calls that break show at their module, as an issue and as an alert, and in systemHealth', async () => {
+  const own = await openCoreRig();
+  await using _ = own;
+  own.answers.set('createContext', () => {
+    throw new Error('connection reset');
+  });
+  own.answers.set('deleteContext', { deleted: true, userErrors: [] });
+  const calls = (action: string, count: number) =>
+    Array.from({ length: count }, (_item, at) => ({
+      ...{ stepId: `${action}${at}`, module: 'context', action, retry: { maxAttempts: 1 } },
+      input:
+        action === 'createContext'
+          ? { input: { title: 't', root: { domain: 'd', environment: 'e' } } }
+          : { contextId: '5b1f0c52-91d4-4e0b-8c6a-00000000abcd' },
+    }));
+  const steps = [...calls('createContext', 5), ...calls('deleteContext', 20)];
+  const id = await own.start({ errorStrategy: 'CONTINUE', steps });
+  await own.until(id, 'COMPLETED', 'FAILED');
+  await own.service.recorder.flush();
+  await own.service.health.refresh();
+  const { systemHealth: health } = (await own.ask(
+    alice,
+    '{ systemHealth { overall components { name status errorRate } issues { component status detail since } alerts { metric severity value threshold unit } } }',
+  )) as unknown as { systemHealth: Record<string, Record<string, unknown>[]> };
+  const rates = new Map(health['components']!.map(({ name, errorRate }) => [name, errorRate]));
+  expect(rates.get('module.context')).toBeCloseTo(5 / 25);
+  expect(rates.get('workflow.calls')).toBeCloseTo(5 / 25);
+  expect(rates.get('module.plan')).toBeNull();
+  expect(health['issues']).toContainEqual({
+    ...{ component: 'measured.steps.broken', status: 'degraded', since: expect.any(String) },
+    detail: '20 % over the last 5 minutes',
+  });
+  expect(health['alerts']).toContainEqual({
+    ...{ metric: 'steps.broken', severity: 'WARNING', value: 0.2, threshold: 0.05, unit: 'ratio' },
+  });
+  const [issue] = health['issues']!.filter(({ component }) => component === 'measured.steps.broken');
+  const { issues } = await own.service.health.refresh();
+  expect(issues.find(({ component }) => component === 'measured.steps.broken')?.since).toBe(issue!['since']);
 });
 
 test('systemHealth answers from its last look, with every module; systemStatus counts', async () => {
@@ -195,7 +241,7 @@ test('how often each part was up is counted by all processes together, and outli
       onChanged: async () => {},
       worker: () => ({ running: 1, slots: 1 }),
       openCircuits: () => 0,
-      measured: async () => [],
+      measured: async () => ({ metrics: [], errorRates: new Map() }),
     });
     const shown = async () => {
       const { uptime, components } = await health.refresh();
@@ -234,7 +280,7 @@ test('a part that hangs is an error within its time limit, and hinders no other'
     onChanged: async () => {},
     worker: () => ({ running: 0, slots: 1 }),
     openCircuits: () => 0,
-    measured: async () => [],
+    measured: async () => ({ metrics: [], errorRates: new Map() }),
   });
   const { components } = await health.refresh();
   expect(components.find(({ name }) => name === 'module.trace')).toMatchObject({
@@ -326,10 +372,18 @@ test('dispatch carries a decision out, once for its key', async () => {
 test('a change of the health is told once, whichever processes see it', async () => {
   const change = (overall: Overall) =>
     tellHealth(rig.runtime, {
-      ...{ overall, score: 0.5, uptime: null, metrics: [], checkedAt: new Date().toISOString() },
+      ...{
+        overall,
+        score: 0.5,
+        uptime: null,
+        metrics: [],
+        issues: [],
+        alerts: [],
+        checkedAt: new Date().toISOString(),
+      },
       components: [
-        { name: 'module.core', status: 'healthy', responseMs: 1, detail: null, uptime: 1 },
-        { name: 'module.trace', status: 'error', responseMs: 1_000, detail: 'no answer', uptime: 0 },
+        { name: 'module.core', status: 'healthy', responseMs: 1, detail: null, uptime: 1, errorRate: null },
+        { name: 'module.trace', status: 'error', responseMs: 1_000, detail: 'no answer', uptime: 0, errorRate: null },
       ],
     });
   await change('healthy');

@@ -3,7 +3,7 @@ import type { Sql } from '#shared/sql.ts';
 import type { Logger } from '#shared/telemetry.ts';
 import { type SubgraphName, subgraphNames } from '../../names.ts';
 import { type Overall, settleOverall } from './hysteresis.ts';
-import { componentsOf, type HealthMetric } from './measured.ts';
+import { alertsOf, componentsOf, type HealthMetric, type HealthReading } from './measured.ts';
 import { type Uptimes, wholePlatform } from './uptime.ts';
 
 export type ComponentStatus = 'healthy' | 'degraded' | 'unhealthy' | 'error';
@@ -15,9 +15,29 @@ export interface Component {
   readonly detail: string | null;
   /** Share of the looks of the last day at which it was up, by all processes; null before the first. */
   readonly uptime: number | null;
+  /** Share of the calls of the last minutes that broke, 0 to 1; null of what nobody calls, or too seldom to tell. */
+  readonly errorRate: number | null;
 }
 
-type Probed = Omit<Component, 'uptime'>;
+/** What is not as it should be, as long as it is not. */
+export interface Issue {
+  readonly component: string;
+  readonly status: Exclude<ComponentStatus, 'healthy'>;
+  readonly detail: string | null;
+  /** Of the first look at which it was so, of this process. */
+  readonly since: string;
+}
+
+/** A figure that has passed its threshold. */
+export interface HealthAlert {
+  readonly metric: string;
+  readonly severity: 'warning' | 'critical';
+  readonly value: number;
+  readonly threshold: number;
+  readonly unit: HealthMetric['unit'];
+}
+
+type Probed = Omit<Component, 'uptime' | 'errorRate'>;
 
 export interface HealthSnapshot {
   readonly overall: Overall;
@@ -28,6 +48,8 @@ export interface HealthSnapshot {
   readonly components: readonly Component[];
   /** Figures of the last minutes that some of the components are made of. */
   readonly metrics: readonly HealthMetric[];
+  readonly issues: readonly Issue[];
+  readonly alerts: readonly HealthAlert[];
   readonly checkedAt: string;
 }
 
@@ -39,7 +61,7 @@ export interface HealthDeps {
   /** Operations that steps do not call for now, of all tenants. */
   readonly openCircuits: () => number;
   /** What was measured lately. */
-  readonly measured: () => Promise<readonly HealthMetric[]>;
+  readonly measured: () => Promise<HealthReading>;
   readonly uptimes: Uptimes;
   /** Hears of each look at which what is shown became another, the first one included. */
   readonly onChanged: (snapshot: HealthSnapshot) => Promise<void>;
@@ -57,6 +79,8 @@ export function createHealth({ sqlOf, logger, worker, openCircuits, measured, up
   let last: HealthSnapshot | null = null;
   let settled: ReturnType<typeof settleOverall> | null = null;
   let probing: Promise<HealthSnapshot> | null = null;
+  /** Since when components have not been healthy. */
+  let since: ReadonlyMap<string, string> = new Map();
 
   async function probe(name: string, work: () => Promise<string | null>): Promise<Probed> {
     const started = performance.now();
@@ -80,7 +104,7 @@ export function createHealth({ sqlOf, logger, worker, openCircuits, measured, up
   }
 
   async function probeAll(): Promise<HealthSnapshot> {
-    let metrics: readonly HealthMetric[] = [];
+    let reading: HealthReading = { metrics: [], errorRates: new Map() };
     const probed = await Promise.all([
       ...subgraphNames.map((name) =>
         probe(`module.${name}`, async () => {
@@ -103,20 +127,31 @@ export function createHealth({ sqlOf, logger, worker, openCircuits, measured, up
         return p99 > 200 ? `event loop delayed by ${Math.round(p99)} ms` : null;
       }),
       probe('measured', async () => {
-        metrics = await measured();
+        reading = await measured();
         return null;
       }),
     ]);
-    const reading = probed.at(-1)!;
-    const seen =
-      reading.status === 'error' ? probed : [...probed.slice(0, -1), ...componentsOf(metrics, reading.responseMs)];
+    const { metrics, errorRates } = reading;
+    const look = probed.at(-1)!;
+    const seen = look.status === 'error' ? probed : [...probed.slice(0, -1), ...componentsOf(metrics, look.responseMs)];
     const isUp = ({ status }: Probed) => status === 'healthy' || status === 'degraded';
     for (const component of seen) uptimes.note(component.name, isUp(component));
     uptimes.note(
       wholePlatform,
       seen.every(({ status }) => status !== 'error'),
     );
-    const components = seen.map((component): Component => ({ ...component, uptime: uptimes.of(component.name) }));
+    const components = seen.map(
+      (component): Component => ({
+        ...component,
+        uptime: uptimes.of(component.name),
+        errorRate: errorRates.get(component.name) ?? null,
+      }),
+    );
+    const checkedAt = new Date().toISOString();
+    const issues = components.flatMap(({ name, status, detail }): Issue[] =>
+      status === 'healthy' ? [] : [{ component: name, status, detail, since: since.get(name) ?? checkedAt }],
+    );
+    since = new Map(issues.map((issue) => [issue.component, issue.since]));
     const before = settled?.shown;
     settled = settleOverall(settled, rollUp(components));
     last = {
@@ -125,7 +160,9 @@ export function createHealth({ sqlOf, logger, worker, openCircuits, measured, up
       uptime: uptimes.of(wholePlatform),
       components,
       metrics,
-      checkedAt: new Date().toISOString(),
+      issues,
+      alerts: alertsOf(metrics),
+      checkedAt,
     };
     if (settled.shown !== before)
       onChanged(last).catch((error: unknown) =>
@@ -161,11 +198,13 @@ export function createHealth({ sqlOf, logger, worker, openCircuits, measured, up
   };
 }
 
-/** Any error is critical; more than 30 % unhealthy is unhealthy; any that is not healthy a warning. */
+/**
+ * As the protocol's documents have it: any error is critical, more than 30 % unhealthy degraded, any unhealthy a warning. They
+ * know no degraded component: it is not healthy either. `unhealthy` as a whole comes of nothing.
+ */
 export function rollUp(components: readonly Pick<Component, 'status'>[]): Overall {
-  const count = (status: ComponentStatus) => components.filter((one) => one.status === status).length;
-  if (count('error') > 0) return 'critical';
-  if (count('unhealthy') > components.length * 0.3) return 'unhealthy';
-  if (count('unhealthy') > 0 || count('degraded') > components.length * 0.3) return 'degraded';
-  return count('degraded') > 0 ? 'warning' : 'healthy';
+  const bad = components.filter(({ status }) => status !== 'healthy').length;
+  if (components.some(({ status }) => status === 'error')) return 'critical';
+  if (bad > components.length * 0.3) return 'degraded';
+  return bad > 0 ? 'warning' : 'healthy';
 }
