@@ -101,6 +101,11 @@ export type Mutation = {
   allocateResourceGang: CoreGangPayload;
   /** Extends a lease. `epoch` is its fencing token; the answer has the next one. */
   renewAllocation: CoreAllocationPayload;
+  /**
+   * What the holder of a lease uses of each resource since it said so last; what is left out is 0. Nothing is enforced by it: what is above
+   * what was asked for shows as `overuse`, and is told by `allocationChanged` (`allocation.overused`) when it begins.
+   */
+  reportResourceUsage: CoreAllocationPayload;
   /** Gives a lease or a place in the queue back. */
   releaseResources: CoreAllocationPayload;
   /** Adds a node, or changes the one of this name. */
@@ -248,6 +253,11 @@ export type MutationRenewAllocationArgs = {
   epoch: Scalars['Int']['input'];
   durationMs?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationReportResourceUsageArgs = {
+  input: ReportCoreResourceUsageInput;
 };
 
 
@@ -431,6 +441,18 @@ export type CoreResourceAllocation = {
   /** Execution whose step `stepId` waits for it or holds it: it is asked for and given back with the step. */
   executionId?: Maybe<Scalars['ID']['output']>;
   stepId?: Maybe<Scalars['String']['output']>;
+  /** As its holder told it (`reportResourceUsage`); null where it told nothing. */
+  usage?: Maybe<CoreAllocationUsage>;
+  /** Resources of which it uses more than was asked for, by its last report: `cpuCores`, `memoryMb` and so on. */
+  overuse: Array<Scalars['String']['output']>;
+};
+
+export type CoreAllocationUsage = {
+  current: CoreResources;
+  peak: CoreResources;
+  /** Over the lease until the last report: each counts for the time since the one before it. */
+  average: CoreResources;
+  reportedAt: Scalars['DateTime']['output'];
 };
 
 export type CoreAllocationStatus =
@@ -544,6 +566,14 @@ export type AllocateCoreResourcesInput = {
   purpose?: InputMaybe<Scalars['String']['input']>;
   /** Whether it waits where nothing fits now. @default true */
   queueIfFull?: InputMaybe<Scalars['Boolean']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+export type ReportCoreResourceUsageInput = {
+  allocationId: Scalars['ID']['input'];
+  /** The valid fencing token of the lease; another is refused (LEASE_LOST). */
+  epoch: Scalars['Int']['input'];
+  usage: CoreResourcesInput;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -2311,6 +2341,7 @@ export type ResolversTypes = {
   Subscription: ResolverTypeWrapper<Record<PropertyKey, never>>;
   CoreAllocationChange: ResolverTypeWrapper<CoreAllocationChange>;
   CoreResourceAllocation: ResolverTypeWrapper<CoreResourceAllocationRow>;
+  CoreAllocationUsage: ResolverTypeWrapper<CoreAllocationUsage>;
   CoreAllocationStatus: CoreAllocationStatus;
   CoreResources: ResolverTypeWrapper<CoreResources>;
   Float: ResolverTypeWrapper<Scalars['Float']['output']>;
@@ -2325,6 +2356,7 @@ export type ResolversTypes = {
   CoreAllocationFilter: CoreAllocationFilter;
   CoreResourceType: CoreResourceType;
   AllocateCoreResourcesInput: AllocateCoreResourcesInput;
+  ReportCoreResourceUsageInput: ReportCoreResourceUsageInput;
   CoreResourceNodeInput: CoreResourceNodeInput;
   CoreQuotaInput: CoreQuotaInput;
   CoreAllocationPayload: ResolverTypeWrapper<Omit<CoreAllocationPayload, 'allocation'> & { allocation?: Maybe<ResolversTypes['CoreResourceAllocation']> }>;
@@ -2487,6 +2519,7 @@ export type ResolversParentTypes = {
   Subscription: Record<PropertyKey, never>;
   CoreAllocationChange: CoreAllocationChange;
   CoreResourceAllocation: CoreResourceAllocationRow;
+  CoreAllocationUsage: CoreAllocationUsage;
   CoreResources: CoreResources;
   Float: Scalars['Float']['output'];
   CoreResourceAllocationConnection: CoreResourceAllocationConnectionRow;
@@ -2499,6 +2532,7 @@ export type ResolversParentTypes = {
   CoreResourcesInput: CoreResourcesInput;
   CoreAllocationFilter: CoreAllocationFilter;
   AllocateCoreResourcesInput: AllocateCoreResourcesInput;
+  ReportCoreResourceUsageInput: ReportCoreResourceUsageInput;
   CoreResourceNodeInput: CoreResourceNodeInput;
   CoreQuotaInput: CoreQuotaInput;
   CoreAllocationPayload: Omit<CoreAllocationPayload, 'allocation'> & { allocation?: Maybe<ResolversParentTypes['CoreResourceAllocation']> };
@@ -2773,6 +2807,7 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   allocateResources?: Resolver<ResolversTypes['CoreAllocationPayload'], ParentType, ContextType, RequireFields<MutationAllocateResourcesArgs, 'input'>>;
   allocateResourceGang?: Resolver<ResolversTypes['CoreGangPayload'], ParentType, ContextType, RequireFields<MutationAllocateResourceGangArgs, 'input'>>;
   renewAllocation?: Resolver<ResolversTypes['CoreAllocationPayload'], ParentType, ContextType, RequireFields<MutationRenewAllocationArgs, 'allocationId' | 'epoch'>>;
+  reportResourceUsage?: Resolver<ResolversTypes['CoreAllocationPayload'], ParentType, ContextType, RequireFields<MutationReportResourceUsageArgs, 'input'>>;
   releaseResources?: Resolver<ResolversTypes['CoreAllocationPayload'], ParentType, ContextType, RequireFields<MutationReleaseResourcesArgs, 'allocationId'>>;
   putResourceNode?: Resolver<ResolversTypes['CoreResourceNodePayload'], ParentType, ContextType, RequireFields<MutationPutResourceNodeArgs, 'input'>>;
   setQuota?: Resolver<ResolversTypes['CoreQuotaPayload'], ParentType, ContextType, RequireFields<MutationSetQuotaArgs, 'input'>>;
@@ -2837,6 +2872,15 @@ export type CoreResourceAllocationResolvers<ContextType = RequestContext, Parent
   createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   executionId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   stepId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  usage?: Resolver<Maybe<ResolversTypes['CoreAllocationUsage']>, ParentType, ContextType>;
+  overuse?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+};
+
+export type CoreAllocationUsageResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreAllocationUsage'] = ResolversParentTypes['CoreAllocationUsage']> = {
+  current?: Resolver<ResolversTypes['CoreResources'], ParentType, ContextType>;
+  peak?: Resolver<ResolversTypes['CoreResources'], ParentType, ContextType>;
+  average?: Resolver<ResolversTypes['CoreResources'], ParentType, ContextType>;
+  reportedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
 };
 
 export type CoreResourcesResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreResources'] = ResolversParentTypes['CoreResources']> = {
@@ -3626,6 +3670,7 @@ export type Resolvers<ContextType = RequestContext> = {
   Subscription?: SubscriptionResolvers<ContextType>;
   CoreAllocationChange?: CoreAllocationChangeResolvers<ContextType>;
   CoreResourceAllocation?: CoreResourceAllocationResolvers<ContextType>;
+  CoreAllocationUsage?: CoreAllocationUsageResolvers<ContextType>;
   CoreResources?: CoreResourcesResolvers<ContextType>;
   CoreResourceAllocationConnection?: CoreResourceAllocationConnectionResolvers<ContextType>;
   CoreResourceAllocationEdge?: CoreResourceAllocationEdgeResolvers<ContextType>;

@@ -163,46 +163,6 @@ test('what was measured decides too: calls that broke, waits, the pool, the load
   });
 });
 
-test('calls that break show at their module, as an issue and as an alert, and in systemHealth', async () => {
-  const own = await openCoreRig();
-  await using _ = own;
-  own.answers.set('createContext', () => {
-    throw new Error('connection reset');
-  });
-  own.answers.set('deleteContext', { deleted: true, userErrors: [] });
-  const calls = (action: string, count: number) =>
-    Array.from({ length: count }, (_item, at) => ({
-      ...{ stepId: `${action}${at}`, module: 'context', action, retry: { maxAttempts: 1 } },
-      input:
-        action === 'createContext'
-          ? { input: { title: 't', root: { domain: 'd', environment: 'e' } } }
-          : { contextId: '5b1f0c52-91d4-4e0b-8c6a-00000000abcd' },
-    }));
-  const steps = [...calls('createContext', 5), ...calls('deleteContext', 20)];
-  const id = await own.start({ errorStrategy: 'CONTINUE', steps });
-  await own.until(id, 'COMPLETED', 'FAILED');
-  await own.service.recorder.flush();
-  await own.service.health.refresh();
-  const { systemHealth: health } = (await own.ask(
-    alice,
-    '{ systemHealth { overall components { name status errorRate } issues { component status detail since } alerts { metric severity value threshold unit } } }',
-  )) as unknown as { systemHealth: Record<string, Record<string, unknown>[]> };
-  const rates = new Map(health['components']!.map(({ name, errorRate }) => [name, errorRate]));
-  expect(rates.get('module.context')).toBeCloseTo(5 / 25);
-  expect(rates.get('workflow.calls')).toBeCloseTo(5 / 25);
-  expect(rates.get('module.plan')).toBeNull();
-  expect(health['issues']).toContainEqual({
-    ...{ component: 'measured.steps.broken', status: 'degraded', since: expect.any(String) },
-    detail: '20 % over the last 5 minutes',
-  });
-  expect(health['alerts']).toContainEqual({
-    ...{ metric: 'steps.broken', severity: 'WARNING', value: 0.2, threshold: 0.05, unit: 'ratio' },
-  });
-  const [issue] = health['issues']!.filter(({ component }) => component === 'measured.steps.broken');
-  const { issues } = await own.service.health.refresh();
-  expect(issues.find(({ component }) => component === 'measured.steps.broken')?.since).toBe(issue!['since']);
-});
-
 test('systemHealth answers from its last look, with every module; systemStatus counts', async () => {
   const health = await rig.field(
     alice,

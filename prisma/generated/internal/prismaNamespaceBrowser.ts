@@ -1053,7 +1053,12 @@ export const CoreAllocationScalarFieldEnum = {
   endedAt: 'endedAt',
   createdBy: 'createdBy',
   executionId: 'executionId',
-  stepId: 'stepId'
+  stepId: 'stepId',
+  usageCurrent: 'usageCurrent',
+  usagePeak: 'usagePeak',
+  usageIntegral: 'usageIntegral',
+  usageMs: 'usageMs',
+  usageAt: 'usageAt'
 } as const
 
 export type CoreAllocationScalarFieldEnum = (typeof CoreAllocationScalarFieldEnum)[keyof typeof CoreAllocationScalarFieldEnum]

@@ -31,6 +31,10 @@ export type CoreAllocationAvgAggregateOutputType = {
   priority: number | null
   leaseEpoch: number | null
   leaseMs: number | null
+  usageCurrent: number | null
+  usagePeak: number | null
+  usageIntegral: number | null
+  usageMs: number | null
 }
 
 export type CoreAllocationSumAggregateOutputType = {
@@ -38,6 +42,10 @@ export type CoreAllocationSumAggregateOutputType = {
   priority: number | null
   leaseEpoch: number | null
   leaseMs: bigint | null
+  usageCurrent: number[]
+  usagePeak: number[]
+  usageIntegral: number[]
+  usageMs: number | null
 }
 
 export type CoreAllocationMinAggregateOutputType = {
@@ -61,6 +69,8 @@ export type CoreAllocationMinAggregateOutputType = {
   createdBy: string | null
   executionId: string | null
   stepId: string | null
+  usageMs: number | null
+  usageAt: Date | null
 }
 
 export type CoreAllocationMaxAggregateOutputType = {
@@ -84,6 +94,8 @@ export type CoreAllocationMaxAggregateOutputType = {
   createdBy: string | null
   executionId: string | null
   stepId: string | null
+  usageMs: number | null
+  usageAt: Date | null
 }
 
 export type CoreAllocationCountAggregateOutputType = {
@@ -110,6 +122,11 @@ export type CoreAllocationCountAggregateOutputType = {
   createdBy: number
   executionId: number
   stepId: number
+  usageCurrent: number
+  usagePeak: number
+  usageIntegral: number
+  usageMs: number
+  usageAt: number
   _all: number
 }
 
@@ -119,6 +136,10 @@ export type CoreAllocationAvgAggregateInputType = {
   priority?: true
   leaseEpoch?: true
   leaseMs?: true
+  usageCurrent?: true
+  usagePeak?: true
+  usageIntegral?: true
+  usageMs?: true
 }
 
 export type CoreAllocationSumAggregateInputType = {
@@ -126,6 +147,10 @@ export type CoreAllocationSumAggregateInputType = {
   priority?: true
   leaseEpoch?: true
   leaseMs?: true
+  usageCurrent?: true
+  usagePeak?: true
+  usageIntegral?: true
+  usageMs?: true
 }
 
 export type CoreAllocationMinAggregateInputType = {
@@ -149,6 +174,8 @@ export type CoreAllocationMinAggregateInputType = {
   createdBy?: true
   executionId?: true
   stepId?: true
+  usageMs?: true
+  usageAt?: true
 }
 
 export type CoreAllocationMaxAggregateInputType = {
@@ -172,6 +199,8 @@ export type CoreAllocationMaxAggregateInputType = {
   createdBy?: true
   executionId?: true
   stepId?: true
+  usageMs?: true
+  usageAt?: true
 }
 
 export type CoreAllocationCountAggregateInputType = {
@@ -198,6 +227,11 @@ export type CoreAllocationCountAggregateInputType = {
   createdBy?: true
   executionId?: true
   stepId?: true
+  usageCurrent?: true
+  usagePeak?: true
+  usageIntegral?: true
+  usageMs?: true
+  usageAt?: true
   _all?: true
 }
 
@@ -311,6 +345,11 @@ export type CoreAllocationGroupByOutputType = {
   createdBy: string
   executionId: string | null
   stepId: string | null
+  usageCurrent: number[]
+  usagePeak: number[]
+  usageIntegral: number[]
+  usageMs: number | null
+  usageAt: Date | null
   _count: CoreAllocationCountAggregateOutputType | null
   _avg: CoreAllocationAvgAggregateOutputType | null
   _sum: CoreAllocationSumAggregateOutputType | null
@@ -360,6 +399,11 @@ export type CoreAllocationWhereInput = {
   createdBy?: Prisma.StringFilter<"CoreAllocation"> | string
   executionId?: Prisma.UuidNullableFilter<"CoreAllocation"> | string | null
   stepId?: Prisma.StringNullableFilter<"CoreAllocation"> | string | null
+  usageCurrent?: Prisma.FloatNullableListFilter<"CoreAllocation">
+  usagePeak?: Prisma.FloatNullableListFilter<"CoreAllocation">
+  usageIntegral?: Prisma.FloatNullableListFilter<"CoreAllocation">
+  usageMs?: Prisma.FloatNullableFilter<"CoreAllocation"> | number | null
+  usageAt?: Prisma.DateTimeNullableFilter<"CoreAllocation"> | Date | string | null
 }
 
 export type CoreAllocationOrderByWithRelationInput = {
@@ -386,6 +430,11 @@ export type CoreAllocationOrderByWithRelationInput = {
   createdBy?: Prisma.SortOrder
   executionId?: Prisma.SortOrderInput | Prisma.SortOrder
   stepId?: Prisma.SortOrderInput | Prisma.SortOrder
+  usageCurrent?: Prisma.SortOrder
+  usagePeak?: Prisma.SortOrder
+  usageIntegral?: Prisma.SortOrder
+  usageMs?: Prisma.SortOrderInput | Prisma.SortOrder
+  usageAt?: Prisma.SortOrderInput | Prisma.SortOrder
 }
 
 export type CoreAllocationWhereUniqueInput = Prisma.AtLeast<{
@@ -416,6 +465,11 @@ export type CoreAllocationWhereUniqueInput = Prisma.AtLeast<{
   createdBy?: Prisma.StringFilter<"CoreAllocation"> | string
   executionId?: Prisma.UuidNullableFilter<"CoreAllocation"> | string | null
   stepId?: Prisma.StringNullableFilter<"CoreAllocation"> | string | null
+  usageCurrent?: Prisma.FloatNullableListFilter<"CoreAllocation">
+  usagePeak?: Prisma.FloatNullableListFilter<"CoreAllocation">
+  usageIntegral?: Prisma.FloatNullableListFilter<"CoreAllocation">
+  usageMs?: Prisma.FloatNullableFilter<"CoreAllocation"> | number | null
+  usageAt?: Prisma.DateTimeNullableFilter<"CoreAllocation"> | Date | string | null
 }, "tenantId_id">
 
 export type CoreAllocationOrderByWithAggregationInput = {
@@ -442,6 +496,11 @@ export type CoreAllocationOrderByWithAggregationInput = {
   createdBy?: Prisma.SortOrder
   executionId?: Prisma.SortOrderInput | Prisma.SortOrder
   stepId?: Prisma.SortOrderInput | Prisma.SortOrder
+  usageCurrent?: Prisma.SortOrder
+  usagePeak?: Prisma.SortOrder
+  usageIntegral?: Prisma.SortOrder
+  usageMs?: Prisma.SortOrderInput | Prisma.SortOrder
+  usageAt?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.CoreAllocationCountOrderByAggregateInput
   _avg?: Prisma.CoreAllocationAvgOrderByAggregateInput
   _max?: Prisma.CoreAllocationMaxOrderByAggregateInput
@@ -476,6 +535,11 @@ export type CoreAllocationScalarWhereWithAggregatesInput = {
   createdBy?: Prisma.StringWithAggregatesFilter<"CoreAllocation"> | string
   executionId?: Prisma.UuidNullableWithAggregatesFilter<"CoreAllocation"> | string | null
   stepId?: Prisma.StringNullableWithAggregatesFilter<"CoreAllocation"> | string | null
+  usageCurrent?: Prisma.FloatNullableListFilter<"CoreAllocation">
+  usagePeak?: Prisma.FloatNullableListFilter<"CoreAllocation">
+  usageIntegral?: Prisma.FloatNullableListFilter<"CoreAllocation">
+  usageMs?: Prisma.FloatNullableWithAggregatesFilter<"CoreAllocation"> | number | null
+  usageAt?: Prisma.DateTimeNullableWithAggregatesFilter<"CoreAllocation"> | Date | string | null
 }
 
 export type CoreAllocationCreateInput = {
@@ -502,6 +566,11 @@ export type CoreAllocationCreateInput = {
   createdBy: string
   executionId?: string | null
   stepId?: string | null
+  usageCurrent?: Prisma.CoreAllocationCreateusageCurrentInput | number[]
+  usagePeak?: Prisma.CoreAllocationCreateusagePeakInput | number[]
+  usageIntegral?: Prisma.CoreAllocationCreateusageIntegralInput | number[]
+  usageMs?: number | null
+  usageAt?: Date | string | null
 }
 
 export type CoreAllocationUncheckedCreateInput = {
@@ -528,6 +597,11 @@ export type CoreAllocationUncheckedCreateInput = {
   createdBy: string
   executionId?: string | null
   stepId?: string | null
+  usageCurrent?: Prisma.CoreAllocationCreateusageCurrentInput | number[]
+  usagePeak?: Prisma.CoreAllocationCreateusagePeakInput | number[]
+  usageIntegral?: Prisma.CoreAllocationCreateusageIntegralInput | number[]
+  usageMs?: number | null
+  usageAt?: Date | string | null
 }
 
 export type CoreAllocationUpdateInput = {
@@ -554,6 +628,11 @@ export type CoreAllocationUpdateInput = {
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
   executionId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   stepId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  usageCurrent?: Prisma.CoreAllocationUpdateusageCurrentInput | number[]
+  usagePeak?: Prisma.CoreAllocationUpdateusagePeakInput | number[]
+  usageIntegral?: Prisma.CoreAllocationUpdateusageIntegralInput | number[]
+  usageMs?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
+  usageAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type CoreAllocationUncheckedUpdateInput = {
@@ -580,6 +659,11 @@ export type CoreAllocationUncheckedUpdateInput = {
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
   executionId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   stepId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  usageCurrent?: Prisma.CoreAllocationUpdateusageCurrentInput | number[]
+  usagePeak?: Prisma.CoreAllocationUpdateusagePeakInput | number[]
+  usageIntegral?: Prisma.CoreAllocationUpdateusageIntegralInput | number[]
+  usageMs?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
+  usageAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type CoreAllocationCreateManyInput = {
@@ -606,6 +690,11 @@ export type CoreAllocationCreateManyInput = {
   createdBy: string
   executionId?: string | null
   stepId?: string | null
+  usageCurrent?: Prisma.CoreAllocationCreateusageCurrentInput | number[]
+  usagePeak?: Prisma.CoreAllocationCreateusagePeakInput | number[]
+  usageIntegral?: Prisma.CoreAllocationCreateusageIntegralInput | number[]
+  usageMs?: number | null
+  usageAt?: Date | string | null
 }
 
 export type CoreAllocationUpdateManyMutationInput = {
@@ -632,6 +721,11 @@ export type CoreAllocationUpdateManyMutationInput = {
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
   executionId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   stepId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  usageCurrent?: Prisma.CoreAllocationUpdateusageCurrentInput | number[]
+  usagePeak?: Prisma.CoreAllocationUpdateusagePeakInput | number[]
+  usageIntegral?: Prisma.CoreAllocationUpdateusageIntegralInput | number[]
+  usageMs?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
+  usageAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type CoreAllocationUncheckedUpdateManyInput = {
@@ -658,6 +752,11 @@ export type CoreAllocationUncheckedUpdateManyInput = {
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
   executionId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   stepId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  usageCurrent?: Prisma.CoreAllocationUpdateusageCurrentInput | number[]
+  usagePeak?: Prisma.CoreAllocationUpdateusagePeakInput | number[]
+  usageIntegral?: Prisma.CoreAllocationUpdateusageIntegralInput | number[]
+  usageMs?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
+  usageAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type CoreAllocationTenantIdIdCompoundUniqueInput = {
@@ -689,6 +788,11 @@ export type CoreAllocationCountOrderByAggregateInput = {
   createdBy?: Prisma.SortOrder
   executionId?: Prisma.SortOrder
   stepId?: Prisma.SortOrder
+  usageCurrent?: Prisma.SortOrder
+  usagePeak?: Prisma.SortOrder
+  usageIntegral?: Prisma.SortOrder
+  usageMs?: Prisma.SortOrder
+  usageAt?: Prisma.SortOrder
 }
 
 export type CoreAllocationAvgOrderByAggregateInput = {
@@ -696,6 +800,10 @@ export type CoreAllocationAvgOrderByAggregateInput = {
   priority?: Prisma.SortOrder
   leaseEpoch?: Prisma.SortOrder
   leaseMs?: Prisma.SortOrder
+  usageCurrent?: Prisma.SortOrder
+  usagePeak?: Prisma.SortOrder
+  usageIntegral?: Prisma.SortOrder
+  usageMs?: Prisma.SortOrder
 }
 
 export type CoreAllocationMaxOrderByAggregateInput = {
@@ -719,6 +827,8 @@ export type CoreAllocationMaxOrderByAggregateInput = {
   createdBy?: Prisma.SortOrder
   executionId?: Prisma.SortOrder
   stepId?: Prisma.SortOrder
+  usageMs?: Prisma.SortOrder
+  usageAt?: Prisma.SortOrder
 }
 
 export type CoreAllocationMinOrderByAggregateInput = {
@@ -742,6 +852,8 @@ export type CoreAllocationMinOrderByAggregateInput = {
   createdBy?: Prisma.SortOrder
   executionId?: Prisma.SortOrder
   stepId?: Prisma.SortOrder
+  usageMs?: Prisma.SortOrder
+  usageAt?: Prisma.SortOrder
 }
 
 export type CoreAllocationSumOrderByAggregateInput = {
@@ -749,6 +861,10 @@ export type CoreAllocationSumOrderByAggregateInput = {
   priority?: Prisma.SortOrder
   leaseEpoch?: Prisma.SortOrder
   leaseMs?: Prisma.SortOrder
+  usageCurrent?: Prisma.SortOrder
+  usagePeak?: Prisma.SortOrder
+  usageIntegral?: Prisma.SortOrder
+  usageMs?: Prisma.SortOrder
 }
 
 export type CoreAllocationCreaterequestedInput = {
@@ -759,6 +875,18 @@ export type CoreAllocationCreatecapabilitiesInput = {
   set: string[]
 }
 
+export type CoreAllocationCreateusageCurrentInput = {
+  set: number[]
+}
+
+export type CoreAllocationCreateusagePeakInput = {
+  set: number[]
+}
+
+export type CoreAllocationCreateusageIntegralInput = {
+  set: number[]
+}
+
 export type CoreAllocationUpdaterequestedInput = {
   set?: number[]
   push?: number | number[]
@@ -767,6 +895,21 @@ export type CoreAllocationUpdaterequestedInput = {
 export type CoreAllocationUpdatecapabilitiesInput = {
   set?: string[]
   push?: string | string[]
+}
+
+export type CoreAllocationUpdateusageCurrentInput = {
+  set?: number[]
+  push?: number | number[]
+}
+
+export type CoreAllocationUpdateusagePeakInput = {
+  set?: number[]
+  push?: number | number[]
+}
+
+export type CoreAllocationUpdateusageIntegralInput = {
+  set?: number[]
+  push?: number | number[]
 }
 
 
@@ -795,6 +938,11 @@ export type CoreAllocationSelect<ExtArgs extends runtime.Types.Extensions.Intern
   createdBy?: boolean
   executionId?: boolean
   stepId?: boolean
+  usageCurrent?: boolean
+  usagePeak?: boolean
+  usageIntegral?: boolean
+  usageMs?: boolean
+  usageAt?: boolean
 }, ExtArgs["result"]["coreAllocation"]>
 
 export type CoreAllocationSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -821,6 +969,11 @@ export type CoreAllocationSelectCreateManyAndReturn<ExtArgs extends runtime.Type
   createdBy?: boolean
   executionId?: boolean
   stepId?: boolean
+  usageCurrent?: boolean
+  usagePeak?: boolean
+  usageIntegral?: boolean
+  usageMs?: boolean
+  usageAt?: boolean
 }, ExtArgs["result"]["coreAllocation"]>
 
 export type CoreAllocationSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -847,6 +1000,11 @@ export type CoreAllocationSelectUpdateManyAndReturn<ExtArgs extends runtime.Type
   createdBy?: boolean
   executionId?: boolean
   stepId?: boolean
+  usageCurrent?: boolean
+  usagePeak?: boolean
+  usageIntegral?: boolean
+  usageMs?: boolean
+  usageAt?: boolean
 }, ExtArgs["result"]["coreAllocation"]>
 
 export type CoreAllocationSelectScalar = {
@@ -873,9 +1031,14 @@ export type CoreAllocationSelectScalar = {
   createdBy?: boolean
   executionId?: boolean
   stepId?: boolean
+  usageCurrent?: boolean
+  usagePeak?: boolean
+  usageIntegral?: boolean
+  usageMs?: boolean
+  usageAt?: boolean
 }
 
-export type CoreAllocationOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "owner" | "contextId" | "type" | "purpose" | "requested" | "capabilities" | "labels" | "priority" | "preemptible" | "status" | "reason" | "nodeId" | "leaseEpoch" | "leaseMs" | "queuedAt" | "allocatedAt" | "expiresAt" | "endedAt" | "createdBy" | "executionId" | "stepId", ExtArgs["result"]["coreAllocation"]>
+export type CoreAllocationOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "owner" | "contextId" | "type" | "purpose" | "requested" | "capabilities" | "labels" | "priority" | "preemptible" | "status" | "reason" | "nodeId" | "leaseEpoch" | "leaseMs" | "queuedAt" | "allocatedAt" | "expiresAt" | "endedAt" | "createdBy" | "executionId" | "stepId" | "usageCurrent" | "usagePeak" | "usageIntegral" | "usageMs" | "usageAt", ExtArgs["result"]["coreAllocation"]>
 
 export type $CoreAllocationPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "CoreAllocation"
@@ -913,6 +1076,14 @@ export type $CoreAllocationPayload<ExtArgs extends runtime.Types.Extensions.Inte
      */
     executionId: string | null
     stepId: string | null
+    /**
+     * What the holder says that it uses; each figure counts for the time since the one before.
+     */
+    usageCurrent: number[]
+    usagePeak: number[]
+    usageIntegral: number[]
+    usageMs: number | null
+    usageAt: Date | null
   }, ExtArgs["result"]["coreAllocation"]>
   composites: {}
 }
@@ -1359,6 +1530,11 @@ export interface CoreAllocationFieldRefs {
   readonly createdBy: Prisma.FieldRef<"CoreAllocation", 'String'>
   readonly executionId: Prisma.FieldRef<"CoreAllocation", 'String'>
   readonly stepId: Prisma.FieldRef<"CoreAllocation", 'String'>
+  readonly usageCurrent: Prisma.FieldRef<"CoreAllocation", 'Float[]'>
+  readonly usagePeak: Prisma.FieldRef<"CoreAllocation", 'Float[]'>
+  readonly usageIntegral: Prisma.FieldRef<"CoreAllocation", 'Float[]'>
+  readonly usageMs: Prisma.FieldRef<"CoreAllocation", 'Float'>
+  readonly usageAt: Prisma.FieldRef<"CoreAllocation", 'DateTime'>
 }
     
 

@@ -26,3 +26,10 @@ ADD COLUMN IF NOT EXISTS "principal" JSONB;
 
 -- Most tenants have none that react by themselves.
 CREATE INDEX IF NOT EXISTS "rule_automatic_idx" ON "core"."rule"("tenant_id") WHERE "automatic" AND "enabled";
+
+-- What holders say that they use: vectors as what they asked for.
+ALTER TABLE "core"."allocation" ADD COLUMN IF NOT EXISTS "usage_current" DOUBLE PRECISION[],
+ADD COLUMN IF NOT EXISTS "usage_peak" DOUBLE PRECISION[],
+ADD COLUMN IF NOT EXISTS "usage_integral" DOUBLE PRECISION[],
+ADD COLUMN IF NOT EXISTS "usage_ms" DOUBLE PRECISION,
+ADD COLUMN IF NOT EXISTS "usage_at" TIMESTAMPTZ(3);

@@ -11,10 +11,10 @@ import type { Contexts } from '../contexts.ts';
 import { createGang } from './gang.ts';
 import * as inputs from './inputs.ts';
 import { allocationEvent, allocationStream, end, lockQueue, maxQueue, pass } from './queue.ts';
-import type { AllocationRow, NodeRow } from './rows.ts';
+import type { AllocationRow, NewAllocation, NodeRow } from './rows.ts';
 import * as store from './store.ts';
 import { findSuggestions, type Suggestion } from './suggestions.ts';
-import { toVector, unlimited } from './vector.ts';
+import { dimensions, fits, toVector, unlimited, type Vector } from './vector.ts';
 
 const priorities = ['CRITICAL', 'HIGH', 'MEDIUM', 'LOW'];
 const sweepLimit = 500;
@@ -25,6 +25,14 @@ const suggestible: ReadonlySet<string> = new Set(['NEVER_FITS', 'QUOTA_EXCEEDED'
 const unknown = () => new PlatformError('NOT_FOUND', 'no such allocation', { path: ['allocationId'] });
 
 export type Allocations = ReturnType<typeof createAllocations>;
+
+/** Resources of which more is used than was asked for. */
+export function overuseOf({ requested, usage }: Pick<AllocationRow, 'requested' | 'usage'>): readonly string[] {
+  if (usage === null) return [];
+  const only = (vector: Vector, at: number) =>
+    vector.map((value, place) => (place === at ? value : 0)) as unknown as Vector;
+  return dimensions.filter((_name, at) => !fits(only(usage.current, at), requested));
+}
 
 /** Leases of resources: quotas, placement, fair queueing, preemption, fencing. */
 export function createAllocations(
@@ -77,7 +85,7 @@ export function createAllocations(
           path: ['input', 'requirements'],
         });
       return commands.run(scope, { operation: 'allocateResources', input, idempotencyKey }, async (tx) => {
-        const row: AllocationRow = {
+        const row: NewAllocation = {
           ...{
             tenantId,
             id: newId(),
@@ -148,6 +156,31 @@ export function createAllocations(
         ...{ capabilities: input.capabilities, labels: input.affinity },
         ...{ priority: priorities.indexOf(input.priority), leaseMs: input.durationMs },
       });
+    },
+
+    /**
+     * What the holder of a lease uses, under its fencing token. Where it begins to use more than it asked for, all who follow the
+     * tenant's allocations hear of it; other reports are for whoever asks. @throws {LEASE_LOST} {NOT_FOUND}
+     */
+    async reportUsage(scope: RequestScope, raw: unknown): Promise<string> {
+      const { allocationId, epoch, usage, idempotencyKey } = parseInput(inputs.usage, raw);
+      const used = toVector(usage);
+      const id = await requireOwn(scope, allocationId);
+      return commands.run(
+        scope,
+        { operation: 'reportResourceUsage', input: { allocationId, epoch, usage }, idempotencyKey },
+        async (tx) => {
+          const row = await lock(tx, scope, id);
+          if (row.status !== 'active' || row.leaseEpoch !== epoch || row.lapsed)
+            throw new PlatformError('LEASE_LOST', 'the lease has ended or its token is not the valid one', {
+              path: ['input', 'epoch'],
+            });
+          const noted = await store.noteUsage(tx, row, used);
+          const isNew = overuseOf(noted).some((name) => !overuseOf(row).includes(name));
+          const events = isNew ? [allocationEvent('allocation.overused', noted, { over: overuseOf(noted) })] : [];
+          return { response: id, events };
+        },
+      );
     },
 
     /** Extends a lease; the epoch shown is its token, and the new one is the next. @throws {LEASE_LOST} {NOT_FOUND} */

@@ -112,6 +112,13 @@ export const held = allocate.pick({ type: true, requirements: true, capabilities
     .transform((value) => value ?? false),
 });
 
+export const usage = z.object({
+  allocationId: text({ min: 1, max: 64 }),
+  epoch: z.number().int().min(0),
+  usage: amounts,
+  idempotencyKey: idempotencyKey.nullish(),
+});
+
 export const filter = z.object({
   owner: owner.nullish(),
   executionId: id.nullish(),

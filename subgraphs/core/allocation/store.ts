@@ -1,6 +1,6 @@
 import { isoText } from '#shared/record.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
-import type { AllocationRow, NodeRow, QuotaRow } from './rows.ts';
+import type { AllocationRow, NewAllocation, NodeRow, QuotaRow } from './rows.ts';
 import { unlimited, type Vector, zero } from './vector.ts';
 
 type Db = Sql | SqlTransaction;
@@ -11,7 +11,9 @@ async function read<Row>(db: Db, text: string, parameters: readonly unknown[]): 
 
 export const allocationColumns = `a.tenant_id AS "tenantId", a.id, a.owner, a.context_id AS "contextId", a.type, a.purpose, a.requested, a.capabilities, a.labels, a.priority, a.preemptible,
   a.status, a.reason, a.node_id AS "nodeId", a.lease_epoch AS "leaseEpoch", a.lease_ms AS "leaseMs", ${isoText('a.queued_at')} AS "queuedAt", ${isoText('a.allocated_at')} AS "allocatedAt",
-  ${isoText('a.expires_at')} AS "expiresAt", ${isoText('a.ended_at')} AS "endedAt", a.created_by AS "createdBy", a.execution_id AS "executionId", a.step_id AS "stepId"`;
+  ${isoText('a.expires_at')} AS "expiresAt", ${isoText('a.ended_at')} AS "endedAt", a.created_by AS "createdBy", a.execution_id AS "executionId", a.step_id AS "stepId",
+  CASE WHEN a.usage_at IS NOT NULL THEN json_build_object('current', a.usage_current, 'peak', a.usage_peak, 'reportedAt', ${isoText('a.usage_at')},
+    'average', ARRAY[${[1, 2, 3, 4, 5].map((at) => `a.usage_integral[${at}] / a.usage_ms`).join(', ')}]) END AS usage`;
 export const nodeColumns = `n.tenant_id AS "tenantId", n.id, n.name, n.pool, n.labels, n.capabilities, n.capacity, n.used, n.overcommit, n.healthy, n.version,
   ${isoText('n.created_at')} AS "createdAt", n.created_by AS "createdBy", ${isoText('n.updated_at')} AS "updatedAt"`;
 
@@ -127,7 +129,7 @@ export async function lockAllocation(
   return row ?? null;
 }
 
-export async function insertAllocation(tx: SqlTransaction, row: AllocationRow): Promise<AllocationRow> {
+export async function insertAllocation(tx: SqlTransaction, row: NewAllocation): Promise<AllocationRow> {
   const [stored] = await read<AllocationRow>(
     tx,
     `INSERT INTO core.allocation AS a (tenant_id, id, owner, context_id, type, purpose, requested, capabilities, labels, priority, preemptible, status, node_id, lease_epoch, lease_ms, allocated_at, expires_at, created_by, execution_id, step_id, reason, ended_at)
@@ -181,6 +183,24 @@ export async function extendLeases(tx: SqlTransaction, tenantId: string, ids: re
     [tenantId, ids],
   );
   return rows.map(({ id }) => id);
+}
+
+/** What a holder uses from the report before, or the beginning of its lease, until now. */
+export function noteUsage(
+  tx: SqlTransaction,
+  row: Pick<AllocationRow, 'tenantId' | 'id'>,
+  used: Vector,
+): Promise<AllocationRow> {
+  const ms = `GREATEST(0.001, extract(epoch FROM statement_timestamp() - COALESCE(a.usage_at, a.allocated_at))::float8 * 1000)`;
+  const usedAt = (at: number) => `($3::float8[])[${at}]`;
+  return changeAllocation(
+    tx,
+    row,
+    `usage_current = $3::float8[], usage_at = statement_timestamp(), usage_ms = COALESCE(a.usage_ms, 0) + ${ms},
+     usage_peak = ARRAY[${each((at) => `GREATEST(COALESCE(a.usage_peak[${at}], 0), ${usedAt(at)})`).join(', ')}],
+     usage_integral = ARRAY[${each((at) => `COALESCE(a.usage_integral[${at}], 0) + ${usedAt(at)} * ${ms}`).join(', ')}]`,
+    [used],
+  );
 }
 
 export async function countQueued(tx: SqlTransaction, tenantId: string): Promise<number> {

@@ -3,7 +3,7 @@ import type { Change, NewEvent } from '#shared/outbox.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { Logger } from '#shared/telemetry.ts';
 import { allocationEvent, end, lockQueue, maxQueue, pass } from '../allocation/queue.ts';
-import type { AllocationRow } from '../allocation/rows.ts';
+import type { AllocationRow, NewAllocation } from '../allocation/rows.ts';
 import * as store from '../allocation/store.ts';
 import { fits, toVector } from '../allocation/vector.ts';
 import { changeStep, compiledOf, type Draft, note, type StepDraft } from './draft.ts';
@@ -83,7 +83,7 @@ async function move(
   return [...events, ...(await pass(tx, tenantId))];
 }
 
-function requestOf(draft: Draft, step: StepDraft, leaseMs: number): AllocationRow {
+function requestOf(draft: Draft, step: StepDraft, leaseMs: number): NewAllocation {
   const { execution } = draft;
   const { type, requirements, capabilities, affinity, preemptible } = compiledOf(draft, step).definition.resources!;
   const { subject } = execution.principal;
@@ -97,7 +97,7 @@ function requestOf(draft: Draft, step: StepDraft, leaseMs: number): AllocationRo
 }
 
 /** Why a request is never granted, however long it waits. */
-async function refusalOf(tx: SqlTransaction, row: AllocationRow): Promise<string | null> {
+async function refusalOf(tx: SqlTransaction, row: NewAllocation): Promise<string | null> {
   const { tenantId, owner, requested: wanted, capabilities, labels } = row;
   if (!(await store.isFeasible(tx, tenantId, { wanted, capabilities, labels }))) return 'NEVER_FITS';
   const [quota] = await store.findQuotas(tx, tenantId, [owner]);
