@@ -18,7 +18,8 @@ import {
 
 let rig: CoreRig;
 beforeAll(async () => {
-  rig = await openCoreRig({ works: false, worker: { leaseMs: 2_000 } });
+  // Long enough for a busy machine to keep one that is alive.
+  rig = await openCoreRig({ works: false, worker: { leaseMs: 20_000 } });
 });
 afterEach(() => rig.dismiss());
 afterAll(() => rig[Symbol.asyncDispose]());
@@ -99,6 +100,12 @@ test('a step waits for its resources, says why, and begins once they are given b
     'workflow.completed',
   ]);
   expect(await usedOf('one')).toBe(0);
+  const audited =
+    await rig.sql`SELECT detail FROM core.audit WHERE tenant_id = 'one' AND action = 'resource.allocated'`;
+  expect(audited.map(({ detail }) => detail)).toMatchObject([
+    { owner: 'alice', executionId: holder, stepId: 'holder', requested: { cpuCores: 2 } },
+    { owner: 'alice', executionId: waiter, stepId: 'waiter', requested: { cpuCores: 1 } },
+  ]);
   expect(await allocationsOf(waiter)).toMatchObject([{ step: 'waiter', status: 'released' }]);
 });
 
@@ -190,11 +197,11 @@ test('what a worker that died held goes back with its lease, and the step is car
     if (calls === 1) await never.promise;
     return made(titleOf(call));
   });
-  const doomed = await rig.join();
+  const doomed = await rig.join({ worker: { leaseMs: 2_000 } });
   const id = await start(who, { steps: [task('a', cores(1))] });
   await untilShown(id, (steps) => statusOf(steps, 'a') === 'RUNNING', who);
   doomed.worker.abandon();
-  await rig.join();
+  await rig.join({ worker: { leaseMs: 2_000 } });
   await untilShown(id, (steps) => statusOf(steps, 'a') === 'COMPLETED', who);
   expect((await allocationsOf(id)).map(({ status }) => status)).toEqual(['released', 'released']);
   expect(await usedOf('crash')).toBe(0);

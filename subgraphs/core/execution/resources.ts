@@ -2,7 +2,7 @@ import type { Bus } from '#shared/bus.ts';
 import type { Change, NewEvent } from '#shared/outbox.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { Logger } from '#shared/telemetry.ts';
-import { allocationEvent, end, lockQueue, maxQueue, pass } from '../allocation/queue.ts';
+import { allocationEvent, end, grantAudits, lockQueue, maxQueue, pass } from '../allocation/queue.ts';
 import type { AllocationRow, NewAllocation } from '../allocation/rows.ts';
 import * as store from '../allocation/store.ts';
 import { fits, toVector } from '../allocation/vector.ts';
@@ -43,7 +43,7 @@ export async function settleResources(
     const asking = list.flatMap((draft) => takeAsking(draft).map((step): Asking => ({ draft, step })));
     if (released.length + asking.length > 0) {
       const events = await move(tx, tenantId, { released, asking, leaseMs: Math.max(minLeaseMs, 3 * workerLeaseMs) });
-      changes.push({ tenantId, actor: 'system', events });
+      changes.push({ tenantId, actor: 'system', events, audit: grantAudits(events) });
       grantOwn(list, events);
       for (const { draft, step } of asking)
         if (awaitsResources(step)) note(draft, 'step.waiting', step, { for: step.waitsFor });
