@@ -364,6 +364,12 @@ export type Subscription = {
   /** Each change of `systemHealth.overall`, once for all processes; resumes after `after` without gap or repeat. */
   healthChanged: CoreHealthChange;
   /**
+   * Modules whose tables answer no more to the probes of `systemHealth` (`module.disconnected`, after two looks) and that answer again
+   * (`module.connected`, after three), once for all processes; resumes after `after` without gap or repeat. Operations that steps
+   * leave alone are told by `systemEvents`.
+   */
+  modulesChanged: CoreModuleChange;
+  /**
    * Agents that are registered, change, fall silent, are heard again and leave, in order: `agent.registered`, `agent.changed`,
    * `agent.lost`, `agent.returned`, `agent.unregistered`; with `capability` those that have it.
    */
@@ -386,6 +392,11 @@ export type SubscriptionSystemEventsArgs = {
 
 
 export type SubscriptionHealthChangedArgs = {
+  after?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type SubscriptionModulesChangedArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -1505,6 +1516,17 @@ export type CoreHealthChange = {
   components: Array<CoreHealthComponent>;
 };
 
+export type CoreModuleChange = {
+  cursor: Scalars['String']['output'];
+  sequence: Scalars['Int']['output'];
+  /** `module.disconnected` or `module.connected`. */
+  type: Scalars['String']['output'];
+  timestamp: Scalars['DateTime']['output'];
+  module: Scalars['String']['output'];
+  /** Why it does not answer. */
+  detail?: Maybe<Scalars['String']['output']>;
+};
+
 /** An agent as it says itself that it is. */
 export type CoreAgent = {
   /** The subject of its token. */
@@ -2439,6 +2461,7 @@ export type ResolversTypes = {
   CoreExecutionCount: ResolverTypeWrapper<CoreExecutionCount>;
   CoreAllocationCount: ResolverTypeWrapper<CoreAllocationCount>;
   CoreHealthChange: ResolverTypeWrapper<CoreHealthChange>;
+  CoreModuleChange: ResolverTypeWrapper<CoreModuleChange>;
   CoreAgent: ResolverTypeWrapper<CoreAgentRow>;
   CoreAgentStatus: CoreAgentStatus;
   CoreAgentConnection: ResolverTypeWrapper<CoreAgentConnectionRow>;
@@ -2594,6 +2617,7 @@ export type ResolversParentTypes = {
   CoreExecutionCount: CoreExecutionCount;
   CoreAllocationCount: CoreAllocationCount;
   CoreHealthChange: CoreHealthChange;
+  CoreModuleChange: CoreModuleChange;
   CoreAgent: CoreAgentRow;
   CoreAgentConnection: CoreAgentConnectionRow;
   CoreAgentEdge: Omit<CoreAgentEdge, 'node'> & { node: ResolversParentTypes['CoreAgent'] };
@@ -2830,6 +2854,7 @@ export type SubscriptionResolvers<ContextType = RequestContext, ParentType exten
   workflowProgress?: SubscriptionResolver<ResolversTypes['CoreWorkflowProgress'], "workflowProgress", ParentType, ContextType, RequireFields<SubscriptionWorkflowProgressArgs, 'executionId'>>;
   systemEvents?: SubscriptionResolver<ResolversTypes['CoreSystemEvent'], "systemEvents", ParentType, ContextType, Partial<SubscriptionSystemEventsArgs>>;
   healthChanged?: SubscriptionResolver<ResolversTypes['CoreHealthChange'], "healthChanged", ParentType, ContextType, Partial<SubscriptionHealthChangedArgs>>;
+  modulesChanged?: SubscriptionResolver<ResolversTypes['CoreModuleChange'], "modulesChanged", ParentType, ContextType, Partial<SubscriptionModulesChangedArgs>>;
   agentsChanged?: SubscriptionResolver<ResolversTypes['CoreAgentChange'], "agentsChanged", ParentType, ContextType, Partial<SubscriptionAgentsChangedArgs>>;
   allocationChanged?: SubscriptionResolver<ResolversTypes['CoreAllocationChange'], "allocationChanged", ParentType, ContextType, Partial<SubscriptionAllocationChangedArgs>>;
 };
@@ -3340,6 +3365,15 @@ export type CoreHealthChangeResolvers<ContextType = RequestContext, ParentType e
   components?: Resolver<Array<ResolversTypes['CoreHealthComponent']>, ParentType, ContextType>;
 };
 
+export type CoreModuleChangeResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreModuleChange'] = ResolversParentTypes['CoreModuleChange']> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  sequence?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  type?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  timestamp?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  module?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  detail?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+};
+
 export type CoreAgentResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreAgent'] = ResolversParentTypes['CoreAgent']> = {
   agentId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
@@ -3723,6 +3757,7 @@ export type Resolvers<ContextType = RequestContext> = {
   CoreExecutionCount?: CoreExecutionCountResolvers<ContextType>;
   CoreAllocationCount?: CoreAllocationCountResolvers<ContextType>;
   CoreHealthChange?: CoreHealthChangeResolvers<ContextType>;
+  CoreModuleChange?: CoreModuleChangeResolvers<ContextType>;
   CoreAgent?: CoreAgentResolvers<ContextType>;
   CoreAgentConnection?: CoreAgentConnectionResolvers<ContextType>;
   CoreAgentEdge?: CoreAgentEdgeResolvers<ContextType>;

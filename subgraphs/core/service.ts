@@ -16,7 +16,7 @@ import { findNextDue, findUntold } from './execution/store.ts';
 import { createTransitions } from './execution/transitions.ts';
 import { createEndWaiter } from './execution/waiter.ts';
 import { createWorker } from './execution/worker.ts';
-import { tellHealth } from './health/changes.ts';
+import { tellHealth, tellModules } from './health/changes.ts';
 import { createHealth } from './health/health.ts';
 import { readMetrics } from './health/measured.ts';
 import { createUptimes } from './health/uptime.ts';
@@ -132,6 +132,7 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
     uptimes,
     ...{ sqlOf: runtime.sqlOf, logger },
     onChanged: (snapshot) => tellHealth(runtime, snapshot),
+    onModules: (changes) => tellModules(runtime, changes),
     worker: () => ({ running: worker.running, slots: settings.current().slots }),
     openCircuits: () => circuits.openCount,
     measured: () => readMetrics(sql, Date.now()),
@@ -204,7 +205,10 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
 
     /** Reads everything other modules have told so far; for tests. */
     async catchUp(): Promise<void> {
-      for (const follower of followers) await follower.catchUp();
+      const [first, second, ...reacting] = followers;
+      await first?.catchUp();
+      await second?.catchUp();
+      await Promise.all(reacting.map((follower) => follower.catchUp()));
     },
 
     async start(): Promise<StartedModule> {

@@ -1,4 +1,7 @@
 import { expect, test } from 'vitest';
+import { tellModules } from '../../subgraphs/core/health/changes.ts';
+import { createHealth, type ModuleChange } from '../../subgraphs/core/health/health.ts';
+import { createUptimes } from '../../subgraphs/core/health/uptime.ts';
 import { alice, openCoreRig } from './rig.ts';
 
 test('calls that break show at their module, as an issue and as an alert, and in systemHealth', async () => {
@@ -38,4 +41,58 @@ test('calls that break show at their module, as an issue and as an alert, and in
   const [issue] = health['issues']!.filter(({ component }) => component === 'measured.steps.broken');
   const { issues } = await own.service.health.refresh();
   expect(issues.find(({ component }) => component === 'measured.steps.broken')?.since).toBe(issue!['since']);
+});
+
+test('a module that does not answer is told after two looks, that it answers again after three, once for all processes', async () => {
+  await using own = await openCoreRig({ works: false });
+  const { sql, logger } = own.runtime;
+  let isBroken = false;
+  const told = () =>
+    own.events
+      .filter(({ type }) => type.startsWith('module.'))
+      .map(({ type, data }) => [type, (data['change'] as ModuleChange).module]);
+  const process = () => {
+    const telling: Promise<void>[] = [];
+    const health = createHealth({
+      ...{ logger, uptimes: createUptimes({ sql, logger }), onChanged: async () => {} },
+      sqlOf: (module) =>
+        module === 'trace' && isBroken
+          ? ({ unsafe: () => Promise.reject(new Error('relation does not exist')) } as never)
+          : sql,
+      worker: () => ({ running: 0, slots: 1 }),
+      openCircuits: () => 0,
+      measured: async () => ({ metrics: [], errorRates: new Map() }),
+      onModules(changes) {
+        const done = tellModules(own.runtime, changes);
+        telling.push(done);
+        return done;
+      },
+    });
+    return async () => {
+      await health.refresh();
+      await Promise.all(telling);
+    };
+  };
+  const [one, other] = [process(), process()];
+  const look = () => Promise.all([one(), other()]);
+  await look();
+  expect(told()).toEqual([]);
+  isBroken = true;
+  await look();
+  isBroken = false;
+  await look();
+  isBroken = true;
+  await look();
+  // Never twice in a row so far.
+  expect(told()).toEqual([]);
+  await look();
+  expect(told()).toEqual([['module.disconnected', 'trace']]);
+  // One that starts now sees the same, and has nothing new to tell.
+  await process()();
+  isBroken = false;
+  await look();
+  await look();
+  expect(told()).toHaveLength(1);
+  await look();
+  expect(told().slice(1)).toEqual([['module.connected', 'trace']]);
 });

@@ -2,7 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Sql } from '#shared/sql.ts';
 import type { Logger } from '#shared/telemetry.ts';
 import { type SubgraphName, subgraphNames } from '../../names.ts';
-import { type Overall, settleOverall } from './hysteresis.ts';
+import { looksUntilBetter, looksUntilWorse, type Overall, settleOverall } from './hysteresis.ts';
 import { alertsOf, componentsOf, type HealthMetric, type HealthReading } from './measured.ts';
 import { type Uptimes, wholePlatform } from './uptime.ts';
 
@@ -53,6 +53,12 @@ export interface HealthSnapshot {
   readonly checkedAt: string;
 }
 
+export interface ModuleChange {
+  readonly module: string;
+  readonly isConnected: boolean;
+  readonly detail: string | null;
+}
+
 export interface HealthDeps {
   readonly sqlOf: (module: SubgraphName) => Sql;
   readonly logger: Logger;
@@ -65,6 +71,8 @@ export interface HealthDeps {
   readonly uptimes: Uptimes;
   /** Hears of each look at which what is shown became another, the first one included. */
   readonly onChanged: (snapshot: HealthSnapshot) => Promise<void>;
+  /** Hears of modules that answer no more, or again, after as many looks in a row as the whole needs; of all after the first. */
+  readonly onModules?: (changes: readonly ModuleChange[]) => Promise<void>;
 }
 
 const everyMs = 5_000;
@@ -74,13 +82,16 @@ const resolutionMs = 20;
 const weights: Readonly<Record<ComponentStatus, number>> = { healthy: 1, degraded: 0.5, unhealthy: 0, error: 0 };
 
 /** Probes all components side by side, each with a time limit, every 5 s; asked for, it answers what it saw last. */
-export function createHealth({ sqlOf, logger, worker, openCircuits, measured, uptimes, onChanged }: HealthDeps) {
+export function createHealth(deps: HealthDeps) {
+  const { sqlOf, logger, worker, openCircuits, measured, uptimes, onChanged, onModules } = deps;
   const delay = monitorEventLoopDelay({ resolution: resolutionMs });
   let last: HealthSnapshot | null = null;
   let settled: ReturnType<typeof settleOverall> | null = null;
   let probing: Promise<HealthSnapshot> | null = null;
   /** Since when components have not been healthy. */
   let since: ReadonlyMap<string, string> = new Map();
+  /** Whether modules answer, as it was told last, and looks in a row that say otherwise. */
+  const connections = new Map<string, { isConnected: boolean; against: number }>();
 
   async function probe(name: string, work: () => Promise<string | null>): Promise<Probed> {
     const started = performance.now();
@@ -101,6 +112,29 @@ export function createHealth({ sqlOf, logger, worker, openCircuits, measured, up
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  async function tellModules(seen: readonly Probed[]): Promise<void> {
+    const changes = seen.flatMap(({ name, status, detail }): ModuleChange[] => {
+      if (!name.startsWith('module.')) return [];
+      const isConnected = status !== 'error';
+      const known = connections.get(name);
+      const change = { module: name.slice('module.'.length), isConnected, detail: isConnected ? null : detail };
+      if (known === undefined) {
+        connections.set(name, { isConnected, against: 0 });
+        return [change];
+      }
+      known.against = known.isConnected === isConnected ? 0 : known.against + 1;
+      if (known.against < (isConnected ? looksUntilBetter : looksUntilWorse)) return [];
+      Object.assign(known, { isConnected, against: 0 });
+      return [change];
+    });
+    if (changes.length === 0) return;
+    await onModules?.(changes).catch((error: unknown) => {
+      // As if they had not been looked at: the next look tells it.
+      for (const { module } of changes) connections.delete(`module.${module}`);
+      logger.warn({ error: String(error) }, 'modules that answer no more, or again, were not told');
+    });
   }
 
   async function probeAll(): Promise<HealthSnapshot> {
@@ -147,6 +181,7 @@ export function createHealth({ sqlOf, logger, worker, openCircuits, measured, up
         errorRate: errorRates.get(component.name) ?? null,
       }),
     );
+    void tellModules(seen);
     const checkedAt = new Date().toISOString();
     const issues = components.flatMap(({ name, status, detail }): Issue[] =>
       status === 'healthy' ? [] : [{ component: name, status, detail, since: since.get(name) ?? checkedAt }],

@@ -32,7 +32,7 @@ const reactsTo = subgraphNames.filter((name) => name !== 'core' && name !== 'pla
 const pageSize = 20;
 /** Least time between two looks, ms: with rules, and where no tenant has any that reacts by itself. */
 const pauseMs = 100;
-const idlePauseMs = 2_000;
+const idlePauseMs = 1_000;
 
 /** Rules that events trigger by themselves: each event is decided once, with the rights of who put the rules. */
 export function createReactions(
