@@ -89,8 +89,9 @@ export function createGraph({ apollo, ownOperations, direct, isNarrowed }: Graph
       variables: Readonly<Record<string, unknown>>,
       principal: Principal,
       signal?: AbortSignal,
+      traceparent?: string,
     ): Promise<GraphResult<Data>> {
-      const context = createGatewayContext(principal, signal === undefined ? {} : { signal });
+      const context = createGatewayContext(principal, { traceparent, ...(signal === undefined ? {} : { signal }) });
       const cancel = () => context.cancellation.cancel();
       signal?.addEventListener('abort', cancel, { once: true });
       const result = await ask(document, variables, context).finally(() =>

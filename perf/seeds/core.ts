@@ -58,7 +58,7 @@ export async function seedCore(
     stagesOf(() => ({ kind: 'SIGNAL', signal: 'go' })),
   ].map((raw) => {
     const parsed = parseInput(definition, raw);
-    return { definition: parsed, plan: planOf(parsed) };
+    return { definition: parsed, plan: planOf({ definition: parsed, workflowId: null, timings: new Map() }) };
   });
   const rows = Array.from({ length: workflows }, (_, at) => ({
     id: workflowId(at),

@@ -61,7 +61,10 @@ export async function seedCoreHistory(sql: Sql, seed: CoreHistorySeed, log: (tex
        INSERT INTO core.workflow_version (tenant_id, workflow_id, version, definition, plan, change, created_by) VALUES ($1, $2, 1, $4::text::jsonb, $5::text::jsonb, 'workflow_created', 'seed')`,
       [
         ...[perfTenant, tunedId(workflow), `tuned ${workflow}`],
-        ...[JSON.stringify(parsed), JSON.stringify(planOf(parsed))],
+        ...[
+          JSON.stringify(parsed),
+          JSON.stringify(planOf({ definition: parsed, workflowId: null, timings: new Map() })),
+        ],
       ],
     );
     // Each step takes 50 to 150 ms, after the one ten places before it.

@@ -234,6 +234,11 @@ export type CoreOrchestrationDecision = Prisma.CoreOrchestrationDecisionModel
  */
 export type CoreMetricSample = Prisma.CoreMetricSampleModel
 /**
+ * Model CoreOperationTime
+ * How often what steps do took how long, by the day: buckets that grow by a twentieth each.
+ */
+export type CoreOperationTime = Prisma.CoreOperationTimeModel
+/**
  * Model CoreUptime
  * How often a component was up when it was looked at, by the hour.
  */

@@ -11,6 +11,7 @@ import { transactionRetry } from '#shared/retry.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { idempotencyKey, parseInput } from '#shared/validation.ts';
+import { grantAudits } from './allocation/queue.ts';
 
 /** What a command leaves behind; the response is kept with its idempotency key. */
 export interface CallOptions {
@@ -69,7 +70,8 @@ export function createCommands({ sql, publisher }: ModuleRuntime): Commands {
       await sql.begin(async (tx) => {
         const outcome = await work(tx);
         response = outcome.response;
-        const { events: news = [], audit = [], jobs = [] } = outcome;
+        const { events: news = [], jobs = [] } = outcome;
+        const audit = [...(outcome.audit ?? []), ...grantAudits(news)];
         if (news.length + audit.length + jobs.length === 0 && idempotent === null) return;
         events = await appendChange(tx, 'core', [
           {

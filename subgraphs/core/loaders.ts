@@ -5,13 +5,15 @@ import { keepVisible, noteListAccess } from './access.ts';
 import { agentTag } from './agents/agents.ts';
 import type { AgentRow } from './agents/rows.ts';
 import { findAgents } from './agents/store.ts';
-import { findQueuePositions, findWaits } from './allocation/lists.ts';
+import { findQueuePositions, findWaitReasons, findWaits, type WaitReason } from './allocation/lists.ts';
 import type { AllocationRow } from './allocation/rows.ts';
 import { findAllocations } from './allocation/store.ts';
 import { findManifests } from './codec.ts';
 import { executionsOfContext, executionsOfParent, executionsOfWorkflow, historyOf } from './execution/lists.ts';
 import { findExecutions, findStepsOf } from './execution/reads.ts';
 import type { ManifestRow } from './manifest/rows.ts';
+import { findTimings } from './metrics/durations.ts';
+import type { Timing } from './metrics/timing.ts';
 import { type DecisionRow, findDecisions } from './orchestration/decisions.ts';
 import type { CoreExecutionRow, CoreStepExecutionRow, CoreWorkflowRow, CoreWorkflowVersionRow } from './rows.ts';
 import type { CoreService } from './service.ts';
@@ -76,8 +78,12 @@ export function createCoreLoaders({ sql, learn }: Pick<CoreService, 'sql' | 'lea
     waitMs: createPageLoader<string, number | null>((ids) => findWaits(sql, tenantId, ids)),
     /** Place of a waiting request among those of its tenant. */
     queuePosition: createPageLoader<string, number | null>((ids) => findQueuePositions(sql, tenantId, ids)),
+    /** Why a request waits; null of one that does not. */
+    waitReason: createPageLoader<string, WaitReason | null>((ids) => findWaitReasons(sql, tenantId, ids)),
     /** Median of completed executions by `workflowId/version`, ms; null of fewer than five. */
     medianMs: createPageLoader<string, number | null>((keys) => findMedians(sql, tenantId, keys)),
+    /** What was measured of what steps do, by its key. */
+    timing: createPageLoader<string, Timing | null>((keys) => findTimings(sql, tenantId, keys)),
     /** Definition by `workflowId/version`. */
     definition: createPageLoader<string, WorkflowDefinition | null>((keys) => findDefinitions(sql, tenantId, keys)),
     steps: createListLoader<string, CoreStepExecutionRow>({

@@ -101,6 +101,11 @@ export type Mutation = {
   allocateResourceGang: CoreGangPayload;
   /** Extends a lease. `epoch` is its fencing token; the answer has the next one. */
   renewAllocation: CoreAllocationPayload;
+  /**
+   * What the holder of a lease uses of each resource since it said so last; what is left out is 0. Nothing is enforced by it: what is above
+   * what was asked for shows as `overuse`, and is told by `allocationChanged` (`allocation.overused`) when it begins.
+   */
+  reportResourceUsage: CoreAllocationPayload;
   /** Gives a lease or a place in the queue back. */
   releaseResources: CoreAllocationPayload;
   /** Adds a node, or changes the one of this name. */
@@ -251,6 +256,11 @@ export type MutationRenewAllocationArgs = {
 };
 
 
+export type MutationReportResourceUsageArgs = {
+  input: ReportCoreResourceUsageInput;
+};
+
+
 export type MutationReleaseResourcesArgs = {
   allocationId: Scalars['ID']['input'];
   reason?: InputMaybe<Scalars['String']['input']>;
@@ -354,6 +364,12 @@ export type Subscription = {
   /** Each change of `systemHealth.overall`, once for all processes; resumes after `after` without gap or repeat. */
   healthChanged: CoreHealthChange;
   /**
+   * Modules whose tables answer no more to the probes of `systemHealth` (`module.disconnected`, after two looks) and that answer again
+   * (`module.connected`, after three), once for all processes; resumes after `after` without gap or repeat. Operations that steps
+   * leave alone are told by `systemEvents`.
+   */
+  modulesChanged: CoreModuleChange;
+  /**
    * Agents that are registered, change, fall silent, are heard again and leave, in order: `agent.registered`, `agent.changed`,
    * `agent.lost`, `agent.returned`, `agent.unregistered`; with `capability` those that have it.
    */
@@ -376,6 +392,11 @@ export type SubscriptionSystemEventsArgs = {
 
 
 export type SubscriptionHealthChangedArgs = {
+  after?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type SubscriptionModulesChangedArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -428,6 +449,21 @@ export type CoreResourceAllocation = {
   expiresAt?: Maybe<Scalars['DateTime']['output']>;
   endedAt?: Maybe<Scalars['DateTime']['output']>;
   createdBy: Scalars['String']['output'];
+  /** Execution whose step `stepId` waits for it or holds it: it is asked for and given back with the step. */
+  executionId?: Maybe<Scalars['ID']['output']>;
+  stepId?: Maybe<Scalars['String']['output']>;
+  /** As its holder told it (`reportResourceUsage`); null where it told nothing. */
+  usage?: Maybe<CoreAllocationUsage>;
+  /** Resources of which it uses more than was asked for, by its last report: `cpuCores`, `memoryMb` and so on. */
+  overuse: Array<Scalars['String']['output']>;
+};
+
+export type CoreAllocationUsage = {
+  current: CoreResources;
+  peak: CoreResources;
+  /** Over the lease until the last report: each counts for the time since the one before it. */
+  average: CoreResources;
+  reportedAt: Scalars['DateTime']['output'];
 };
 
 export type CoreAllocationStatus =
@@ -511,6 +547,8 @@ export type CoreResourcesInput = {
 
 export type CoreAllocationFilter = {
   owner?: InputMaybe<Scalars['String']['input']>;
+  /** Of its steps. */
+  executionId?: InputMaybe<Scalars['ID']['input']>;
   contextId?: InputMaybe<Scalars['ID']['input']>;
   status?: InputMaybe<Array<CoreAllocationStatus>>;
 };
@@ -539,6 +577,14 @@ export type AllocateCoreResourcesInput = {
   purpose?: InputMaybe<Scalars['String']['input']>;
   /** Whether it waits where nothing fits now. @default true */
   queueIfFull?: InputMaybe<Scalars['Boolean']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+export type ReportCoreResourceUsageInput = {
+  allocationId: Scalars['ID']['input'];
+  /** The valid fencing token of the lease; another is refused (LEASE_LOST). */
+  epoch: Scalars['Int']['input'];
+  usage: CoreResourcesInput;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -654,10 +700,59 @@ export type CoreWorkflowPlan = {
   /** Steps that may run side by side at most. */
   parallelSteps: Scalars['Int']['output'];
   levels: Scalars['Int']['output'];
-  /** Longest way through the steps (critical path method). */
+  /** Longest way through the steps (critical path method), by the times of the estimate. */
   criticalPath: Array<Scalars['String']['output']>;
+  /** `estimate.durationMs`. */
   estimatedDurationMs: Scalars['DurationMs']['output'];
+  estimate: CoreWorkflowEstimate;
 };
+
+/**
+ * How long an execution takes, by what the same took in this tenant in the last 14 days: tasks by what they call, in any workflow.
+ * Steps run as workers take them, `maxConcurrentSteps` at most; what waits for a free worker is not in it.
+ */
+export type CoreWorkflowEstimate = {
+  /** By the median of each step, ms. */
+  durationMs: Scalars['DurationMs']['output'];
+  /** By the lower ends of their intervals. */
+  lowMs: Scalars['DurationMs']['output'];
+  /** By the upper ends of their intervals. */
+  highMs: Scalars['DurationMs']['output'];
+  /** 0 to 1: of the least certain step on the critical path; 0 where the time of one is only assumed. */
+  confidence: Scalars['Float']['output'];
+  /** Fewest measured times of a step on the critical path; 0 where the time of one is only assumed. */
+  samples: Scalars['Int']['output'];
+  /** Calls of modules, if each task is carried out once. */
+  calls: Scalars['Int']['output'];
+  /** Most that its steps hold at the same time, of each resource. */
+  peak: CoreResources;
+  /** What its steps hold, times how long they do, in seconds: core seconds, MB seconds and so on. */
+  resourceSeconds: CoreResources;
+  /** In the order of the definition. */
+  steps: Array<CoreStepEstimate>;
+};
+
+export type CoreStepEstimate = {
+  stepId: Scalars['String']['output'];
+  /** Median of the measured times, retries included, ms (2.5 % off at most). */
+  durationMs: Scalars['DurationMs']['output'];
+  /** The median lies between the two, with `confidence`. */
+  lowMs: Scalars['DurationMs']['output'];
+  highMs: Scalars['DurationMs']['output'];
+  /** Of how many it is made. */
+  samples: Scalars['Int']['output'];
+  /** 0 to 1: by ranks, whatever the distribution; 0.95 of six and more. */
+  confidence: Scalars['Float']['output'];
+  basis: CoreEstimateBasis;
+};
+
+export type CoreEstimateBasis =
+  /** What the same took before. */
+  | 'MEASURED'
+  /** What the definition says: a WAIT, and a PASS, which takes no time. */
+  | 'GIVEN'
+  /** Nothing was measured: 100 ms, and of a LOOP one round of its steps. */
+  | 'ASSUMED';
 
 export type CoreWorkflowConnection = {
   edges: Array<CoreWorkflowEdge>;
@@ -709,6 +804,9 @@ export type CoreWorkflowExecution = {
   endedSteps: Scalars['Int']['output'];
   /** 0 to 1. */
   completion: Scalars['Float']['output'];
+  /** Decisions of orchestration that led to it, one after the other, and their rules. */
+  ruleDepth: Scalars['Int']['output'];
+  ruleChain: Array<Scalars['ID']['output']>;
   /** Attempts beyond the first, of all steps. */
   retryCount: Scalars['Int']['output'];
   steps: Array<CoreStepExecution>;
@@ -788,7 +886,13 @@ export type CoreStepExecution = {
   leaseUntil?: Maybe<Scalars['DateTime']['output']>;
   /** When it is tried again, or its timer fires. */
   dueAt?: Maybe<Scalars['DateTime']['output']>;
+  /** `signal:<name>`, `confirm:<id>`, `child:<id>`, or `allocation:<id>` while its resources are not granted. */
   waitsFor?: Maybe<Scalars['String']['output']>;
+  /** Resources that it waits for or holds. */
+  allocationId?: Maybe<Scalars['ID']['output']>;
+  allocation?: Maybe<CoreResourceAllocation>;
+  /** Why its resources are not granted yet; null where it does not wait for any. */
+  resourceWait?: Maybe<CoreResourceWait>;
   input?: Maybe<Scalars['JSON']['output']>;
   output?: Maybe<Scalars['JSON']['output']>;
   error?: Maybe<CoreStepError>;
@@ -796,6 +900,20 @@ export type CoreStepExecution = {
   finishedAt?: Maybe<Scalars['DateTime']['output']>;
   durationMs?: Maybe<Scalars['DurationMs']['output']>;
 };
+
+export type CoreResourceWait = {
+  reason: CoreResourceWaitReason;
+  /** Place in the tenant's queue by time, from 1. */
+  queuePosition?: Maybe<Scalars['Int']['output']>;
+  /** How long it waits if each lease ends when it says; null where no end of a lease makes room. */
+  estimatedWaitMs?: Maybe<Scalars['DurationMs']['output']>;
+};
+
+export type CoreResourceWaitReason =
+  /** No node has the room now, or others are before it. */
+  | 'NO_ROOM'
+  /** Who started the execution holds as much as its quota allows. */
+  | 'QUOTA';
 
 export type CoreStepError = {
   code: Scalars['String']['output'];
@@ -1013,6 +1131,11 @@ export type CoreWorkflowStepInput = {
   compensation?: InputMaybe<CoreCallInput>;
   /** Once it is completed, neither it nor what came before is undone. */
   irreversible?: InputMaybe<Scalars['Boolean']['input']>;
+  /**
+   * Of a task: what it holds while it is carried out, by the quota and the priority of who started the execution (allocation:create).
+   * It waits until all of it is granted, and holds nothing meanwhile; it goes back when the attempt ends, however.
+   */
+  resources?: InputMaybe<CoreStepResourcesInput>;
   /** Of a WAIT. */
   waitMs?: InputMaybe<Scalars['DurationMs']['input']>;
   /** Of a SIGNAL: its name. */
@@ -1031,6 +1154,19 @@ export type CoreWorkflowStepInput = {
   maxIterations?: InputMaybe<Scalars['Int']['input']>;
   /** Steps of a LOOP; their `input` is the loop's with `iteration` and `previous`. */
   body?: InputMaybe<Array<CoreWorkflowStepInput>>;
+};
+
+/** Of one node, all or nothing; what no node could carry fails the step (NEVER_FITS), as what the quota never allows does (QUOTA_EXCEEDED). */
+export type CoreStepResourcesInput = {
+  /** @default COMPUTE */
+  type?: InputMaybe<CoreResourceType>;
+  requirements: CoreResourcesInput;
+  /** Of the agents of the node. */
+  capabilities?: InputMaybe<Array<Scalars['String']['input']>>;
+  /** Labels that the node has to bear. */
+  affinity?: InputMaybe<Array<CoreLabelInput>>;
+  /** Whether a request of a higher class may end it: the step is then handed out again, once it has resources anew. @default false */
+  preemptible?: InputMaybe<Scalars['Boolean']['input']>;
 };
 
 export type CoreStepKind =
@@ -1261,9 +1397,13 @@ export type CoreManifestPayload = {
 
 export type CoreHealth =
   | 'HEALTHY'
+  /** A component is not healthy. */
   | 'WARNING'
+  /** More than 30 % of the components are not healthy. */
   | 'DEGRADED'
+  /** Not told any more: what was so is DEGRADED. */
   | 'UNHEALTHY'
+  /** A component has failed (`error`). */
   | 'CRITICAL';
 
 export type CoreSystemHealth = {
@@ -1279,8 +1419,38 @@ export type CoreSystemHealth = {
   components: Array<CoreHealthComponent>;
   /** Figures of the last five minutes, of all processes, that the components `measured.*` are made of. */
   metrics: Array<CoreHealthMetric>;
+  /** Components that are not healthy. */
+  issues: Array<CoreHealthIssue>;
+  /** Metrics that have passed a threshold. */
+  alerts: Array<CoreHealthAlert>;
   checkedAt: Scalars['DateTime']['output'];
 };
+
+export type CoreHealthIssue = {
+  component: Scalars['String']['output'];
+  /** `degraded`, `unhealthy` or `error`. */
+  status: Scalars['String']['output'];
+  detail?: Maybe<Scalars['String']['output']>;
+  /** Of the first look of the answering process at which it was not healthy. */
+  since: Scalars['DateTime']['output'];
+};
+
+export type CoreHealthAlert = {
+  /** As `metrics` name it. */
+  metric: Scalars['String']['output'];
+  severity: CoreHealthAlertSeverity;
+  value: Scalars['Float']['output'];
+  /** The one that was passed. */
+  threshold: Scalars['Float']['output'];
+  /** `ms` or `ratio`. */
+  unit: Scalars['String']['output'];
+};
+
+export type CoreHealthAlertSeverity =
+  /** From `degradedFrom` on. */
+  | 'WARNING'
+  /** From `unhealthyFrom` on. */
+  | 'CRITICAL';
 
 export type CoreHealthMetric = {
   name: Scalars['String']['output'];
@@ -1302,6 +1472,11 @@ export type CoreHealthComponent = {
   detail?: Maybe<Scalars['String']['output']>;
   /** Share of the looks of the last day, by all processes, at which it was `healthy` or `degraded`; null before the first. */
   uptime?: Maybe<Scalars['Float']['output']>;
+  /**
+   * Share of the calls of the last five minutes that broke, without an answer or by a fault of its own, 0 to 1: of a module those that
+   * steps of all tenants made, by all processes. Null of what nobody calls, and of fewer than 20 calls.
+   */
+  errorRate?: Maybe<Scalars['Float']['output']>;
 };
 
 export type CoreSystemStatus = {
@@ -1339,6 +1514,17 @@ export type CoreHealthChange = {
   score: Scalars['Float']['output'];
   /** Those that were not healthy. */
   components: Array<CoreHealthComponent>;
+};
+
+export type CoreModuleChange = {
+  cursor: Scalars['String']['output'];
+  sequence: Scalars['Int']['output'];
+  /** `module.disconnected` or `module.connected`. */
+  type: Scalars['String']['output'];
+  timestamp: Scalars['DateTime']['output'];
+  module: Scalars['String']['output'];
+  /** Why it does not answer. */
+  detail?: Maybe<Scalars['String']['output']>;
 };
 
 /** An agent as it says itself that it is. */
@@ -1462,6 +1648,8 @@ export type CoreOrchestrationRule = {
   actions: Array<CoreRuleAction>;
   rank: Scalars['Int']['output'];
   enabled: Scalars['Boolean']['output'];
+  /** Whether events of modules trigger it by themselves; else `decideOrchestration` alone does. */
+  automatic: Scalars['Boolean']['output'];
   /** Whether it is the platform's own, and no rule of the tenant. */
   builtIn: Scalars['Boolean']['output'];
   version: Scalars['Int']['output'];
@@ -1495,6 +1683,12 @@ export type CoreOrchestrationRuleInput = {
   /** The lowest is looked at first. @default 100 */
   rank?: InputMaybe<Scalars['Int']['input']>;
   enabled?: InputMaybe<Scalars['Boolean']['input']>;
+  /**
+   * Whether events of the modules from now on trigger it by themselves, each once: its actions are carried out as a workflow with
+   * the rights that who puts it has now (workflow:execute), in contexts that are active and that it sees. A rule that has led to an
+   * event does not follow from it, and five decisions one after the other are the most. @default false
+   */
+  automatic?: InputMaybe<Scalars['Boolean']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -1510,10 +1704,13 @@ export type DeleteCoreOrchestrationRulePayload = {
 };
 
 export type DecideCoreOrchestrationInput = {
-  eventType: Scalars['String']['input'];
+  /** This, or `executionId`. */
+  eventType?: InputMaybe<Scalars['String']['input']>;
+  /** An execution that is paused, as an event `workflow.paused` of its context with `executionId`, `reason`, `input` and `steps`. */
+  executionId?: InputMaybe<Scalars['ID']['input']>;
   data?: InputMaybe<Scalars['JSON']['input']>;
   contextId?: InputMaybe<Scalars['ID']['input']>;
-  /** Decisions that led to this one; at five it is refused. */
+  /** Decisions that led to this one; at five it is refused. Of an execution what is known of it counts, where that is more. */
   depth?: InputMaybe<Scalars['Int']['input']>;
   dispatch?: InputMaybe<Scalars['Boolean']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
@@ -1545,6 +1742,10 @@ export type CoreDecisionFilter = {
 export type CoreOrchestrationDecision = {
   id: Scalars['ID']['output'];
   eventType: Scalars['String']['output'];
+  /** Event that triggered it by itself; null where somebody asked. */
+  eventId?: Maybe<Scalars['ID']['output']>;
+  /** Decisions that led to it, one after the other. */
+  depth: Scalars['Int']['output'];
   contextId?: Maybe<Scalars['ID']['output']>;
   context?: Maybe<Context>;
   actions: Array<CoreChosenAction>;
@@ -2162,6 +2363,7 @@ export type ResolversTypes = {
   Subscription: ResolverTypeWrapper<Record<PropertyKey, never>>;
   CoreAllocationChange: ResolverTypeWrapper<CoreAllocationChange>;
   CoreResourceAllocation: ResolverTypeWrapper<CoreResourceAllocationRow>;
+  CoreAllocationUsage: ResolverTypeWrapper<CoreAllocationUsage>;
   CoreAllocationStatus: CoreAllocationStatus;
   CoreResources: ResolverTypeWrapper<CoreResources>;
   Float: ResolverTypeWrapper<Scalars['Float']['output']>;
@@ -2176,6 +2378,7 @@ export type ResolversTypes = {
   CoreAllocationFilter: CoreAllocationFilter;
   CoreResourceType: CoreResourceType;
   AllocateCoreResourcesInput: AllocateCoreResourcesInput;
+  ReportCoreResourceUsageInput: ReportCoreResourceUsageInput;
   CoreResourceNodeInput: CoreResourceNodeInput;
   CoreQuotaInput: CoreQuotaInput;
   CoreAllocationPayload: ResolverTypeWrapper<Omit<CoreAllocationPayload, 'allocation'> & { allocation?: Maybe<ResolversTypes['CoreResourceAllocation']> }>;
@@ -2187,6 +2390,9 @@ export type ResolversTypes = {
   CoreWorkflowStatus: CoreWorkflowStatus;
   CoreWorkflowVersion: ResolverTypeWrapper<CoreWorkflowVersionRow>;
   CoreWorkflowPlan: ResolverTypeWrapper<CoreWorkflowPlan>;
+  CoreWorkflowEstimate: ResolverTypeWrapper<CoreWorkflowEstimate>;
+  CoreStepEstimate: ResolverTypeWrapper<CoreStepEstimate>;
+  CoreEstimateBasis: CoreEstimateBasis;
   CoreWorkflowConnection: ResolverTypeWrapper<CoreWorkflowConnectionRow>;
   CoreWorkflowEdge: ResolverTypeWrapper<Omit<CoreWorkflowEdge, 'node'> & { node: ResolversTypes['CoreWorkflow'] }>;
   CoreWorkflowValidation: ResolverTypeWrapper<CoreWorkflowValidation>;
@@ -2197,6 +2403,8 @@ export type ResolversTypes = {
   CoreWorkflowExecutionConnection: ResolverTypeWrapper<CoreWorkflowExecutionConnectionRow>;
   CoreWorkflowExecutionEdge: ResolverTypeWrapper<Omit<CoreWorkflowExecutionEdge, 'node'> & { node: ResolversTypes['CoreWorkflowExecution'] }>;
   CoreStepExecution: ResolverTypeWrapper<CoreStepExecutionRow>;
+  CoreResourceWait: ResolverTypeWrapper<CoreResourceWait>;
+  CoreResourceWaitReason: CoreResourceWaitReason;
   CoreStepError: ResolverTypeWrapper<CoreStepError>;
   CoreHistoryConnection: ResolverTypeWrapper<CoreHistoryConnectionRow>;
   CoreHistoryEdge: ResolverTypeWrapper<Omit<CoreHistoryEdge, 'node'> & { node: ResolversTypes['CoreHistoryEntry'] }>;
@@ -2215,6 +2423,7 @@ export type ResolversTypes = {
   CoreErrorStrategy: CoreErrorStrategy;
   CoreRollbackStrategy: CoreRollbackStrategy;
   CoreWorkflowStepInput: CoreWorkflowStepInput;
+  CoreStepResourcesInput: CoreStepResourcesInput;
   CoreStepKind: CoreStepKind;
   CoreJoin: CoreJoin;
   CoreOnFailure: CoreOnFailure;
@@ -2243,12 +2452,16 @@ export type ResolversTypes = {
   CoreManifestPayload: ResolverTypeWrapper<Omit<CoreManifestPayload, 'manifest'> & { manifest?: Maybe<ResolversTypes['CoreManifest']> }>;
   CoreHealth: CoreHealth;
   CoreSystemHealth: ResolverTypeWrapper<CoreSystemHealth>;
+  CoreHealthIssue: ResolverTypeWrapper<CoreHealthIssue>;
+  CoreHealthAlert: ResolverTypeWrapper<CoreHealthAlert>;
+  CoreHealthAlertSeverity: CoreHealthAlertSeverity;
   CoreHealthMetric: ResolverTypeWrapper<CoreHealthMetric>;
   CoreHealthComponent: ResolverTypeWrapper<CoreHealthComponent>;
   CoreSystemStatus: ResolverTypeWrapper<CoreSystemStatus>;
   CoreExecutionCount: ResolverTypeWrapper<CoreExecutionCount>;
   CoreAllocationCount: ResolverTypeWrapper<CoreAllocationCount>;
   CoreHealthChange: ResolverTypeWrapper<CoreHealthChange>;
+  CoreModuleChange: ResolverTypeWrapper<CoreModuleChange>;
   CoreAgent: ResolverTypeWrapper<CoreAgentRow>;
   CoreAgentStatus: CoreAgentStatus;
   CoreAgentConnection: ResolverTypeWrapper<CoreAgentConnectionRow>;
@@ -2329,6 +2542,7 @@ export type ResolversParentTypes = {
   Subscription: Record<PropertyKey, never>;
   CoreAllocationChange: CoreAllocationChange;
   CoreResourceAllocation: CoreResourceAllocationRow;
+  CoreAllocationUsage: CoreAllocationUsage;
   CoreResources: CoreResources;
   Float: Scalars['Float']['output'];
   CoreResourceAllocationConnection: CoreResourceAllocationConnectionRow;
@@ -2341,6 +2555,7 @@ export type ResolversParentTypes = {
   CoreResourcesInput: CoreResourcesInput;
   CoreAllocationFilter: CoreAllocationFilter;
   AllocateCoreResourcesInput: AllocateCoreResourcesInput;
+  ReportCoreResourceUsageInput: ReportCoreResourceUsageInput;
   CoreResourceNodeInput: CoreResourceNodeInput;
   CoreQuotaInput: CoreQuotaInput;
   CoreAllocationPayload: Omit<CoreAllocationPayload, 'allocation'> & { allocation?: Maybe<ResolversParentTypes['CoreResourceAllocation']> };
@@ -2350,6 +2565,8 @@ export type ResolversParentTypes = {
   CoreWorkflow: CoreWorkflowRow;
   CoreWorkflowVersion: CoreWorkflowVersionRow;
   CoreWorkflowPlan: CoreWorkflowPlan;
+  CoreWorkflowEstimate: CoreWorkflowEstimate;
+  CoreStepEstimate: CoreStepEstimate;
   CoreWorkflowConnection: CoreWorkflowConnectionRow;
   CoreWorkflowEdge: Omit<CoreWorkflowEdge, 'node'> & { node: ResolversParentTypes['CoreWorkflow'] };
   CoreWorkflowValidation: CoreWorkflowValidation;
@@ -2360,6 +2577,7 @@ export type ResolversParentTypes = {
   CoreWorkflowExecutionConnection: CoreWorkflowExecutionConnectionRow;
   CoreWorkflowExecutionEdge: Omit<CoreWorkflowExecutionEdge, 'node'> & { node: ResolversParentTypes['CoreWorkflowExecution'] };
   CoreStepExecution: CoreStepExecutionRow;
+  CoreResourceWait: CoreResourceWait;
   CoreStepError: CoreStepError;
   CoreHistoryConnection: CoreHistoryConnectionRow;
   CoreHistoryEdge: Omit<CoreHistoryEdge, 'node'> & { node: ResolversParentTypes['CoreHistoryEntry'] };
@@ -2371,6 +2589,7 @@ export type ResolversParentTypes = {
   CreateCoreWorkflowInput: CreateCoreWorkflowInput;
   CoreWorkflowDefinitionInput: CoreWorkflowDefinitionInput;
   CoreWorkflowStepInput: CoreWorkflowStepInput;
+  CoreStepResourcesInput: CoreStepResourcesInput;
   CoreRetryInput: CoreRetryInput;
   CoreCallInput: CoreCallInput;
   ExecuteCoreWorkflowInput: ExecuteCoreWorkflowInput;
@@ -2390,12 +2609,15 @@ export type ResolversParentTypes = {
   CoreManifestModuleInput: CoreManifestModuleInput;
   CoreManifestPayload: Omit<CoreManifestPayload, 'manifest'> & { manifest?: Maybe<ResolversParentTypes['CoreManifest']> };
   CoreSystemHealth: CoreSystemHealth;
+  CoreHealthIssue: CoreHealthIssue;
+  CoreHealthAlert: CoreHealthAlert;
   CoreHealthMetric: CoreHealthMetric;
   CoreHealthComponent: CoreHealthComponent;
   CoreSystemStatus: CoreSystemStatus;
   CoreExecutionCount: CoreExecutionCount;
   CoreAllocationCount: CoreAllocationCount;
   CoreHealthChange: CoreHealthChange;
+  CoreModuleChange: CoreModuleChange;
   CoreAgent: CoreAgentRow;
   CoreAgentConnection: CoreAgentConnectionRow;
   CoreAgentEdge: Omit<CoreAgentEdge, 'node'> & { node: ResolversParentTypes['CoreAgent'] };
@@ -2609,6 +2831,7 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   allocateResources?: Resolver<ResolversTypes['CoreAllocationPayload'], ParentType, ContextType, RequireFields<MutationAllocateResourcesArgs, 'input'>>;
   allocateResourceGang?: Resolver<ResolversTypes['CoreGangPayload'], ParentType, ContextType, RequireFields<MutationAllocateResourceGangArgs, 'input'>>;
   renewAllocation?: Resolver<ResolversTypes['CoreAllocationPayload'], ParentType, ContextType, RequireFields<MutationRenewAllocationArgs, 'allocationId' | 'epoch'>>;
+  reportResourceUsage?: Resolver<ResolversTypes['CoreAllocationPayload'], ParentType, ContextType, RequireFields<MutationReportResourceUsageArgs, 'input'>>;
   releaseResources?: Resolver<ResolversTypes['CoreAllocationPayload'], ParentType, ContextType, RequireFields<MutationReleaseResourcesArgs, 'allocationId'>>;
   putResourceNode?: Resolver<ResolversTypes['CoreResourceNodePayload'], ParentType, ContextType, RequireFields<MutationPutResourceNodeArgs, 'input'>>;
   setQuota?: Resolver<ResolversTypes['CoreQuotaPayload'], ParentType, ContextType, RequireFields<MutationSetQuotaArgs, 'input'>>;
@@ -2631,6 +2854,7 @@ export type SubscriptionResolvers<ContextType = RequestContext, ParentType exten
   workflowProgress?: SubscriptionResolver<ResolversTypes['CoreWorkflowProgress'], "workflowProgress", ParentType, ContextType, RequireFields<SubscriptionWorkflowProgressArgs, 'executionId'>>;
   systemEvents?: SubscriptionResolver<ResolversTypes['CoreSystemEvent'], "systemEvents", ParentType, ContextType, Partial<SubscriptionSystemEventsArgs>>;
   healthChanged?: SubscriptionResolver<ResolversTypes['CoreHealthChange'], "healthChanged", ParentType, ContextType, Partial<SubscriptionHealthChangedArgs>>;
+  modulesChanged?: SubscriptionResolver<ResolversTypes['CoreModuleChange'], "modulesChanged", ParentType, ContextType, Partial<SubscriptionModulesChangedArgs>>;
   agentsChanged?: SubscriptionResolver<ResolversTypes['CoreAgentChange'], "agentsChanged", ParentType, ContextType, Partial<SubscriptionAgentsChangedArgs>>;
   allocationChanged?: SubscriptionResolver<ResolversTypes['CoreAllocationChange'], "allocationChanged", ParentType, ContextType, Partial<SubscriptionAllocationChangedArgs>>;
 };
@@ -2671,6 +2895,17 @@ export type CoreResourceAllocationResolvers<ContextType = RequestContext, Parent
   expiresAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   endedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  executionId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  stepId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  usage?: Resolver<Maybe<ResolversTypes['CoreAllocationUsage']>, ParentType, ContextType>;
+  overuse?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+};
+
+export type CoreAllocationUsageResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreAllocationUsage'] = ResolversParentTypes['CoreAllocationUsage']> = {
+  current?: Resolver<ResolversTypes['CoreResources'], ParentType, ContextType>;
+  peak?: Resolver<ResolversTypes['CoreResources'], ParentType, ContextType>;
+  average?: Resolver<ResolversTypes['CoreResources'], ParentType, ContextType>;
+  reportedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
 };
 
 export type CoreResourcesResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreResources'] = ResolversParentTypes['CoreResources']> = {
@@ -2785,6 +3020,29 @@ export type CoreWorkflowPlanResolvers<ContextType = RequestContext, ParentType e
   levels?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   criticalPath?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   estimatedDurationMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
+  estimate?: Resolver<ResolversTypes['CoreWorkflowEstimate'], ParentType, ContextType>;
+};
+
+export type CoreWorkflowEstimateResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreWorkflowEstimate'] = ResolversParentTypes['CoreWorkflowEstimate']> = {
+  durationMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
+  lowMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
+  highMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
+  confidence?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  samples?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  calls?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  peak?: Resolver<ResolversTypes['CoreResources'], ParentType, ContextType>;
+  resourceSeconds?: Resolver<ResolversTypes['CoreResources'], ParentType, ContextType>;
+  steps?: Resolver<Array<ResolversTypes['CoreStepEstimate']>, ParentType, ContextType>;
+};
+
+export type CoreStepEstimateResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreStepEstimate'] = ResolversParentTypes['CoreStepEstimate']> = {
+  stepId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  durationMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
+  lowMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
+  highMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
+  samples?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  confidence?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  basis?: Resolver<ResolversTypes['CoreEstimateBasis'], ParentType, ContextType>;
 };
 
 export type CoreWorkflowConnectionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreWorkflowConnection'] = ResolversParentTypes['CoreWorkflowConnection']> = {
@@ -2833,6 +3091,8 @@ export type CoreWorkflowExecutionResolvers<ContextType = RequestContext, ParentT
   totalSteps?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   endedSteps?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   completion?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  ruleDepth?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  ruleChain?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
   retryCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   steps?: Resolver<Array<ResolversTypes['CoreStepExecution']>, ParentType, ContextType>;
   currentSteps?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
@@ -2886,12 +3146,21 @@ export type CoreStepExecutionResolvers<ContextType = RequestContext, ParentType 
   leaseUntil?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   dueAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   waitsFor?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  allocationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  allocation?: Resolver<Maybe<ResolversTypes['CoreResourceAllocation']>, ParentType, ContextType>;
+  resourceWait?: Resolver<Maybe<ResolversTypes['CoreResourceWait']>, ParentType, ContextType>;
   input?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   output?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   error?: Resolver<Maybe<ResolversTypes['CoreStepError']>, ParentType, ContextType>;
   startedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   finishedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   durationMs?: Resolver<Maybe<ResolversTypes['DurationMs']>, ParentType, ContextType>;
+};
+
+export type CoreResourceWaitResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreResourceWait'] = ResolversParentTypes['CoreResourceWait']> = {
+  reason?: Resolver<ResolversTypes['CoreResourceWaitReason'], ParentType, ContextType>;
+  queuePosition?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  estimatedWaitMs?: Resolver<Maybe<ResolversTypes['DurationMs']>, ParentType, ContextType>;
 };
 
 export type CoreStepErrorResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreStepError'] = ResolversParentTypes['CoreStepError']> = {
@@ -3028,7 +3297,24 @@ export type CoreSystemHealthResolvers<ContextType = RequestContext, ParentType e
   uptime?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
   components?: Resolver<Array<ResolversTypes['CoreHealthComponent']>, ParentType, ContextType>;
   metrics?: Resolver<Array<ResolversTypes['CoreHealthMetric']>, ParentType, ContextType>;
+  issues?: Resolver<Array<ResolversTypes['CoreHealthIssue']>, ParentType, ContextType>;
+  alerts?: Resolver<Array<ResolversTypes['CoreHealthAlert']>, ParentType, ContextType>;
   checkedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+};
+
+export type CoreHealthIssueResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreHealthIssue'] = ResolversParentTypes['CoreHealthIssue']> = {
+  component?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  status?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  detail?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  since?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+};
+
+export type CoreHealthAlertResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreHealthAlert'] = ResolversParentTypes['CoreHealthAlert']> = {
+  metric?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  severity?: Resolver<ResolversTypes['CoreHealthAlertSeverity'], ParentType, ContextType>;
+  value?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  threshold?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  unit?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
 };
 
 export type CoreHealthMetricResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreHealthMetric'] = ResolversParentTypes['CoreHealthMetric']> = {
@@ -3046,6 +3332,7 @@ export type CoreHealthComponentResolvers<ContextType = RequestContext, ParentTyp
   responseMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   detail?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   uptime?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  errorRate?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
 };
 
 export type CoreSystemStatusResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreSystemStatus'] = ResolversParentTypes['CoreSystemStatus']> = {
@@ -3076,6 +3363,15 @@ export type CoreHealthChangeResolvers<ContextType = RequestContext, ParentType e
   before?: Resolver<Maybe<ResolversTypes['CoreHealth']>, ParentType, ContextType>;
   score?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   components?: Resolver<Array<ResolversTypes['CoreHealthComponent']>, ParentType, ContextType>;
+};
+
+export type CoreModuleChangeResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreModuleChange'] = ResolversParentTypes['CoreModuleChange']> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  sequence?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  type?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  timestamp?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  module?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  detail?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
 };
 
 export type CoreAgentResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreAgent'] = ResolversParentTypes['CoreAgent']> = {
@@ -3141,6 +3437,7 @@ export type CoreOrchestrationRuleResolvers<ContextType = RequestContext, ParentT
   actions?: Resolver<Array<ResolversTypes['CoreRuleAction']>, ParentType, ContextType>;
   rank?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   enabled?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  automatic?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   builtIn?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
@@ -3185,6 +3482,8 @@ export type CoreOrchestrationDecisionResolvers<ContextType = RequestContext, Par
   __resolveReference?: ReferenceResolver<Maybe<ResolversTypes['CoreOrchestrationDecision']> | FederationReferenceType, FederationReferenceType, ContextType>;
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   eventType?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  eventId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  depth?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   contextId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   context?: Resolver<Maybe<ResolversTypes['Context']>, ParentType, ContextType>;
   actions?: Resolver<Array<ResolversTypes['CoreChosenAction']>, ParentType, ContextType>;
@@ -3405,6 +3704,7 @@ export type Resolvers<ContextType = RequestContext> = {
   Subscription?: SubscriptionResolvers<ContextType>;
   CoreAllocationChange?: CoreAllocationChangeResolvers<ContextType>;
   CoreResourceAllocation?: CoreResourceAllocationResolvers<ContextType>;
+  CoreAllocationUsage?: CoreAllocationUsageResolvers<ContextType>;
   CoreResources?: CoreResourcesResolvers<ContextType>;
   CoreResourceAllocationConnection?: CoreResourceAllocationConnectionResolvers<ContextType>;
   CoreResourceAllocationEdge?: CoreResourceAllocationEdgeResolvers<ContextType>;
@@ -3419,6 +3719,8 @@ export type Resolvers<ContextType = RequestContext> = {
   CoreWorkflow?: CoreWorkflowResolvers<ContextType>;
   CoreWorkflowVersion?: CoreWorkflowVersionResolvers<ContextType>;
   CoreWorkflowPlan?: CoreWorkflowPlanResolvers<ContextType>;
+  CoreWorkflowEstimate?: CoreWorkflowEstimateResolvers<ContextType>;
+  CoreStepEstimate?: CoreStepEstimateResolvers<ContextType>;
   CoreWorkflowConnection?: CoreWorkflowConnectionResolvers<ContextType>;
   CoreWorkflowEdge?: CoreWorkflowEdgeResolvers<ContextType>;
   CoreWorkflowValidation?: CoreWorkflowValidationResolvers<ContextType>;
@@ -3429,6 +3731,7 @@ export type Resolvers<ContextType = RequestContext> = {
   CoreWorkflowExecutionConnection?: CoreWorkflowExecutionConnectionResolvers<ContextType>;
   CoreWorkflowExecutionEdge?: CoreWorkflowExecutionEdgeResolvers<ContextType>;
   CoreStepExecution?: CoreStepExecutionResolvers<ContextType>;
+  CoreResourceWait?: CoreResourceWaitResolvers<ContextType>;
   CoreStepError?: CoreStepErrorResolvers<ContextType>;
   CoreHistoryConnection?: CoreHistoryConnectionResolvers<ContextType>;
   CoreHistoryEdge?: CoreHistoryEdgeResolvers<ContextType>;
@@ -3446,12 +3749,15 @@ export type Resolvers<ContextType = RequestContext> = {
   CoreManifestModule?: CoreManifestModuleResolvers<ContextType>;
   CoreManifestPayload?: CoreManifestPayloadResolvers<ContextType>;
   CoreSystemHealth?: CoreSystemHealthResolvers<ContextType>;
+  CoreHealthIssue?: CoreHealthIssueResolvers<ContextType>;
+  CoreHealthAlert?: CoreHealthAlertResolvers<ContextType>;
   CoreHealthMetric?: CoreHealthMetricResolvers<ContextType>;
   CoreHealthComponent?: CoreHealthComponentResolvers<ContextType>;
   CoreSystemStatus?: CoreSystemStatusResolvers<ContextType>;
   CoreExecutionCount?: CoreExecutionCountResolvers<ContextType>;
   CoreAllocationCount?: CoreAllocationCountResolvers<ContextType>;
   CoreHealthChange?: CoreHealthChangeResolvers<ContextType>;
+  CoreModuleChange?: CoreModuleChangeResolvers<ContextType>;
   CoreAgent?: CoreAgentResolvers<ContextType>;
   CoreAgentConnection?: CoreAgentConnectionResolvers<ContextType>;
   CoreAgentEdge?: CoreAgentEdgeResolvers<ContextType>;

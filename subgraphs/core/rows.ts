@@ -65,6 +65,8 @@ export interface StoredPrincipal {
   readonly scopes: readonly string[];
   /** Of an API token: its scopes are the most that is done in its name. */
   readonly isBounded?: true;
+  /** Whether its steps may hold resources. */
+  readonly mayAllocate?: true;
 }
 
 export interface CoreExecutionRow {
@@ -91,6 +93,9 @@ export interface CoreExecutionRow {
   readonly totalSteps: number;
   readonly endedSteps: number;
   readonly retries: number;
+  /** Decisions of orchestration that led to it, one after the other, and their rules. */
+  readonly ruleDepth: number;
+  readonly ruleChain: readonly string[];
   readonly deadlineAt: string | null;
   readonly nextAt: string | null;
   readonly version: number;
@@ -143,6 +148,8 @@ export interface CoreStepExecutionRow {
   readonly error: StepError | null;
   readonly compensation: unknown;
   readonly outcome: 'completed' | 'unknown' | null;
+  /** Resources that it waits for or holds. */
+  readonly allocationId: string | null;
   readonly startedAt: string | null;
   readonly finishedAt: string | null;
 }

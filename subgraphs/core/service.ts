@@ -11,20 +11,23 @@ import { createApprovals } from './execution/approvals.ts';
 import { createBulk } from './execution/bulk.ts';
 import { type CircuitsOptions, createCircuits, isBroken } from './execution/circuits.ts';
 import { createExecutions } from './execution/executions.ts';
+import { followAllocations } from './execution/resources.ts';
 import { findNextDue, findUntold } from './execution/store.ts';
 import { createTransitions } from './execution/transitions.ts';
 import { createEndWaiter } from './execution/waiter.ts';
 import { createWorker } from './execution/worker.ts';
-import { tellHealth } from './health/changes.ts';
+import { tellHealth, tellModules } from './health/changes.ts';
 import { createHealth } from './health/health.ts';
 import { readMetrics } from './health/measured.ts';
 import { createUptimes } from './health/uptime.ts';
 import { createManifests } from './manifest/manifests.ts';
+import { createDurations } from './metrics/durations.ts';
 import { observeDraft } from './metrics/observe.ts';
 import { createRecorder } from './metrics/recorder.ts';
 import { createOptimizations } from './optimization/optimizations.ts';
 import { coordinate } from './orchestration/coordination.ts';
 import { createOrchestration } from './orchestration/orchestration.ts';
+import { createReactions } from './orchestration/reactions.ts';
 import { createSettings, type WorkerSettings } from './settings.ts';
 import { publishSystemEvent, systemEvent } from './systemEvents.ts';
 import { createWorkflowTunings } from './tuning/workflowTuning.ts';
@@ -72,6 +75,7 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
       'loop.delay': health.loopDelayMs(),
     }),
   });
+  const durations = createDurations({ sql, logger, everyMs: config.CORE_METRIC_MS });
   // One after the other: followers hear of changes in the order in which they came about.
   let told: Promise<unknown> = Promise.resolve();
   const circuits = createCircuits({
@@ -91,9 +95,11 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
   });
   const worker = createWorker({
     ...{ owner: newId(), settings: settings.current, graph, circuits, logger },
-    onCalled({ tenantId }, ms, result) {
+    onCalled({ tenantId, phase, step }, ms, result) {
       if (!result.ok && result.error.code === 'CIRCUIT_OPEN') return;
       recorder.observe(tenantId, 'step.service', ms);
+      const called = phase === 'backward' ? step.compensation : step.operation;
+      if (called !== null) recorder.observeCall(called.module, isBroken(result));
       if (!result.ok) recorder.observe(tenantId, 'step.failed', 1);
       if (isBroken(result)) recorder.observe(tenantId, 'step.broken', 1);
     },
@@ -109,7 +115,7 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
       maxDepth,
     },
     dispatcher: worker,
-    onCommitted: (draft) => observeDraft(recorder, draft),
+    onCommitted: (draft) => observeDraft({ recorder, durations }, draft),
     onApprovalAwaited(key, confirmId) {
       approvals.awaited(transitions, key, confirmId).catch((error: unknown) => {
         // The event of its end tells it.
@@ -126,6 +132,7 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
     uptimes,
     ...{ sqlOf: runtime.sqlOf, logger },
     onChanged: (snapshot) => tellHealth(runtime, snapshot),
+    onModules: (changes) => tellModules(runtime, changes),
     worker: () => ({ running: worker.running, slots: settings.current().slots }),
     openCircuits: () => circuits.openCount,
     measured: () => readMetrics(sql, Date.now()),
@@ -136,6 +143,7 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
   const orchestration = createOrchestration(runtime, {
     ...{ commands, contexts, executions, manifests, operations, circuits, health: health.snapshot },
   });
+  const reactions = createReactions(runtime, { commands, orchestration });
   const callRates = createCallRates(runtime);
   let followers: readonly Consumer[] = [];
 
@@ -191,21 +199,27 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
     tunings: createWorkflowTunings(runtime, { commands, operations, workflows }),
     settings,
     recorder,
+    durations,
     bulk: createBulk(runtime, transitions),
     sweep,
 
     /** Reads everything other modules have told so far; for tests. */
     async catchUp(): Promise<void> {
-      for (const follower of followers) await follower.catchUp();
+      const [first, second, ...reacting] = followers;
+      await first?.catchUp();
+      await second?.catchUp();
+      await Promise.all(reacting.map((follower) => follower.catchUp()));
     },
 
     async start(): Promise<StartedModule> {
-      followers = await Promise.all([contexts.follow(), approvals.follow(transitions)]);
+      followers = await Promise.all([contexts.follow(), approvals.follow(transitions), ...reactions.follow()]);
       await settings.refresh();
       worker.start(transitions, () => findNextDue(sql));
+      const unfollow = followAllocations(runtime, transitions);
       const recording = recorder.start();
       const stopLooking = health.start();
       const counting = uptimes.start();
+      const timing = durations.start();
       let sweeping: Promise<unknown> = Promise.resolve();
       const timer = setInterval(() => {
         sweeping = sweeping
@@ -218,6 +232,7 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
         async close() {
           clearInterval(timer);
           stopLooking();
+          unfollow();
           await sweeping;
           await Promise.all(followers.map((follower) => follower.close()));
           await worker.close();
@@ -227,6 +242,7 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
           waiter.close();
           await recording.stop();
           await counting.stop();
+          await timing.stop();
         },
       };
     },

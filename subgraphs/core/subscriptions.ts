@@ -12,6 +12,7 @@ import { allocationStream } from './allocation/queue.ts';
 import type { AllocationRow } from './allocation/rows.ts';
 import { shownStatus } from './execution/shown.ts';
 import { type HealthChange, healthStream } from './health/changes.ts';
+import type { ModuleChange } from './health/health.ts';
 import * as inputs from './inputs.ts';
 import type { CoreExecutionRow, CoreStepExecutionRow } from './rows.ts';
 import { platformTenant } from './settings.ts';
@@ -41,6 +42,22 @@ export const coreSubscriptions: Readonly<Record<string, StreamSubscription>> = {
         decide: (event) => (wanted == null || matchesType(wanted, String(event.data['type'])) ? 'deliver' : 'skip'),
       };
     },
+  },
+  modulesChanged: {
+    module: 'core',
+    kind: 'stream',
+    tenantId: platformTenant,
+    streamId: () => healthStream,
+    types: ['module.*'],
+    payload(event) {
+      const { module, detail } = event.data['change'] as ModuleChange;
+      const sequence = 'sequence' in event ? event.sequence : 0;
+      return {
+        ...{ cursor: encodeCursor(event.streamId, sequence), sequence, type: event.type, timestamp: event.createdAt },
+        ...{ module, detail },
+      };
+    },
+    admit: async () => ({ decide: () => 'deliver' }),
   },
   healthChanged: {
     module: 'core',

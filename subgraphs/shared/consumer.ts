@@ -36,7 +36,7 @@ export interface ConsumerOptions {
    * Least time between two looks, ms. The first event after a quiet time is read at once; of a stream of them each look
    * takes what has gathered, so that a busy module does not pay for every consumer at each event. @default 100
    */
-  readonly pauseMs?: number;
+  readonly pauseMs?: number | (() => number);
 }
 
 export interface Consumer {
@@ -158,7 +158,8 @@ export async function createConsumer(options: ConsumerOptions): Promise<Consumer
     }
     active = (async () => {
       do {
-        const wait = lookedAt + backedOff(pauseMs, failures) - performance.now();
+        const pause = typeof pauseMs === 'number' ? pauseMs : pauseMs();
+        const wait = lookedAt + backedOff(pause, failures) - performance.now();
         if (wait > 0) await sleep(wait, undefined, { signal: closing.signal }).catch(() => {});
         if (closed) return;
         again = false;

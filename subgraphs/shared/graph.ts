@@ -16,6 +16,8 @@ export interface Graph {
     variables: Readonly<Record<string, unknown>>,
     principal: Principal,
     signal?: AbortSignal,
+    /** W3C trace that what is asked goes on with, and with it the events of what it changes. @default one of its own */
+    traceparent?: string,
   ): Promise<GraphResult<Data>>;
   /**
    * Asks a query for the sake of the caches alone: its answer is kept as one to a client that names no operation, and what
@@ -36,9 +38,9 @@ export function createLateGraph(): Graph & { connect(graph: Graph): void } {
     connect(graph) {
       target = graph;
     },
-    execute(document, variables, principal, signal) {
+    execute(document, variables, principal, signal, traceparent) {
       if (!target) return Promise.reject(new Error('the graph is not connected yet'));
-      return target.execute(document, variables, principal, signal);
+      return target.execute(document, variables, principal, signal, traceparent);
     },
     warm(document, variables, principal, signal) {
       if (!target) return Promise.reject(new Error('the graph is not connected yet'));

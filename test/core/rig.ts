@@ -35,6 +35,7 @@ export interface GraphCall {
   readonly variables: Readonly<Record<string, unknown>>;
   readonly principal: Principal;
   readonly signal: AbortSignal | undefined;
+  readonly traceparent: string | undefined;
 }
 
 export type GraphAnswer = unknown | ((call: GraphCall) => unknown);
@@ -76,6 +77,7 @@ export async function openCoreRig({ env = {}, works = true, ...given }: CoreRigO
         variables: Readonly<Record<string, unknown>>,
         principal: Principal,
         signal?: AbortSignal,
+        traceparent?: string,
       ) {
         if (document.includes('query CoreContext')) {
           const id = String(variables['id']);
@@ -83,7 +85,7 @@ export async function openCoreRig({ env = {}, works = true, ...given }: CoreRigO
           return { data: { context: status === undefined ? null : { id, status } } as Data, errors: [] };
         }
         const field = fieldOf(document);
-        const call = { field, variables, principal, signal };
+        const call = { field, variables, principal, signal, traceparent };
         calls.push(call);
         const answer = answers.get(field);
         const value = typeof answer === 'function' ? await (answer as (call: GraphCall) => unknown)(call) : answer;
@@ -177,10 +179,15 @@ export async function openCoreRig({ env = {}, works = true, ...given }: CoreRigO
       }
     },
     /** Tells an event as its module would. */
-    async tell(module: 'context' | 'confirm', type: string, data: Readonly<Record<string, unknown>>, streamId: string) {
-      await sql.begin((tx) =>
-        appendChange(tx, module, [{ tenantId: 'one', actor: 'someone', events: [{ streamId, type, data, tags: [] }] }]),
-      );
+    async tell(
+      module: 'context' | 'confirm' | 'plan',
+      type: string,
+      data: Readonly<Record<string, unknown>>,
+      streamId: string,
+      { tenantId = 'one', traceparent }: { readonly tenantId?: string; readonly traceparent?: string | undefined } = {},
+    ) {
+      const events = [{ streamId, type, data, tags: [] }];
+      await sql.begin((tx) => appendChange(tx, module, [{ tenantId, actor: 'someone', traceparent, events }]));
     },
     async [Symbol.asyncDispose](): Promise<void> {
       await Promise.all(started.map((module) => module.close()));

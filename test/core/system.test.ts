@@ -117,8 +117,14 @@ test('health: what is shown gets worse after two looks and better after three; o
     'healthy',
   ]);
   expect(rollUp([{ status: 'healthy' }, { status: 'error' }])).toBe('critical');
-  expect(rollUp([{ status: 'healthy' }, { status: 'unhealthy' }])).toBe('unhealthy');
-  expect(rollUp([...Array(9).fill({ status: 'healthy' }), { status: 'degraded' }])).toBe('warning');
+  // As the documents say: above 30 % degraded, any at all a warning.
+  const some = (bad: 'unhealthy' | 'degraded', count: number) =>
+    rollUp([...Array(10 - count).fill({ status: 'healthy' }), ...Array(count).fill({ status: bad })]);
+  expect([0, 1, 3, 4, 10].map((count) => some('unhealthy', count))).toEqual([
+    ...['healthy', 'warning', 'warning', 'degraded', 'degraded'],
+  ]);
+  expect([1, 4].map((count) => some('degraded', count))).toEqual(['warning', 'degraded']);
+  expect(rollUp([...Array(9).fill({ status: 'unhealthy' }), { status: 'error' }])).toBe('critical');
 });
 
 test('what was measured decides too: calls that broke, waits, the pool, the load of the workers', () => {
@@ -195,7 +201,7 @@ test('how often each part was up is counted by all processes together, and outli
       onChanged: async () => {},
       worker: () => ({ running: 1, slots: 1 }),
       openCircuits: () => 0,
-      measured: async () => [],
+      measured: async () => ({ metrics: [], errorRates: new Map() }),
     });
     const shown = async () => {
       const { uptime, components } = await health.refresh();
@@ -234,7 +240,7 @@ test('a part that hangs is an error within its time limit, and hinders no other'
     onChanged: async () => {},
     worker: () => ({ running: 0, slots: 1 }),
     openCircuits: () => 0,
-    measured: async () => [],
+    measured: async () => ({ metrics: [], errorRates: new Map() }),
   });
   const { components } = await health.refresh();
   expect(components.find(({ name }) => name === 'module.trace')).toMatchObject({
@@ -326,10 +332,18 @@ test('dispatch carries a decision out, once for its key', async () => {
 test('a change of the health is told once, whichever processes see it', async () => {
   const change = (overall: Overall) =>
     tellHealth(rig.runtime, {
-      ...{ overall, score: 0.5, uptime: null, metrics: [], checkedAt: new Date().toISOString() },
+      ...{
+        overall,
+        score: 0.5,
+        uptime: null,
+        metrics: [],
+        issues: [],
+        alerts: [],
+        checkedAt: new Date().toISOString(),
+      },
       components: [
-        { name: 'module.core', status: 'healthy', responseMs: 1, detail: null, uptime: 1 },
-        { name: 'module.trace', status: 'error', responseMs: 1_000, detail: 'no answer', uptime: 0 },
+        { name: 'module.core', status: 'healthy', responseMs: 1, detail: null, uptime: 1, errorRate: null },
+        { name: 'module.trace', status: 'error', responseMs: 1_000, detail: 'no answer', uptime: 0, errorRate: null },
       ],
     });
   await change('healthy');

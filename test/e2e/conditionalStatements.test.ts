@@ -42,7 +42,7 @@ type Tenant = keyof typeof tenants;
 const ofReads =
   /\b(context|plan|trace|confirm|collab|network|extension|core)\.(?!event\b|job|consumer|outbox|stream_head)\w+/;
 const clockwork =
-  /expires_at <= |next_check_at|next_attempt_at|next_at|look_at|NOT told|consumer_offset|\.event\b|core\.setting|_private_|pg_try_advisory|^\s*(INSERT|UPDATE|DELETE|WITH \w+ AS \((UPDATE|DELETE|INSERT))/i;
+  /expires_at <= |next_check_at|next_attempt_at|next_at|look_at|NOT told|consumer_offset|\.event\b|core\.setting|core\.operation_time|automatic AND enabled|_private_|pg_try_advisory|^\s*(INSERT|UPDATE|DELETE|WITH \w+ AS \((UPDATE|DELETE|INSERT))/i;
 
 let database: TestDatabase;
 let proxy: CountingProxy;

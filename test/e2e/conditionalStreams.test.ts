@@ -17,7 +17,7 @@ const tenantId = 'conditional-streams';
 /** Modules whose streams do not lie in contexts, or are seen by who takes part in them alone. */
 const elsewhere: readonly SubgraphName[] = ['dialog', 'platform', 'role'];
 /** Streams that tell nothing of a context, and the inbox of a subject. */
-const open = new Set(['systemEvents', 'healthChanged', 'agentsChanged', 'approvalsWaiting']);
+const open = new Set(['systemEvents', 'healthChanged', 'modulesChanged', 'agentsChanged', 'approvalsWaiting']);
 /** Streams of a tenant, which pass over what lies in contexts that somebody does not see. */
 const tenantWide = new Set(['allocationChanged', 'anomalyAlerts', 'realtimeMetrics']);
 const streams = [...(await loadSubgraphs(subgraphNames)).values()]

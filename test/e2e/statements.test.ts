@@ -17,7 +17,7 @@ const few = 2;
 
 /** Statements of the platform's own clockwork: job queue, event tail, partitions, connection settings. */
 const background =
-  /graphile_worker|_private_|event_position_seq|audit_position_seq|audit_cursor|audit_chain|event_partition|pg_try_advisory|pg_current_xact_id|\bpg_(notify|advisory|class|inherits|catalog)|stream_id, sequence|\.event\b|consumer_offset|expires_at <= |next_check_at|next_attempt_at|next_at|look_at|metric_sample|core\.setting|NOT told|platform\.(log|metric_\w+|alert\w*|error_group)\b|savepoint|^\s*(LISTEN|SET|SELECT 1)\b|application_name|typarray/i;
+  /graphile_worker|_private_|event_position_seq|audit_position_seq|audit_cursor|audit_chain|event_partition|pg_try_advisory|pg_current_xact_id|\bpg_(notify|advisory|class|inherits|catalog)|stream_id, sequence|\.event\b|consumer_offset|expires_at <= |next_check_at|next_attempt_at|next_at|look_at|metric_sample|core\.setting|core\.operation_time|automatic AND enabled|NOT told|platform\.(log|metric_\w+|alert\w*|error_group)\b|savepoint|^\s*(LISTEN|SET|SELECT 1)\b|application_name|typarray/i;
 
 it('the proxy reads simple and prepared statements', async () => {
   await using database = await createTestDatabase();

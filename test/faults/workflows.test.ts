@@ -12,43 +12,9 @@ import {
   type PlatformOptions,
   startPlatform,
 } from '../support/platform.ts';
+import { createWorkflowLoad } from './workflowLoad.ts';
 
 const total = 500;
-const errors = 'userErrors { code message }';
-const create = `mutation ($input: CreateCoreWorkflowInput!) { createWorkflow(input: $input) { workflow { id } ${errors} } }`;
-const execute = `mutation ($input: ExecuteCoreWorkflowInput!) { executeWorkflow(input: $input) { execution { id } ${errors} } }`;
-const ref = (path: string) => `\${${path}}`;
-
-const effect = (stepId: string, dependsOn: string[]) => ({
-  stepId,
-  module: 'context',
-  action: 'createContext',
-  select: 'context { id } userErrors { code message retryable retryAfterMs }',
-  input: { input: { title: `${ref('input.name')}-${stepId}`, root: { domain: 'workflows', environment: 'fault' } } },
-  dependsOn,
-  retry: { maxAttempts: 10, delayMs: 100, maxDelayMs: 1_000 },
-  compensation: {
-    module: 'context',
-    action: 'deleteContext',
-    input: { contextId: ref('self.output.context.id'), force: true },
-  },
-});
-const good = { steps: [effect('a', []), effect('b', ['a'])] };
-/** Its last step deletes what does not exist: everything before it has to be undone. */
-const bad = {
-  steps: [
-    ...good.steps,
-    {
-      stepId: 'end',
-      module: 'context',
-      action: 'deleteContext',
-      input: { contextId: '5b1f0c52-91d4-4e0b-8c6a-00000000abcd' },
-      dependsOn: ['b'],
-    },
-  ],
-};
-const lastOutput = (platform: HostedPlatform) => platform.output().slice(-2_000);
-const isBad = (n: number) => n % 5 === 0;
 
 /** Processes end without warning, so the server syncs every commit to disk. */
 let server: EmbeddedPostgres;
@@ -83,51 +49,9 @@ it('500 workflows end, each effect once, while workers are killed and connection
   };
   const killed = [await startPlatform(options), await startPlatform(options)] as const;
   const platforms: HostedPlatform[] = [...killed];
-  const ask = async (query: string, input: object): Promise<string> => {
-    for (let attempt = 0; ; attempt += 1) {
-      try {
-        const answer = await platforms[attempt % 2]!.query<Record<string, Record<string, { id: string } | null>>>(
-          query,
-          { input },
-        );
-        const payload = Object.values(answer.data ?? {})[0];
-        const id = payload?.['workflow']?.id ?? payload?.['execution']?.id;
-        if (id !== undefined) return id;
-        if (attempt > 200) throw new Error(JSON.stringify(answer));
-      } catch (error) {
-        // The process is gone: the other is asked, under the same key.
-        if (attempt > 200) throw error;
-      }
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-  };
-  const [goodId, badId] = [
-    await ask(create, { name: 'good', definition: { ...good, timeoutMs: 890_000 } }),
-    await ask(create, { name: 'bad', definition: { ...bad, timeoutMs: 890_000 } }),
-  ];
-  const open = async () => {
-    const [row] = await sql<
-      { ended: number }[]
-    >`SELECT count(*)::int AS ended FROM core.execution WHERE completed_at IS NOT NULL`;
-    return row!.ended;
-  };
-  const reach = async (ended: number) => {
-    for (const until = Date.now() + 400_000; (await open()) < ended; ) {
-      if (Date.now() > until)
-        throw new Error(
-          `${ended} did not end: ${JSON.stringify(await stuck())}\n${platforms.map(lastOutput).join('\n')}`,
-        );
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-  };
-  const stuck = () =>
-    sql`SELECT e.status, e.ending, s.step_id, s.status AS step, s.phase, s.error->>'code' AS code, count(*)::int AS n, max(e.next_at - now()) AS due
-        FROM core.execution e JOIN core.step_execution s ON s.tenant_id = e.tenant_id AND s.execution_id = e.id
-        WHERE e.completed_at IS NULL GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY n DESC LIMIT 20`;
-  const starting = Array.from({ length: total }, async (_, n) => {
-    await new Promise((resolve) => setTimeout(resolve, n * 10));
-    return ask(execute, { workflowId: isBad(n) ? badId : goodId, input: { name: `w${n}` }, idempotencyKey: `w${n}` });
-  });
+  const load = createWorkflowLoad({ sql, platforms, total, cpuCores: 6 });
+  const { reach } = load;
+  const starting = await load.start(10);
   const faults = (async () => {
     await reach(60);
     await kill(killed[0]);
@@ -144,33 +68,7 @@ it('500 workflows end, each effect once, while workers are killed and connection
   await faults;
   await reach(total);
 
-  expect(new Set(ids).size).toBe(total);
-  const states = await sql<
-    { name: string; status: string }[]
-  >`SELECT input->>'name' AS name, status FROM core.execution`;
-  expect(states).toHaveLength(total);
-  for (const { name, status } of states)
-    expect([name, status]).toEqual([name, isBad(Number(name.slice(1))) ? 'compensated' : 'completed']);
-  // Every effect once, and those that were to be undone not at all.
-  const effects = await sql<
-    { title: string }[]
-  >`SELECT title FROM context.context WHERE domain = 'workflows' AND deleted_at IS NULL ORDER BY title`;
-  const expected = Array.from({ length: total }, (_, n) => (isBad(n) ? [] : [`w${n}-a`, `w${n}-b`])).flat();
-  expect(effects.map(({ title }) => title).sort()).toEqual(expected.sort());
-  const made = await sql<
-    { count: number }[]
-  >`SELECT count(*)::int AS count FROM context.context WHERE domain = 'workflows'`;
-  expect(made[0]!.count).toBe(total * 2);
-  // History without gap, and the same as the stream of events.
-  const gaps =
-    await sql`SELECT execution_id FROM core.history GROUP BY tenant_id, execution_id HAVING min(sequence) <> 1 OR max(sequence) <> count(*)`;
-  expect([...gaps]).toEqual([]);
-  const missing =
-    await sql`SELECT h.execution_id FROM core.history h LEFT JOIN core.event e ON e.tenant_id = h.tenant_id AND e.stream_id = h.execution_id AND e.sequence = h.sequence AND e.type = h.type WHERE e.event_id IS NULL`;
-  expect([...missing]).toEqual([]);
-  const held =
-    await sql`SELECT step_id FROM core.step_execution WHERE lease_until IS NOT NULL OR lease_owner IS NOT NULL OR status IN ('running', 'ready', 'retry_wait', 'waiting')`;
-  expect([...held]).toEqual([]);
+  await load.expectWhole(ids);
   const lapsed = await sql<
     { count: number }[]
   >`SELECT count(*)::int AS count FROM core.history WHERE type = 'step.lapsed'`;

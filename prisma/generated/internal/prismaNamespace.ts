@@ -435,6 +435,7 @@ export const ModelName = {
   CoreOrchestrationRule: 'CoreOrchestrationRule',
   CoreOrchestrationDecision: 'CoreOrchestrationDecision',
   CoreMetricSample: 'CoreMetricSample',
+  CoreOperationTime: 'CoreOperationTime',
   CoreUptime: 'CoreUptime',
   CoreSetting: 'CoreSetting',
   CoreOptimization: 'CoreOptimization',
@@ -627,7 +628,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "collaboration" | "collabParticipant" | "collabTask" | "collabDecision" | "collabBallot" | "collabCouncil" | "collabTurn" | "collabBroadcast" | "collabConflict" | "collabResource" | "collabRecommendation" | "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "coreWorkflow" | "coreWorkflowVersion" | "coreExecution" | "coreStepExecution" | "coreHistory" | "coreSignal" | "coreTenantShare" | "coreResourceNode" | "coreQuota" | "coreAllocation" | "coreManifest" | "coreOrchestrationRule" | "coreOrchestrationDecision" | "coreMetricSample" | "coreUptime" | "coreSetting" | "coreOptimization" | "coreAgent" | "coreCallRate" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "extension" | "extensionRelease" | "extensionCapability" | "extensionSandbox" | "extensionHook" | "extensionExecution" | "extensionUsage" | "extensionState" | "extensionPublisherKey" | "collabEvent" | "collabStreamHead" | "collabAudit" | "collabIdempotency" | "collabConsumerOffset" | "collabReplica" | "collabErasureProgress" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "confirmErasureProgress" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "contextErasureProgress" | "coreEvent" | "coreStreamHead" | "coreAudit" | "coreIdempotency" | "coreConsumerOffset" | "coreReplica" | "coreErasureProgress" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "dialogErasureProgress" | "extensionEvent" | "extensionStreamHead" | "extensionAudit" | "extensionIdempotency" | "extensionConsumerOffset" | "extensionReplica" | "extensionErasureProgress" | "networkEvent" | "networkStreamHead" | "networkAudit" | "networkIdempotency" | "networkConsumerOffset" | "networkReplica" | "networkErasureProgress" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "planErasureProgress" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "platformErasureProgress" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "roleErasureProgress" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "traceErasureProgress" | "network" | "networkNode" | "networkHeartbeat" | "networkLink" | "networkConnection" | "networkService" | "networkMessage" | "networkRun" | "networkSample" | "networkBandwidth" | "networkCircuit" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "platformAuditBlock" | "platformAuditChain" | "platformAuditCursor" | "platformFile" | "platformFilePart" | "platformEventSubscription" | "platformEventPartition" | "platformDelivery" | "platformEventInbox" | "platformConfigEntry" | "platformConfigVersion" | "platformCacheEntry" | "platformCacheUsage" | "platformCacheReport" | "platformSchema" | "platformBusinessRule" | "platformLog" | "platformLogRollup" | "platformLogLevel" | "platformMetricSeries" | "platformMetricSample" | "platformMetricRollup" | "platformDashboard" | "platformAlertRule" | "platformAlert" | "platformChannel" | "platformNotification" | "platformError" | "platformErrorGroup" | "platformErrorRule" | "platformApiToken" | "platformRevocation" | "platformDataKey" | "platformSubjectErasure" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "rolePermissionRequest" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceSampledOut" | "traceSamplingCount" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
+    modelProps: "collaboration" | "collabParticipant" | "collabTask" | "collabDecision" | "collabBallot" | "collabCouncil" | "collabTurn" | "collabBroadcast" | "collabConflict" | "collabResource" | "collabRecommendation" | "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "coreWorkflow" | "coreWorkflowVersion" | "coreExecution" | "coreStepExecution" | "coreHistory" | "coreSignal" | "coreTenantShare" | "coreResourceNode" | "coreQuota" | "coreAllocation" | "coreManifest" | "coreOrchestrationRule" | "coreOrchestrationDecision" | "coreMetricSample" | "coreOperationTime" | "coreUptime" | "coreSetting" | "coreOptimization" | "coreAgent" | "coreCallRate" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "extension" | "extensionRelease" | "extensionCapability" | "extensionSandbox" | "extensionHook" | "extensionExecution" | "extensionUsage" | "extensionState" | "extensionPublisherKey" | "collabEvent" | "collabStreamHead" | "collabAudit" | "collabIdempotency" | "collabConsumerOffset" | "collabReplica" | "collabErasureProgress" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "confirmErasureProgress" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "contextErasureProgress" | "coreEvent" | "coreStreamHead" | "coreAudit" | "coreIdempotency" | "coreConsumerOffset" | "coreReplica" | "coreErasureProgress" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "dialogErasureProgress" | "extensionEvent" | "extensionStreamHead" | "extensionAudit" | "extensionIdempotency" | "extensionConsumerOffset" | "extensionReplica" | "extensionErasureProgress" | "networkEvent" | "networkStreamHead" | "networkAudit" | "networkIdempotency" | "networkConsumerOffset" | "networkReplica" | "networkErasureProgress" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "planErasureProgress" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "platformErasureProgress" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "roleErasureProgress" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "traceErasureProgress" | "network" | "networkNode" | "networkHeartbeat" | "networkLink" | "networkConnection" | "networkService" | "networkMessage" | "networkRun" | "networkSample" | "networkBandwidth" | "networkCircuit" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "platformAuditBlock" | "platformAuditChain" | "platformAuditCursor" | "platformFile" | "platformFilePart" | "platformEventSubscription" | "platformEventPartition" | "platformDelivery" | "platformEventInbox" | "platformConfigEntry" | "platformConfigVersion" | "platformCacheEntry" | "platformCacheUsage" | "platformCacheReport" | "platformSchema" | "platformBusinessRule" | "platformLog" | "platformLogRollup" | "platformLogLevel" | "platformMetricSeries" | "platformMetricSample" | "platformMetricRollup" | "platformDashboard" | "platformAlertRule" | "platformAlert" | "platformChannel" | "platformNotification" | "platformError" | "platformErrorGroup" | "platformErrorRule" | "platformApiToken" | "platformRevocation" | "platformDataKey" | "platformSubjectErasure" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "rolePermissionRequest" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceSampledOut" | "traceSamplingCount" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -3408,6 +3409,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.CoreMetricSampleCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.CoreMetricSampleCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreOperationTime: {
+      payload: Prisma.$CoreOperationTimePayload<ExtArgs>
+      fields: Prisma.CoreOperationTimeFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreOperationTimeFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOperationTimePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreOperationTimeFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOperationTimePayload>
+        }
+        findFirst: {
+          args: Prisma.CoreOperationTimeFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOperationTimePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreOperationTimeFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOperationTimePayload>
+        }
+        findMany: {
+          args: Prisma.CoreOperationTimeFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOperationTimePayload>[]
+        }
+        create: {
+          args: Prisma.CoreOperationTimeCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOperationTimePayload>
+        }
+        createMany: {
+          args: Prisma.CoreOperationTimeCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreOperationTimeCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOperationTimePayload>[]
+        }
+        delete: {
+          args: Prisma.CoreOperationTimeDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOperationTimePayload>
+        }
+        update: {
+          args: Prisma.CoreOperationTimeUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOperationTimePayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreOperationTimeDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreOperationTimeUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreOperationTimeUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOperationTimePayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreOperationTimeUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOperationTimePayload>
+        }
+        aggregate: {
+          args: Prisma.CoreOperationTimeAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreOperationTime>
+        }
+        groupBy: {
+          args: Prisma.CoreOperationTimeGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreOperationTimeGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreOperationTimeCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreOperationTimeCountAggregateOutputType> | number
         }
       }
     }
@@ -17163,6 +17238,8 @@ export const CoreExecutionScalarFieldEnum = {
   totalSteps: 'totalSteps',
   endedSteps: 'endedSteps',
   retries: 'retries',
+  ruleDepth: 'ruleDepth',
+  ruleChain: 'ruleChain',
   deadlineAt: 'deadlineAt',
   nextAt: 'nextAt',
   version: 'version',
@@ -17198,6 +17275,7 @@ export const CoreStepExecutionScalarFieldEnum = {
   error: 'error',
   compensation: 'compensation',
   outcome: 'outcome',
+  allocationId: 'allocationId',
   startedAt: 'startedAt',
   finishedAt: 'finishedAt'
 } as const
@@ -17297,7 +17375,14 @@ export const CoreAllocationScalarFieldEnum = {
   allocatedAt: 'allocatedAt',
   expiresAt: 'expiresAt',
   endedAt: 'endedAt',
-  createdBy: 'createdBy'
+  createdBy: 'createdBy',
+  executionId: 'executionId',
+  stepId: 'stepId',
+  usageCurrent: 'usageCurrent',
+  usagePeak: 'usagePeak',
+  usageIntegral: 'usageIntegral',
+  usageMs: 'usageMs',
+  usageAt: 'usageAt'
 } as const
 
 export type CoreAllocationScalarFieldEnum = (typeof CoreAllocationScalarFieldEnum)[keyof typeof CoreAllocationScalarFieldEnum]
@@ -17333,6 +17418,8 @@ export const CoreOrchestrationRuleScalarFieldEnum = {
   actions: 'actions',
   rank: 'rank',
   enabled: 'enabled',
+  automatic: 'automatic',
+  principal: 'principal',
   version: 'version',
   createdAt: 'createdAt',
   createdBy: 'createdBy',
@@ -17371,6 +17458,17 @@ export const CoreMetricSampleScalarFieldEnum = {
 } as const
 
 export type CoreMetricSampleScalarFieldEnum = (typeof CoreMetricSampleScalarFieldEnum)[keyof typeof CoreMetricSampleScalarFieldEnum]
+
+
+export const CoreOperationTimeScalarFieldEnum = {
+  tenantId: 'tenantId',
+  operation: 'operation',
+  day: 'day',
+  bucket: 'bucket',
+  count: 'count'
+} as const
+
+export type CoreOperationTimeScalarFieldEnum = (typeof CoreOperationTimeScalarFieldEnum)[keyof typeof CoreOperationTimeScalarFieldEnum]
 
 
 export const CoreUptimeScalarFieldEnum = {
@@ -20725,6 +20823,7 @@ export type GlobalOmitConfig = {
   coreOrchestrationRule?: Prisma.CoreOrchestrationRuleOmit
   coreOrchestrationDecision?: Prisma.CoreOrchestrationDecisionOmit
   coreMetricSample?: Prisma.CoreMetricSampleOmit
+  coreOperationTime?: Prisma.CoreOperationTimeOmit
   coreUptime?: Prisma.CoreUptimeOmit
   coreSetting?: Prisma.CoreSettingOmit
   coreOptimization?: Prisma.CoreOptimizationOmit

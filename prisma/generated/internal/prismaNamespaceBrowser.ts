@@ -89,6 +89,7 @@ export const ModelName = {
   CoreOrchestrationRule: 'CoreOrchestrationRule',
   CoreOrchestrationDecision: 'CoreOrchestrationDecision',
   CoreMetricSample: 'CoreMetricSample',
+  CoreOperationTime: 'CoreOperationTime',
   CoreUptime: 'CoreUptime',
   CoreSetting: 'CoreSetting',
   CoreOptimization: 'CoreOptimization',
@@ -915,6 +916,8 @@ export const CoreExecutionScalarFieldEnum = {
   totalSteps: 'totalSteps',
   endedSteps: 'endedSteps',
   retries: 'retries',
+  ruleDepth: 'ruleDepth',
+  ruleChain: 'ruleChain',
   deadlineAt: 'deadlineAt',
   nextAt: 'nextAt',
   version: 'version',
@@ -950,6 +953,7 @@ export const CoreStepExecutionScalarFieldEnum = {
   error: 'error',
   compensation: 'compensation',
   outcome: 'outcome',
+  allocationId: 'allocationId',
   startedAt: 'startedAt',
   finishedAt: 'finishedAt'
 } as const
@@ -1049,7 +1053,14 @@ export const CoreAllocationScalarFieldEnum = {
   allocatedAt: 'allocatedAt',
   expiresAt: 'expiresAt',
   endedAt: 'endedAt',
-  createdBy: 'createdBy'
+  createdBy: 'createdBy',
+  executionId: 'executionId',
+  stepId: 'stepId',
+  usageCurrent: 'usageCurrent',
+  usagePeak: 'usagePeak',
+  usageIntegral: 'usageIntegral',
+  usageMs: 'usageMs',
+  usageAt: 'usageAt'
 } as const
 
 export type CoreAllocationScalarFieldEnum = (typeof CoreAllocationScalarFieldEnum)[keyof typeof CoreAllocationScalarFieldEnum]
@@ -1085,6 +1096,8 @@ export const CoreOrchestrationRuleScalarFieldEnum = {
   actions: 'actions',
   rank: 'rank',
   enabled: 'enabled',
+  automatic: 'automatic',
+  principal: 'principal',
   version: 'version',
   createdAt: 'createdAt',
   createdBy: 'createdBy',
@@ -1123,6 +1136,17 @@ export const CoreMetricSampleScalarFieldEnum = {
 } as const
 
 export type CoreMetricSampleScalarFieldEnum = (typeof CoreMetricSampleScalarFieldEnum)[keyof typeof CoreMetricSampleScalarFieldEnum]
+
+
+export const CoreOperationTimeScalarFieldEnum = {
+  tenantId: 'tenantId',
+  operation: 'operation',
+  day: 'day',
+  bucket: 'bucket',
+  count: 'count'
+} as const
+
+export type CoreOperationTimeScalarFieldEnum = (typeof CoreOperationTimeScalarFieldEnum)[keyof typeof CoreOperationTimeScalarFieldEnum]
 
 
 export const CoreUptimeScalarFieldEnum = {

@@ -31,6 +31,10 @@ export type CoreAllocationAvgAggregateOutputType = {
   priority: number | null
   leaseEpoch: number | null
   leaseMs: number | null
+  usageCurrent: number | null
+  usagePeak: number | null
+  usageIntegral: number | null
+  usageMs: number | null
 }
 
 export type CoreAllocationSumAggregateOutputType = {
@@ -38,6 +42,10 @@ export type CoreAllocationSumAggregateOutputType = {
   priority: number | null
   leaseEpoch: number | null
   leaseMs: bigint | null
+  usageCurrent: number[]
+  usagePeak: number[]
+  usageIntegral: number[]
+  usageMs: number | null
 }
 
 export type CoreAllocationMinAggregateOutputType = {
@@ -59,6 +67,10 @@ export type CoreAllocationMinAggregateOutputType = {
   expiresAt: Date | null
   endedAt: Date | null
   createdBy: string | null
+  executionId: string | null
+  stepId: string | null
+  usageMs: number | null
+  usageAt: Date | null
 }
 
 export type CoreAllocationMaxAggregateOutputType = {
@@ -80,6 +92,10 @@ export type CoreAllocationMaxAggregateOutputType = {
   expiresAt: Date | null
   endedAt: Date | null
   createdBy: string | null
+  executionId: string | null
+  stepId: string | null
+  usageMs: number | null
+  usageAt: Date | null
 }
 
 export type CoreAllocationCountAggregateOutputType = {
@@ -104,6 +120,13 @@ export type CoreAllocationCountAggregateOutputType = {
   expiresAt: number
   endedAt: number
   createdBy: number
+  executionId: number
+  stepId: number
+  usageCurrent: number
+  usagePeak: number
+  usageIntegral: number
+  usageMs: number
+  usageAt: number
   _all: number
 }
 
@@ -113,6 +136,10 @@ export type CoreAllocationAvgAggregateInputType = {
   priority?: true
   leaseEpoch?: true
   leaseMs?: true
+  usageCurrent?: true
+  usagePeak?: true
+  usageIntegral?: true
+  usageMs?: true
 }
 
 export type CoreAllocationSumAggregateInputType = {
@@ -120,6 +147,10 @@ export type CoreAllocationSumAggregateInputType = {
   priority?: true
   leaseEpoch?: true
   leaseMs?: true
+  usageCurrent?: true
+  usagePeak?: true
+  usageIntegral?: true
+  usageMs?: true
 }
 
 export type CoreAllocationMinAggregateInputType = {
@@ -141,6 +172,10 @@ export type CoreAllocationMinAggregateInputType = {
   expiresAt?: true
   endedAt?: true
   createdBy?: true
+  executionId?: true
+  stepId?: true
+  usageMs?: true
+  usageAt?: true
 }
 
 export type CoreAllocationMaxAggregateInputType = {
@@ -162,6 +197,10 @@ export type CoreAllocationMaxAggregateInputType = {
   expiresAt?: true
   endedAt?: true
   createdBy?: true
+  executionId?: true
+  stepId?: true
+  usageMs?: true
+  usageAt?: true
 }
 
 export type CoreAllocationCountAggregateInputType = {
@@ -186,6 +225,13 @@ export type CoreAllocationCountAggregateInputType = {
   expiresAt?: true
   endedAt?: true
   createdBy?: true
+  executionId?: true
+  stepId?: true
+  usageCurrent?: true
+  usagePeak?: true
+  usageIntegral?: true
+  usageMs?: true
+  usageAt?: true
   _all?: true
 }
 
@@ -297,6 +343,13 @@ export type CoreAllocationGroupByOutputType = {
   expiresAt: Date | null
   endedAt: Date | null
   createdBy: string
+  executionId: string | null
+  stepId: string | null
+  usageCurrent: number[]
+  usagePeak: number[]
+  usageIntegral: number[]
+  usageMs: number | null
+  usageAt: Date | null
   _count: CoreAllocationCountAggregateOutputType | null
   _avg: CoreAllocationAvgAggregateOutputType | null
   _sum: CoreAllocationSumAggregateOutputType | null
@@ -344,6 +397,13 @@ export type CoreAllocationWhereInput = {
   expiresAt?: Prisma.DateTimeNullableFilter<"CoreAllocation"> | Date | string | null
   endedAt?: Prisma.DateTimeNullableFilter<"CoreAllocation"> | Date | string | null
   createdBy?: Prisma.StringFilter<"CoreAllocation"> | string
+  executionId?: Prisma.UuidNullableFilter<"CoreAllocation"> | string | null
+  stepId?: Prisma.StringNullableFilter<"CoreAllocation"> | string | null
+  usageCurrent?: Prisma.FloatNullableListFilter<"CoreAllocation">
+  usagePeak?: Prisma.FloatNullableListFilter<"CoreAllocation">
+  usageIntegral?: Prisma.FloatNullableListFilter<"CoreAllocation">
+  usageMs?: Prisma.FloatNullableFilter<"CoreAllocation"> | number | null
+  usageAt?: Prisma.DateTimeNullableFilter<"CoreAllocation"> | Date | string | null
 }
 
 export type CoreAllocationOrderByWithRelationInput = {
@@ -368,6 +428,13 @@ export type CoreAllocationOrderByWithRelationInput = {
   expiresAt?: Prisma.SortOrderInput | Prisma.SortOrder
   endedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   createdBy?: Prisma.SortOrder
+  executionId?: Prisma.SortOrderInput | Prisma.SortOrder
+  stepId?: Prisma.SortOrderInput | Prisma.SortOrder
+  usageCurrent?: Prisma.SortOrder
+  usagePeak?: Prisma.SortOrder
+  usageIntegral?: Prisma.SortOrder
+  usageMs?: Prisma.SortOrderInput | Prisma.SortOrder
+  usageAt?: Prisma.SortOrderInput | Prisma.SortOrder
 }
 
 export type CoreAllocationWhereUniqueInput = Prisma.AtLeast<{
@@ -396,6 +463,13 @@ export type CoreAllocationWhereUniqueInput = Prisma.AtLeast<{
   expiresAt?: Prisma.DateTimeNullableFilter<"CoreAllocation"> | Date | string | null
   endedAt?: Prisma.DateTimeNullableFilter<"CoreAllocation"> | Date | string | null
   createdBy?: Prisma.StringFilter<"CoreAllocation"> | string
+  executionId?: Prisma.UuidNullableFilter<"CoreAllocation"> | string | null
+  stepId?: Prisma.StringNullableFilter<"CoreAllocation"> | string | null
+  usageCurrent?: Prisma.FloatNullableListFilter<"CoreAllocation">
+  usagePeak?: Prisma.FloatNullableListFilter<"CoreAllocation">
+  usageIntegral?: Prisma.FloatNullableListFilter<"CoreAllocation">
+  usageMs?: Prisma.FloatNullableFilter<"CoreAllocation"> | number | null
+  usageAt?: Prisma.DateTimeNullableFilter<"CoreAllocation"> | Date | string | null
 }, "tenantId_id">
 
 export type CoreAllocationOrderByWithAggregationInput = {
@@ -420,6 +494,13 @@ export type CoreAllocationOrderByWithAggregationInput = {
   expiresAt?: Prisma.SortOrderInput | Prisma.SortOrder
   endedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   createdBy?: Prisma.SortOrder
+  executionId?: Prisma.SortOrderInput | Prisma.SortOrder
+  stepId?: Prisma.SortOrderInput | Prisma.SortOrder
+  usageCurrent?: Prisma.SortOrder
+  usagePeak?: Prisma.SortOrder
+  usageIntegral?: Prisma.SortOrder
+  usageMs?: Prisma.SortOrderInput | Prisma.SortOrder
+  usageAt?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.CoreAllocationCountOrderByAggregateInput
   _avg?: Prisma.CoreAllocationAvgOrderByAggregateInput
   _max?: Prisma.CoreAllocationMaxOrderByAggregateInput
@@ -452,6 +533,13 @@ export type CoreAllocationScalarWhereWithAggregatesInput = {
   expiresAt?: Prisma.DateTimeNullableWithAggregatesFilter<"CoreAllocation"> | Date | string | null
   endedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"CoreAllocation"> | Date | string | null
   createdBy?: Prisma.StringWithAggregatesFilter<"CoreAllocation"> | string
+  executionId?: Prisma.UuidNullableWithAggregatesFilter<"CoreAllocation"> | string | null
+  stepId?: Prisma.StringNullableWithAggregatesFilter<"CoreAllocation"> | string | null
+  usageCurrent?: Prisma.FloatNullableListFilter<"CoreAllocation">
+  usagePeak?: Prisma.FloatNullableListFilter<"CoreAllocation">
+  usageIntegral?: Prisma.FloatNullableListFilter<"CoreAllocation">
+  usageMs?: Prisma.FloatNullableWithAggregatesFilter<"CoreAllocation"> | number | null
+  usageAt?: Prisma.DateTimeNullableWithAggregatesFilter<"CoreAllocation"> | Date | string | null
 }
 
 export type CoreAllocationCreateInput = {
@@ -476,6 +564,13 @@ export type CoreAllocationCreateInput = {
   expiresAt?: Date | string | null
   endedAt?: Date | string | null
   createdBy: string
+  executionId?: string | null
+  stepId?: string | null
+  usageCurrent?: Prisma.CoreAllocationCreateusageCurrentInput | number[]
+  usagePeak?: Prisma.CoreAllocationCreateusagePeakInput | number[]
+  usageIntegral?: Prisma.CoreAllocationCreateusageIntegralInput | number[]
+  usageMs?: number | null
+  usageAt?: Date | string | null
 }
 
 export type CoreAllocationUncheckedCreateInput = {
@@ -500,6 +595,13 @@ export type CoreAllocationUncheckedCreateInput = {
   expiresAt?: Date | string | null
   endedAt?: Date | string | null
   createdBy: string
+  executionId?: string | null
+  stepId?: string | null
+  usageCurrent?: Prisma.CoreAllocationCreateusageCurrentInput | number[]
+  usagePeak?: Prisma.CoreAllocationCreateusagePeakInput | number[]
+  usageIntegral?: Prisma.CoreAllocationCreateusageIntegralInput | number[]
+  usageMs?: number | null
+  usageAt?: Date | string | null
 }
 
 export type CoreAllocationUpdateInput = {
@@ -524,6 +626,13 @@ export type CoreAllocationUpdateInput = {
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
+  executionId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  stepId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  usageCurrent?: Prisma.CoreAllocationUpdateusageCurrentInput | number[]
+  usagePeak?: Prisma.CoreAllocationUpdateusagePeakInput | number[]
+  usageIntegral?: Prisma.CoreAllocationUpdateusageIntegralInput | number[]
+  usageMs?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
+  usageAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type CoreAllocationUncheckedUpdateInput = {
@@ -548,6 +657,13 @@ export type CoreAllocationUncheckedUpdateInput = {
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
+  executionId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  stepId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  usageCurrent?: Prisma.CoreAllocationUpdateusageCurrentInput | number[]
+  usagePeak?: Prisma.CoreAllocationUpdateusagePeakInput | number[]
+  usageIntegral?: Prisma.CoreAllocationUpdateusageIntegralInput | number[]
+  usageMs?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
+  usageAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type CoreAllocationCreateManyInput = {
@@ -572,6 +688,13 @@ export type CoreAllocationCreateManyInput = {
   expiresAt?: Date | string | null
   endedAt?: Date | string | null
   createdBy: string
+  executionId?: string | null
+  stepId?: string | null
+  usageCurrent?: Prisma.CoreAllocationCreateusageCurrentInput | number[]
+  usagePeak?: Prisma.CoreAllocationCreateusagePeakInput | number[]
+  usageIntegral?: Prisma.CoreAllocationCreateusageIntegralInput | number[]
+  usageMs?: number | null
+  usageAt?: Date | string | null
 }
 
 export type CoreAllocationUpdateManyMutationInput = {
@@ -596,6 +719,13 @@ export type CoreAllocationUpdateManyMutationInput = {
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
+  executionId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  stepId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  usageCurrent?: Prisma.CoreAllocationUpdateusageCurrentInput | number[]
+  usagePeak?: Prisma.CoreAllocationUpdateusagePeakInput | number[]
+  usageIntegral?: Prisma.CoreAllocationUpdateusageIntegralInput | number[]
+  usageMs?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
+  usageAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type CoreAllocationUncheckedUpdateManyInput = {
@@ -620,6 +750,13 @@ export type CoreAllocationUncheckedUpdateManyInput = {
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
+  executionId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  stepId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  usageCurrent?: Prisma.CoreAllocationUpdateusageCurrentInput | number[]
+  usagePeak?: Prisma.CoreAllocationUpdateusagePeakInput | number[]
+  usageIntegral?: Prisma.CoreAllocationUpdateusageIntegralInput | number[]
+  usageMs?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
+  usageAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type CoreAllocationTenantIdIdCompoundUniqueInput = {
@@ -649,6 +786,13 @@ export type CoreAllocationCountOrderByAggregateInput = {
   expiresAt?: Prisma.SortOrder
   endedAt?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
+  executionId?: Prisma.SortOrder
+  stepId?: Prisma.SortOrder
+  usageCurrent?: Prisma.SortOrder
+  usagePeak?: Prisma.SortOrder
+  usageIntegral?: Prisma.SortOrder
+  usageMs?: Prisma.SortOrder
+  usageAt?: Prisma.SortOrder
 }
 
 export type CoreAllocationAvgOrderByAggregateInput = {
@@ -656,6 +800,10 @@ export type CoreAllocationAvgOrderByAggregateInput = {
   priority?: Prisma.SortOrder
   leaseEpoch?: Prisma.SortOrder
   leaseMs?: Prisma.SortOrder
+  usageCurrent?: Prisma.SortOrder
+  usagePeak?: Prisma.SortOrder
+  usageIntegral?: Prisma.SortOrder
+  usageMs?: Prisma.SortOrder
 }
 
 export type CoreAllocationMaxOrderByAggregateInput = {
@@ -677,6 +825,10 @@ export type CoreAllocationMaxOrderByAggregateInput = {
   expiresAt?: Prisma.SortOrder
   endedAt?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
+  executionId?: Prisma.SortOrder
+  stepId?: Prisma.SortOrder
+  usageMs?: Prisma.SortOrder
+  usageAt?: Prisma.SortOrder
 }
 
 export type CoreAllocationMinOrderByAggregateInput = {
@@ -698,6 +850,10 @@ export type CoreAllocationMinOrderByAggregateInput = {
   expiresAt?: Prisma.SortOrder
   endedAt?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
+  executionId?: Prisma.SortOrder
+  stepId?: Prisma.SortOrder
+  usageMs?: Prisma.SortOrder
+  usageAt?: Prisma.SortOrder
 }
 
 export type CoreAllocationSumOrderByAggregateInput = {
@@ -705,6 +861,10 @@ export type CoreAllocationSumOrderByAggregateInput = {
   priority?: Prisma.SortOrder
   leaseEpoch?: Prisma.SortOrder
   leaseMs?: Prisma.SortOrder
+  usageCurrent?: Prisma.SortOrder
+  usagePeak?: Prisma.SortOrder
+  usageIntegral?: Prisma.SortOrder
+  usageMs?: Prisma.SortOrder
 }
 
 export type CoreAllocationCreaterequestedInput = {
@@ -715,6 +875,18 @@ export type CoreAllocationCreatecapabilitiesInput = {
   set: string[]
 }
 
+export type CoreAllocationCreateusageCurrentInput = {
+  set: number[]
+}
+
+export type CoreAllocationCreateusagePeakInput = {
+  set: number[]
+}
+
+export type CoreAllocationCreateusageIntegralInput = {
+  set: number[]
+}
+
 export type CoreAllocationUpdaterequestedInput = {
   set?: number[]
   push?: number | number[]
@@ -723,6 +895,21 @@ export type CoreAllocationUpdaterequestedInput = {
 export type CoreAllocationUpdatecapabilitiesInput = {
   set?: string[]
   push?: string | string[]
+}
+
+export type CoreAllocationUpdateusageCurrentInput = {
+  set?: number[]
+  push?: number | number[]
+}
+
+export type CoreAllocationUpdateusagePeakInput = {
+  set?: number[]
+  push?: number | number[]
+}
+
+export type CoreAllocationUpdateusageIntegralInput = {
+  set?: number[]
+  push?: number | number[]
 }
 
 
@@ -749,6 +936,13 @@ export type CoreAllocationSelect<ExtArgs extends runtime.Types.Extensions.Intern
   expiresAt?: boolean
   endedAt?: boolean
   createdBy?: boolean
+  executionId?: boolean
+  stepId?: boolean
+  usageCurrent?: boolean
+  usagePeak?: boolean
+  usageIntegral?: boolean
+  usageMs?: boolean
+  usageAt?: boolean
 }, ExtArgs["result"]["coreAllocation"]>
 
 export type CoreAllocationSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -773,6 +967,13 @@ export type CoreAllocationSelectCreateManyAndReturn<ExtArgs extends runtime.Type
   expiresAt?: boolean
   endedAt?: boolean
   createdBy?: boolean
+  executionId?: boolean
+  stepId?: boolean
+  usageCurrent?: boolean
+  usagePeak?: boolean
+  usageIntegral?: boolean
+  usageMs?: boolean
+  usageAt?: boolean
 }, ExtArgs["result"]["coreAllocation"]>
 
 export type CoreAllocationSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -797,6 +998,13 @@ export type CoreAllocationSelectUpdateManyAndReturn<ExtArgs extends runtime.Type
   expiresAt?: boolean
   endedAt?: boolean
   createdBy?: boolean
+  executionId?: boolean
+  stepId?: boolean
+  usageCurrent?: boolean
+  usagePeak?: boolean
+  usageIntegral?: boolean
+  usageMs?: boolean
+  usageAt?: boolean
 }, ExtArgs["result"]["coreAllocation"]>
 
 export type CoreAllocationSelectScalar = {
@@ -821,9 +1029,16 @@ export type CoreAllocationSelectScalar = {
   expiresAt?: boolean
   endedAt?: boolean
   createdBy?: boolean
+  executionId?: boolean
+  stepId?: boolean
+  usageCurrent?: boolean
+  usagePeak?: boolean
+  usageIntegral?: boolean
+  usageMs?: boolean
+  usageAt?: boolean
 }
 
-export type CoreAllocationOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "owner" | "contextId" | "type" | "purpose" | "requested" | "capabilities" | "labels" | "priority" | "preemptible" | "status" | "reason" | "nodeId" | "leaseEpoch" | "leaseMs" | "queuedAt" | "allocatedAt" | "expiresAt" | "endedAt" | "createdBy", ExtArgs["result"]["coreAllocation"]>
+export type CoreAllocationOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "owner" | "contextId" | "type" | "purpose" | "requested" | "capabilities" | "labels" | "priority" | "preemptible" | "status" | "reason" | "nodeId" | "leaseEpoch" | "leaseMs" | "queuedAt" | "allocatedAt" | "expiresAt" | "endedAt" | "createdBy" | "executionId" | "stepId" | "usageCurrent" | "usagePeak" | "usageIntegral" | "usageMs" | "usageAt", ExtArgs["result"]["coreAllocation"]>
 
 export type $CoreAllocationPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "CoreAllocation"
@@ -856,6 +1071,19 @@ export type $CoreAllocationPayload<ExtArgs extends runtime.Types.Extensions.Inte
     expiresAt: Date | null
     endedAt: Date | null
     createdBy: string
+    /**
+     * Step of an execution that holds it.
+     */
+    executionId: string | null
+    stepId: string | null
+    /**
+     * What the holder says that it uses; each figure counts for the time since the one before.
+     */
+    usageCurrent: number[]
+    usagePeak: number[]
+    usageIntegral: number[]
+    usageMs: number | null
+    usageAt: Date | null
   }, ExtArgs["result"]["coreAllocation"]>
   composites: {}
 }
@@ -1300,6 +1528,13 @@ export interface CoreAllocationFieldRefs {
   readonly expiresAt: Prisma.FieldRef<"CoreAllocation", 'DateTime'>
   readonly endedAt: Prisma.FieldRef<"CoreAllocation", 'DateTime'>
   readonly createdBy: Prisma.FieldRef<"CoreAllocation", 'String'>
+  readonly executionId: Prisma.FieldRef<"CoreAllocation", 'String'>
+  readonly stepId: Prisma.FieldRef<"CoreAllocation", 'String'>
+  readonly usageCurrent: Prisma.FieldRef<"CoreAllocation", 'Float[]'>
+  readonly usagePeak: Prisma.FieldRef<"CoreAllocation", 'Float[]'>
+  readonly usageIntegral: Prisma.FieldRef<"CoreAllocation", 'Float[]'>
+  readonly usageMs: Prisma.FieldRef<"CoreAllocation", 'Float'>
+  readonly usageAt: Prisma.FieldRef<"CoreAllocation", 'DateTime'>
 }
     
 

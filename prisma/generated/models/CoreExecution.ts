@@ -34,6 +34,7 @@ export type CoreExecutionAvgAggregateOutputType = {
   totalSteps: number | null
   endedSteps: number | null
   retries: number | null
+  ruleDepth: number | null
   version: number | null
 }
 
@@ -45,6 +46,7 @@ export type CoreExecutionSumAggregateOutputType = {
   totalSteps: number | null
   endedSteps: number | null
   retries: number | null
+  ruleDepth: number | null
   version: number | null
 }
 
@@ -67,6 +69,7 @@ export type CoreExecutionMinAggregateOutputType = {
   totalSteps: number | null
   endedSteps: number | null
   retries: number | null
+  ruleDepth: number | null
   deadlineAt: Date | null
   nextAt: Date | null
   version: number | null
@@ -96,6 +99,7 @@ export type CoreExecutionMaxAggregateOutputType = {
   totalSteps: number | null
   endedSteps: number | null
   retries: number | null
+  ruleDepth: number | null
   deadlineAt: Date | null
   nextAt: Date | null
   version: number | null
@@ -130,6 +134,8 @@ export type CoreExecutionCountAggregateOutputType = {
   totalSteps: number
   endedSteps: number
   retries: number
+  ruleDepth: number
+  ruleChain: number
   deadlineAt: number
   nextAt: number
   version: number
@@ -150,6 +156,7 @@ export type CoreExecutionAvgAggregateInputType = {
   totalSteps?: true
   endedSteps?: true
   retries?: true
+  ruleDepth?: true
   version?: true
 }
 
@@ -161,6 +168,7 @@ export type CoreExecutionSumAggregateInputType = {
   totalSteps?: true
   endedSteps?: true
   retries?: true
+  ruleDepth?: true
   version?: true
 }
 
@@ -183,6 +191,7 @@ export type CoreExecutionMinAggregateInputType = {
   totalSteps?: true
   endedSteps?: true
   retries?: true
+  ruleDepth?: true
   deadlineAt?: true
   nextAt?: true
   version?: true
@@ -212,6 +221,7 @@ export type CoreExecutionMaxAggregateInputType = {
   totalSteps?: true
   endedSteps?: true
   retries?: true
+  ruleDepth?: true
   deadlineAt?: true
   nextAt?: true
   version?: true
@@ -246,6 +256,8 @@ export type CoreExecutionCountAggregateInputType = {
   totalSteps?: true
   endedSteps?: true
   retries?: true
+  ruleDepth?: true
+  ruleChain?: true
   deadlineAt?: true
   nextAt?: true
   version?: true
@@ -367,6 +379,8 @@ export type CoreExecutionGroupByOutputType = {
   totalSteps: number
   endedSteps: number
   retries: number
+  ruleDepth: number
+  ruleChain: string[]
   deadlineAt: Date | null
   nextAt: Date | null
   version: number
@@ -424,6 +438,8 @@ export type CoreExecutionWhereInput = {
   totalSteps?: Prisma.IntFilter<"CoreExecution"> | number
   endedSteps?: Prisma.IntFilter<"CoreExecution"> | number
   retries?: Prisma.IntFilter<"CoreExecution"> | number
+  ruleDepth?: Prisma.IntFilter<"CoreExecution"> | number
+  ruleChain?: Prisma.StringNullableListFilter<"CoreExecution">
   deadlineAt?: Prisma.DateTimeNullableFilter<"CoreExecution"> | Date | string | null
   nextAt?: Prisma.DateTimeNullableFilter<"CoreExecution"> | Date | string | null
   version?: Prisma.IntFilter<"CoreExecution"> | number
@@ -458,6 +474,8 @@ export type CoreExecutionOrderByWithRelationInput = {
   totalSteps?: Prisma.SortOrder
   endedSteps?: Prisma.SortOrder
   retries?: Prisma.SortOrder
+  ruleDepth?: Prisma.SortOrder
+  ruleChain?: Prisma.SortOrder
   deadlineAt?: Prisma.SortOrderInput | Prisma.SortOrder
   nextAt?: Prisma.SortOrderInput | Prisma.SortOrder
   version?: Prisma.SortOrder
@@ -496,6 +514,8 @@ export type CoreExecutionWhereUniqueInput = Prisma.AtLeast<{
   totalSteps?: Prisma.IntFilter<"CoreExecution"> | number
   endedSteps?: Prisma.IntFilter<"CoreExecution"> | number
   retries?: Prisma.IntFilter<"CoreExecution"> | number
+  ruleDepth?: Prisma.IntFilter<"CoreExecution"> | number
+  ruleChain?: Prisma.StringNullableListFilter<"CoreExecution">
   deadlineAt?: Prisma.DateTimeNullableFilter<"CoreExecution"> | Date | string | null
   nextAt?: Prisma.DateTimeNullableFilter<"CoreExecution"> | Date | string | null
   version?: Prisma.IntFilter<"CoreExecution"> | number
@@ -530,6 +550,8 @@ export type CoreExecutionOrderByWithAggregationInput = {
   totalSteps?: Prisma.SortOrder
   endedSteps?: Prisma.SortOrder
   retries?: Prisma.SortOrder
+  ruleDepth?: Prisma.SortOrder
+  ruleChain?: Prisma.SortOrder
   deadlineAt?: Prisma.SortOrderInput | Prisma.SortOrder
   nextAt?: Prisma.SortOrderInput | Prisma.SortOrder
   version?: Prisma.SortOrder
@@ -572,6 +594,8 @@ export type CoreExecutionScalarWhereWithAggregatesInput = {
   totalSteps?: Prisma.IntWithAggregatesFilter<"CoreExecution"> | number
   endedSteps?: Prisma.IntWithAggregatesFilter<"CoreExecution"> | number
   retries?: Prisma.IntWithAggregatesFilter<"CoreExecution"> | number
+  ruleDepth?: Prisma.IntWithAggregatesFilter<"CoreExecution"> | number
+  ruleChain?: Prisma.StringNullableListFilter<"CoreExecution">
   deadlineAt?: Prisma.DateTimeNullableWithAggregatesFilter<"CoreExecution"> | Date | string | null
   nextAt?: Prisma.DateTimeNullableWithAggregatesFilter<"CoreExecution"> | Date | string | null
   version?: Prisma.IntWithAggregatesFilter<"CoreExecution"> | number
@@ -606,6 +630,8 @@ export type CoreExecutionCreateInput = {
   totalSteps: number
   endedSteps?: number
   retries?: number
+  ruleDepth?: number
+  ruleChain?: Prisma.CoreExecutionCreateruleChainInput | string[]
   deadlineAt?: Date | string | null
   nextAt?: Date | string | null
   version?: number
@@ -640,6 +666,8 @@ export type CoreExecutionUncheckedCreateInput = {
   totalSteps: number
   endedSteps?: number
   retries?: number
+  ruleDepth?: number
+  ruleChain?: Prisma.CoreExecutionCreateruleChainInput | string[]
   deadlineAt?: Date | string | null
   nextAt?: Date | string | null
   version?: number
@@ -674,6 +702,8 @@ export type CoreExecutionUpdateInput = {
   totalSteps?: Prisma.IntFieldUpdateOperationsInput | number
   endedSteps?: Prisma.IntFieldUpdateOperationsInput | number
   retries?: Prisma.IntFieldUpdateOperationsInput | number
+  ruleDepth?: Prisma.IntFieldUpdateOperationsInput | number
+  ruleChain?: Prisma.CoreExecutionUpdateruleChainInput | string[]
   deadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   nextAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
@@ -708,6 +738,8 @@ export type CoreExecutionUncheckedUpdateInput = {
   totalSteps?: Prisma.IntFieldUpdateOperationsInput | number
   endedSteps?: Prisma.IntFieldUpdateOperationsInput | number
   retries?: Prisma.IntFieldUpdateOperationsInput | number
+  ruleDepth?: Prisma.IntFieldUpdateOperationsInput | number
+  ruleChain?: Prisma.CoreExecutionUpdateruleChainInput | string[]
   deadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   nextAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
@@ -742,6 +774,8 @@ export type CoreExecutionCreateManyInput = {
   totalSteps: number
   endedSteps?: number
   retries?: number
+  ruleDepth?: number
+  ruleChain?: Prisma.CoreExecutionCreateruleChainInput | string[]
   deadlineAt?: Date | string | null
   nextAt?: Date | string | null
   version?: number
@@ -776,6 +810,8 @@ export type CoreExecutionUpdateManyMutationInput = {
   totalSteps?: Prisma.IntFieldUpdateOperationsInput | number
   endedSteps?: Prisma.IntFieldUpdateOperationsInput | number
   retries?: Prisma.IntFieldUpdateOperationsInput | number
+  ruleDepth?: Prisma.IntFieldUpdateOperationsInput | number
+  ruleChain?: Prisma.CoreExecutionUpdateruleChainInput | string[]
   deadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   nextAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
@@ -810,6 +846,8 @@ export type CoreExecutionUncheckedUpdateManyInput = {
   totalSteps?: Prisma.IntFieldUpdateOperationsInput | number
   endedSteps?: Prisma.IntFieldUpdateOperationsInput | number
   retries?: Prisma.IntFieldUpdateOperationsInput | number
+  ruleDepth?: Prisma.IntFieldUpdateOperationsInput | number
+  ruleChain?: Prisma.CoreExecutionUpdateruleChainInput | string[]
   deadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   nextAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
@@ -849,6 +887,8 @@ export type CoreExecutionCountOrderByAggregateInput = {
   totalSteps?: Prisma.SortOrder
   endedSteps?: Prisma.SortOrder
   retries?: Prisma.SortOrder
+  ruleDepth?: Prisma.SortOrder
+  ruleChain?: Prisma.SortOrder
   deadlineAt?: Prisma.SortOrder
   nextAt?: Prisma.SortOrder
   version?: Prisma.SortOrder
@@ -867,6 +907,7 @@ export type CoreExecutionAvgOrderByAggregateInput = {
   totalSteps?: Prisma.SortOrder
   endedSteps?: Prisma.SortOrder
   retries?: Prisma.SortOrder
+  ruleDepth?: Prisma.SortOrder
   version?: Prisma.SortOrder
 }
 
@@ -889,6 +930,7 @@ export type CoreExecutionMaxOrderByAggregateInput = {
   totalSteps?: Prisma.SortOrder
   endedSteps?: Prisma.SortOrder
   retries?: Prisma.SortOrder
+  ruleDepth?: Prisma.SortOrder
   deadlineAt?: Prisma.SortOrder
   nextAt?: Prisma.SortOrder
   version?: Prisma.SortOrder
@@ -918,6 +960,7 @@ export type CoreExecutionMinOrderByAggregateInput = {
   totalSteps?: Prisma.SortOrder
   endedSteps?: Prisma.SortOrder
   retries?: Prisma.SortOrder
+  ruleDepth?: Prisma.SortOrder
   deadlineAt?: Prisma.SortOrder
   nextAt?: Prisma.SortOrder
   version?: Prisma.SortOrder
@@ -936,6 +979,7 @@ export type CoreExecutionSumOrderByAggregateInput = {
   totalSteps?: Prisma.SortOrder
   endedSteps?: Prisma.SortOrder
   retries?: Prisma.SortOrder
+  ruleDepth?: Prisma.SortOrder
   version?: Prisma.SortOrder
 }
 
@@ -943,7 +987,16 @@ export type CoreExecutionCreatebodyInput = {
   set: string[]
 }
 
+export type CoreExecutionCreateruleChainInput = {
+  set: string[]
+}
+
 export type CoreExecutionUpdatebodyInput = {
+  set?: string[]
+  push?: string | string[]
+}
+
+export type CoreExecutionUpdateruleChainInput = {
   set?: string[]
   push?: string | string[]
 }
@@ -974,6 +1027,8 @@ export type CoreExecutionSelect<ExtArgs extends runtime.Types.Extensions.Interna
   totalSteps?: boolean
   endedSteps?: boolean
   retries?: boolean
+  ruleDepth?: boolean
+  ruleChain?: boolean
   deadlineAt?: boolean
   nextAt?: boolean
   version?: boolean
@@ -1008,6 +1063,8 @@ export type CoreExecutionSelectCreateManyAndReturn<ExtArgs extends runtime.Types
   totalSteps?: boolean
   endedSteps?: boolean
   retries?: boolean
+  ruleDepth?: boolean
+  ruleChain?: boolean
   deadlineAt?: boolean
   nextAt?: boolean
   version?: boolean
@@ -1042,6 +1099,8 @@ export type CoreExecutionSelectUpdateManyAndReturn<ExtArgs extends runtime.Types
   totalSteps?: boolean
   endedSteps?: boolean
   retries?: boolean
+  ruleDepth?: boolean
+  ruleChain?: boolean
   deadlineAt?: boolean
   nextAt?: boolean
   version?: boolean
@@ -1076,6 +1135,8 @@ export type CoreExecutionSelectScalar = {
   totalSteps?: boolean
   endedSteps?: boolean
   retries?: boolean
+  ruleDepth?: boolean
+  ruleChain?: boolean
   deadlineAt?: boolean
   nextAt?: boolean
   version?: boolean
@@ -1086,7 +1147,7 @@ export type CoreExecutionSelectScalar = {
   updatedAt?: boolean
 }
 
-export type CoreExecutionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "workflowId" | "workflowVersion" | "body" | "contextId" | "parentId" | "parentStepId" | "depth" | "status" | "priority" | "input" | "output" | "error" | "principal" | "statusReason" | "ending" | "holdsSlot" | "told" | "historySequence" | "totalSteps" | "endedSteps" | "retries" | "deadlineAt" | "nextAt" | "version" | "createdAt" | "createdBy" | "startedAt" | "completedAt" | "updatedAt", ExtArgs["result"]["coreExecution"]>
+export type CoreExecutionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "workflowId" | "workflowVersion" | "body" | "contextId" | "parentId" | "parentStepId" | "depth" | "status" | "priority" | "input" | "output" | "error" | "principal" | "statusReason" | "ending" | "holdsSlot" | "told" | "historySequence" | "totalSteps" | "endedSteps" | "retries" | "ruleDepth" | "ruleChain" | "deadlineAt" | "nextAt" | "version" | "createdAt" | "createdBy" | "startedAt" | "completedAt" | "updatedAt", ExtArgs["result"]["coreExecution"]>
 
 export type $CoreExecutionPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "CoreExecution"
@@ -1136,6 +1197,11 @@ export type $CoreExecutionPayload<ExtArgs extends runtime.Types.Extensions.Inter
     totalSteps: number
     endedSteps: number
     retries: number
+    /**
+     * Decisions of orchestration that led to it, one after the other, and their rules.
+     */
+    ruleDepth: number
+    ruleChain: string[]
     deadlineAt: Date | null
     /**
      * When something is due: a step that is ready, a retry, a timer, a lease, a deadline. Null while only others can move it.
@@ -1593,6 +1659,8 @@ export interface CoreExecutionFieldRefs {
   readonly totalSteps: Prisma.FieldRef<"CoreExecution", 'Int'>
   readonly endedSteps: Prisma.FieldRef<"CoreExecution", 'Int'>
   readonly retries: Prisma.FieldRef<"CoreExecution", 'Int'>
+  readonly ruleDepth: Prisma.FieldRef<"CoreExecution", 'Int'>
+  readonly ruleChain: Prisma.FieldRef<"CoreExecution", 'String[]'>
   readonly deadlineAt: Prisma.FieldRef<"CoreExecution", 'DateTime'>
   readonly nextAt: Prisma.FieldRef<"CoreExecution", 'DateTime'>
   readonly version: Prisma.FieldRef<"CoreExecution", 'Int'>

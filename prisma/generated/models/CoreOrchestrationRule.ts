@@ -44,6 +44,7 @@ export type CoreOrchestrationRuleMinAggregateOutputType = {
   condition: string | null
   rank: number | null
   enabled: boolean | null
+  automatic: boolean | null
   version: number | null
   createdAt: Date | null
   createdBy: string | null
@@ -58,6 +59,7 @@ export type CoreOrchestrationRuleMaxAggregateOutputType = {
   condition: string | null
   rank: number | null
   enabled: boolean | null
+  automatic: boolean | null
   version: number | null
   createdAt: Date | null
   createdBy: string | null
@@ -73,6 +75,8 @@ export type CoreOrchestrationRuleCountAggregateOutputType = {
   actions: number
   rank: number
   enabled: number
+  automatic: number
+  principal: number
   version: number
   createdAt: number
   createdBy: number
@@ -99,6 +103,7 @@ export type CoreOrchestrationRuleMinAggregateInputType = {
   condition?: true
   rank?: true
   enabled?: true
+  automatic?: true
   version?: true
   createdAt?: true
   createdBy?: true
@@ -113,6 +118,7 @@ export type CoreOrchestrationRuleMaxAggregateInputType = {
   condition?: true
   rank?: true
   enabled?: true
+  automatic?: true
   version?: true
   createdAt?: true
   createdBy?: true
@@ -128,6 +134,8 @@ export type CoreOrchestrationRuleCountAggregateInputType = {
   actions?: true
   rank?: true
   enabled?: true
+  automatic?: true
+  principal?: true
   version?: true
   createdAt?: true
   createdBy?: true
@@ -230,6 +238,8 @@ export type CoreOrchestrationRuleGroupByOutputType = {
   actions: runtime.JsonValue
   rank: number
   enabled: boolean
+  automatic: boolean
+  principal: runtime.JsonValue | null
   version: number
   createdAt: Date
   createdBy: string
@@ -268,6 +278,8 @@ export type CoreOrchestrationRuleWhereInput = {
   actions?: Prisma.JsonFilter<"CoreOrchestrationRule">
   rank?: Prisma.IntFilter<"CoreOrchestrationRule"> | number
   enabled?: Prisma.BoolFilter<"CoreOrchestrationRule"> | boolean
+  automatic?: Prisma.BoolFilter<"CoreOrchestrationRule"> | boolean
+  principal?: Prisma.JsonNullableFilter<"CoreOrchestrationRule">
   version?: Prisma.IntFilter<"CoreOrchestrationRule"> | number
   createdAt?: Prisma.DateTimeFilter<"CoreOrchestrationRule"> | Date | string
   createdBy?: Prisma.StringFilter<"CoreOrchestrationRule"> | string
@@ -283,6 +295,8 @@ export type CoreOrchestrationRuleOrderByWithRelationInput = {
   actions?: Prisma.SortOrder
   rank?: Prisma.SortOrder
   enabled?: Prisma.SortOrder
+  automatic?: Prisma.SortOrder
+  principal?: Prisma.SortOrderInput | Prisma.SortOrder
   version?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
@@ -303,6 +317,8 @@ export type CoreOrchestrationRuleWhereUniqueInput = Prisma.AtLeast<{
   actions?: Prisma.JsonFilter<"CoreOrchestrationRule">
   rank?: Prisma.IntFilter<"CoreOrchestrationRule"> | number
   enabled?: Prisma.BoolFilter<"CoreOrchestrationRule"> | boolean
+  automatic?: Prisma.BoolFilter<"CoreOrchestrationRule"> | boolean
+  principal?: Prisma.JsonNullableFilter<"CoreOrchestrationRule">
   version?: Prisma.IntFilter<"CoreOrchestrationRule"> | number
   createdAt?: Prisma.DateTimeFilter<"CoreOrchestrationRule"> | Date | string
   createdBy?: Prisma.StringFilter<"CoreOrchestrationRule"> | string
@@ -318,6 +334,8 @@ export type CoreOrchestrationRuleOrderByWithAggregationInput = {
   actions?: Prisma.SortOrder
   rank?: Prisma.SortOrder
   enabled?: Prisma.SortOrder
+  automatic?: Prisma.SortOrder
+  principal?: Prisma.SortOrderInput | Prisma.SortOrder
   version?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
@@ -341,6 +359,8 @@ export type CoreOrchestrationRuleScalarWhereWithAggregatesInput = {
   actions?: Prisma.JsonWithAggregatesFilter<"CoreOrchestrationRule">
   rank?: Prisma.IntWithAggregatesFilter<"CoreOrchestrationRule"> | number
   enabled?: Prisma.BoolWithAggregatesFilter<"CoreOrchestrationRule"> | boolean
+  automatic?: Prisma.BoolWithAggregatesFilter<"CoreOrchestrationRule"> | boolean
+  principal?: Prisma.JsonNullableWithAggregatesFilter<"CoreOrchestrationRule">
   version?: Prisma.IntWithAggregatesFilter<"CoreOrchestrationRule"> | number
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"CoreOrchestrationRule"> | Date | string
   createdBy?: Prisma.StringWithAggregatesFilter<"CoreOrchestrationRule"> | string
@@ -356,6 +376,8 @@ export type CoreOrchestrationRuleCreateInput = {
   actions: Prisma.JsonNullValueInput | runtime.InputJsonValue
   rank: number
   enabled: boolean
+  automatic?: boolean
+  principal?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   version?: number
   createdAt?: Date | string
   createdBy: string
@@ -371,6 +393,8 @@ export type CoreOrchestrationRuleUncheckedCreateInput = {
   actions: Prisma.JsonNullValueInput | runtime.InputJsonValue
   rank: number
   enabled: boolean
+  automatic?: boolean
+  principal?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   version?: number
   createdAt?: Date | string
   createdBy: string
@@ -386,6 +410,8 @@ export type CoreOrchestrationRuleUpdateInput = {
   actions?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   rank?: Prisma.IntFieldUpdateOperationsInput | number
   enabled?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  automatic?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  principal?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   version?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
@@ -401,6 +427,8 @@ export type CoreOrchestrationRuleUncheckedUpdateInput = {
   actions?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   rank?: Prisma.IntFieldUpdateOperationsInput | number
   enabled?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  automatic?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  principal?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   version?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
@@ -416,6 +444,8 @@ export type CoreOrchestrationRuleCreateManyInput = {
   actions: Prisma.JsonNullValueInput | runtime.InputJsonValue
   rank: number
   enabled: boolean
+  automatic?: boolean
+  principal?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   version?: number
   createdAt?: Date | string
   createdBy: string
@@ -431,6 +461,8 @@ export type CoreOrchestrationRuleUpdateManyMutationInput = {
   actions?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   rank?: Prisma.IntFieldUpdateOperationsInput | number
   enabled?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  automatic?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  principal?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   version?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
@@ -446,6 +478,8 @@ export type CoreOrchestrationRuleUncheckedUpdateManyInput = {
   actions?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   rank?: Prisma.IntFieldUpdateOperationsInput | number
   enabled?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  automatic?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  principal?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   version?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
@@ -471,6 +505,8 @@ export type CoreOrchestrationRuleCountOrderByAggregateInput = {
   actions?: Prisma.SortOrder
   rank?: Prisma.SortOrder
   enabled?: Prisma.SortOrder
+  automatic?: Prisma.SortOrder
+  principal?: Prisma.SortOrder
   version?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
@@ -490,6 +526,7 @@ export type CoreOrchestrationRuleMaxOrderByAggregateInput = {
   condition?: Prisma.SortOrder
   rank?: Prisma.SortOrder
   enabled?: Prisma.SortOrder
+  automatic?: Prisma.SortOrder
   version?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
@@ -504,6 +541,7 @@ export type CoreOrchestrationRuleMinOrderByAggregateInput = {
   condition?: Prisma.SortOrder
   rank?: Prisma.SortOrder
   enabled?: Prisma.SortOrder
+  automatic?: Prisma.SortOrder
   version?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
@@ -526,6 +564,8 @@ export type CoreOrchestrationRuleSelect<ExtArgs extends runtime.Types.Extensions
   actions?: boolean
   rank?: boolean
   enabled?: boolean
+  automatic?: boolean
+  principal?: boolean
   version?: boolean
   createdAt?: boolean
   createdBy?: boolean
@@ -541,6 +581,8 @@ export type CoreOrchestrationRuleSelectCreateManyAndReturn<ExtArgs extends runti
   actions?: boolean
   rank?: boolean
   enabled?: boolean
+  automatic?: boolean
+  principal?: boolean
   version?: boolean
   createdAt?: boolean
   createdBy?: boolean
@@ -556,6 +598,8 @@ export type CoreOrchestrationRuleSelectUpdateManyAndReturn<ExtArgs extends runti
   actions?: boolean
   rank?: boolean
   enabled?: boolean
+  automatic?: boolean
+  principal?: boolean
   version?: boolean
   createdAt?: boolean
   createdBy?: boolean
@@ -571,13 +615,15 @@ export type CoreOrchestrationRuleSelectScalar = {
   actions?: boolean
   rank?: boolean
   enabled?: boolean
+  automatic?: boolean
+  principal?: boolean
   version?: boolean
   createdAt?: boolean
   createdBy?: boolean
   updatedAt?: boolean
 }
 
-export type CoreOrchestrationRuleOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "name" | "trigger" | "condition" | "actions" | "rank" | "enabled" | "version" | "createdAt" | "createdBy" | "updatedAt", ExtArgs["result"]["coreOrchestrationRule"]>
+export type CoreOrchestrationRuleOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "name" | "trigger" | "condition" | "actions" | "rank" | "enabled" | "automatic" | "principal" | "version" | "createdAt" | "createdBy" | "updatedAt", ExtArgs["result"]["coreOrchestrationRule"]>
 
 export type $CoreOrchestrationRulePayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "CoreOrchestrationRule"
@@ -594,6 +640,11 @@ export type $CoreOrchestrationRulePayload<ExtArgs extends runtime.Types.Extensio
     actions: runtime.JsonValue
     rank: number
     enabled: boolean
+    /**
+     * Whether events of modules trigger it by themselves, and with whose rights it then acts.
+     */
+    automatic: boolean
+    principal: runtime.JsonValue | null
     version: number
     createdAt: Date
     createdBy: string
@@ -1029,6 +1080,8 @@ export interface CoreOrchestrationRuleFieldRefs {
   readonly actions: Prisma.FieldRef<"CoreOrchestrationRule", 'Json'>
   readonly rank: Prisma.FieldRef<"CoreOrchestrationRule", 'Int'>
   readonly enabled: Prisma.FieldRef<"CoreOrchestrationRule", 'Boolean'>
+  readonly automatic: Prisma.FieldRef<"CoreOrchestrationRule", 'Boolean'>
+  readonly principal: Prisma.FieldRef<"CoreOrchestrationRule", 'Json'>
   readonly version: Prisma.FieldRef<"CoreOrchestrationRule", 'Int'>
   readonly createdAt: Prisma.FieldRef<"CoreOrchestrationRule", 'DateTime'>
   readonly createdBy: Prisma.FieldRef<"CoreOrchestrationRule", 'String'>

@@ -60,6 +60,7 @@ export type CoreStepExecutionMinAggregateOutputType = {
   waitsFor: string | null
   iteration: number | null
   outcome: string | null
+  allocationId: string | null
   startedAt: Date | null
   finishedAt: Date | null
 }
@@ -82,6 +83,7 @@ export type CoreStepExecutionMaxAggregateOutputType = {
   waitsFor: string | null
   iteration: number | null
   outcome: string | null
+  allocationId: string | null
   startedAt: Date | null
   finishedAt: Date | null
 }
@@ -108,6 +110,7 @@ export type CoreStepExecutionCountAggregateOutputType = {
   error: number
   compensation: number
   outcome: number
+  allocationId: number
   startedAt: number
   finishedAt: number
   _all: number
@@ -148,6 +151,7 @@ export type CoreStepExecutionMinAggregateInputType = {
   waitsFor?: true
   iteration?: true
   outcome?: true
+  allocationId?: true
   startedAt?: true
   finishedAt?: true
 }
@@ -170,6 +174,7 @@ export type CoreStepExecutionMaxAggregateInputType = {
   waitsFor?: true
   iteration?: true
   outcome?: true
+  allocationId?: true
   startedAt?: true
   finishedAt?: true
 }
@@ -196,6 +201,7 @@ export type CoreStepExecutionCountAggregateInputType = {
   error?: true
   compensation?: true
   outcome?: true
+  allocationId?: true
   startedAt?: true
   finishedAt?: true
   _all?: true
@@ -309,6 +315,7 @@ export type CoreStepExecutionGroupByOutputType = {
   error: runtime.JsonValue | null
   compensation: runtime.JsonValue | null
   outcome: string | null
+  allocationId: string | null
   startedAt: Date | null
   finishedAt: Date | null
   _count: CoreStepExecutionCountAggregateOutputType | null
@@ -358,6 +365,7 @@ export type CoreStepExecutionWhereInput = {
   error?: Prisma.JsonNullableFilter<"CoreStepExecution">
   compensation?: Prisma.JsonNullableFilter<"CoreStepExecution">
   outcome?: Prisma.StringNullableFilter<"CoreStepExecution"> | string | null
+  allocationId?: Prisma.UuidNullableFilter<"CoreStepExecution"> | string | null
   startedAt?: Prisma.DateTimeNullableFilter<"CoreStepExecution"> | Date | string | null
   finishedAt?: Prisma.DateTimeNullableFilter<"CoreStepExecution"> | Date | string | null
 }
@@ -384,6 +392,7 @@ export type CoreStepExecutionOrderByWithRelationInput = {
   error?: Prisma.SortOrderInput | Prisma.SortOrder
   compensation?: Prisma.SortOrderInput | Prisma.SortOrder
   outcome?: Prisma.SortOrderInput | Prisma.SortOrder
+  allocationId?: Prisma.SortOrderInput | Prisma.SortOrder
   startedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   finishedAt?: Prisma.SortOrderInput | Prisma.SortOrder
 }
@@ -414,6 +423,7 @@ export type CoreStepExecutionWhereUniqueInput = Prisma.AtLeast<{
   error?: Prisma.JsonNullableFilter<"CoreStepExecution">
   compensation?: Prisma.JsonNullableFilter<"CoreStepExecution">
   outcome?: Prisma.StringNullableFilter<"CoreStepExecution"> | string | null
+  allocationId?: Prisma.UuidNullableFilter<"CoreStepExecution"> | string | null
   startedAt?: Prisma.DateTimeNullableFilter<"CoreStepExecution"> | Date | string | null
   finishedAt?: Prisma.DateTimeNullableFilter<"CoreStepExecution"> | Date | string | null
 }, "tenantId_executionId_stepId">
@@ -440,6 +450,7 @@ export type CoreStepExecutionOrderByWithAggregationInput = {
   error?: Prisma.SortOrderInput | Prisma.SortOrder
   compensation?: Prisma.SortOrderInput | Prisma.SortOrder
   outcome?: Prisma.SortOrderInput | Prisma.SortOrder
+  allocationId?: Prisma.SortOrderInput | Prisma.SortOrder
   startedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   finishedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.CoreStepExecutionCountOrderByAggregateInput
@@ -474,6 +485,7 @@ export type CoreStepExecutionScalarWhereWithAggregatesInput = {
   error?: Prisma.JsonNullableWithAggregatesFilter<"CoreStepExecution">
   compensation?: Prisma.JsonNullableWithAggregatesFilter<"CoreStepExecution">
   outcome?: Prisma.StringNullableWithAggregatesFilter<"CoreStepExecution"> | string | null
+  allocationId?: Prisma.UuidNullableWithAggregatesFilter<"CoreStepExecution"> | string | null
   startedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"CoreStepExecution"> | Date | string | null
   finishedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"CoreStepExecution"> | Date | string | null
 }
@@ -500,6 +512,7 @@ export type CoreStepExecutionCreateInput = {
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   compensation?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   outcome?: string | null
+  allocationId?: string | null
   startedAt?: Date | string | null
   finishedAt?: Date | string | null
 }
@@ -526,6 +539,7 @@ export type CoreStepExecutionUncheckedCreateInput = {
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   compensation?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   outcome?: string | null
+  allocationId?: string | null
   startedAt?: Date | string | null
   finishedAt?: Date | string | null
 }
@@ -552,6 +566,7 @@ export type CoreStepExecutionUpdateInput = {
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   compensation?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   outcome?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  allocationId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
@@ -578,6 +593,7 @@ export type CoreStepExecutionUncheckedUpdateInput = {
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   compensation?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   outcome?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  allocationId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
@@ -604,6 +620,7 @@ export type CoreStepExecutionCreateManyInput = {
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   compensation?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   outcome?: string | null
+  allocationId?: string | null
   startedAt?: Date | string | null
   finishedAt?: Date | string | null
 }
@@ -630,6 +647,7 @@ export type CoreStepExecutionUpdateManyMutationInput = {
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   compensation?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   outcome?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  allocationId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
@@ -656,6 +674,7 @@ export type CoreStepExecutionUncheckedUpdateManyInput = {
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   compensation?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   outcome?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  allocationId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
@@ -688,6 +707,7 @@ export type CoreStepExecutionCountOrderByAggregateInput = {
   error?: Prisma.SortOrder
   compensation?: Prisma.SortOrder
   outcome?: Prisma.SortOrder
+  allocationId?: Prisma.SortOrder
   startedAt?: Prisma.SortOrder
   finishedAt?: Prisma.SortOrder
 }
@@ -718,6 +738,7 @@ export type CoreStepExecutionMaxOrderByAggregateInput = {
   waitsFor?: Prisma.SortOrder
   iteration?: Prisma.SortOrder
   outcome?: Prisma.SortOrder
+  allocationId?: Prisma.SortOrder
   startedAt?: Prisma.SortOrder
   finishedAt?: Prisma.SortOrder
 }
@@ -740,6 +761,7 @@ export type CoreStepExecutionMinOrderByAggregateInput = {
   waitsFor?: Prisma.SortOrder
   iteration?: Prisma.SortOrder
   outcome?: Prisma.SortOrder
+  allocationId?: Prisma.SortOrder
   startedAt?: Prisma.SortOrder
   finishedAt?: Prisma.SortOrder
 }
@@ -776,6 +798,7 @@ export type CoreStepExecutionSelect<ExtArgs extends runtime.Types.Extensions.Int
   error?: boolean
   compensation?: boolean
   outcome?: boolean
+  allocationId?: boolean
   startedAt?: boolean
   finishedAt?: boolean
 }, ExtArgs["result"]["coreStepExecution"]>
@@ -802,6 +825,7 @@ export type CoreStepExecutionSelectCreateManyAndReturn<ExtArgs extends runtime.T
   error?: boolean
   compensation?: boolean
   outcome?: boolean
+  allocationId?: boolean
   startedAt?: boolean
   finishedAt?: boolean
 }, ExtArgs["result"]["coreStepExecution"]>
@@ -828,6 +852,7 @@ export type CoreStepExecutionSelectUpdateManyAndReturn<ExtArgs extends runtime.T
   error?: boolean
   compensation?: boolean
   outcome?: boolean
+  allocationId?: boolean
   startedAt?: boolean
   finishedAt?: boolean
 }, ExtArgs["result"]["coreStepExecution"]>
@@ -854,11 +879,12 @@ export type CoreStepExecutionSelectScalar = {
   error?: boolean
   compensation?: boolean
   outcome?: boolean
+  allocationId?: boolean
   startedAt?: boolean
   finishedAt?: boolean
 }
 
-export type CoreStepExecutionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "executionId" | "stepId" | "place" | "status" | "phase" | "attempt" | "failures" | "leaseOwner" | "leaseUntil" | "leaseEpoch" | "readyAt" | "dueAt" | "timeoutAt" | "waitsFor" | "iteration" | "input" | "output" | "error" | "compensation" | "outcome" | "startedAt" | "finishedAt", ExtArgs["result"]["coreStepExecution"]>
+export type CoreStepExecutionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "executionId" | "stepId" | "place" | "status" | "phase" | "attempt" | "failures" | "leaseOwner" | "leaseUntil" | "leaseEpoch" | "readyAt" | "dueAt" | "timeoutAt" | "waitsFor" | "iteration" | "input" | "output" | "error" | "compensation" | "outcome" | "allocationId" | "startedAt" | "finishedAt", ExtArgs["result"]["coreStepExecution"]>
 
 export type $CoreStepExecutionPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "CoreStepExecution"
@@ -906,6 +932,10 @@ export type $CoreStepExecutionPayload<ExtArgs extends runtime.Types.Extensions.I
      * How it ended forward, while and after it is compensated: completed or unknown.
      */
     outcome: string | null
+    /**
+     * Resources that it waits for or holds.
+     */
+    allocationId: string | null
     startedAt: Date | null
     finishedAt: Date | null
   }, ExtArgs["result"]["coreStepExecution"]>
@@ -1352,6 +1382,7 @@ export interface CoreStepExecutionFieldRefs {
   readonly error: Prisma.FieldRef<"CoreStepExecution", 'Json'>
   readonly compensation: Prisma.FieldRef<"CoreStepExecution", 'Json'>
   readonly outcome: Prisma.FieldRef<"CoreStepExecution", 'String'>
+  readonly allocationId: Prisma.FieldRef<"CoreStepExecution", 'String'>
   readonly startedAt: Prisma.FieldRef<"CoreStepExecution", 'DateTime'>
   readonly finishedAt: Prisma.FieldRef<"CoreStepExecution", 'DateTime'>
 }

@@ -10,15 +10,13 @@ import type { CallOptions, Commands } from '../commands.ts';
 import type { Contexts } from '../contexts.ts';
 import { createGang } from './gang.ts';
 import * as inputs from './inputs.ts';
-import { allocationEvent, allocationStream, end, lockQueue, pass } from './queue.ts';
-import type { AllocationRow, NodeRow } from './rows.ts';
+import { allocationEvent, allocationStream, end, lockQueue, maxQueue, pass } from './queue.ts';
+import type { AllocationRow, NewAllocation, NodeRow } from './rows.ts';
 import * as store from './store.ts';
 import { findSuggestions, type Suggestion } from './suggestions.ts';
-import { toVector, unlimited } from './vector.ts';
+import { dimensions, fits, toVector, unlimited, type Vector } from './vector.ts';
 
 const priorities = ['CRITICAL', 'HIGH', 'MEDIUM', 'LOW'];
-/** Requests of a tenant that wait at most. */
-const maxQueue = 5_000;
 const sweepLimit = 500;
 
 /** Refusals that something else than the same could pass. */
@@ -27,6 +25,14 @@ const suggestible: ReadonlySet<string> = new Set(['NEVER_FITS', 'QUOTA_EXCEEDED'
 const unknown = () => new PlatformError('NOT_FOUND', 'no such allocation', { path: ['allocationId'] });
 
 export type Allocations = ReturnType<typeof createAllocations>;
+
+/** Resources of which more is used than was asked for. */
+export function overuseOf({ requested, usage }: Pick<AllocationRow, 'requested' | 'usage'>): readonly string[] {
+  if (usage === null) return [];
+  const only = (vector: Vector, at: number) =>
+    vector.map((value, place) => (place === at ? value : 0)) as unknown as Vector;
+  return dimensions.filter((_name, at) => !fits(only(usage.current, at), requested));
+}
 
 /** Leases of resources: quotas, placement, fair queueing, preemption, fencing. */
 export function createAllocations(
@@ -79,7 +85,7 @@ export function createAllocations(
           path: ['input', 'requirements'],
         });
       return commands.run(scope, { operation: 'allocateResources', input, idempotencyKey }, async (tx) => {
-        const row: AllocationRow = {
+        const row: NewAllocation = {
           ...{
             tenantId,
             id: newId(),
@@ -102,28 +108,26 @@ export function createAllocations(
             expiresAt: null,
             endedAt: null,
             createdBy: subject,
+            executionId: null,
+            stepId: null,
           },
         };
         const audit = [{ action: 'allocation.request', resource: 'CoreResourceAllocation', resourceId: row.id }];
-        const [waiting] = (await tx.unsafe(
-          `SELECT count(*)::int AS count FROM core.allocation WHERE tenant_id = $1 AND status = 'queued'`,
-          [tenantId],
-          { prepare: true },
-        )) as unknown as [{ count: number }];
-        if (waiting.count > 0) await lockQueue(tx, tenantId);
+        const waiting = await store.countQueued(tx, tenantId);
+        if (waiting > 0) await lockQueue(tx, tenantId);
         if (!(await store.takeQuota(tx, tenantId, owner, requested)))
           throw new PlatformError('QUOTA_EXCEEDED', `${owner} would hold more than its quota`, {
             path: ['input', 'requirements'],
             retryAfterMs: 30_000,
           });
         // Who comes while others wait waits with them: the pass decides whose turn it is.
-        const nodeId = waiting.count === 0 ? await store.reserveBest(tx, tenantId, query) : null;
+        const nodeId = waiting === 0 ? await store.reserveBest(tx, tenantId, query) : null;
         if (nodeId !== null) {
           const stored = await store.insertAllocation(tx, { ...row, status: 'active', nodeId, leaseEpoch: 1 });
           return { response: row.id, events: [allocationEvent('allocation.activated', stored)], audit };
         }
         await store.giveQuota(tx, tenantId, owner, requested);
-        if (waiting.count >= maxQueue)
+        if (waiting >= maxQueue)
           throw new PlatformError('RESOURCE_ALLOCATION_FAILED', 'too many requests wait already', {
             retryAfterMs: 30_000,
           });
@@ -152,6 +156,31 @@ export function createAllocations(
         ...{ capabilities: input.capabilities, labels: input.affinity },
         ...{ priority: priorities.indexOf(input.priority), leaseMs: input.durationMs },
       });
+    },
+
+    /**
+     * What the holder of a lease uses, under its fencing token. Where it begins to use more than it asked for, all who follow the
+     * tenant's allocations hear of it; other reports are for whoever asks. @throws {LEASE_LOST} {NOT_FOUND}
+     */
+    async reportUsage(scope: RequestScope, raw: unknown): Promise<string> {
+      const { allocationId, epoch, usage, idempotencyKey } = parseInput(inputs.usage, raw);
+      const used = toVector(usage);
+      const id = await requireOwn(scope, allocationId);
+      return commands.run(
+        scope,
+        { operation: 'reportResourceUsage', input: { allocationId, epoch, usage }, idempotencyKey },
+        async (tx) => {
+          const row = await lock(tx, scope, id);
+          if (row.status !== 'active' || row.leaseEpoch !== epoch || row.lapsed)
+            throw new PlatformError('LEASE_LOST', 'the lease has ended or its token is not the valid one', {
+              path: ['input', 'epoch'],
+            });
+          const noted = await store.noteUsage(tx, row, used);
+          const isNew = overuseOf(noted).some((name) => !overuseOf(row).includes(name));
+          const events = isNew ? [allocationEvent('allocation.overused', noted, { over: overuseOf(noted) })] : [];
+          return { response: id, events };
+        },
+      );
     },
 
     /** Extends a lease; the epoch shown is its token, and the new one is the next. @throws {LEASE_LOST} {NOT_FOUND} */

@@ -71,6 +71,7 @@ export function createGang({ sql }: ModuleRuntime, { commands, contexts, require
           ...{ labels: query.labels, priority: priorities.indexOf(input.priority), preemptible: input.preemptible },
           ...{ status: 'active', reason: null, nodeId, leaseEpoch: 1, leaseMs: input.durationMs, queuedAt: '' },
           ...{ allocatedAt: null, expiresAt: null, endedAt: null, createdBy: subject },
+          ...{ executionId: null, stepId: null },
         });
       }
       const stored = rows as AllocationRow[];

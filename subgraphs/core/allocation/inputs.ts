@@ -104,8 +104,24 @@ export const gang = allocate
       .max(50),
   });
 
+/** What a step holds while it is carried out. */
+export const held = allocate.pick({ type: true, requirements: true, capabilities: true, affinity: true }).extend({
+  preemptible: z
+    .boolean()
+    .nullish()
+    .transform((value) => value ?? false),
+});
+
+export const usage = z.object({
+  allocationId: text({ min: 1, max: 64 }),
+  epoch: z.number().int().min(0),
+  usage: amounts,
+  idempotencyKey: idempotencyKey.nullish(),
+});
+
 export const filter = z.object({
   owner: owner.nullish(),
+  executionId: id.nullish(),
   status: z
     .array(z.enum(['QUEUED', 'ACTIVE', 'RELEASED', 'EXPIRED', 'PREEMPTED', 'FAILED']))
     .min(1)

@@ -8,7 +8,7 @@ import { estimateWaits, type WaitSituation } from './estimate.ts';
 import * as inputs from './inputs.ts';
 import type { AllocationRow } from './rows.ts';
 import { toRequest } from './scheduler.ts';
-import { allocationColumns, findEnds, findNodes, findQueue, findQuotas } from './store.ts';
+import { allocationColumns, findAllocations, findEnds, findNodes, findQueue, findQuotas } from './store.ts';
 import { add, dimensions, dominantShare, fits, scale, toAmounts, type Vector, zero } from './vector.ts';
 
 const list = 'allocations';
@@ -30,6 +30,7 @@ export async function listAllocations(
   const viewer = viewerOf(scope.principal);
   if (viewer !== null) where.push(visibleCondition('a', bind(viewer)));
   if (filter.owner != null) where.push(`a.owner = ${bind(filter.owner)}`);
+  if (filter.executionId != null) where.push(`a.execution_id = ${bind(filter.executionId)}::uuid`);
   if (filter.contextId != null) where.push(`a.context_id = ${bind(filter.contextId)}::uuid`);
   if (filter.status != null)
     where.push(`a.status = ANY(${bind(filter.status.map((one) => one.toLowerCase()))}::text[])`);
@@ -77,6 +78,26 @@ export async function findQueuePositions(
   )) as unknown as { id: string; place: number }[];
   const places = new Map(rows.map(({ id, place }) => [id, place]));
   return ids.map((id) => places.get(id) ?? null);
+}
+
+export type WaitReason = 'NO_ROOM' | 'QUOTA';
+
+/** Why requests wait, in their order; null of what does not. */
+export async function findWaitReasons(
+  sql: Sql,
+  tenantId: string,
+  ids: readonly string[],
+): Promise<(WaitReason | null)[]> {
+  const rows = (await findAllocations(sql, tenantId, ids)).filter(({ status }) => status === 'queued');
+  const quotas = await findQuotas(sql, tenantId, [...new Set(rows.map(({ owner }) => owner))]);
+  const byOwner = new Map(quotas.map((quota) => [quota.owner, quota]));
+  const reasons = new Map(
+    rows.map(({ id, owner, requested }): [string, WaitReason] => {
+      const quota = byOwner.get(owner);
+      return [id, quota && !fits(add(quota.used, requested), quota.hard) ? 'QUOTA' : 'NO_ROOM'];
+    }),
+  );
+  return ids.map((id) => reasons.get(id) ?? null);
 }
 
 /** What all nodes of a tenant have, and who holds what of it. */

@@ -1,12 +1,16 @@
 import { derivedId } from '#shared/derivedId.ts';
-import type { NewEvent } from '#shared/outbox.ts';
+import type { NewAudit, NewEvent } from '#shared/outbox.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { AllocationRow } from './rows.ts';
 import { schedule, toRequest } from './scheduler.ts';
 import * as store from './store.ts';
+import { toAmounts } from './vector.ts';
 
 /** A request rises by one class for each such time it has waited. */
 export const ageingMs = 60_000;
+
+/** Requests of a tenant that wait at most. */
+export const maxQueue = 5_000;
 
 /** The stream of all allocations of a tenant. */
 export const allocationStream = (tenantId: string): string => derivedId(`core:allocations:${tenantId}`);
@@ -22,6 +26,16 @@ export function allocationEvent(
     data: { allocation: row, ...more },
     tags: [`CoreResourceAllocation:${row.id}`, 'allocations'],
   };
+}
+
+/** Each allocation that was granted, for the audit: whoever made the room, and whoever it was granted to. */
+export function grantAudits(events: readonly NewEvent[]): NewAudit[] {
+  return events.flatMap(({ type, data }) => {
+    if (type !== 'allocation.activated') return [];
+    const { id, owner, nodeId, requested, executionId, stepId } = data['allocation'] as AllocationRow;
+    const detail = { owner, nodeId, requested: toAmounts(requested), executionId, stepId };
+    return [{ action: 'resource.allocated', resource: 'CoreResourceAllocation', resourceId: id, detail }];
+  });
 }
 
 /** Passes over a queue are one after the other; whoever passes takes it before any row. */

@@ -24,7 +24,23 @@ export interface AllocationRow {
   readonly expiresAt: string | null;
   readonly endedAt: string | null;
   readonly createdBy: string;
+  /** Step of an execution that holds it; null where somebody asked for it. */
+  readonly executionId: string | null;
+  readonly stepId: string | null;
+  /** As the holder told it; null where it told nothing. */
+  readonly usage: AllocationUsage | null;
 }
+
+export interface AllocationUsage {
+  readonly current: Vector;
+  readonly peak: Vector;
+  /** Over the time of the lease. */
+  readonly average: Vector;
+  readonly reportedAt: string;
+}
+
+/** Before anybody holds it. */
+export type NewAllocation = Omit<AllocationRow, 'usage'>;
 
 export interface NodeRow {
   readonly tenantId: string;

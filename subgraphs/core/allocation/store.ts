@@ -1,6 +1,6 @@
 import { isoText } from '#shared/record.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
-import type { AllocationRow, NodeRow, QuotaRow } from './rows.ts';
+import type { AllocationRow, NewAllocation, NodeRow, QuotaRow } from './rows.ts';
 import { unlimited, type Vector, zero } from './vector.ts';
 
 type Db = Sql | SqlTransaction;
@@ -11,7 +11,9 @@ async function read<Row>(db: Db, text: string, parameters: readonly unknown[]): 
 
 export const allocationColumns = `a.tenant_id AS "tenantId", a.id, a.owner, a.context_id AS "contextId", a.type, a.purpose, a.requested, a.capabilities, a.labels, a.priority, a.preemptible,
   a.status, a.reason, a.node_id AS "nodeId", a.lease_epoch AS "leaseEpoch", a.lease_ms AS "leaseMs", ${isoText('a.queued_at')} AS "queuedAt", ${isoText('a.allocated_at')} AS "allocatedAt",
-  ${isoText('a.expires_at')} AS "expiresAt", ${isoText('a.ended_at')} AS "endedAt", a.created_by AS "createdBy"`;
+  ${isoText('a.expires_at')} AS "expiresAt", ${isoText('a.ended_at')} AS "endedAt", a.created_by AS "createdBy", a.execution_id AS "executionId", a.step_id AS "stepId",
+  CASE WHEN a.usage_at IS NOT NULL THEN json_build_object('current', a.usage_current, 'peak', a.usage_peak, 'reportedAt', ${isoText('a.usage_at')},
+    'average', ARRAY[${[1, 2, 3, 4, 5].map((at) => `a.usage_integral[${at}] / a.usage_ms`).join(', ')}]) END AS usage`;
 export const nodeColumns = `n.tenant_id AS "tenantId", n.id, n.name, n.pool, n.labels, n.capabilities, n.capacity, n.used, n.overcommit, n.healthy, n.version,
   ${isoText('n.created_at')} AS "createdAt", n.created_by AS "createdBy", ${isoText('n.updated_at')} AS "updatedAt"`;
 
@@ -127,11 +129,11 @@ export async function lockAllocation(
   return row ?? null;
 }
 
-export async function insertAllocation(tx: SqlTransaction, row: AllocationRow): Promise<AllocationRow> {
+export async function insertAllocation(tx: SqlTransaction, row: NewAllocation): Promise<AllocationRow> {
   const [stored] = await read<AllocationRow>(
     tx,
-    `INSERT INTO core.allocation AS a (tenant_id, id, owner, context_id, type, purpose, requested, capabilities, labels, priority, preemptible, status, node_id, lease_epoch, lease_ms, allocated_at, expires_at, created_by)
-     VALUES ($1, $2, $3, $4, $5, $6, $7::float8[], $8::text[], $9::text::jsonb, $10, $11, $12, $13, $14, $15, CASE WHEN $12 = 'active' THEN now() END, CASE WHEN $12 = 'active' THEN now() + $15::bigint * interval '1 millisecond' END, $16)
+    `INSERT INTO core.allocation AS a (tenant_id, id, owner, context_id, type, purpose, requested, capabilities, labels, priority, preemptible, status, node_id, lease_epoch, lease_ms, allocated_at, expires_at, created_by, execution_id, step_id, reason, ended_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7::float8[], $8::text[], $9::text::jsonb, $10, $11, $12, $13, $14, $15, CASE WHEN $12 = 'active' THEN now() END, CASE WHEN $12 = 'active' THEN now() + $15::bigint * interval '1 millisecond' END, $16, $17, $18, $19, CASE WHEN $12 = 'failed' THEN now() END)
      RETURNING ${allocationColumns}`,
     [
       row.tenantId,
@@ -150,9 +152,64 @@ export async function insertAllocation(tx: SqlTransaction, row: AllocationRow): 
       row.leaseEpoch,
       row.leaseMs,
       row.createdBy,
+      row.executionId,
+      row.stepId,
+      row.reason,
     ],
   );
   return stored!;
+}
+
+/** What steps wait for or hold, as it stands; nothing is locked. */
+export function findStates(
+  db: Db,
+  keys: readonly { readonly tenantId: string; readonly allocationId: string }[],
+): Promise<Pick<AllocationRow, 'id' | 'status' | 'reason'>[]> {
+  return read(
+    db,
+    `SELECT a.id, a.status, a.reason FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, id)
+     JOIN core.allocation a ON a.tenant_id = k.tenant_id AND a.id = k.id`,
+    [keys.map(({ tenantId }) => tenantId), keys.map(({ allocationId }) => allocationId)],
+  );
+}
+
+/** Extends leases that steps hold, under their own lease; answers those that are still theirs. */
+export async function extendLeases(tx: SqlTransaction, tenantId: string, ids: readonly string[]): Promise<string[]> {
+  const rows = await read<{ id: string }>(
+    tx,
+    `UPDATE core.allocation a SET expires_at = clock_timestamp() + a.lease_ms * interval '1 millisecond'
+     FROM (SELECT id FROM core.allocation WHERE tenant_id = $1 AND id = ANY($2::uuid[]) ORDER BY id FOR UPDATE) h
+     WHERE a.tenant_id = $1 AND a.id = h.id AND a.status = 'active' AND a.expires_at > clock_timestamp() RETURNING a.id`,
+    [tenantId, ids],
+  );
+  return rows.map(({ id }) => id);
+}
+
+/** What a holder uses from the report before, or the beginning of its lease, until now. */
+export function noteUsage(
+  tx: SqlTransaction,
+  row: Pick<AllocationRow, 'tenantId' | 'id'>,
+  used: Vector,
+): Promise<AllocationRow> {
+  const ms = `GREATEST(0.001, extract(epoch FROM statement_timestamp() - COALESCE(a.usage_at, a.allocated_at))::float8 * 1000)`;
+  const usedAt = (at: number) => `($3::float8[])[${at}]`;
+  return changeAllocation(
+    tx,
+    row,
+    `usage_current = $3::float8[], usage_at = statement_timestamp(), usage_ms = COALESCE(a.usage_ms, 0) + ${ms},
+     usage_peak = ARRAY[${each((at) => `GREATEST(COALESCE(a.usage_peak[${at}], 0), ${usedAt(at)})`).join(', ')}],
+     usage_integral = ARRAY[${each((at) => `COALESCE(a.usage_integral[${at}], 0) + ${usedAt(at)} * ${ms}`).join(', ')}]`,
+    [used],
+  );
+}
+
+export async function countQueued(tx: SqlTransaction, tenantId: string): Promise<number> {
+  const [row] = await read<{ count: number }>(
+    tx,
+    `SELECT count(*)::int AS count FROM core.allocation WHERE tenant_id = $1 AND status = 'queued'`,
+    [tenantId],
+  );
+  return row!.count;
 }
 
 /** Names of columns are the code's own; values go as parameters from $3 on. */

@@ -8,7 +8,7 @@ export const unlimited: Vector = [1e15, 1e15, 1e15, 1e15, 1e15];
 /** Sums of fractions of cores differ in the last digits. */
 const tolerance = 1e-9;
 
-type Amounts = Readonly<Partial<Record<(typeof dimensions)[number], number | null | undefined>>>;
+export type Amounts = Readonly<Partial<Record<(typeof dimensions)[number], number | null | undefined>>>;
 
 export function toVector(amounts: Amounts | null | undefined, otherwise: Vector = zero): Vector {
   return dimensions.map((name, at) => amounts?.[name] ?? otherwise[at]!) as unknown as Vector;

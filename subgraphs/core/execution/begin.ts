@@ -118,6 +118,8 @@ function begin(draft: Draft, step: StepDraft) {
             code: 'UNKNOWN_OPERATION',
             message: `the graph has no ${definition.call!.module} ${definition.call!.action}`,
           });
+        if (definition.resources != null && draft.execution.principal.mayAllocate !== true)
+          return fail({ code: 'PERMISSION_DENIED', message: 'who started the execution may not allocate resources' });
         changeStep(draft, step, {
           status: 'ready',
           readyAt: draft.now,

@@ -1,5 +1,6 @@
 import { errorTable, isErrorCode } from '#shared/errors.ts';
 import type { Graph } from '#shared/graph.ts';
+import { isId } from '#shared/ids.ts';
 import { createPrincipal } from '#shared/principal.ts';
 import { jsonProblem } from '#shared/validation.ts';
 import type { StoredPrincipal } from '../rows.ts';
@@ -10,6 +11,7 @@ export const maxOutputBytes = 262_144;
 
 export interface GraphCall {
   readonly tenantId: string;
+  readonly executionId: string;
   readonly principal: StoredPrincipal;
   readonly operation: Operation;
   readonly variables: Readonly<Record<string, unknown>>;
@@ -28,6 +30,19 @@ const failed = (code: string, message: string, more: Partial<Extract<CallResult,
   ...more,
 });
 
+/** The trace of an execution has its id: events of what its steps change lead back to it. */
+export function traceOf(executionId: string): string {
+  const id = executionId.replaceAll('-', '');
+  return `00-${id}-${id.slice(0, 16)}-00`;
+}
+
+/** The execution whose trace it may be. */
+export function executionOf(traceparent: string | undefined): string | null {
+  const id = traceparent?.split('-')[1] ?? '';
+  const uuid = `${id.slice(0, 8)}-${id.slice(8, 12)}-${id.slice(12, 16)}-${id.slice(16, 20)}-${id.slice(20)}`;
+  return isId(uuid) ? uuid : null;
+}
+
 /**
  * Calls a module through the graph with the rights of who started the execution, and says how it ended. An answer is
  * known; no answer is unknown: the call may have had its effect.
@@ -41,6 +56,7 @@ export async function callGraph(graph: Graph, call: GraphCall): Promise<CallResu
       call.variables,
       principal,
       AbortSignal.any([timeout, call.signal]),
+      traceOf(call.executionId),
     );
     // Who does not heed the signal is not waited for.
     const { data, errors } = await Promise.race([answer, rejected(timeout), rejected(call.signal)]);

@@ -2,6 +2,7 @@ import type { JsonObject } from '../rows.ts';
 import { fillTemplate, UnresolvedReference } from '../workflow/references.ts';
 import { compensationFailed } from './compensation.ts';
 import { changeStep, compiledOf, type Draft, earliest, later, note, type StepDraft, scopeOf } from './draft.ts';
+import { lacksResources } from './holding.ts';
 
 const compensationTimeoutMs = 30_000;
 
@@ -26,7 +27,8 @@ export function dispatch(draft: Draft, owner: string, slots: number): number {
   const ready: StepDraft[] = [];
   for (const step of draft.steps.values()) {
     if (step.status === 'running') running += 1;
-    else if (step.status === 'ready' && (step.phase === 'forward') === forward) ready.push(step);
+    else if (step.status === 'ready' && (step.phase === 'forward') === forward && !lacksResources(draft, step))
+      ready.push(step);
   }
   const tail = workflow.topology.tailMs;
   ready.sort((one, two) => tail.get(two.stepId)! - tail.get(one.stepId)! || one.place - two.place);

@@ -1,3 +1,4 @@
+import type { AllocationRow } from '../allocation/rows.ts';
 import type {
   CoreExecutionRow,
   CoreStepExecutionRow,
@@ -104,6 +105,10 @@ export interface TransitionSettings {
 export interface Draft {
   readonly execution: ExecutionDraft;
   readonly steps: ReadonlyMap<string, StepDraft>;
+  /** What steps wait for or hold, as it was when the execution was locked. */
+  readonly allocations: ReadonlyMap<string, Pick<AllocationRow, 'id' | 'status' | 'reason'>>;
+  /** Allocations that are to be given back with this transition. */
+  readonly released: string[];
   readonly workflow: CompiledWorkflow;
   readonly signals: SignalRow[];
   readonly children: readonly ChildView[];

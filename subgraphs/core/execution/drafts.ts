@@ -1,4 +1,5 @@
 import type { SqlTransaction } from '#shared/sql.ts';
+import { findStates } from '../allocation/store.ts';
 import type { WorkflowDefinition } from '../workflow/definition.ts';
 import type { Definitions } from '../workflow/definitions.ts';
 import type { Draft, ExecutionDraft, NewChild, StepDraft, TransitionSettings } from './draft.ts';
@@ -39,6 +40,10 @@ export async function openDrafts(
     findSignals(tx, keys),
     parents.length === 0 ? [] : findChildren(tx, parents),
   ]);
+  const held = steps.flatMap(({ tenantId, allocationId }) =>
+    allocationId === null ? [] : [{ tenantId, allocationId }],
+  );
+  const allocations = new Map((held.length === 0 ? [] : await findStates(tx, held)).map((row) => [row.id, row]));
   const stepsBy = Map.groupBy(steps, keyOf);
   const signalsBy = Map.groupBy(signals, keyOf);
   const childrenBy = Map.groupBy(children, keyOf);
@@ -50,6 +55,7 @@ export async function openDrafts(
       await createDraft(tx, options, {
         execution: { ...row },
         steps: (stepsBy.get(key) ?? []).map((step) => ({ ...step })),
+        allocations,
         workflow: workflows[at]!,
         signals: [...(signalsBy.get(key) ?? [])],
         children: childrenBy.get(key) ?? [],
@@ -60,7 +66,7 @@ export async function openDrafts(
   return drafts;
 }
 
-type DraftParts = Pick<Draft, 'workflow' | 'signals' | 'children' | 'now'> & {
+type DraftParts = Pick<Draft, 'workflow' | 'signals' | 'children' | 'now' | 'allocations'> & {
   readonly execution: ExecutionDraft;
   readonly steps: readonly StepDraft[];
 };
@@ -81,6 +87,7 @@ async function createDraft(
     leases: [],
     newChildren: [],
     messages: [],
+    released: [],
     taken: [],
     kept: [],
     touched: false,
@@ -96,6 +103,7 @@ export async function openNewDraft(
   const draft = await createDraft(tx, options, {
     execution: { ...row },
     steps: steps.map((step) => ({ ...step })),
+    allocations: new Map(),
     workflow: await options.definitions.compiled(tx, row),
     signals: [],
     children: [],
@@ -133,6 +141,7 @@ export async function openChildDraft(
         principal: execution.principal,
       },
       ...{ timeoutMs: null, createdBy: execution.createdBy },
+      ...{ ruleDepth: execution.ruleDepth, ruleChain: execution.ruleChain },
     },
     whole.definition,
     parent.now,

@@ -2,6 +2,7 @@ import { completeStep } from './begin.ts';
 import { compensationFailed } from './compensation.ts';
 import { changeStep, compiledOf, type Draft, later, note, type StepDraft } from './draft.ts';
 import { endExecution, failStep, mayTryAgain, tellChild } from './failure.ts';
+import { awaitsResources, giveBack, meetAllocation } from './holding.ts';
 
 /** What time alone does: leases that lapsed, attempts past their time, timers, retries, the deadline. */
 export function meetTimes(draft: Draft): void {
@@ -9,6 +10,7 @@ export function meetTimes(draft: Draft): void {
   if (execution.deadlineAt !== null && execution.deadlineAt <= now && execution.ending === null)
     endExecution(draft, 'timed_out', { code: 'DEADLINE_EXCEEDED', message: 'the time of the execution is over' });
   for (const step of draft.steps.values()) {
+    if (step.allocationId !== null) meetAllocation(draft, step, lapse);
     if (step.status === 'running') {
       if (step.timeoutAt !== null && step.timeoutAt <= now) runOut(draft, step);
       else if (step.leaseUntil !== null && step.leaseUntil <= now) lapse(draft, step);
@@ -27,13 +29,17 @@ export function meetTimes(draft: Draft): void {
       else if (step.leaseUntil !== null && step.leaseUntil <= now) missHeartbeat(draft, step);
     } else if (step.status === 'retry_wait' && step.dueAt !== null && step.dueAt <= now)
       changeStep(draft, step, { status: 'ready', dueAt: null });
-    if (step.status === 'ready' && step.phase === 'forward' && step.attempt === 0) {
+    const isHeldUp = step.status === 'ready' || awaitsResources(step);
+    if (isHeldUp && step.phase === 'forward' && step.attempt === 0) {
       const { scheduleToStartMs } = compiledOf(draft, step).definition;
       if (scheduleToStartMs !== null && step.readyAt !== null && later(step.readyAt, scheduleToStartMs) <= now)
         failStep(
           draft,
           step,
-          { code: 'STEP_TIMEOUT', message: 'no worker took it in time' },
+          {
+            code: 'STEP_TIMEOUT',
+            message: step.status === 'ready' ? 'no worker took it in time' : 'it found no resources in time',
+          },
           { final: true, timedOut: true },
         );
     }
@@ -69,6 +75,7 @@ function runOut(draft: Draft, step: StepDraft): void {
 
 /** Its worker is gone. That is no failure of the step: it is handed out again, under a higher epoch. */
 function lapse(draft: Draft, step: StepDraft): void {
+  giveBack(draft, step);
   const isOver = draft.execution.ending !== null && draft.execution.status === 'in_progress';
   changeStep(draft, step, {
     status: isOver ? 'cancelled' : 'ready',

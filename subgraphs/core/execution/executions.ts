@@ -11,7 +11,7 @@ import * as inputs from '../inputs.ts';
 import type { Manifests } from '../manifest/manifests.ts';
 import { disabledIn } from '../manifest/needs.ts';
 import type { StoredPrincipal } from '../rows.ts';
-import type { WorkflowDefinition } from '../workflow/definition.ts';
+import { holdsResources, startsWorkflows, type WorkflowDefinition } from '../workflow/definition.ts';
 import { findVersion, findWorkflows, type Workflows } from '../workflow/workflows.ts';
 import type { ExecutionCommand, RecoveryStrategy } from './decide.ts';
 import { createValidator } from './inputSchema.ts';
@@ -20,6 +20,14 @@ import type { Transitions } from './transitions.ts';
 import type { EndWaiter } from './waiter.ts';
 
 export const priorityOf = (priority: (typeof inputs.priorities)[number]): number => inputs.priorities.indexOf(priority);
+
+/** Decisions of orchestration that led to something, one after the other, and their rules. */
+export interface RuleCause {
+  readonly depth: number;
+  readonly chain: readonly string[];
+}
+
+export const noCause: RuleCause = { depth: 0, chain: [] };
 
 export type Executions = ReturnType<typeof createExecutions>;
 
@@ -38,7 +46,7 @@ function modulesOf(steps: WorkflowDefinition['steps']): readonly string[] {
 
 /** What people and agents do with executions. */
 export function createExecutions(
-  { sql }: ModuleRuntime,
+  { sql, authorizer }: ModuleRuntime,
   { transitions, workflows, contexts, waiter, manifests }: ExecutionsDeps,
 ) {
   const learn: Learn = contexts.learn;
@@ -73,10 +81,10 @@ export function createExecutions(
 
   return {
     /**
-     * Starts a workflow and, where that is asked, waits for its end.
+     * Starts a workflow and, where that is asked, waits for its end. @param cause decisions that led to it
      * @throws {NOT_FOUND} {INVALID_STATE} {CONTEXT_NOT_ACTIVE} {VALIDATION_FAILED} {MODULE_DISABLED}
      */
-    async start(scope: RequestScope, raw: unknown): Promise<string> {
+    async start(scope: RequestScope, raw: unknown, cause: RuleCause = noCause): Promise<string> {
       const { idempotencyKey, wait, waitMs, ...input } = parseInput(inputs.executeWorkflow, raw);
       const { principal } = scope;
       if (input.contextId != null) {
@@ -108,14 +116,24 @@ export function createExecutions(
           path: ['input', 'workflowId'],
           details: { module },
         });
+      const steps = [...version.definition.steps, ...(version.definition.cleanupSteps ?? [])];
+      const holds = holdsResources(steps);
+      const mayAllocate =
+        (holds || startsWorkflows(steps)) && (await authorizer.allows(principal, 'allocation:create'));
+      if (holds && !mayAllocate)
+        throw new PlatformError('PERMISSION_DENIED', 'its steps hold resources: this needs allocation:create', {
+          details: { permission: 'allocation:create' },
+        });
       const given = input.input ?? {};
       if (version.definition.inputSchema !== null) createValidator(version.definition.inputSchema)(given);
       const execution = newExecution(
         {
           ...{ id: newId(), tenantId: principal.tenantId, workflowId, workflowVersion: version.version, body: [] },
           ...{ contextId: input.contextId ?? null, parentId: null, parentStepId: null, depth: 0 },
-          ...{ priority: priorityOf(input.priority), input: given, principal: storedPrincipal(principal) },
+          ...{ priority: priorityOf(input.priority), input: given },
+          principal: { ...storedPrincipal(principal), ...(mayAllocate ? { mayAllocate } : {}) },
           ...{ timeoutMs: input.timeoutMs ?? null, createdBy: principal.subject },
+          ...{ ruleDepth: cause.depth, ruleChain: cause.chain },
         },
         version.definition,
         new Date().toISOString(),

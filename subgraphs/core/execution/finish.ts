@@ -2,12 +2,26 @@ import type { ExecutionStatus, StepError } from '../rows.ts';
 import { fillTemplate, UnresolvedReference } from '../workflow/references.ts';
 import { startCleanup } from './cleanup.ts';
 import { goOnCompensating, hasUndoable, isCompensated, startCompensation } from './compensation.ts';
-import { changeExecution, changeStep, type Draft, earliest, ended, later, note, scopeOf, terminal } from './draft.ts';
+import {
+  changeExecution,
+  changeStep,
+  type Draft,
+  earliest,
+  ended,
+  later,
+  note,
+  type StepDraft,
+  scopeOf,
+  terminal,
+} from './draft.ts';
 import { cancelStep, endExecution, tellChild } from './failure.ts';
+import { awaitsResources, lacksResources, mayAsk } from './holding.ts';
 import { outputProblem } from './inputSchema.ts';
 
 /** A child that does not answer is told again after this, ms. */
 const tellAgainMs = 5_000;
+/** Who waits for resources hears of them; where the word is lost it looks after this, ms. */
+const lookAgainMs = 15_000;
 
 /** Moves the execution itself on after its steps have moved: to its end, or into and out of compensation. */
 export function finish(draft: Draft): void {
@@ -115,6 +129,12 @@ function close(draft: Draft, status: ExecutionStatus, error: StepError | null): 
     draft.messages.push({ tenantId, executionId: parentId, command: 'childEnded', stepId: parentStepId, childId: id });
 }
 
+/** When a step that nobody took is late. */
+function lateAt({ workflow }: Draft, { stepId, readyAt }: StepDraft): string | null {
+  const { scheduleToStartMs } = workflow.steps.get(stepId)!.definition;
+  return scheduleToStartMs === null || readyAt === null ? null : later(readyAt, scheduleToStartMs);
+}
+
 /** When the execution has to be looked at next without anybody asking. */
 export function nextAtOf(draft: Draft): string | null {
   const { execution, workflow, now } = draft;
@@ -133,15 +153,12 @@ export function nextAtOf(draft: Draft): string | null {
           return earliest(step.leaseUntil, step.timeoutAt);
         case 'waiting':
           // An execution that was to be undone is told again.
+          if (awaitsResources(step)) return earliest(later(now, lookAgainMs), lateAt(draft, step));
           return step.phase === 'backward'
             ? later(now, tellAgainMs)
             : earliest(step.dueAt, step.timeoutAt, step.leaseUntil);
-        case 'ready': {
-          const { scheduleToStartMs } = workflow.steps.get(step.stepId)!.definition;
-          const lateAt =
-            scheduleToStartMs === null || step.readyAt === null ? null : later(step.readyAt, scheduleToStartMs);
-          return hasRoom ? now : lateAt;
-        }
+        case 'ready':
+          return (lacksResources(draft, step) ? mayAsk(draft) : hasRoom) ? now : lateAt(draft, step);
         case 'retry_wait':
           return dispatches ? step.dueAt : null;
         default:

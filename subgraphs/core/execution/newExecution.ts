@@ -18,6 +18,8 @@ export interface ExecutionSeed {
   readonly principal: StoredPrincipal;
   readonly timeoutMs: number | null;
   readonly createdBy: string;
+  readonly ruleDepth: number;
+  readonly ruleChain: readonly string[];
 }
 
 /** Rows of an execution that has done nothing yet. */
@@ -60,7 +62,7 @@ function newStep({ tenantId, id }: ExecutionSeed, stepId: string, place: number)
       timeoutAt: null,
       waitsFor: null,
     },
-    ...{ iteration: 0, input: null, output: null, error: null, compensation: null, outcome: null },
+    ...{ iteration: 0, input: null, output: null, error: null, compensation: null, outcome: null, allocationId: null },
     ...{ startedAt: null, finishedAt: null },
   };
 }

@@ -25,6 +25,8 @@ export const executionRecord = defineRecord<CoreExecutionRow>([
   ['total_steps', 'totalSteps', 'int'],
   ['ended_steps', 'endedSteps', 'int'],
   ['retries', 'retries', 'int'],
+  ['rule_depth', 'ruleDepth', 'int'],
+  ['rule_chain', 'ruleChain', 'text[]'],
   ['deadline_at', 'deadlineAt', 'timestamptz'],
   ['next_at', 'nextAt', 'timestamptz'],
   ['version', 'version', 'int'],
@@ -57,6 +59,7 @@ export const stepRecord = defineRecord<CoreStepExecutionRow>([
   ['error', 'error', 'jsonb'],
   ['compensation', 'compensation', 'jsonb'],
   ['outcome', 'outcome', 'text'],
+  ['allocation_id', 'allocationId', 'uuid'],
   ['started_at', 'startedAt', 'timestamptz'],
   ['finished_at', 'finishedAt', 'timestamptz'],
 ]);

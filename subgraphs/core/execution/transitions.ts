@@ -15,6 +15,7 @@ import { type Draft, type Lease, later, type Message, terminal } from './draft.t
 import { type DraftOptions, openChildDraft, openDrafts, openNewDraft } from './drafts.ts';
 import { executionEvents } from './events.ts';
 import { nextAtOf } from './finish.ts';
+import { settleResources } from './resources.ts';
 import {
   claimDue,
   type ExecutionKey,
@@ -135,11 +136,12 @@ export function createTransitions({ sql, publisher, logger }: ModuleRuntime, opt
           for (const item of items) results.push(await applyItem(tx, item, { opened, fresh, now: clock!.now }));
           if (items.length === 0) await lookAt(tx, opened);
           drafts = await settleDrafts(tx, opened, fresh);
+          const allocated = await settleResources(tx, drafts, options.settings.leaseMs);
           reserved = await handOut(drafts);
           const changed = drafts.filter(({ touched }) => touched);
           for (const draft of changed) stamp(draft);
           await writeDrafts(tx, changed, (draft) => fresh.has(draft));
-          const changes = changesOf(changed, items, results);
+          const changes = [...changesOf(changed, items, results), ...allocated];
           if (changes.length > 0) events = await appendChange(tx, 'core', changes);
         });
       } catch (error) {

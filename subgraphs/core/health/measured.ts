@@ -1,7 +1,9 @@
 import type { Sql } from '#shared/sql.ts';
+import { subgraphNames } from '../../names.ts';
 import { findMeasured, type Measured, nothing } from '../metrics/reads.ts';
+import { callSeries } from '../metrics/recorder.ts';
 import { platformTenant } from '../settings.ts';
-import type { Component, ComponentStatus } from './health.ts';
+import type { Component, ComponentStatus, HealthAlert } from './health.ts';
 
 /** What was measured lately, by what it says of the platform. */
 export interface HealthMetric {
@@ -50,22 +52,52 @@ export function metricsOf(measured: ReadonlyMap<string, Measured>): readonly Hea
   ];
 }
 
-export async function readMetrics(sql: Sql, nowMs: number): Promise<readonly HealthMetric[]> {
+/** What one look at the measurements says. */
+export interface HealthReading {
+  readonly metrics: readonly HealthMetric[];
+  /** By component, of those that enough was called of. */
+  readonly errorRates: ReadonlyMap<string, number>;
+}
+
+/** Shares of the calls of steps that broke, by module and of all. */
+export function errorRatesOf(measured: ReadonlyMap<string, Measured>): ReadonlyMap<string, number> {
+  const rates = new Map<string, number>();
+  for (const name of subgraphNames) {
+    const { count, mean } = measured.get(callSeries(name)) ?? nothing;
+    if (count >= minCalls) rates.set(`module.${name}`, mean);
+  }
+  const [calls, broken] = [measured.get('step.service') ?? nothing, measured.get('step.broken') ?? nothing];
+  if (calls.count >= minCalls) rates.set('workflow.calls', broken.count / calls.count);
+  return rates;
+}
+
+/** Figures that have passed a threshold. */
+export function alertsOf(metrics: readonly HealthMetric[]): readonly HealthAlert[] {
+  return metrics.flatMap(({ name: metric, value, unit, degradedFrom, unhealthyFrom }): HealthAlert[] => {
+    if (value === null || value < degradedFrom) return [];
+    const isCritical = value >= unhealthyFrom;
+    const threshold = isCritical ? unhealthyFrom : degradedFrom;
+    return [{ metric, severity: isCritical ? 'critical' : 'warning', value, threshold, unit }];
+  });
+}
+
+export async function readMetrics(sql: Sql, nowMs: number): Promise<HealthReading> {
   const stretch = {
     tenantId: platformTenant,
     from: new Date(nowMs - windowMs).toISOString(),
     // The database's clock says when something was stored.
     until: new Date(nowMs + 1_000).toISOString(),
   };
-  return metricsOf(await findMeasured(sql, stretch));
+  const measured = await findMeasured(sql, stretch);
+  return { metrics: metricsOf(measured), errorRates: errorRatesOf(measured) };
 }
 
 /** Metrics as components, so that they count in the whole. What was not measured is no ill. */
 export function componentsOf(
   metrics: readonly HealthMetric[],
   responseMs: number,
-): readonly Omit<Component, 'uptime'>[] {
-  return metrics.map(({ name, value, unit, degradedFrom, unhealthyFrom }): Omit<Component, 'uptime'> => {
+): readonly Omit<Component, 'uptime' | 'errorRate'>[] {
+  return metrics.map(({ name, value, unit, degradedFrom, unhealthyFrom }): Omit<Component, 'uptime' | 'errorRate'> => {
     const status: ComponentStatus =
       value === null || value < degradedFrom ? 'healthy' : value < unhealthyFrom ? 'degraded' : 'unhealthy';
     const shown = unit === 'ms' ? `${Math.round(value ?? 0)} ms` : `${Math.round(1_000 * (value ?? 0)) / 10} %`;

@@ -21,6 +21,9 @@ export const gaugeSeries = ['worker.busy', 'worker.slots', 'pool.wait', 'loop.de
 export type TenantSeries = (typeof tenantSeries)[number];
 export type GaugeSeries = (typeof gaugeSeries)[number];
 
+/** Calls of a module by steps of all tenants: one for each that broke, nothing for the others. */
+export const callSeries = (module: string): string => `call.${module}`;
+
 interface Sum {
   count: number;
   sum: number;
@@ -97,6 +100,10 @@ export function createRecorder({ sql, logger, everyMs, keepMs, gauges }: Recorde
     observe(tenantId: string, series: TenantSeries, value: number): void {
       add(tenantId, series, value);
       add(platformTenant, series, value);
+    },
+    /** A call of a module, and whether it broke; of all tenants together. */
+    observeCall(module: string, isBroken: boolean): void {
+      add(platformTenant, callSeries(module), Number(isBroken));
     },
     flush,
     /** Stores each stretch until it is stopped, and then the last. */

@@ -9,7 +9,14 @@ function afterCreation(name: string, action: RuleAction): RuleRow {
   return {
     ...{ id: derivedId(`core:rule:${name}`), name, trigger: 'context.created', condition: null, actions: [action] },
     // After whatever the tenant says itself.
-    ...{ rank: 1_000, enabled: true, version: 1, createdAt: '2026-11-28T00:00:00.000Z', createdBy: 'system' },
+    ...{
+      rank: 1_000,
+      enabled: true,
+      automatic: false,
+      version: 1,
+      createdAt: '2026-11-28T00:00:00.000Z',
+      createdBy: 'system',
+    },
   };
 }
 

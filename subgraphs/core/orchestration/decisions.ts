@@ -14,6 +14,9 @@ export interface DecisionRow {
   readonly id: string;
   readonly contextId: string | null;
   readonly eventType: string;
+  /** Of an event that triggered it by itself. */
+  readonly eventId: string | null;
+  readonly depth: number;
   readonly actions: readonly ChosenAction[];
   readonly deferred: readonly NotChosen[];
   readonly rejected: readonly NotChosen[];
@@ -24,7 +27,7 @@ export interface DecisionRow {
 }
 
 const list = 'orchestrationDecisions';
-const columns = `d.tenant_id AS "tenantId", d.id, d.context_id AS "contextId", d.trigger->>'eventType' AS "eventType", d.actions, d.deferred, d.rejected,
+const columns = `d.tenant_id AS "tenantId", d.id, d.context_id AS "contextId", d.trigger->>'eventType' AS "eventType", d.trigger->>'eventId' AS "eventId", COALESCE((d.trigger->>'depth')::int, 0) AS depth, d.actions, d.deferred, d.rejected,
   d.latency_ms AS "latencyMs", d.execution_id AS "executionId", ${isoText('d.created_at')} AS "createdAt", d.created_by AS "createdBy"`;
 
 export async function findDecisions(sql: Sql, tenantId: string, ids: readonly string[]): Promise<DecisionRow[]> {

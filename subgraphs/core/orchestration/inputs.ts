@@ -34,11 +34,19 @@ export const rule = z.object({
     .boolean()
     .nullish()
     .transform((value) => value ?? true),
+  automatic: z
+    .boolean()
+    .nullish()
+    .transform((value) => value ?? false),
   idempotencyKey: idempotencyKey.nullish(),
 });
 
-export const decide = z.object({
-  eventType: z.string().regex(/^[a-z][a-z0-9]*(\.[a-z][a-z0-9]*)*$/, 'expected a dotted event type'),
+const decideFields = z.object({
+  eventType: z
+    .string()
+    .regex(/^[a-z][a-z0-9]*(\.[a-z][a-z0-9]*)*$/, 'expected a dotted event type')
+    .nullish(),
+  executionId: id.nullish(),
   data: jsonObject({ maxBytes: 65_536 }).nullish(),
   contextId: id.nullish(),
   /** Decisions that led to this one. */
@@ -55,6 +63,16 @@ export const decide = z.object({
     .transform((value) => value ?? false),
   idempotencyKey: idempotencyKey.nullish(),
 });
+
+export const decide = decideFields
+  .refine(({ eventType, executionId }) => (eventType == null) !== (executionId == null), {
+    message: 'expected the type of an event or an execution that is paused, and not both',
+    path: ['eventType'],
+  })
+  .refine(({ executionId, contextId, data }) => executionId == null || (contextId == null && data == null), {
+    message: 'expected no context and no data beside an execution, which has its own',
+    path: ['executionId'],
+  });
 
 export const decisionFilter = z.object({
   contextId: id.nullish(),

@@ -5,10 +5,12 @@ import { newId, requireId } from '#shared/ids.ts';
 import { isoText } from '#shared/record.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
-import type { CallOptions, Commands } from '../commands.ts';
+import { requireVisible } from '../access.ts';
+import type { Call, CallOptions, Commands } from '../commands.ts';
 import type { Contexts } from '../contexts.ts';
 import type { Circuits } from '../execution/circuits.ts';
-import type { Executions } from '../execution/executions.ts';
+import { type Executions, type RuleCause, storedPrincipal } from '../execution/executions.ts';
+import { findExecutions, findStepsOf } from '../execution/reads.ts';
 import type { HealthSnapshot } from '../health/health.ts';
 import type { Manifests } from '../manifest/manifests.ts';
 import { isFault, type Operations } from '../workflow/operations.ts';
@@ -25,6 +27,8 @@ const maxRules = 500;
 
 export interface RuleRow extends Rule {
   readonly enabled: boolean;
+  /** Whether events of modules trigger it by themselves. */
+  readonly automatic: boolean;
   readonly version: number;
   readonly createdAt: string;
   readonly createdBy: string;
@@ -39,7 +43,20 @@ export interface Decision {
   readonly executionId: string | null;
 }
 
-const ruleColumns = `r.id, r.name, r.trigger, r.condition, r.actions, r.rank, r.enabled, r.version, ${isoText('r.created_at')} AS "createdAt", r.created_by AS "createdBy"`;
+export const ruleColumns = `r.id, r.name, r.trigger, r.condition, r.actions, r.rank, r.enabled, r.automatic, r.version, ${isoText('r.created_at')} AS "createdAt", r.created_by AS "createdBy"`;
+
+/** What is to be decided, by which rules. */
+interface Asked {
+  readonly event: Snapshot['event'];
+  readonly contextId: string | null;
+  readonly rules: readonly RuleRow[];
+  readonly cause: RuleCause;
+  readonly locked: boolean;
+  readonly dispatch: boolean;
+  /** Of an event that triggers by itself. */
+  readonly eventId: string | null;
+  readonly call: Call;
+}
 
 export interface OrchestrationDeps {
   readonly commands: Commands;
@@ -54,7 +71,7 @@ export interface OrchestrationDeps {
 export type Orchestration = ReturnType<typeof createOrchestration>;
 
 /** What follows an event, by the tenant's rules: decided with reasons, and carried out as a workflow where that is asked. */
-export function createOrchestration({ sql, graph }: ModuleRuntime, deps: OrchestrationDeps) {
+export function createOrchestration({ sql, graph, authorizer }: ModuleRuntime, deps: OrchestrationDeps) {
   const { commands, contexts, executions, manifests, operations, circuits, health } = deps;
 
   /** Those of the tenant, and of the platform's own the ones that no rule of the tenant has the name of. */
@@ -98,7 +115,7 @@ export function createOrchestration({ sql, graph }: ModuleRuntime, deps: Orchest
     findRules,
 
     /** Adds a rule or changes the one of this name. @throws {UNKNOWN_OPERATION} {VALIDATION_FAILED} {UNRESOLVED_REF} {QUOTA_EXCEEDED} */
-    putRule(scope: RequestScope, raw: unknown): Promise<string> {
+    async putRule(scope: RequestScope, raw: unknown): Promise<string> {
       const { idempotencyKey, ...input } = parseInput(inputs.rule, raw);
       try {
         if (input.condition != null) compileCondition(input.condition);
@@ -114,12 +131,18 @@ export function createOrchestration({ sql, graph }: ModuleRuntime, deps: Orchest
         const read = operations.read({ ...action, select: null });
         if (isFault(read)) throw new PlatformError(read.code, read.message, { path: ['input', 'actions', at] });
       });
+      // It acts by itself later, with the rights of who put it.
+      if (input.automatic && !(await authorizer.allows(scope.principal, 'workflow:execute')))
+        throw new PlatformError('PERMISSION_DENIED', 'a rule that reacts by itself needs workflow:execute', {
+          details: { permission: 'workflow:execute' },
+        });
       const { tenantId, subject } = scope.principal;
       return commands.run(scope, { operation: 'putOrchestrationRule', input, idempotencyKey }, async (tx) => {
         const [row] = (await tx.unsafe(
-          `INSERT INTO core.rule AS r (tenant_id, id, name, trigger, condition, actions, rank, enabled, created_by) VALUES ($1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, $9)
+          `INSERT INTO core.rule AS r (tenant_id, id, name, trigger, condition, actions, rank, enabled, created_by, automatic, principal)
+           VALUES ($1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, $9, $10, $11::text::jsonb)
            ON CONFLICT (tenant_id, name) DO UPDATE SET trigger = EXCLUDED.trigger, condition = EXCLUDED.condition, actions = EXCLUDED.actions, rank = EXCLUDED.rank,
-             enabled = EXCLUDED.enabled, version = r.version + 1, updated_at = now() RETURNING r.id, (SELECT count(*)::int FROM core.rule c WHERE c.tenant_id = $1) AS count`,
+             enabled = EXCLUDED.enabled, automatic = EXCLUDED.automatic, principal = EXCLUDED.principal, version = r.version + 1, updated_at = now() RETURNING r.id, (SELECT count(*)::int FROM core.rule c WHERE c.tenant_id = $1) AS count`,
           [
             tenantId,
             newId(),
@@ -130,6 +153,8 @@ export function createOrchestration({ sql, graph }: ModuleRuntime, deps: Orchest
             input.rank,
             input.enabled,
             subject,
+            input.automatic,
+            input.automatic ? JSON.stringify(storedPrincipal(scope.principal)) : null,
           ],
           { prepare: true },
         )) as unknown as { id: string; count: number }[];
@@ -170,40 +195,87 @@ export function createOrchestration({ sql, graph }: ModuleRuntime, deps: Orchest
       );
     },
 
-    /** @throws {RULE_CYCLE} {CONTEXT_NOT_ACTIVE} {NOT_FOUND} */
+    /**
+     * What follows an event, or a point at which an execution is paused.
+     * @throws {RULE_CYCLE} {CONTEXT_NOT_ACTIVE} {NOT_FOUND} {INVALID_STATE} where the execution is not paused
+     */
     async decide(scope: RequestScope, raw: unknown): Promise<Decision> {
-      const started = performance.now();
-      const { idempotencyKey, dispatch, ...input } = parseInput(inputs.decide, raw);
-      const { tenantId, subject } = scope.principal;
-      if (input.depth >= maxDecisionDepth)
+      const { idempotencyKey, dispatch, executionId, ...input } = parseInput(inputs.decide, raw);
+      const point = executionId == null ? null : await requirePaused(scope, executionId);
+      const depth = Math.max(input.depth, point?.cause.depth ?? 0);
+      if (depth >= maxDecisionDepth)
         throw new PlatformError('RULE_CYCLE', `expected at most ${maxDecisionDepth} decisions one after the other`, {
           path: ['input', 'depth'],
         });
-      if (input.contextId != null) await contexts.requireActive(scope.principal, input.contextId);
-      const [rules, off] = await Promise.all([findRules(tenantId), unavailable(tenantId)]);
-      const data = input.data ?? {};
-      const contextId = input.contextId ?? null;
-      // The platform's own rules are about a context: where none is named they have nothing to say.
-      const enabled = rules.filter((rule) => rule.enabled && (contextId !== null || !isBuiltIn(rule.id)));
-      const asksResources = enabled.some(({ actions }) => actions.some(({ requires }) => requires != null));
-      const [pending, left] = await Promise.all([
-        findPendingConfirms(sql, tenantId, idsIn([data, contextId, enabled.map(({ actions }) => actions)])),
-        asksResources ? findHeadroom(sql, tenantId, subject) : null,
-      ]);
-      const verdict = await withSlack(scope, enabled, {
-        event: { type: input.eventType, data },
-        contextId,
-        unavailable: off,
-        locked: (data['governance'] as { locked?: unknown } | null | undefined)?.locked === true,
-        pending,
-        // Actions are carried out as the caller, and what they take is the caller's.
-        ...(left === null ? {} : { quota: { owner: subject, left } }),
+      return decideBy(scope, {
+        event: point?.event ?? { type: input.eventType!, data: input.data ?? {} },
+        contextId: point?.contextId ?? input.contextId ?? null,
+        rules: (await findRules(scope.principal.tenantId)).filter(({ enabled }) => enabled),
+        cause: { depth, chain: point?.cause.chain ?? [] },
+        locked: (input.data?.['governance'] as { locked?: unknown } | null | undefined)?.locked === true,
+        dispatch,
+        eventId: null,
+        call: { operation: 'decideOrchestration', input: { ...input, executionId, dispatch }, idempotencyKey },
       });
-      const executionId =
-        dispatch && verdict.actions.length > 0
-          ? await executions.start(scope, {
-              ...(input.contextId == null ? {} : { contextId: input.contextId }),
-              ...(idempotencyKey == null ? {} : { idempotencyKey: `${idempotencyKey.slice(0, 180)}#dispatch` }),
+    },
+
+    decideBy,
+  };
+
+  /** An execution that is paused, as an event: rules say what is done meanwhile. */
+  async function requirePaused(scope: RequestScope, id: string) {
+    const { tenantId } = scope.principal;
+    await requireVisible(sql, scope.principal, { table: 'execution', id, learn: contexts.learn });
+    const [row] = await findExecutions(sql, tenantId, [id]);
+    if (!row) throw new PlatformError('NOT_FOUND', 'no such execution', { path: ['input', 'executionId'] });
+    if (row.status !== 'paused')
+      throw new PlatformError('INVALID_STATE', `expected an execution that is paused, it is ${row.status}`, {
+        path: ['input', 'executionId'],
+        details: { status: row.status.toUpperCase() },
+      });
+    const steps = await findStepsOf(sql, tenantId, [id]);
+    return {
+      contextId: row.contextId,
+      cause: { depth: row.ruleDepth, chain: row.ruleChain },
+      event: {
+        type: 'workflow.paused',
+        data: {
+          ...{ executionId: id, workflowId: row.workflowId, reason: row.statusReason, input: row.input },
+          steps: Object.fromEntries(steps.map(({ stepId, status, output }) => [stepId, { status, output }])),
+        },
+      },
+    };
+  }
+
+  async function decideBy(
+    scope: RequestScope,
+    { event, contextId, rules, cause, locked, dispatch, eventId, call }: Asked,
+  ): Promise<Decision> {
+    const started = performance.now();
+    const { tenantId, subject } = scope.principal;
+    if (contextId !== null) await contexts.requireActive(scope.principal, contextId);
+    const off = await unavailable(tenantId);
+    // The platform's own rules are about a context: where none is named they have nothing to say.
+    const asked = rules.filter(({ id }) => contextId !== null || !isBuiltIn(id));
+    const asksResources = asked.some(({ actions }) => actions.some(({ requires }) => requires != null));
+    const [pending, left] = await Promise.all([
+      findPendingConfirms(sql, tenantId, idsIn([event.data, contextId, asked.map(({ actions }) => actions)])),
+      asksResources ? findHeadroom(sql, tenantId, subject) : null,
+    ]);
+    const verdict = await withSlack(scope, asked, {
+      ...{ event, contextId, unavailable: off, locked, pending, chain: cause.chain },
+      // Actions are carried out as the caller, and what they take is the caller's.
+      ...(left === null ? {} : { quota: { owner: subject, left } }),
+    });
+    const key = call.idempotencyKey;
+    const next = [...new Set([...cause.chain, ...verdict.actions.map(({ ruleId }) => ruleId)])];
+    const executionId =
+      dispatch && verdict.actions.length > 0
+        ? await executions.start(
+            scope,
+            {
+              ...(contextId === null ? {} : { contextId }),
+              ...(key == null ? {} : { idempotencyKey: `${key.slice(0, 180)}#dispatch` }),
               definition: {
                 mode: 'SEQUENTIAL',
                 errorStrategy: 'CONTINUE',
@@ -214,38 +286,34 @@ export function createOrchestration({ sql, graph }: ModuleRuntime, deps: Orchest
                   input: given,
                 })),
               },
-            })
-          : null;
-      const latencyMs = Math.round((performance.now() - started) * 100) / 100;
-      return commands.run(
-        scope,
-        { operation: 'decideOrchestration', input: { ...input, dispatch }, idempotencyKey },
-        async (tx) => {
-          const id = newId();
-          await tx.unsafe(
-            `INSERT INTO core.decision (tenant_id, id, trigger, actions, deferred, rejected, latency_ms, created_by, context_id, execution_id)
-           VALUES ($1, $2, $3::text::jsonb, $4::text::jsonb, $5::text::jsonb, $6::text::jsonb, $7, $8, $9, $10)`,
-            [
-              tenantId,
-              id,
-              ...[{ ...input, data: undefined }, verdict.actions, verdict.deferred, verdict.rejected].map((value) =>
-                JSON.stringify(value),
-              ),
-              latencyMs,
-              subject,
-              contextId,
-              executionId,
-            ],
-            { prepare: true },
-          );
-          const decision: Decision = { id, ...verdict, latencyMs, executionId };
-          return {
-            response: decision,
-            events: [{ streamId: id, type: 'orchestration.decided', data: { decision }, tags: [] }],
-            audit: [{ action: 'orchestration.decide', resource: 'CoreOrchestrationDecision', resourceId: id }],
-          };
-        },
+            },
+            { depth: cause.depth + 1, chain: next },
+          )
+        : null;
+    const latencyMs = Math.round((performance.now() - started) * 100) / 100;
+    return commands.run(scope, call, async (tx) => {
+      const id = newId();
+      const trigger = { eventType: event.type, contextId, depth: cause.depth, eventId };
+      await tx.unsafe(
+        `INSERT INTO core.decision (tenant_id, id, trigger, actions, deferred, rejected, latency_ms, created_by, context_id, execution_id)
+         VALUES ($1, $2, $3::text::jsonb, $4::text::jsonb, $5::text::jsonb, $6::text::jsonb, $7, $8, $9, $10)`,
+        [
+          tenantId,
+          id,
+          ...[trigger, verdict.actions, verdict.deferred, verdict.rejected].map((value) => JSON.stringify(value)),
+          latencyMs,
+          subject,
+          contextId,
+          executionId,
+        ],
+        { prepare: true },
       );
-    },
-  };
+      const decision: Decision = { id, ...verdict, latencyMs, executionId };
+      return {
+        response: decision,
+        events: [{ streamId: id, type: 'orchestration.decided', data: { decision }, tags: [] }],
+        audit: [{ action: 'orchestration.decide', resource: 'CoreOrchestrationDecision', resourceId: id }],
+      };
+    });
+  }
 }

@@ -35,6 +35,8 @@ export interface Snapshot {
   readonly pending?: ReadonlyMap<string, string>;
   /** What the owner's quota leaves. @default no limit */
   readonly quota?: { readonly owner: string; readonly left: Vector };
+  /** Rules that have led to the event: none of them follows from itself. @default none */
+  readonly chain?: readonly string[];
   /** How late plans may still be, ms. @default nothing is known */
   readonly slackMs?: ReadonlyMap<string, number>;
 }
@@ -99,6 +101,10 @@ export function decideActions(rules: readonly Rule[], snapshot: Snapshot): Verdi
   for (const rule of inOrder) {
     const by = { ruleId: rule.id, ruleName: rule.name };
     if (!matchesType([rule.trigger], snapshot.event.type)) continue;
+    if (snapshot.chain?.includes(rule.id)) {
+      rejected.push({ ...by, action: null, reason: 'RULE_CYCLE: it has led to this event itself', confirmId: null });
+      continue;
+    }
     try {
       if (!holds(rule, scope)) {
         rejected.push({ ...by, action: null, reason: 'its condition is false', confirmId: null });

@@ -1,5 +1,6 @@
 import { PlatformError, toUserError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
+import { overuseOf } from '../allocation/allocations.ts';
 import { listAllocations, readUsage } from '../allocation/lists.ts';
 import { findNodes } from '../allocation/store.ts';
 import { toAmounts } from '../allocation/vector.ts';
@@ -48,6 +49,8 @@ export const allocationMutations = {
   },
   renewAllocation: (_parent, { allocationId, ...options }, context) =>
     payload(context, context.service.allocations.renew(context.scope, allocationId, options)),
+  reportResourceUsage: (_parent, { input }, context) =>
+    payload(context, context.service.allocations.reportUsage(context.scope, input)),
   releaseResources: (_parent, { allocationId, ...options }, context) =>
     payload(context, context.service.allocations.release(context.scope, allocationId, options)),
   putResourceNode: async (_parent, { input }, { service, scope }) => {
@@ -74,6 +77,12 @@ export const allocationTypes = {
     priority: (row) => inputs.priorities[row.priority] ?? 'MEDIUM',
     status: (row) => upper(row.status),
     epoch: (row) => row.leaseEpoch,
+    usage: ({ usage }) =>
+      usage && {
+        ...{ current: toAmounts(usage.current), peak: toAmounts(usage.peak), average: toAmounts(usage.average) },
+        reportedAt: usage.reportedAt,
+      },
+    overuse: (row) => [...overuseOf(row)],
     estimatedWaitMs: (row, _args, { loaders }) => (row.status === 'queued' ? loaders.waitMs.load(row.id) : null),
     queuePosition: (row, _args, { loaders }) => (row.status === 'queued' ? loaders.queuePosition.load(row.id) : null),
   },

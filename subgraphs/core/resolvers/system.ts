@@ -28,8 +28,11 @@ export const systemQueries = {
   },
   systemHealth: async (_parent, _args, { service, scope }) => {
     await service.callRates.take(scope, 'health');
-    const { overall, components, metrics, ...rest } = await service.health.snapshot();
-    return { ...rest, overall: upper(overall), components: [...components], metrics: [...metrics] };
+    const { overall, components, metrics, issues, alerts, ...rest } = await service.health.snapshot();
+    return {
+      ...{ ...rest, overall: upper(overall), components: [...components], metrics: [...metrics], issues: [...issues] },
+      alerts: alerts.map(({ severity, ...alert }) => ({ ...alert, severity: upper(severity) })),
+    };
   },
   systemStatus: async (_parent, _args, { service, scope, principal }) => {
     await service.callRates.take(scope, 'status');

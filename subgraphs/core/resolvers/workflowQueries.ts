@@ -1,6 +1,7 @@
 import { isId } from '#shared/ids.ts';
 import { listExecutions } from '../execution/lists.ts';
 import type { QueryResolvers } from '../resolvers.generated.ts';
+import { shapePlan } from './workflowTypes.ts';
 
 export const workflowQueries: QueryResolvers = {
   workflow: (_parent, { workflowId }, { loaders }) => (isId(workflowId) ? loaders.workflow.load(workflowId) : null),
@@ -8,11 +9,11 @@ export const workflowQueries: QueryResolvers = {
     scope.readTags.add('workflows');
     return service.workflows.list(scope.principal.tenantId, filter, page);
   },
-  validateWorkflow: (_parent, { definition }, { service }) => {
-    const { valid, problems, plan } = service.workflows.check(definition);
+  validateWorkflow: async (_parent, { definition }, { service, scope }) => {
+    const { valid, problems, plan } = await service.workflows.check(scope, definition);
     return {
       valid,
-      plan: plan && { ...plan, criticalPath: [...plan.criticalPath] },
+      plan: plan && shapePlan(plan),
       problems: problems.map(({ code, message, path, details }) => ({
         ...{ code, message, path: path.map(String) },
         cycle: (details?.['cycle'] as string[] | undefined) ?? null,

@@ -1,10 +1,14 @@
 import { PlatformError } from '#shared/errors.ts';
+import { toAmounts } from '../allocation/vector.ts';
 import { criticalPathOf } from '../execution/criticalPath.ts';
+import { awaitsResources } from '../execution/holding.ts';
 import { shownStatus } from '../execution/shown.ts';
 import { usageOf } from '../execution/usage.ts';
 import * as inputs from '../inputs.ts';
 import { maxVersions } from '../loaders.ts';
 import type { Resolvers } from '../resolvers.generated.ts';
+import { planOf, type WorkflowPlan } from '../workflow/compile.ts';
+import { timingKeysOf } from '../workflow/estimate.ts';
 import { findVersion } from '../workflow/workflows.ts';
 
 const upper = <Text extends string>(text: Text) => text.toUpperCase() as Uppercase<Text>;
@@ -18,6 +22,20 @@ function requireFirst(first: number): void {
 
 const msBetween = (from: string | null, to: string | null): number | null =>
   from === null || to === null ? null : Math.max(0, Date.parse(to) - Date.parse(from));
+
+/** A plan as the graph has it. */
+export const shapePlan = ({ criticalPath, estimate, ...plan }: Required<WorkflowPlan>) => ({
+  ...plan,
+  criticalPath: [...criticalPath],
+  estimate: {
+    ...estimate,
+    ...{ peak: toAmounts(estimate.peak), resourceSeconds: toAmounts(estimate.resourceSeconds) },
+    steps: estimate.steps.map(({ basis, medianMs, ...step }) => ({
+      ...{ ...step, basis: upper(basis), durationMs: Math.round(medianMs) },
+      ...{ lowMs: Math.round(step.lowMs), highMs: Math.round(step.highMs) },
+    })),
+  },
+});
 
 export const workflowTypes = {
   CoreWorkflow: {
@@ -42,7 +60,13 @@ export const workflowTypes = {
     },
   },
   CoreWorkflowVersion: {
-    plan: ({ plan }) => ({ ...plan, criticalPath: [...plan.criticalPath] }),
+    // By what is measured now, which may be more than when it was published.
+    plan: async ({ workflowId, definition }, _args, { loaders }) => {
+      const keys = timingKeysOf(definition.steps, workflowId);
+      const found = await Promise.all(keys.map((key) => loaders.timing.load(key)));
+      const timings = new Map(keys.map((key, at) => [key, found[at]!]));
+      return shapePlan(planOf({ definition, workflowId, timings }));
+    },
   },
   CoreWorkflowExecution: {
     __resolveReference: ({ id }, { loaders }) => loaders.execution.load(id),
@@ -55,6 +79,7 @@ export const workflowTypes = {
     priority: (row) => inputs.priorities[row.priority] ?? 'MEDIUM',
     completion: (row) => (row.totalSteps === 0 ? 1 : row.endedSteps / row.totalSteps),
     retryCount: (row) => row.retries,
+    ruleChain: (row) => [...row.ruleChain],
     steps: async (row, _args, { loaders }) => [...(await loaders.steps.load(row.id))],
     currentSteps: async (row, _args, { loaders }) =>
       (await loaders.steps.load(row.id))
@@ -100,6 +125,18 @@ export const workflowTypes = {
   CoreStepExecution: {
     status: (row) => shownStatus(row),
     durationMs: (row) => msBetween(row.startedAt, row.finishedAt),
+    allocation: (row, _args, { loaders }) =>
+      row.allocationId === null ? null : loaders.allocation.load(row.allocationId),
+    resourceWait: async (row, _args, { loaders }) => {
+      if (row.allocationId === null || !awaitsResources(row)) return null;
+      const [reason, queuePosition, estimatedWaitMs] = await Promise.all([
+        loaders.waitReason.load(row.allocationId),
+        loaders.queuePosition.load(row.allocationId),
+        loaders.waitMs.load(row.allocationId),
+      ]);
+      // Granted or refused meanwhile: the step hears of it next.
+      return reason && { reason, queuePosition, estimatedWaitMs };
+    },
   },
   Context: {
     workflows: async ({ id }, { status, ...page }, { loaders, scope }) => {

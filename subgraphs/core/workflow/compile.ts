@@ -2,6 +2,7 @@ import { ConditionError } from '#shared/conditions/evaluationError.ts';
 import type { Predicate } from '#shared/conditions/expression/compile.ts';
 import { type ErrorCode, PlatformError } from '#shared/errors.ts';
 import { type Call, cleanupPlace, type StepDefinition, stepsAt, type WorkflowDefinition } from './definition.ts';
+import { assumedMs, type EstimatedDefinition, estimateWorkflow, type WorkflowEstimate } from './estimate.ts';
 import { isFault, type Operation, type Operations } from './operations.ts';
 import {
   compileCondition,
@@ -26,6 +27,8 @@ export interface CompiledWorkflow {
   readonly definition: WorkflowDefinition;
   readonly steps: ReadonlyMap<string, CompiledStep>;
   readonly topology: Topology;
+  /** Whether any step of this level does. */
+  readonly holdsResources: boolean;
 }
 
 export interface WorkflowProblem {
@@ -34,9 +37,6 @@ export interface WorkflowProblem {
   readonly path: readonly (string | number)[];
   readonly details?: Readonly<Record<string, unknown>>;
 }
-
-/** Times that a step is taken to need where nothing was measured, ms. */
-const assumedMs = 100;
 
 const nodeOf = (step: StepDefinition) => ({
   id: step.id,
@@ -217,6 +217,7 @@ export function compileWorkflow(
       ]),
     ),
     topology: readTopology(steps.map(nodeOf)),
+    holdsResources: steps.some(({ resources }) => resources != null),
   };
 }
 
@@ -225,26 +226,19 @@ export interface WorkflowPlan {
   readonly parallelSteps: number;
   readonly levels: number;
   readonly criticalPath: readonly string[];
-  /** Along the critical path, by measured times where there are any, ms. */
+  /** That of the estimate. */
   readonly estimatedDurationMs: number;
+  /** Not there in versions of before. */
+  readonly estimate?: WorkflowEstimate;
 }
 
-/** @param measuredMs what steps took before, by id */
-export function planOf(
-  definition: WorkflowDefinition,
-  measuredMs: ReadonlyMap<string, number> = new Map(),
-): WorkflowPlan {
-  const topology = readTopology(
-    definition.steps.map((step) => ({
-      ...nodeOf(step),
-      durationMs: measuredMs.get(step.id) ?? nodeOf(step).durationMs,
-    })),
-  );
+/** A definition's plan, by what the same steps took before. */
+export function planOf(given: EstimatedDefinition): Required<WorkflowPlan> {
+  const { steps } = given.definition;
+  const { width, levels } = readTopology(steps.map(nodeOf));
+  const { criticalPath, ...estimate } = estimateWorkflow(given);
   return {
-    totalSteps: definition.steps.length,
-    parallelSteps: topology.width,
-    levels: topology.levels,
-    criticalPath: topology.criticalPath,
-    estimatedDurationMs: Math.round(topology.durationMs),
+    ...{ totalSteps: steps.length, parallelSteps: width, levels, criticalPath },
+    ...{ estimatedDurationMs: estimate.durationMs, estimate },
   };
 }

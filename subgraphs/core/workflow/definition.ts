@@ -1,3 +1,5 @@
+import type { Amounts } from '../allocation/vector.ts';
+
 /** JSON with placeholders `${step.output.path}` in its texts. */
 export type Template = unknown;
 
@@ -26,6 +28,17 @@ export interface Call {
   readonly select: string | null;
 }
 
+/** What a task holds while it is carried out: of one node, all of it or nothing. */
+export interface StepResources {
+  readonly type: string;
+  readonly requirements: Amounts;
+  /** Of the agents of the node. */
+  readonly capabilities: readonly string[];
+  /** Labels that the node has to bear. */
+  readonly affinity: Readonly<Record<string, string>>;
+  readonly preemptible: boolean;
+}
+
 export interface StepDefinition {
   readonly id: string;
   readonly name: string | null;
@@ -49,6 +62,8 @@ export interface StepDefinition {
   readonly compensation: Call | null;
   /** Once it is completed, nothing before it is undone. */
   readonly irreversible: boolean;
+  /** Null of what holds nothing, and not there in versions of before. */
+  readonly resources?: StepResources | null;
   readonly waitMs: number | null;
   /** Name of the signal waited for. */
   readonly signal: string | null;
@@ -96,4 +111,14 @@ export function stepsAt(definition: WorkflowDefinition, body: readonly string[])
   let steps = cleans ? (definition.cleanupSteps ?? []) : definition.steps;
   for (const stepId of cleans ? body.slice(1) : body) steps = steps.find(({ id }) => id === stepId)?.body ?? [];
   return steps;
+}
+
+/** Whether any of the steps starts other workflows, of which nothing is known here. */
+export function startsWorkflows(steps: readonly StepDefinition[]): boolean {
+  return steps.some(({ kind, body }) => kind === 'workflow' || startsWorkflows(body));
+}
+
+/** Whether any of the steps, or of those they repeat, holds resources. */
+export function holdsResources(steps: readonly StepDefinition[]): boolean {
+  return steps.some(({ resources, body }) => resources != null || holdsResources(body));
 }

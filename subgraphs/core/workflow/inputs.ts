@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { id, json, jsonObject, text } from '#shared/validation.ts';
+import { held } from '../allocation/inputs.ts';
 import type { StepDefinition, WorkflowDefinition } from './definition.ts';
 import { stageModules, stepOfStage } from './stages.ts';
 
@@ -82,6 +83,7 @@ function stepAt(depth: number): z.ZodType<StepDefinition> {
         .boolean()
         .nullish()
         .transform((value) => value ?? false),
+      resources: nullish(held),
       waitMs: nullish(duration(0, 31_536_000_000)),
       signal: nullish(text({ min: 1, max: 128 })),
       heartbeatMs: nullish(duration(1_000, 86_400_000)),
@@ -119,6 +121,8 @@ function stepAt(depth: number): z.ZodType<StepDefinition> {
           fail('input', 'expected the arguments of the operation, by name');
       } else if (rest.compensation !== null)
         fail('compensation', 'expected a task: nothing else has effects of its own');
+      if (kind !== 'task' && rest.resources !== null)
+        fail('resources', 'expected a task: nothing else is carried out by itself');
       if (kind === 'wait' && rest.waitMs === null) fail('waitMs', 'expected how long to wait');
       if (kind === 'signal' && rest.signal === null) fail('signal', 'expected the name of the signal');
       if (kind !== 'signal' && rest.heartbeatMs !== null)

@@ -10,9 +10,11 @@ import { parseInput, requireVersion } from '#shared/validation.ts';
 import type { CallOptions, Commands } from '../commands.ts';
 import { compileSchema } from '../execution/inputSchema.ts';
 import * as inputs from '../inputs.ts';
+import { findTimings } from '../metrics/durations.ts';
 import type { CoreWorkflowRow, CoreWorkflowVersionRow } from '../rows.ts';
 import { findProblems, planOf, requireRunnable, type WorkflowPlan, type WorkflowProblem } from './compile.ts';
 import type { WorkflowDefinition } from './definition.ts';
+import { timingKeysOf } from './estimate.ts';
 import type { Operations } from './operations.ts';
 
 type Db = Sql | SqlTransaction;
@@ -94,7 +96,7 @@ export interface NewVersion {
 export interface WorkflowCheck {
   readonly valid: boolean;
   readonly problems: readonly WorkflowProblem[];
-  readonly plan: WorkflowPlan | null;
+  readonly plan: Required<WorkflowPlan> | null;
 }
 
 /** @throws {VALIDATION_FAILED} */
@@ -121,6 +123,18 @@ export function createWorkflows(
     return row;
   }
 
+  /** By what was measured until now. @param workflowId null of one that is not stored */
+  async function planNow(
+    db: Db,
+    tenantId: string,
+    workflowId: string | null,
+    definition: WorkflowDefinition,
+  ): Promise<Required<WorkflowPlan>> {
+    const keys = timingKeysOf(definition.steps, workflowId);
+    const found = await findTimings(db, tenantId, keys);
+    return planOf({ definition, workflowId, timings: new Map(keys.map((key, at) => [key, found[at]!])) });
+  }
+
   async function putVersion(tx: SqlTransaction, row: CoreWorkflowRow, definition: WorkflowDefinition, change: string) {
     await tx.unsafe(
       `INSERT INTO core.workflow_version (tenant_id, workflow_id, version, definition, plan, change, created_by) VALUES ($1, $2, $3, $4::text::jsonb, $5::text::jsonb, $6, $7)`,
@@ -129,7 +143,7 @@ export function createWorkflows(
         row.id,
         row.latestVersion,
         JSON.stringify(definition),
-        JSON.stringify(planOf(definition)),
+        JSON.stringify(await planNow(tx, row.tenantId, row.id, definition)),
         change,
         row.updatedBy,
       ],
@@ -138,10 +152,11 @@ export function createWorkflows(
   }
 
   return {
-    check(raw: unknown): WorkflowCheck {
+    async check({ principal }: Pick<RequestScope, 'principal'>, raw: unknown): Promise<WorkflowCheck> {
       const definition = parseInput(inputs.definition, raw, ['definition']);
       const problems = findProblems(definition, operations, ['definition']);
-      return { valid: problems.length === 0, problems, plan: problems.length === 0 ? planOf(definition) : null };
+      const plan = problems.length === 0 ? await planNow(sql, principal.tenantId, null, definition) : null;
+      return { valid: problems.length === 0, problems, plan };
     },
 
     /** @throws {CYCLIC_DEPENDENCY} {UNRESOLVED_REF} {UNKNOWN_OPERATION} {INVALID_WORKFLOW} {VALIDATION_FAILED} */

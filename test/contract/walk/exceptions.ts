@@ -115,6 +115,7 @@ export const ownStreams: ReadonlySet<string> = new Set([
   'allocationChanged',
   'systemEvents',
   'healthChanged',
+  'modulesChanged',
   'agentsChanged',
   'configChanged',
   'logTail',
