@@ -136,7 +136,7 @@ export function createRequests(
       idempotent: null,
       gateKey: null,
       action: 'confirm.create',
-      decide: (current) =>
+      decide: (current, atMs) =>
         current !== null
           ? null
           : openConfirm(
@@ -170,6 +170,7 @@ export function createRequests(
                 workflow,
               },
               routes,
+              atMs,
             ),
     });
   }

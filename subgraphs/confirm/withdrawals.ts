@@ -70,10 +70,10 @@ export function createWithdrawals({ sql }: Pick<ModuleRuntime, 'sql'>, commands:
             idempotent: null,
             gateKey: null,
             action: 'confirm.withdraw',
-            decide(current) {
+            decide(current, atMs) {
               // What governance has locked ends by an override alone.
               if (current?.confirm.status !== 'pending' || current.confirm.governance?.locked === true) return null;
-              const draft = createDraft(current.confirm, current.approvers);
+              const draft = createDraft(current.confirm, current.approvers, { atMs });
               withdraw(draft, ending.reason);
               return draft;
             },
