@@ -116,7 +116,9 @@ export type Mutation = {
   /**
    * Hands the most urgent ready step that the agent can do to the caller, under a lease; `lease` is null when nothing is
    * ready for it. The lease's epoch is its fencing token. A step that asks for a role goes to who has it in the plan's
-   * context, by an assignment or by its token.
+   * context, by an assignment or by its token. A run with an `agentPool` is for its agents: AGENT_NOT_IN_POOL, AGENT_UNAVAILABLE or
+   * AGENT_AT_CAPACITY say why one gets nothing. A step is kept for a second for those of them who could begin it and have less to
+   * do, each by its capacity; from then on it is for any that can.
    */
   claimStep: ClaimStepPayload;
   /**
@@ -1767,6 +1769,8 @@ export type ExecutePlanPayload = {
 
 export type ClaimStepPayload = {
   lease?: Maybe<StepLease>;
+  /** Milliseconds after which what is kept for less loaded agents of the pool is for the caller too; null where nothing is. */
+  retryAfterMs?: Maybe<Scalars['Int']['output']>;
   execution?: Maybe<PlanExecution>;
   userErrors: Array<UserError>;
 };
@@ -2360,8 +2364,10 @@ export type ExecutePlanInput = {
   /** For an attempt of each step that sets no `timeoutMs` of its own. */
   stepTimeoutMs?: InputMaybe<Scalars['DurationMs']['input']>;
   /**
-   * Agents that will work on it: every step must find one that can do it. A dry run hands each step to the least loaded of those
-   * that can and are there, of equals to the least versatile, then to the cheapest.
+   * Agents that work on it, and nobody else: every step must find one that can do it, and `claimStep` hands each no more than its
+   * capacity, what it can do, what its capabilities here and those recorded of it allow, and only while it is there. A dry run hands
+   * each step to the least loaded of those that can and are there, of equals to the least versatile, then to the cheapest.
+   * @default anybody who may claim steps
    */
   agentPool?: InputMaybe<Array<PlanAgentInput>>;
   /** Capacities of resources of the plan, for this run, in place of their calendars too. */
@@ -4574,6 +4580,7 @@ export type ExecutePlanPayloadResolvers<ContextType = RequestContext, ParentType
 
 export type ClaimStepPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ClaimStepPayload'] = ResolversParentTypes['ClaimStepPayload']> = {
   lease?: Resolver<Maybe<ResolversTypes['StepLease']>, ParentType, ContextType>;
+  retryAfterMs?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   execution?: Resolver<Maybe<ResolversTypes['PlanExecution']>, ParentType, ContextType>;
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
 };

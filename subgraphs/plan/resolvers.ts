@@ -202,6 +202,7 @@ export const resolvers: Resolvers = {
       context.loaders.execution.clearAll();
       return {
         lease: await leaseOf(context, claimed),
+        retryAfterMs: claimed.retryAfterMs ?? null,
         execution: await context.loaders.execution.load(claimed.executionId),
         userErrors: [],
       };

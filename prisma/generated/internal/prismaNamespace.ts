@@ -19120,6 +19120,7 @@ export const PlanExecutionScalarFieldEnum = {
   deadlineAt: 'deadlineAt',
   checkpointAt: 'checkpointAt',
   checkpoints: 'checkpoints',
+  pool: 'pool',
   updatedAt: 'updatedAt'
 } as const
 
@@ -19164,6 +19165,7 @@ export const PlanStepExecutionScalarFieldEnum = {
   waived: 'waived',
   criteria: 'criteria',
   openReviews: 'openReviews',
+  offeredAt: 'offeredAt',
   startedAt: 'startedAt',
   finishedAt: 'finishedAt'
 } as const

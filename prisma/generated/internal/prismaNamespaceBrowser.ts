@@ -3020,6 +3020,7 @@ export const PlanExecutionScalarFieldEnum = {
   deadlineAt: 'deadlineAt',
   checkpointAt: 'checkpointAt',
   checkpoints: 'checkpoints',
+  pool: 'pool',
   updatedAt: 'updatedAt'
 } as const
 
@@ -3064,6 +3065,7 @@ export const PlanStepExecutionScalarFieldEnum = {
   waived: 'waived',
   criteria: 'criteria',
   openReviews: 'openReviews',
+  offeredAt: 'offeredAt',
   startedAt: 'startedAt',
   finishedAt: 'finishedAt'
 } as const
