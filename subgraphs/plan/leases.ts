@@ -5,8 +5,9 @@ import type { Principal } from '#shared/principal.ts';
 import { holds } from '#shared/rights.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import { parseInput } from '#shared/validation.ts';
-import { criteriaOf, judgeCompletion, judgements, openReviews } from './acceptance.ts';
+import { criteriaOf, judgeCompletion, judgements, reviewsOpen } from './acceptance.ts';
 import { planTarget, requireVisible } from './access.ts';
+import { askForReview } from './approval.ts';
 import { narrow, openClaimant } from './claimant.ts';
 import type { Commands } from './commands.ts';
 import type { EndedSource } from './dependencyCondition.ts';
@@ -236,7 +237,8 @@ export function createLeases(commands: Commands, authorizer: Authorizer) {
         const found = judgeCompletion(criteria, endedNow(before, result, run.now), {
           ...{ given: given ?? [], by: subject, at: run.now },
         });
-        const reviews = openReviews(criteria, found);
+        const waiting = reviewsOpen(criteria, found);
+        const reviews = waiting.length;
         const bound =
           before.finishWaits > 0 || (before.finishAt !== null && Date.parse(before.finishAt) > Date.parse(run.now));
         const held = bound || reviews > 0;
@@ -249,7 +251,10 @@ export function createLeases(commands: Commands, authorizer: Authorizer) {
           [held ? 'finishing' : 'completed', JSON.stringify(result), JSON.stringify(found), reviews],
         );
         const outcome = await ended(tx, run, [step], { released: 1, actor: subject });
-        const asked = reviews > 0 ? stepEvents('step.review.requested', step, outcome.run) : [];
+        const asked =
+          reviews > 0
+            ? [...stepEvents('step.review.requested', step, outcome.run), askForReview(step, outcome.run, waiting)]
+            : [];
         const jobs = bound && before.finishWaits === 0 ? [settleJob(run, step.stepId, before.finishAt!)] : [];
         return { response: key, events: [...outcome.events, ...asked], jobs: [...outcome.jobs, ...jobs] };
       });

@@ -134,7 +134,9 @@ export type Mutation = {
   completeStep: StepExecutionPayload;
   /**
    * Says how REVIEW criteria of a step stand whose work is done: anybody but who did it. The step ends once all that is required
-   * is met; with the first that is not, the attempt has failed as by `failStep`.
+   * is met; with the first that is not, the attempt has failed as by `failStep`. A Confirm asks who started the run, and whom the
+   * plan names for its approvals, for the same (`step_review` in their inbox): its outcome answers all that are open, and it is
+   * withdrawn where this was called first.
    */
   reviewStep: StepExecutionPayload;
   /** Retries with backoff while attempts are left, then the plan's other failure strategies in order. */
