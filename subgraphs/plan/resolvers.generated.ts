@@ -495,6 +495,7 @@ export type Plan = {
   title: Scalars['String']['output'];
   objective: Scalars['String']['output'];
   status: PlanStatus;
+  /** What kind of plan it says it is, for who reads it. Order is by dependencies; how many steps go at a time by how it is executed. */
   type: PlanType;
   priority: PlanPriority;
   requiresApproval: Scalars['Boolean']['output'];
@@ -1725,6 +1726,13 @@ export type OptimizePlanPayload = {
   crashCost?: Maybe<Scalars['Float']['output']>;
   /** Steps that are shortened, with their new durations. */
   crashedSteps?: Maybe<Array<PlanCrashedStep>>;
+  /** Schedules that the search generated, passes of justification counted. */
+  schedules?: Maybe<Scalars['Int']['output']>;
+  /**
+   * Time ended the search, or paced it where it passed faster than the schedules: the same input may find another schedule on another
+   * run. False where plan, seed and `iterations` alone made it.
+   */
+  timeLimited?: Maybe<Scalars['Boolean']['output']>;
   applied?: Maybe<Scalars['Boolean']['output']>;
   userErrors: Array<UserError>;
 };
@@ -1805,6 +1813,7 @@ export type CreatePlanInput = {
   contextId: Scalars['ID']['input'];
   title: Scalars['String']['input'];
   objective: Scalars['String']['input'];
+  /** Told, and nothing else: one step at a time is `executionConfig` or the `mode` of `executePlan`. @default SEQUENTIAL */
   type?: InputMaybe<PlanType>;
   priority?: InputMaybe<PlanPriority>;
   requiresApproval?: InputMaybe<Scalars['Boolean']['input']>;
@@ -1895,6 +1904,7 @@ export type PlanMethodStepInput = {
   description: Scalars['String']['input'];
   type?: InputMaybe<PlanStepType>;
   priority?: InputMaybe<PlanPriority>;
+  /** Id or name of a role, also of one that nobody has made yet: `validatePlan` warns of those that are not known. */
   agentRole?: InputMaybe<Scalars['String']['input']>;
   durationMs?: InputMaybe<Scalars['DurationMs']['input']>;
   estimate?: InputMaybe<PlanEstimateInput>;
@@ -2302,6 +2312,11 @@ export type OptimizePlanInput = {
   /** Wall time at most; what is found within it depends on the machine. */
   maxOptimizationTimeMs?: Scalars['Int']['input'];
   seed?: Scalars['Int']['input'];
+  /**
+   * The same plan, seed and `iterations` give the same schedule everywhere: time paces nothing, and where it ends the search first the
+   * answer is PLANNING_ALGORITHM_ERROR, with the schedules made until then, in place of one that depends on the machine.
+   */
+  reproducible?: Scalars['Boolean']['input'];
   apply?: Scalars['Boolean']['input'];
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
@@ -4545,6 +4560,8 @@ export type OptimizePlanPayloadResolvers<ContextType = RequestContext, ParentTyp
   paretoFront?: Resolver<Maybe<Array<ResolversTypes['PlanParetoPoint']>>, ParentType, ContextType>;
   crashCost?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
   crashedSteps?: Resolver<Maybe<Array<ResolversTypes['PlanCrashedStep']>>, ParentType, ContextType>;
+  schedules?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  timeLimited?: Resolver<Maybe<ResolversTypes['Boolean']>, ParentType, ContextType>;
   applied?: Resolver<Maybe<ResolversTypes['Boolean']>, ParentType, ContextType>;
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
 };
