@@ -16,7 +16,12 @@ const approved = (configuration: object = {}) =>
   rig.createContext(alice, { accessControl: { joinPolicy: 'APPROVAL' }, configuration });
 const join = async (who: typeof bob, id: string): Promise<Json> =>
   (await rig.ask(who, `mutation ($id: ID!) { answer: joinContext(contextId: $id) ${fields} }`, { id }))['answer']!;
-const byHand = async (who: typeof bob, id: string, participant: string, decision: string): Promise<readonly string[]> => {
+const byHand = async (
+  who: typeof bob,
+  id: string,
+  participant: string,
+  decision: string,
+): Promise<readonly string[]> => {
   const { data } = await rig.run(
     who,
     `mutation ($id: ID!, $p: ID!, $d: ContextJoinDecision!) { answer: decideJoinRequest(contextId: $id, participantId: $p, decision: $d) ${fields} }`,
