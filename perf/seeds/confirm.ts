@@ -103,6 +103,7 @@ function seededConfirm(approval: number, { contexts, subjects }: ConfirmSeed): D
       workflow,
     },
     routes,
+    Date.now(),
   );
   if (kind === 'decided') {
     const subject = names[0]!;

@@ -12,6 +12,7 @@ import type { CommandResult, CommandRunner } from './commands.ts';
 import { type Settlement, settleCondition } from './conditions/conditions.ts';
 import { decide, type GivenDecision, type GivenOutcome } from './decide.ts';
 import type { FindAble } from './delegates.ts';
+import type { Aggregate } from './draft.ts';
 import { toAttachments, toImpact } from './impact.ts';
 import * as inputs from './inputs.ts';
 import { escalateByHand, levelsOf, type ResolvedLevels } from './levels.ts';
@@ -118,7 +119,8 @@ export function createApprovals(
       confirmId: request.id,
       gateKey: isDraft ? null : request.gateKey,
       action: isDraft ? 'confirm.draft' : 'confirm.create',
-      decide: () => (routes === null ? writeDraft(request) : openConfirm(request, routes)),
+      decide: (_current: Aggregate | null, atMs: number) =>
+        routes === null ? writeDraft(request, atMs) : openConfirm(request, routes, atMs),
     };
     return isDraft ? commands.run(command) : checks.inRoom(principal, () => commands.run(command));
   }

@@ -42,11 +42,11 @@ export function createChange(commands: CommandRunner, access: Pick<ConfirmAccess
       idempotent,
       gateKey,
       action,
-      decide(current: Aggregate | null) {
+      decide(current: Aggregate | null, atMs: number) {
         if (current === null) throw unknownConfirm(confirmId);
         requireVersion(expectedVersion, current.confirm.version);
         const governance = passLock(current.confirm.governance as Governance | null, claim, lockOf);
-        const draft = createDraft(current.confirm, current.approvers);
+        const draft = createDraft(current.confirm, current.approvers, { atMs });
         if (governance !== null) draft.confirm = { ...draft.confirm, governance: governance as never };
         const left = work(draft);
         return typeof left === 'object' ? left : left === false ? null : draft;

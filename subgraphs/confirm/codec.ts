@@ -3,6 +3,7 @@ import type { Principal } from '#shared/principal.ts';
 import type { ConfirmDocument } from '../../schema/protocol/index.ts';
 import { findVerdicts } from './access.ts';
 import { chainStart, seal } from './chain/chain.ts';
+import { readClock } from './clock.ts';
 import { toDocument } from './document.ts';
 import { confirmEvent } from './events.ts';
 import { openImported } from './imports.ts';
@@ -22,7 +23,8 @@ export const confirmCodec: ProtocolCodec = {
   },
 
   async write(tx, principal, documents) {
-    const imported = documents.map((document) => toRows(document as unknown as ConfirmDocument, principal));
+    const at = new Date(await readClock(tx)).toISOString();
+    const imported = documents.map((document) => toRows(document as unknown as ConfirmDocument, principal, at));
     try {
       await insertConfirms(
         tx,
@@ -71,8 +73,7 @@ export const confirmCodec: ProtocolCodec = {
   observe: observeConfirm,
 };
 
-function toRows(document: ConfirmDocument, { tenantId, subject }: Principal) {
-  const at = new Date().toISOString();
+function toRows(document: ConfirmDocument, { tenantId, subject }: Principal, at: string) {
   let previousHash = chainStart;
   const decisions = (document.decisions ?? []).map((entry, index): ConfirmDecisionRow => {
     const sealed = seal<DecisionContent>({

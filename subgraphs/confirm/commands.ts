@@ -8,6 +8,7 @@ import { isolateFailures } from '#shared/isolate.ts';
 import { appendChange, type Change } from '#shared/outbox.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { readClock } from './clock.ts';
 import type { Aggregate, Draft } from './draft.ts';
 import { finish } from './engine.ts';
 import { aggregateOf, eventsOf } from './events.ts';
@@ -34,8 +35,8 @@ export interface ConfirmCommand {
   /** Gate that a confirm takes when it is asked for. */
   readonly gateKey: string | null;
   readonly action: string;
-  /** Null to leave everything as it is. @throws {PlatformError} to refuse; nothing is stored then. */
-  readonly decide: (current: Aggregate | null) => Draft | null;
+  /** `atMs` is the database's time under the lock. Null to leave everything as it is. @throws {PlatformError} to refuse; nothing is stored then. */
+  readonly decide: (current: Aggregate | null, atMs: number) => Draft | null;
 }
 
 export interface CommandResult {
@@ -74,7 +75,7 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
     await sql.begin(async (tx) => {
       const items = pending.map(({ item }) => item);
       const keys = items.map(({ principal, confirmId }) => ({ tenantId: principal.tenantId, id: confirmId }));
-      const [confirms, gates] = await Promise.all([
+      const [confirms, gates, atMs] = await Promise.all([
         lockConfirms(tx, keys),
         findOpenGates(
           tx,
@@ -82,6 +83,7 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
             gateKey === null ? [] : [{ tenantId: principal.tenantId, gateKey }],
           ),
         ),
+        readClock(tx),
       ]);
       // Read behind the lock: what was decided while it was waited for is seen.
       const approvers = confirms.length === 0 ? [] : await findApproversOf(tx, confirms);
@@ -104,7 +106,7 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
           const gate = command.gateKey === null ? null : gateKeyOf(tenantId, command.gateKey);
           const holder = gate === null ? undefined : open.get(gate);
           if (holder !== undefined && holder !== command.confirmId) throw duplicateRequest(holder);
-          const draft = command.decide(current);
+          const draft = command.decide(current, atMs);
           if (draft === null) {
             results[index] = {
               confirmId: command.confirmId,

@@ -59,9 +59,8 @@ const approverKey = (stepId: string, subject: string) => JSON.stringify([stepId,
 export function createDraft(
   confirm: ConfirmRow,
   approvers: readonly ConfirmApproverRow[],
-  options: { readonly isNew?: boolean; readonly atMs?: number } = {},
+  { atMs, isNew = false }: { readonly atMs: number; readonly isNew?: boolean },
 ): Draft {
-  const isNew = options.isNew ?? false;
   return {
     confirm,
     before: isNew ? null : { confirm, approvers },
@@ -71,8 +70,13 @@ export function createDraft(
     told: [],
     workflow: compiledOf(confirm),
     isRewritten: false,
-    at: new Date(options.atMs ?? Date.now()).toISOString(),
+    at: new Date(atMs).toISOString(),
   };
+}
+
+/** A confirm as it stands, to be read and not to be changed. */
+export function viewOf(confirm: ConfirmRow, approvers: readonly ConfirmApproverRow[] = []): Draft {
+  return createDraft(confirm, approvers, { atMs: Date.parse(confirm.updatedAt) });
 }
 
 export function putApprover(draft: Draft, row: ConfirmApproverRow): void {

@@ -8,8 +8,13 @@ export interface Ending {
   readonly reason: string;
   /** Only confirms of this type. @default all */
   readonly type?: string;
-  /** Only what the plan module asked about this step of a run when it was blocked, with this attempt or one before. */
-  readonly step?: { readonly executionId: string; readonly stepId: string; readonly attempt: number };
+  /** Only what the plan module asked about this step of a run, of this attempt or one before: when it was blocked, or for its review. */
+  readonly step?: {
+    readonly kind: 'plan.step' | 'plan.step.review';
+    readonly executionId: string;
+    readonly stepId: string;
+    readonly attempt: number;
+  };
   /** Only what was asked for before: of the plan in an older version, or where no version is named, by this time. */
   readonly before?: { readonly version: number | null; readonly at: string };
 }
@@ -23,8 +28,12 @@ interface Told {
     readonly stepId?: unknown;
     readonly attempt?: unknown;
     readonly failures?: unknown;
+    readonly openReviews?: unknown;
   };
+  /** Criteria that a review found not to be met. */
+  readonly refused?: unknown;
   readonly context?: { readonly id?: unknown };
+  readonly participant?: { readonly id?: unknown; readonly version?: unknown };
   readonly extension?: { readonly id?: unknown };
   readonly trace?: { readonly id?: unknown };
   readonly assignment?: { readonly id?: unknown; readonly status?: unknown };
@@ -37,8 +46,20 @@ const overForAssignments: readonly unknown[] = ['revoked', 'expired'];
 
 /** What an event of another module puts an end to; null where that is nothing. */
 export function endingOf({ type, data, createdAt }: EventRow): Ending | null {
-  const { plan, execution, step, context, extension, trace, assignment, delegation, permissionRequest, changes } =
-    data as Told;
+  const {
+    plan,
+    execution,
+    step,
+    context,
+    extension,
+    trace,
+    assignment,
+    delegation,
+    permissionRequest,
+    changes,
+    refused,
+    participant,
+  } = data as Told;
   switch (type) {
     case 'plan.deleted':
       return { where: 'plan', value: plan?.id, reason: 'the plan was deleted' };
@@ -67,7 +88,21 @@ export function endingOf({ type, data, createdAt }: EventRow): Ending | null {
         where: 'plan',
         value: planId,
         reason: type === 'step.unblocked' ? 'the step is tried again' : 'the step was skipped',
-        step: { executionId: String(step.executionId), stepId: String(step.stepId), attempt },
+        step: { kind: 'plan.step', executionId: String(step.executionId), stepId: String(step.stepId), attempt },
+      };
+    }
+    case 'step.reviewed':
+    case 'step.review.requested': {
+      if (typeof step?.attempt !== 'number') return null;
+      const isAnew = type === 'step.review.requested';
+      const isOver = step.openReviews === 0 || (Array.isArray(refused) && refused.length > 0);
+      const attempt = isAnew ? step.attempt - 1 : step.attempt;
+      if (isAnew ? attempt < 1 : !isOver) return null;
+      return {
+        where: 'plan',
+        value: step.planId,
+        reason: isAnew ? 'the step is reviewed anew' : 'the step was reviewed',
+        step: { kind: 'plan.step.review', executionId: String(step.executionId), stepId: String(step.stepId), attempt },
       };
     }
     case 'context.deleted':
@@ -79,6 +114,16 @@ export function endingOf({ type, data, createdAt }: EventRow): Ending | null {
         value: context?.id,
         reason: `the context was ${changes.status.toLowerCase()}`,
         before: { version: null, at: createdAt },
+      };
+    case 'context.participant.joined':
+    case 'context.participant.refused':
+      // Whose first version this is had not asked before.
+      if (!(Number(participant?.version) > 1)) return null;
+      return {
+        where: 'target',
+        value: participant?.id,
+        type: 'join_request',
+        reason: type.endsWith('joined') ? 'it was let in' : 'the request to join was refused or taken back',
       };
     case 'extension.uninstalled':
       return { where: 'target', value: extension?.id, reason: 'the extension was uninstalled' };

@@ -1,10 +1,11 @@
 import { PlatformError } from '#shared/errors.ts';
 import type { Sql } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { clockText, readClock } from './clock.ts';
 import type { CommandRunner } from './commands.ts';
 import { type DeadlineReport, meetDeadlines, stepsToEscalate } from './deadlines.ts';
 import { systemPrincipal } from './directory.ts';
-import { createDraft } from './draft.ts';
+import { createDraft, viewOf } from './draft.ts';
 import { levelsOf } from './levels.ts';
 import type { Routing } from './routing.ts';
 import type { ConfirmRow } from './rows.ts';
@@ -29,22 +30,27 @@ export interface EscalationReport {
 export interface ProcessOptions {
   /** Null: of all tenants. */
   readonly tenantId: string | null;
-  readonly nowMs: number;
+  /** Null: the database's time. */
+  readonly nowMs: number | null;
   readonly limit: number;
 }
 
 /** Confirms whose deadline has passed, claimed for this worker: nobody else gets them while the lease lasts. */
-async function claim(sql: Sql, { tenantId, nowMs, limit }: ProcessOptions): Promise<readonly ConfirmRow[]> {
-  return (await sql.unsafe(
+async function claim(
+  sql: Sql,
+  { tenantId, nowMs, limit }: ProcessOptions,
+): Promise<readonly { readonly confirm: ConfirmRow; readonly clockMs: number }[]> {
+  const rows = (await sql.unsafe(
     `UPDATE confirm.confirm c SET claimed_until = clock_timestamp() + interval '${leaseSeconds} seconds'
      FROM (SELECT d.tenant_id, d.id FROM confirm.confirm d
-           WHERE d.next_deadline_at <= $1::text::timestamptz AND d.status = 'pending' AND d.governance->'locked' IS DISTINCT FROM 'true'::jsonb AND ($2::text IS NULL OR d.tenant_id = $2)
+           WHERE d.next_deadline_at <= COALESCE($1::text::timestamptz, clock_timestamp()) AND d.status = 'pending' AND d.governance->'locked' IS DISTINCT FROM 'true'::jsonb AND ($2::text IS NULL OR d.tenant_id = $2)
              AND (d.claimed_until IS NULL OR d.claimed_until < clock_timestamp())
            ORDER BY d.next_deadline_at LIMIT $3 FOR UPDATE SKIP LOCKED) due
-     WHERE c.tenant_id = due.tenant_id AND c.id = due.id RETURNING ${confirmColumns}`,
-    [new Date(nowMs).toISOString(), tenantId, limit],
+     WHERE c.tenant_id = due.tenant_id AND c.id = due.id RETURNING ${confirmColumns}, ${clockText} AS "clockMs"`,
+    [nowMs === null ? null : new Date(nowMs).toISOString(), tenantId, limit],
     { prepare: true },
-  )) as unknown as ConfirmRow[];
+  )) as unknown as (ConfirmRow & { clockMs: number })[];
+  return rows.map(({ clockMs, ...confirm }) => ({ confirm, clockMs }));
 }
 
 /** Looks after what is late. What was done moves the deadline, so that doing it again does nothing. */
@@ -53,7 +59,7 @@ export function createEscalations(
   { commands, routing }: { readonly commands: CommandRunner; readonly routing: Routing },
 ) {
   async function meet(confirm: ConfirmRow, nowMs: number): Promise<DeadlineReport | null> {
-    const late = stepsToEscalate(createDraft(confirm, []), nowMs).map(({ id }) => id);
+    const late = stepsToEscalate(viewOf(confirm), nowMs).map(({ id }) => id);
     // Asked before the lock is taken: it may take its time.
     const levels = await levelsOf(routing, confirm, (id) => late.includes(id));
     let report: DeadlineReport | null = null;
@@ -64,7 +70,7 @@ export function createEscalations(
       idempotent: null,
       gateKey: null,
       action: 'confirm.deadline',
-      decide(current) {
+      decide(current, clockMs) {
         // A retried batch decides anew.
         report = null;
         if (current === null || current.confirm.status !== 'pending' || current.confirm.governance?.locked === true)
@@ -75,7 +81,7 @@ export function createEscalations(
         if (version !== confirm.version) return null;
         const draft = createDraft(current.confirm, current.approvers, {
           // A step's new time begins when it is looked at.
-          atMs: Math.max(nowMs, Date.now()),
+          atMs: Math.max(nowMs, clockMs),
         });
         report = meetDeadlines(draft, nowMs, levels);
         return draft;
@@ -104,7 +110,11 @@ export function createEscalations(
         );
       const claimed = await claim(sql, options);
       const reports = await Promise.all(
-        claimed.map(async (confirm) => ({ confirm, id: confirm.id, report: await meet(confirm, options.nowMs) })),
+        claimed.map(async ({ confirm, clockMs }) => ({
+          confirm,
+          id: confirm.id,
+          report: await meet(confirm, options.nowMs ?? clockMs),
+        })),
       );
       // Claims of what turned out to need nothing, or was moved meanwhile, are given back.
       const idle = reports.filter(({ report }) => report === null).map(({ confirm }) => confirm);
@@ -136,18 +146,18 @@ export function createEscalations(
 
     /** Timer or job of one confirm. */
     async meetOne(tenantId: string, confirmId: string): Promise<void> {
-      const [confirm] = await findConfirms(sql, tenantId, [confirmId]);
-      if (confirm?.status === 'pending') await meet(confirm, Date.now());
+      const [[confirm], nowMs] = await Promise.all([findConfirms(sql, tenantId, [confirmId]), readClock(sql)]);
+      if (confirm?.status === 'pending') await meet(confirm, nowMs);
     },
 
-    /** Confirms due until then, soonest first. */
-    async findDue(untilMs: number): Promise<readonly { tenantId: string; confirmId: string; at: Date }[]> {
+    /** Confirms due within that time, soonest first, and in how many ms by the database's clock. */
+    async findDue(withinMs: number): Promise<readonly { tenantId: string; confirmId: string; inMs: number }[]> {
       return (await sql.unsafe(
-        `SELECT tenant_id AS "tenantId", id AS "confirmId", next_deadline_at AS at FROM confirm.confirm
-         WHERE next_deadline_at <= $1::text::timestamptz AND status = 'pending' ORDER BY next_deadline_at LIMIT 500`,
-        [new Date(untilMs).toISOString()],
+        `SELECT tenant_id AS "tenantId", id AS "confirmId", (extract(epoch FROM next_deadline_at - clock_timestamp()) * 1000)::float8 AS "inMs" FROM confirm.confirm
+         WHERE next_deadline_at <= clock_timestamp() + $1::float8 * interval '1 millisecond' AND status = 'pending' ORDER BY next_deadline_at LIMIT 500`,
+        [withinMs],
         { prepare: true },
-      )) as unknown as { tenantId: string; confirmId: string; at: Date }[];
+      )) as unknown as { tenantId: string; confirmId: string; inMs: number }[];
     },
   };
 }

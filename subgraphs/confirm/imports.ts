@@ -63,9 +63,9 @@ export function createImports(
       idempotent: null,
       gateKey: null,
       action: 'confirm.route',
-      decide(current) {
+      decide(current, atMs) {
         if (current?.confirm.status !== 'pending' || current.approvers.length > 0) return null;
-        const draft = createDraft(current.confirm, current.approvers);
+        const draft = createDraft(current.confirm, current.approvers, { atMs });
         for (const [position, { subject, role, weight, required }] of eligible.entries())
           putApprover(draft, {
             tenantId,

@@ -27,7 +27,7 @@ const inboxSort = [
 ] as const;
 
 const prefixedConfirm = confirmColumns.replaceAll(' AS "', ' AS "c_');
-const approverText = approverColumns.replaceAll(' AS "', ' AS "a_');
+const approverText = `${approverColumns.replaceAll(' AS "', ' AS "a_')}, a.due_at <= clock_timestamp() AS "isOverdue"`;
 /** Fields of a confirm that are its columns as they stand: an inbox that shows no others reads no others. */
 const plainNames: ReadonlySet<string> = new Set([
   '__typename',
@@ -64,7 +64,7 @@ function addInboxFilter(where: Where, filter: InboxFilterInput): void {
     openConditionOf: null,
   });
   if (filter.dueBefore) where.add(`a.due_at < ${where.param(filter.dueBefore.toISOString())}::text::timestamptz`);
-  if (filter.overdue != null) where.add(`(a.due_at <= now()) = ${where.param(filter.overdue)}::boolean`);
+  if (filter.overdue != null) where.add(`(a.due_at <= clock_timestamp()) = ${where.param(filter.overdue)}::boolean`);
 }
 
 /**
@@ -144,6 +144,7 @@ export function toItem(row: InboxRecord, isWhole: boolean): ApprovalItemRow {
     confirm: pick(row, 'c_') as unknown as ConfirmRow,
     isWhole,
     approver: pick(row, 'a_') as unknown as ConfirmApproverRow,
+    isOverdue: row['isOverdue'] === true,
   };
 }
 

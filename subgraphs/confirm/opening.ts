@@ -40,9 +40,9 @@ export type OpeningRequest = Pick<
   };
 
 /** Writes a confirm down without asking anybody. */
-export function writeDraft(request: OpeningRequest): Draft {
-  const at = new Date().toISOString();
-  const draft: Draft = { ...createDraft(rowOf({ ...request, gateKey: null }, at), [], { isNew: true }), at };
+export function writeDraft(request: OpeningRequest, atMs: number): Draft {
+  const at = new Date(atMs).toISOString();
+  const draft = createDraft(rowOf({ ...request, gateKey: null }, at), [], { isNew: true, atMs });
   tell(draft, 'confirm.drafted');
   return draft;
 }
@@ -51,28 +51,39 @@ export function writeDraft(request: OpeningRequest): Draft {
  * Opens a confirm: steps that need nobody are done at once, the first that need people wait for theirs.
  * @throws {NO_ELIGIBLE_APPROVER} when a step that is not skipped has nobody to decide it.
  */
-export function openConfirm(request: OpeningRequest, routes: ReadonlyMap<string, readonly Eligible[]>): Draft {
-  const at = new Date().toISOString();
-  return ask({ confirm: { ...rowOf(request, at), phase: 'submitted' }, before: null, at }, request.workflow, routes);
+export function openConfirm(
+  request: OpeningRequest,
+  routes: ReadonlyMap<string, readonly Eligible[]>,
+  atMs: number,
+): Draft {
+  const confirm: ConfirmRow = { ...rowOf(request, new Date(atMs).toISOString()), phase: 'submitted' };
+  return ask({ confirm, before: null, atMs }, request.workflow, routes);
 }
 
 /** Opens what was written down, with the workflow that it has now. @throws {NO_ELIGIBLE_APPROVER} as `openConfirm`. */
 export function openDraft(
   before: Aggregate,
   routes: ReadonlyMap<string, readonly Eligible[]>,
-  change: Partial<ConfirmRow> & { readonly gateKey: string; readonly workflow: WorkflowDefinition },
+  {
+    atMs,
+    ...change
+  }: Partial<ConfirmRow> & { readonly gateKey: string; readonly workflow: WorkflowDefinition; readonly atMs: number },
 ): Draft {
-  const at = new Date().toISOString();
-  const confirm: ConfirmRow = { ...before.confirm, ...change, phase: 'submitted', requestedAt: at };
-  return ask({ confirm, before, at }, change.workflow, routes);
+  const confirm: ConfirmRow = {
+    ...before.confirm,
+    ...change,
+    phase: 'submitted',
+    requestedAt: new Date(atMs).toISOString(),
+  };
+  return ask({ confirm, before, atMs }, change.workflow, routes);
 }
 
 function ask(
-  { confirm: written, before, at }: { confirm: ConfirmRow; before: Aggregate | null; at: string },
+  { confirm: written, before, atMs }: { confirm: ConfirmRow; before: Aggregate | null; atMs: number },
   workflow: WorkflowDefinition,
   routes: ReadonlyMap<string, readonly Eligible[]>,
 ): Draft {
-  const expiresAt = new Date(Date.parse(at) + workflow.globalTimeoutMs).toISOString();
+  const expiresAt = new Date(atMs + workflow.globalTimeoutMs).toISOString();
   const confirm: ConfirmRow = { ...written, expiresAt };
   const approvers = workflow.steps.flatMap(({ id }) =>
     (routes.get(id) ?? []).map(
@@ -96,10 +107,9 @@ function ask(
     ),
   );
   const draft: Draft = {
-    ...createDraft(confirm, approvers, { isNew: true }),
+    ...createDraft(confirm, approvers, { isNew: true, atMs }),
     before,
     isRewritten: before !== null,
-    at,
   };
   tell(draft, 'confirm.created', {});
   proceed(draft);

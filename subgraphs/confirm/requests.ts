@@ -48,12 +48,16 @@ const request = z.object({
   subject: jsonObject({ maxBytes: 65_536 }).nullish(),
   approverRoles: z.array(label).max(100).nullish(),
   approvers: z.array(label).max(1_000).nullish(),
+  /** Those too to whom roles grant it where the object lies. */
+  approverPermission: label.nullish(),
   quorum: z
     .object({
       kind: z.enum(['single', 'at_least', 'majority', 'unanimous']),
       required: z.number().int().min(1).max(1_000).optional(),
     })
     .nullish(),
+  /** Whether those named may pass it on, where no template says so. */
+  delegationAllowed: z.boolean().nullish(),
   reference: json({ maxBytes: 65_536 }).nullish(),
 });
 
@@ -93,6 +97,7 @@ export function createRequests(
     const specs: ApproverSpec[] = [
       ...(given.approvers ?? []).map((subject) => ({ ...part, subject })),
       ...(given.approverRoles ?? []).map((role) => ({ ...part, role })),
+      ...(given.approverPermission == null ? [] : [{ ...part, permission: given.approverPermission }]),
     ];
     const isRuled = decidesPlan({ targetType: given.targetType, confirmationType });
     const template =
@@ -121,7 +126,12 @@ export function createRequests(
           { maxDelegations, barred: barredOf({ requestedBy, requester }), path: ['approval'] },
         )
       : (template?.definition ??
-        singleStep({ approvers: specs, quorum: toQuorum(given.quorum, 'single'), maxDelegations }));
+        singleStep({
+          approvers: specs,
+          quorum: toQuorum(given.quorum, 'single'),
+          maxDelegations,
+          delegationAllowed: given.delegationAllowed ?? true,
+        }));
     const { targetType, targetId } = given;
     const routes = await routing.route(
       routingScopeOf({ tenantId, contextId, planId, requestedBy, requester, targetType, targetId, confirmationType }),
@@ -136,7 +146,7 @@ export function createRequests(
       idempotent: null,
       gateKey: null,
       action: 'confirm.create',
-      decide: (current) =>
+      decide: (current, atMs) =>
         current !== null
           ? null
           : openConfirm(
@@ -170,6 +180,7 @@ export function createRequests(
                 workflow,
               },
               routes,
+              atMs,
             ),
     });
   }

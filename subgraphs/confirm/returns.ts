@@ -63,10 +63,10 @@ export function createReturns({ sql, logger }: Pick<ModuleRuntime, 'sql' | 'logg
       idempotent: null,
       gateKey: null,
       action: 'confirm.return',
-      decide(current) {
+      decide(current, atMs) {
         // What governance has locked changes by an override alone.
         if (current?.confirm.status !== 'pending' || current.confirm.governance?.locked === true) return null;
-        const draft = createDraft(current.confirm, current.approvers);
+        const draft = createDraft(current.confirm, current.approvers, { atMs });
         // Of whom a part was passed on to meanwhile nothing was asked here: passing it on asked.
         for (const part of current.approvers)
           if (isDelegated(part) && asked.has(part.subject) && !able.has(part.subject))

@@ -132,6 +132,7 @@ export function createRevisions(runtime: ModuleRuntime, { access, commands, chan
           const { templateId, templateVersion } = ruled ?? row;
           return openDraft(draft.before!, routes, {
             ...{ gateKey, workflow, templateId, templateVersion, requester: asked.requester },
+            atMs: Date.parse(draft.at),
             ...(ruled === null ? {} : { steps: workflow.steps.map(({ id }) => newStep(id)) }),
           });
         }),
@@ -185,7 +186,7 @@ export function createRevisions(runtime: ModuleRuntime, { access, commands, chan
           confirmId: request.id,
           gateKey: request.gateKey,
           action: 'confirm.resubmit',
-          decide: () => openConfirm(request, routes),
+          decide: (_current, atMs) => openConfirm(request, routes, atMs),
         }),
       );
     },

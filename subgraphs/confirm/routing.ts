@@ -1,5 +1,6 @@
 import { PlatformError } from '#shared/errors.ts';
 import type { Sql } from '#shared/sql.ts';
+import { readClock } from './clock.ts';
 import { barredOf, neededToDecide } from './deciders.ts';
 import type { ApproverDirectory, Holder, NeededPermission } from './directory.ts';
 import type { ResolvedLevel } from './levels.ts';
@@ -89,11 +90,13 @@ export function createRouting(
       wanted,
     );
     if (others.length <= 1) return others.map(({ id }) => id);
-    const loads = await findLoads(
-      scope.tenantId,
-      others.map(({ id }) => id),
-    );
-    const nowMs = Date.now();
+    const [loads, nowMs] = await Promise.all([
+      findLoads(
+        scope.tenantId,
+        others.map(({ id }) => id),
+      ),
+      readClock(sql),
+    ]);
     return others
       .map((holder) => ({
         id: holder.id,

@@ -231,6 +231,7 @@ export interface ApprovalItemRow {
   /** Whether all columns of the confirm were read, not only those asked for. */
   readonly isWhole: boolean;
   readonly approver: ConfirmApproverRow;
+  readonly isOverdue: boolean;
 }
 
 export interface ConfirmConnectionRow extends Connection<ConfirmRow> {

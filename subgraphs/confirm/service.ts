@@ -6,13 +6,14 @@ import { createConfirmAccess } from './access.ts';
 import { createApprovals } from './approvals.ts';
 import { verifyChain } from './chain/chain.ts';
 import { createChange } from './changes.ts';
+import { readClock } from './clock.ts';
 import { type CommandResult, createCommandRunner } from './commands.ts';
 import { createConsensus } from './consensus/consensus.ts';
 import { consensusOf } from './consensus/state.ts';
 import { createContexts } from './contexts.ts';
 import { createDelegates } from './delegates.ts';
 import { type ApproverDirectory, createGraphDirectory } from './directory.ts';
-import { createDraft } from './draft.ts';
+import { viewOf } from './draft.ts';
 import { decisionTimeOf, tallyOf } from './engine.ts';
 import { createEscalations } from './escalations.ts';
 import { createImports } from './imports.ts';
@@ -125,7 +126,7 @@ export function createConfirmService(runtime: ModuleRuntime, options: ConfirmSer
     tallies(confirm: ConfirmRow, approvers: readonly ConfirmApproverRow[]) {
       // Votes over options have standings of their own.
       if (consensusOf(confirm) !== null) return [];
-      const draft = createDraft(confirm, approvers);
+      const draft = viewOf(confirm, approvers);
       return confirm.steps
         .filter(({ status }) => status === 'active')
         .map((step) => {
@@ -144,8 +145,8 @@ export function createConfirmService(runtime: ModuleRuntime, options: ConfirmSer
         confirm.templateId === null
           ? new Map<string, number>()
           : await readStepTimes(sql, confirm.tenantId, confirm.templateId);
-      const nowMs = Date.now();
-      const workflow = createDraft(confirm, []).workflow!;
+      const nowMs = await readClock(sql);
+      const workflow = viewOf(confirm).workflow!;
       const ends = new Map<string, number>();
       for (const { definition } of workflow.steps) {
         const state = confirm.steps.find(({ id }) => id === definition.id)!;

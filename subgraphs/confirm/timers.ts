@@ -25,7 +25,7 @@ export function confirmJobs(escalations: Escalations): Readonly<Record<string, J
       for (;;) {
         const { examined } = await escalations.process({
           tenantId: null,
-          nowMs: Date.now(),
+          nowMs: null,
           limit: maxEscalationBatch,
         });
         if (examined < maxEscalationBatch) return;
@@ -36,7 +36,7 @@ export function confirmJobs(escalations: Escalations): Readonly<Record<string, J
 
 /**
  * Meets deadlines to the millisecond: looks a little ahead each second, also over what stood there before the process
- * started, and sets timers. Several instances may do so at once; the row's lock lets one of them.
+ * started, and sets timers for as long as the database says there is. Several instances may do so at once; the row's lock lets one of them.
  */
 export function startTimers({ logger }: Pick<ModuleRuntime, 'logger'>, escalations: Escalations): StartedModule {
   const pending = new Map<string, NodeJS.Timeout>();
@@ -50,7 +50,7 @@ export function startTimers({ logger }: Pick<ModuleRuntime, 'logger'>, escalatio
   };
 
   async function look(): Promise<void> {
-    for (const { tenantId, confirmId, at } of await escalations.findDue(Date.now() + lookAheadMs)) {
+    for (const { tenantId, confirmId, inMs } of await escalations.findDue(lookAheadMs)) {
       const key = `${tenantId}/${confirmId}`;
       if (closed || pending.has(key)) continue;
       pending.set(
@@ -60,7 +60,7 @@ export function startTimers({ logger }: Pick<ModuleRuntime, 'logger'>, escalatio
             pending.delete(key);
             track(escalations.meetOne(tenantId, confirmId));
           },
-          Math.max(0, at.getTime() - Date.now() + 1),
+          Math.max(0, Math.ceil(inMs) + 1),
         ),
       );
     }

@@ -18,6 +18,8 @@ export const endingTypes: Partial<Record<SubgraphName, readonly string[]>> = {
     'plan.execution.failed',
     'step.unblocked',
     'step.skipped',
+    'step.reviewed',
+    'step.review.requested',
   ],
   extension: ['extension.uninstalled'],
   trace: ['trace.deleted'],
@@ -42,12 +44,12 @@ export function createWithdrawals({ sql }: Pick<ModuleRuntime, 'sql'>, commands:
          AND ($3::text IS NULL OR c.confirmation_type = $3)
          AND ($4::text::timestamptz IS NULL OR (CASE WHEN $5::int IS NOT NULL AND c.reference->>'kind' = 'plan' AND jsonb_typeof(c.reference->'version') = 'number'
            THEN (c.reference->>'version')::numeric < $5::int ELSE c.created_at <= $4::text::timestamptz END))
-         AND ($6::text IS NULL OR (c.request_event_id IS NOT NULL AND c.reference->>'kind' = 'plan.step' AND c.reference->>'executionId' = $6 AND c.reference->>'stepId' = $7::text
+         AND ($6::text IS NULL OR (c.request_event_id IS NOT NULL AND c.reference->>'kind' = $9::text AND c.reference->>'executionId' = $6 AND c.reference->>'stepId' = $7::text
            AND CASE WHEN jsonb_typeof(c.reference->'attempt') = 'number' THEN (c.reference->>'attempt')::numeric <= $8::int ELSE true END))
        ORDER BY c.id`,
       [
         ...[tenantId, value, type ?? null, before?.at ?? null, before?.version ?? null],
-        ...[step?.executionId ?? null, step?.stepId ?? null, step?.attempt ?? null],
+        ...[step?.executionId ?? null, step?.stepId ?? null, step?.attempt ?? null, step?.kind ?? null],
       ],
       { prepare: true },
     )) as unknown as { id: string }[];
@@ -70,10 +72,10 @@ export function createWithdrawals({ sql }: Pick<ModuleRuntime, 'sql'>, commands:
             idempotent: null,
             gateKey: null,
             action: 'confirm.withdraw',
-            decide(current) {
+            decide(current, atMs) {
               // What governance has locked ends by an override alone.
               if (current?.confirm.status !== 'pending' || current.confirm.governance?.locked === true) return null;
-              const draft = createDraft(current.confirm, current.approvers);
+              const draft = createDraft(current.confirm, current.approvers, { atMs });
               withdraw(draft, ending.reason);
               return draft;
             },
@@ -91,5 +93,5 @@ const conditions: Readonly<Record<Ending['where'], string>> = {
   context: '(c.context_id = $2::uuid)',
   plan: `(c.plan_id = $2::uuid OR c.target_id = $2::uuid)`,
   target: '(c.target_id = $2::uuid)',
-  execution: `(c.plan_id IS NOT NULL AND c.reference->>'kind' = 'plan.step' AND c.reference->>'executionId' = $2::uuid::text)`,
+  execution: `(c.plan_id IS NOT NULL AND c.reference->>'kind' IN ('plan.step', 'plan.step.review') AND c.reference->>'executionId' = $2::uuid::text)`,
 };

@@ -129,6 +129,8 @@ export function singleStep(options: {
   readonly globalTimeoutMs?: number;
   readonly minimumRationale?: number;
   readonly maxDelegations?: number;
+  /** @default true */
+  readonly delegationAllowed?: boolean;
 }): WorkflowDefinition {
   return {
     type: 'single_approver',
@@ -144,7 +146,7 @@ export function singleStep(options: {
         quorum: options.quorum,
         ...(options.timeout ? { timeout: options.timeout } : {}),
         escalation: [],
-        delegationAllowed: true,
+        delegationAllowed: options.delegationAllowed ?? true,
         ...given({ maxDelegations: options.maxDelegations }),
         onRejection: 'reject',
         minimumRationale: options.minimumRationale ?? 0,

@@ -5,6 +5,8 @@ import type { Principal } from '#shared/principal.ts';
 import { createReplica, type ReplicaEntry, replicaChanges } from '#shared/replica.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { noteApprovals } from './approvals.ts';
+import { answerJoinRequests } from './joinConfirms.ts';
+import type { Participants } from './participants.ts';
 
 const askText = 'query CitedConfirm($id: ID!) { confirm(id: $id) { id status targetType targetId } }';
 
@@ -69,8 +71,8 @@ function refusal(message: string, confirmId: string): PlatformError {
   });
 }
 
-/** Hears of Confirms whose target is a context, and notes in it what approved it. */
-export function followConfirms(runtime: ModuleRuntime): Promise<Consumer> {
+/** Hears of Confirms whose target is a context, and notes in it what approved it; and of those about who asks to join. */
+export function followConfirms(runtime: ModuleRuntime, participants: Pick<Participants, 'decide'>): Promise<Consumer> {
   const sql = runtime.sqlOf('confirm');
   const replica = replicaOf(runtime);
   return createConsumer({
@@ -84,6 +86,7 @@ export function followConfirms(runtime: ModuleRuntime): Promise<Consumer> {
       // The replica lies in this module's database, which may be another one than the events'.
       await replica.apply(runtime.sql === sql ? tx : runtime.sql, replicaChanges(events, readConfirm));
       await noteApprovals(runtime, events);
+      await answerJoinRequests(runtime, participants, events);
     },
   });
 }

@@ -22,7 +22,7 @@ export const contextSubgraph = defineSubgraph({
   async start(runtime, service) {
     await service.names.adopt();
     const timers = await startTimers(runtime, service.upkeep);
-    const confirms = await followConfirms(runtime);
+    const confirms = await followConfirms(runtime, service.participants);
     const hooks = await service.hooks.follow();
     return {
       async close() {

@@ -28,7 +28,7 @@ export interface Members {
 export interface ParticipantOutcome {
   readonly participant: ContextParticipantRow;
   /** Null when nothing changes. */
-  readonly told: { readonly event: NewEvent; readonly audit: NewAudit } | null;
+  readonly told: { readonly event: NewEvent; readonly audit: NewAudit; readonly asks?: NewEvent } | null;
 }
 
 /** One mutation of a context's participants, decided on the locked context. */
@@ -186,7 +186,7 @@ function decideOne(roster: Roster, command: ParticipantCommand) {
   if (citation) events.push(citation.event);
   if (told !== null) {
     roster.put(participant);
-    events.push(told.event);
+    events.push(told.event, ...(told.asks === undefined ? [] : [told.asks]));
   }
   const shown = maySee(roster.present(row, principal.subject)) ? row : null;
   const decision: Decision<ParticipantChange> = {

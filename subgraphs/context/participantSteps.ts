@@ -3,6 +3,7 @@ import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { newId } from '#shared/ids.ts';
 import { participantEvent } from './events.ts';
+import { askToLetIn } from './joinConfirms.ts';
 import { changeNotifications } from './notificationPreferences.ts';
 import type { Members, ParticipantOutcome } from './participantGroup.ts';
 import type { ParticipantPatch } from './participantInput.ts';
@@ -60,7 +61,8 @@ export function requestToJoin(
   const participant = newcomer(context, input, 'JOINING');
   const event = participantEvent('context.participant.requested', participant);
   const detail = { agentId: input.agentId, by: scope.principal.subject };
-  return { participant, told: { event, audit: auditOf('request', participant, detail) } };
+  const asks = askToLetIn(context, participant);
+  return { participant, told: { event, audit: auditOf('request', participant, detail), asks } };
 }
 
 /** Lets in who asks to join, as it asked. @throws {CONTEXT_FULL} {VALIDATION_FAILED} {INVALID_STATE} */

@@ -46,6 +46,8 @@ interface Asked {
   readonly input: Readonly<Record<string, unknown>>;
 }
 
+export type Participants = ReturnType<typeof createParticipants>;
+
 /** Who takes part in a context: joining, changing, leaving. */
 export function createParticipants(runtime: ModuleRuntime, hooks: BeforeHooks) {
   const { config, sql } = runtime;

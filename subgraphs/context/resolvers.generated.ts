@@ -88,7 +88,8 @@ export type Mutation = {
   joinContext: ContextParticipantPayload;
   /**
    * Lets in who asks to join, or refuses it. Only the owner and administrators may; `participants(status: [JOINING])` lists
-   * who waits, `leaveContext` takes a request back.
+   * who waits, `leaveContext` takes a request back. Each request stands in the owner's inbox of approvals too (`join_request`), until
+   * it is decided in either way or taken back; where the outcome cannot be had, as in a full context, it goes on waiting here.
    */
   decideJoinRequest: ContextParticipantPayload;
   leaveContext: ContextParticipantPayload;

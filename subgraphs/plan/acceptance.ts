@@ -61,7 +61,7 @@ export const judgements = z
   .min(1)
   .max(50)
   .refine((list) => new Set(list.map(({ id }) => id)).size === list.length, 'expected each criterion once');
-type Judgements = z.output<typeof judgements>;
+export type Judgements = z.output<typeof judgements>;
 
 /** The criteria of stored details; lists that were kept as given before they had a form bind nobody. */
 export function criteriaOf({ acceptanceCriteria: list }: { readonly acceptanceCriteria?: unknown }) {
@@ -98,8 +98,11 @@ const openOf = (criteria: readonly AcceptanceCriterion[], found: readonly Criter
 };
 
 /** Reviews that the end of the step waits for. */
+export const reviewsOpen = (criteria: readonly AcceptanceCriterion[], found: readonly CriterionJudgement[]) =>
+  openOf(criteria, found).filter(({ verification }) => verification === 'REVIEW');
+
 export const openReviews = (criteria: readonly AcceptanceCriterion[], found: readonly CriterionJudgement[]): number =>
-  openOf(criteria, found).filter(({ verification }) => verification === 'REVIEW').length;
+  reviewsOpen(criteria, found).length;
 
 interface Judging {
   readonly given: Judgements;

@@ -127,6 +127,7 @@ export function createAnalyses(runtime: ModuleRuntime, roles: Pick<Roles, 'findI
         readonly iterations: number;
         readonly maxOptimizationTimeMs: number;
         readonly seed: number;
+        readonly reproducible: boolean;
         readonly algorithm?: 'SIMULATED_ANNEALING' | 'GENETIC' | null | undefined;
       },
       signal?: AbortSignal,
@@ -152,6 +153,7 @@ export function createAnalyses(runtime: ModuleRuntime, roles: Pick<Roles, 'findI
         maxSchedules: input.iterations,
         maxMilliseconds: input.maxOptimizationTimeMs,
         seed: input.seed,
+        reproducible: input.reproducible,
         algorithm: input.algorithm === 'GENETIC' ? 'genetic' : 'annealing',
         current: plan.schedule,
       };

@@ -1,4 +1,5 @@
 import type { NewEvent } from '#shared/outbox.ts';
+import type { AcceptanceCriterion } from './acceptance.ts';
 import type { ApprovalInput } from './inputs.ts';
 import type { EscalationLevel, PlanApproval, PlanExecutionRow, PlanRow, PlanStepExecutionRow } from './rows.ts';
 
@@ -38,6 +39,52 @@ export function askForApproval(
         approvers: approval?.approvers ?? [],
         quorum: approval?.quorum ?? null,
         reference: { kind: 'plan', planId: plan.id, version: plan.version },
+      },
+    },
+    tags: [],
+  };
+}
+
+/** Asks those who are asked about the run for the reviews that the end of a step waits for: anybody but who did the work. */
+export function askForReview(
+  step: PlanStepExecutionRow,
+  run: PlanExecutionRow,
+  criteria: readonly AcceptanceCriterion[],
+): NewEvent {
+  const { approval } = run.policy;
+  const approvers = [...new Set([run.startedBy, ...(approval?.approvers ?? [])])];
+  const approverRoles = approval?.approverRoles ?? [];
+  // Who did the work is asked by nobody: without another, those who may review by hand are.
+  const isAlone = approverRoles.length === 0 && approvers.every((subject) => subject === step.leaseSubject);
+  return {
+    streamId: run.id,
+    type: 'approval.requested',
+    data: {
+      approval: {
+        targetType: 'plan',
+        targetId: run.planId,
+        contextId: run.contextId,
+        planId: run.planId,
+        confirmationType: 'step_review',
+        title: 'The work on a step of a plan needs a review',
+        reason: criteria
+          .map(({ description }) => description)
+          .join('; ')
+          .slice(0, 5_000),
+        requestedBy: engineSubject,
+        requestedByRole: 'service',
+        author: step.leaseSubject,
+        approverRoles,
+        approvers,
+        approverPermission: isAlone ? 'plan:execute' : null,
+        reference: {
+          kind: 'plan.step.review',
+          planId: run.planId,
+          executionId: run.id,
+          stepId: step.stepId,
+          attempt: step.attempt,
+          criteria: criteria.map(({ id }) => id),
+        },
       },
     },
     tags: [],

@@ -9,7 +9,8 @@ export interface Stated {
 
 /** What steps may ask of a caller. */
 export interface Claimant {
-  readonly capabilities: readonly string[];
+  /** Null of whom nothing is recorded and who states nothing. */
+  readonly capabilities: readonly string[] | null;
   /** By id and by name, with those inherited. */
   rolesIn(contextId: string): Promise<readonly string[]>;
 }
@@ -21,12 +22,12 @@ export interface Claimant {
 export async function openClaimant(authorizer: Authorizer, principal: Principal, stated: Stated): Promise<Claimant> {
   const recorded = (await authorizer.capabilitiesOf?.(principal)) ?? null;
   return {
-    capabilities: recorded === null ? (stated.capabilities ?? []) : narrow(recorded, stated.capabilities),
+    capabilities: recorded === null ? (stated.capabilities ?? null) : narrow(recorded, stated.capabilities),
     rolesIn: async (contextId) =>
       narrow((await authorizer.rolesOf?.(principal, contextId)) ?? principal.roles, stated.roles),
   };
 }
 
-function narrow(held: readonly string[], named: readonly string[] | null | undefined): readonly string[] {
+export function narrow(held: readonly string[], named: readonly string[] | null | undefined): readonly string[] {
   return named == null ? held : held.filter((name) => named.includes(name));
 }

@@ -107,6 +107,29 @@ export function createConfirms(
     }
   }
 
+  /** A repeat finds nothing to be reviewed. What was cancelled, or has expired, has found nothing: the step waits on. */
+  async function answerReviews(event: EventRow, confirm: ConfirmValue): Promise<void> {
+    const { executionId, stepId, attempt } = confirm.reference ?? {};
+    if (!isId(executionId) || !isId(stepId) || typeof attempt !== 'number') return;
+    if (confirm.status !== 'approved' && confirm.status !== 'rejected') return;
+    const met = confirm.status === 'approved';
+    const note = confirm.resolution?.slice(0, 2_000) ?? null;
+    try {
+      await commands.runAs(event.tenantId, event.actor, async (tx) => ({
+        response: null,
+        ...(await runs.answerReviews(
+          tx,
+          { tenantId: event.tenantId, executionId, stepId, attempt },
+          { met, note, by: event.actor },
+        )),
+      }));
+    } catch (error) {
+      if (!(error instanceof PlatformError) || !(late.has(error.code) || error.code === 'SELF_APPROVAL_FORBIDDEN'))
+        throw error;
+      runtime.logger.info({ executionId, stepId, code: error.code }, 'a review came too late for its step');
+    }
+  }
+
   async function heard(event: EventRow): Promise<void> {
     if (event.type === 'approval.refused') return refused(event);
     if (event.type !== 'confirm.created' && event.type !== 'confirm.resolved') return;
@@ -114,6 +137,8 @@ export function createConfirms(
     if (confirm?.targetType !== 'plan' || !isId(confirm.targetId)) return;
     if (confirm.reference?.kind === 'plan.step') {
       if (event.type === 'confirm.resolved' && wasAskedFor(confirm)) await resolveStep(event, confirm);
+    } else if (confirm.reference?.kind === 'plan.step.review') {
+      if (event.type === 'confirm.resolved' && wasAskedFor(confirm)) await answerReviews(event, confirm);
     } else if (decidesPlan(confirm)) await movePlan(event, confirm);
   }
 

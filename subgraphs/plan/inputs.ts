@@ -269,6 +269,7 @@ const optimizeFields = z.object({
   algorithm: z.enum(['SIMULATED_ANNEALING', 'GENETIC']).nullish(),
   iterations: z.number().int().min(1).max(200_000),
   maxOptimizationTimeMs: z.number().int().min(10).max(60_000),
+  reproducible: z.boolean(),
   seed: z.number().int(),
   apply: z.boolean(),
   expectedVersion: z.number().int().nullish(),

@@ -5,9 +5,10 @@ import type { Principal } from '#shared/principal.ts';
 import { holds } from '#shared/rights.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import { parseInput } from '#shared/validation.ts';
-import { criteriaOf, judgeCompletion, judgements, openReviews } from './acceptance.ts';
+import { criteriaOf, judgeCompletion, judgements, reviewsOpen } from './acceptance.ts';
 import { planTarget, requireVisible } from './access.ts';
-import { openClaimant } from './claimant.ts';
+import { askForReview } from './approval.ts';
+import { narrow, openClaimant } from './claimant.ts';
 import type { Commands } from './commands.ts';
 import type { EndedSource } from './dependencyCondition.ts';
 import { createResourceTimes } from './dispatch/index.ts';
@@ -17,9 +18,11 @@ import * as inputs from './inputs.ts';
 import { calendarsAt } from './planTimes.ts';
 import type { PlanStepExecutionRow } from './rows.ts';
 import { ended, failRun, isOpen, notActive, settleJob } from './runEnds.ts';
+import { countLoads, findPool, isForAnother, noteOffers, offerMs, requireFree, requireMember } from './runPool.ts';
 import { rollUpRun, splitByEnd } from './runRollUp.ts';
 import { settle } from './runSettling.ts';
 import {
+  type ClaimableStep,
   changeRun,
   changeRunStep,
   findClaimable,
@@ -41,6 +44,8 @@ export interface LeaseResponse {
   readonly executionId: string;
   readonly stepId: string | null;
   readonly epoch: number;
+  /** When what is ready stops being kept for others, ms. */
+  readonly retryAfterMs?: number;
 }
 
 /** @throws {LEASE_LOST} {EXECUTION_NOT_ACTIVE} {NOT_FOUND} {PERMISSION_DENIED} */
@@ -70,8 +75,9 @@ async function requireLease(tx: SqlTransaction, principal: Principal, key: Lease
 export function createLeases(commands: Commands, authorizer: Authorizer) {
   return {
     /**
-     * Hands out a step that asks for no role and capability but those of the caller.
-     * @throws {NOT_FOUND} {EXECUTION_NOT_ACTIVE} when the run has ended.
+     * Hands out a step that asks for no role and capability but those of the caller. Where the run has a pool, to its members
+     * alone, as far as they have room, and first to the least loaded of those who can.
+     * @throws {NOT_FOUND} {EXECUTION_NOT_ACTIVE} when the run has ended. @throws {AGENT_NOT_IN_POOL} {AGENT_UNAVAILABLE} {AGENT_AT_CAPACITY}
      */
     async claim(
       scope: RequestScope,
@@ -91,34 +97,56 @@ export function createLeases(commands: Commands, authorizer: Authorizer) {
             requireVisible(tx, scope.principal, 'execution', given.executionId),
           ]);
           if (!isOpen(locked)) throw notActive(locked);
+          const pool = locked.policy.pooled === true ? await findPool(tx, locked) : null;
+          const member = pool && requireMember(pool, given.agentId);
           const { run, events, jobs } = await settle(tx, locked, subject);
           const nothing = { response: { executionId: run.id, stepId: null, epoch: 0 }, events, jobs };
           if (run.status !== 'RUNNING' || run.runningSteps >= run.maxConcurrent) return nothing;
+          const [started, now] = [Date.parse(run.startedAt), Date.parse(run.now)];
+          const sinceStart = now - started;
           const limits = run.policy.resources;
           const bounded = Object.keys(limits).length > 0;
+          const held = bounded || member ? await findHolders(tx, run) : [];
+          const loads = countLoads(held);
+          if (member) requireFree(member, loads, sinceStart);
+          const roles = await claimant.rolesIn(run.contextId);
           const candidates = await findClaimable(tx, run, {
             agentId: given.agentId,
-            capabilities: claimant.capabilities,
-            roles: await claimant.rolesIn(run.contextId),
-            limit: bounded ? 100 : 1,
+            capabilities: member ? narrow(member.capabilities, claimant.capabilities) : (claimant.capabilities ?? []),
+            roles: member ? narrow(roles, member.roles ?? []) : roles,
+            withinMs: member?.availableUntil === undefined ? null : member.availableUntil - sinceStart,
+            limit: bounded || member ? 100 : 1,
           });
-          const inUse = bounded ? sumDemands(await findHolders(tx, run)) : new Map<string, number>();
-          const [started, now] = [Date.parse(run.startedAt), Date.parse(run.now)];
+          const inUse = sumDemands(bounded ? held : []);
           const lengthMs = candidates.reduce((longest, { durationMs }) => Math.max(longest, durationMs), 0);
           const times = createResourceTimes(calendarsAt(run.policy.calendars ?? [], { started, now, lengthMs }));
-          const sinceStart = now - started;
           const used = (resourceId: string) => inUse.get(resourceId) ?? 0;
-          const chosen = candidates.find(
-            ({ demands, durationMs }) =>
-              demands.every(({ resourceId, amount }) => used(resourceId) + amount <= (limits[resourceId] ?? 0)) &&
-              times?.allow(demands, { now: sinceStart, duration: durationMs, inUse: used }) !== false,
-          );
-          if (!chosen) return nothing;
+          const hasRoom = ({ demands, durationMs }: ClaimableStep) =>
+            demands.every(({ resourceId, amount }) => used(resourceId) + amount <= (limits[resourceId] ?? 0)) &&
+            times?.allow(demands, { now: sinceStart, duration: durationMs, inUse: used }) !== false;
+          const kept: ClaimableStep[] = [];
+          const chosen = candidates.find((step) => {
+            if (!hasRoom(step)) return false;
+            if (!pool || !member || (step.offeredMs ?? 0) >= offerMs) return true;
+            if (!isForAnother(requirementOf(step), member, { pool, loads, sinceStart })) return true;
+            kept.push(step);
+            return false;
+          });
+          if (!chosen) {
+            await noteOffers(
+              tx,
+              run,
+              kept.map(({ stepId }) => stepId),
+            );
+            if (kept.length === 0) return nothing;
+            const retryAfterMs = Math.ceil(Math.min(...kept.map(({ offeredMs }) => offerMs - (offeredMs ?? 0))));
+            return { ...nothing, response: { ...nothing.response, retryAfterMs } };
+          }
           const step = await changeRunStep(
             tx,
             run,
             chosen.stepId,
-            `status = 'leased', attempt = attempt + 1, lease_epoch = lease_epoch + 1, lease_owner = $4, lease_subject = $5, retry_at = NULL, error = NULL,
+            `status = 'leased', attempt = attempt + 1, lease_epoch = lease_epoch + 1, lease_owner = $4, lease_subject = $5, retry_at = NULL, offered_at = NULL, error = NULL,
            lease_until = clock_timestamp() + $6 * interval '1 millisecond', started_at = COALESCE(started_at, clock_timestamp()),
            overdue_at = clock_timestamp() + timeout_ms * interval '1 millisecond'`,
             [given.agentId, subject, given.leaseMs ?? run.leaseMs],
@@ -209,7 +237,8 @@ export function createLeases(commands: Commands, authorizer: Authorizer) {
         const found = judgeCompletion(criteria, endedNow(before, result, run.now), {
           ...{ given: given ?? [], by: subject, at: run.now },
         });
-        const reviews = openReviews(criteria, found);
+        const waiting = reviewsOpen(criteria, found);
+        const reviews = waiting.length;
         const bound =
           before.finishWaits > 0 || (before.finishAt !== null && Date.parse(before.finishAt) > Date.parse(run.now));
         const held = bound || reviews > 0;
@@ -222,7 +251,10 @@ export function createLeases(commands: Commands, authorizer: Authorizer) {
           [held ? 'finishing' : 'completed', JSON.stringify(result), JSON.stringify(found), reviews],
         );
         const outcome = await ended(tx, run, [step], { released: 1, actor: subject });
-        const asked = reviews > 0 ? stepEvents('step.review.requested', step, outcome.run) : [];
+        const asked =
+          reviews > 0
+            ? [...stepEvents('step.review.requested', step, outcome.run), askForReview(step, outcome.run, waiting)]
+            : [];
         const jobs = bound && before.finishWaits === 0 ? [settleJob(run, step.stepId, before.finishAt!)] : [];
         return { response: key, events: [...outcome.events, ...asked], jobs: [...outcome.jobs, ...jobs] };
       });
@@ -253,6 +285,11 @@ export function createLeases(commands: Commands, authorizer: Authorizer) {
 const endedNow = (step: PlanStepExecutionRow, result: unknown, now: string): EndedSource => ({
   ...{ status: 'COMPLETED', result, attempts: step.attempt, failures: step.failures },
   durationMs: step.startedAt === null ? null : Date.parse(now) - Date.parse(step.startedAt),
+});
+
+const requirementOf = ({ capabilities, agents, agentRole, durationMs }: ClaimableStep) => ({
+  ...{ capabilities, durationMs, role: agentRole ?? undefined },
+  agents: agents.length === 0 ? undefined : agents,
 });
 
 function sumDemands(steps: readonly PlanStepExecutionRow[]): Map<string, number> {

@@ -45,6 +45,8 @@ export interface OptimizeTask {
   readonly maxSchedules: number;
   readonly maxMilliseconds: number;
   readonly seed: number;
+  /** Whether the schedules alone may end the search: where time does first, there is none. @default false */
+  readonly reproducible?: boolean | undefined;
   /** Of the shortest schedule alone. @default annealing */
   readonly algorithm?: SearchAlgorithm | undefined;
   /** Starts in milliseconds as they are now, by step; without one the first schedule found stands for it. */
@@ -79,6 +81,10 @@ export interface OptimizeOutcome {
   /** Price of the time saved, and the steps that save it; null where no step may be shortened. */
   readonly crashCost: number | null;
   readonly crashedSteps: readonly { readonly stepId: string; readonly durationMs: number }[] | null;
+  /** Generated, passes of justification counted. */
+  readonly schedules: number;
+  /** Whether time ended or paced the search. */
+  readonly timeLimited: boolean;
 }
 
 /** @throws {INFEASIBLE_CONSTRAINTS} naming the step and the constraint. */
@@ -110,6 +116,7 @@ function shortenPlan(task: OptimizeTask): OptimizeOutcome {
   const several = task.targets.length > 1 || task.targets[0] !== 'time';
   const front = several ? findParetoFront(problem, { ...limits, targets: task.targets }) : null;
   if (front?.status === 'infeasible') throw infeasible(front, task.plan, unitMs);
+  const spent = spend(task, found, ...(front === null ? [] : [front]));
   const levelled = task.strategy === 'RESOURCE_OPTIMAL' ? levelSchedule(problem, found.starts) : null;
   const starts = levelled?.status === 'feasible' ? levelled.starts : found.starts;
   return {
@@ -125,6 +132,7 @@ function shortenPlan(task: OptimizeTask): OptimizeOutcome {
     })),
     crashCost: null,
     crashedSteps: null,
+    ...spent,
   };
 }
 
@@ -138,6 +146,7 @@ function crashPlan(task: OptimizeTask): OptimizeOutcome {
   const limits = limitsOf(task);
   const found = crashSchedule(problem, { ...limits, targetMakespan: Math.floor(targetMs / unitMs) });
   if (found.status === 'infeasible') throw infeasible(found, plan, unitMs);
+  const spent = spend(task, found);
   if (found.status === 'target_missed')
     throw missed(`expected a makespan of ${targetMs} ms, the shortest found is ${found.shortest * unitMs} ms`, {
       ...{ targetMakespanMs: targetMs, shortestMs: found.shortest * unitMs },
@@ -151,6 +160,7 @@ function crashPlan(task: OptimizeTask): OptimizeOutcome {
     ...reportCrashed({ ...task, plan }, adapted, { starts, durations, price }),
     optimal: price === 0,
     paretoFront: [],
+    ...spent,
   };
 }
 
@@ -164,6 +174,7 @@ function weighPlan(
   const { problem, unitMs } = adapted;
   const found = findParetoFront(problem, { ...limitsOf(task), targets });
   if (found.status === 'infeasible') throw infeasible(found, task.plan, unitMs);
+  const spent = spend(task, found);
   // Where none keeps the limits, the one of all that would be chosen says how far they are missed.
   const kept = found.front.filter(({ starts: of, durations: taken }) =>
     isKept(
@@ -175,6 +186,7 @@ function weighPlan(
   return {
     ...reportCrashed(task, adapted, { starts, durations, price: crashCost(problem, durations) }),
     optimal: false,
+    ...spent,
     paretoFront: found.front.map((entry) => ({
       values: entry.values,
       steps: toScheduledSteps(adapted, task.plan, entry.starts, entry.durations),
@@ -194,7 +206,7 @@ function reportCrashed(
   task: OptimizeTask,
   adapted: AdaptedProblem,
   { starts, durations, price }: CrashedChoice,
-): Omit<OptimizeOutcome, 'optimal' | 'paretoFront'> {
+): Omit<OptimizeOutcome, 'optimal' | 'paretoFront' | keyof Spent> {
   const { problem, unitMs } = adapted;
   const { plan } = task;
   const crashed = { ...problem, durations };
@@ -223,7 +235,28 @@ function reportCrashed(
 
 const makespanOf = ({ durations }: SchedulingProblem) => durations.reduce((most, one) => Math.max(most, one), 0);
 
-const limitsOf = ({ maxSchedules, maxMilliseconds, seed }: OptimizeTask) => ({ maxSchedules, maxMilliseconds, seed });
+const limitsOf = ({ maxSchedules, maxMilliseconds, seed, reproducible = false }: OptimizeTask) => ({
+  ...{ maxSchedules, maxMilliseconds, seed },
+  pacedByTime: !reproducible,
+});
+
+interface Spent {
+  readonly schedules: number;
+  readonly timeLimited: boolean;
+}
+
+/** @throws {PLANNING_ALGORITHM_ERROR} where time ended a search that is to go the same way everywhere. */
+function spend({ reproducible = false, maxSchedules, maxMilliseconds }: OptimizeTask, ...searches: Spent[]): Spent {
+  const schedules = searches.reduce((sum, search) => sum + search.schedules, 0);
+  const timeLimited = searches.some((search) => search.timeLimited);
+  if (reproducible && timeLimited)
+    throw new PlatformError(
+      'PLANNING_ALGORITHM_ERROR',
+      `expected ${maxSchedules} schedules within ${maxMilliseconds} ms, ${schedules} were made`,
+      { path: ['input', 'iterations'], details: { iterations: maxSchedules, schedules } },
+    );
+  return { schedules, timeLimited };
+}
 
 /** As they are now; the first schedule found where none is kept. */
 function currentStarts(task: OptimizeTask, adapted: AdaptedProblem): Int32Array {

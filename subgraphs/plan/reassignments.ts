@@ -4,12 +4,14 @@ import { isId } from '#shared/ids.ts';
 import { parseInput } from '#shared/validation.ts';
 import { requireVisible } from './access.ts';
 import type { CallOptions, Commands } from './commands.ts';
+import { type AgentRequirement, canDo, type StaffedAgent } from './dispatch/index.ts';
 import { planEvent, stepEvents } from './events.ts';
 import * as inputs from './inputs.ts';
 import { unknownPlan } from './planChanges.ts';
 import type { PlanRow } from './rows.ts';
 import { isOpen } from './runEnds.ts';
-import { changeRun, changeRunStep, findRunStep, lockRun } from './runStore.ts';
+import { findPool, requireMember } from './runPool.ts';
+import { changeRun, changeRunStep, findRequirement, findRunStep, lockRun } from './runStore.ts';
 import { lockPlan, upsertPlans } from './store.ts';
 
 /** Gives steps to other agents, also while a run goes: who held the lease loses it. */
@@ -17,7 +19,7 @@ export function createReassignments({ commands }: { readonly commands: Commands 
   return {
     /**
      * With the state transferred the next holder goes on from the progress and the state that were reported last.
-     * @throws {NOT_FOUND} {INVALID_STATE}
+     * @throws {NOT_FOUND} {INVALID_STATE} {AGENT_NOT_IN_POOL} {RESOURCE_ALLOCATION_FAILED} where an agent of the run's pool could not do it.
      */
     reassign(
       scope: RequestScope,
@@ -72,6 +74,8 @@ export function createReassignments({ commands }: { readonly commands: Commands 
         const events = [planEvent('plan.updated', moved, { stepId, assignedAgents: [agent], reason })];
         const step = run && isOpen(run) ? await findRunStep(tx, run, stepId) : null;
         if (run && step) {
+          const pool = run.policy.pooled === true ? await findPool(tx, run) : null;
+          if (pool) requireAble(requireMember(pool, agent), await findRequirement(tx, step));
           const held = step.status === 'leased' && step.leaseOwner !== agent;
           const kept = transferState || step.status === 'finishing' ? '' : ', progress = 0, state = NULL';
           const after = await changeRunStep(
@@ -96,4 +100,14 @@ export function createReassignments({ commands }: { readonly commands: Commands 
       });
     },
   };
+}
+
+/** @throws {RESOURCE_ALLOCATION_FAILED} where the step would wait for the agent for ever. */
+function requireAble(agent: StaffedAgent, requirement: AgentRequirement): void {
+  if (agent.capacity > 0 && canDo(requirement, agent)) return;
+  const missing = requirement.capabilities.filter((one) => !agent.capabilities.includes(one));
+  throw new PlatformError('RESOURCE_ALLOCATION_FAILED', `${agent.agentId} of the run's pool cannot do this step`, {
+    path: ['agentId'],
+    details: { agentId: agent.agentId, missing },
+  });
 }

@@ -116,7 +116,9 @@ export type Mutation = {
   /**
    * Hands the most urgent ready step that the agent can do to the caller, under a lease; `lease` is null when nothing is
    * ready for it. The lease's epoch is its fencing token. A step that asks for a role goes to who has it in the plan's
-   * context, by an assignment or by its token.
+   * context, by an assignment or by its token. A run with an `agentPool` is for its agents: AGENT_NOT_IN_POOL, AGENT_UNAVAILABLE or
+   * AGENT_AT_CAPACITY say why one gets nothing. A step is kept for a second for those of them who could begin it and have less to
+   * do, each by its capacity; from then on it is for any that can.
    */
   claimStep: ClaimStepPayload;
   /**
@@ -132,7 +134,9 @@ export type Mutation = {
   completeStep: StepExecutionPayload;
   /**
    * Says how REVIEW criteria of a step stand whose work is done: anybody but who did it. The step ends once all that is required
-   * is met; with the first that is not, the attempt has failed as by `failStep`.
+   * is met; with the first that is not, the attempt has failed as by `failStep`. A Confirm asks who started the run, and whom the
+   * plan names for its approvals, for the same (`step_review` in their inbox): its outcome answers all that are open, and it is
+   * withdrawn where this was called first.
    */
   reviewStep: StepExecutionPayload;
   /** Retries with backoff while attempts are left, then the plan's other failure strategies in order. */
@@ -491,6 +495,7 @@ export type Plan = {
   title: Scalars['String']['output'];
   objective: Scalars['String']['output'];
   status: PlanStatus;
+  /** What kind of plan it says it is, for who reads it. Order is by dependencies; how many steps go at a time by how it is executed. */
   type: PlanType;
   priority: PlanPriority;
   requiresApproval: Scalars['Boolean']['output'];
@@ -1721,6 +1726,13 @@ export type OptimizePlanPayload = {
   crashCost?: Maybe<Scalars['Float']['output']>;
   /** Steps that are shortened, with their new durations. */
   crashedSteps?: Maybe<Array<PlanCrashedStep>>;
+  /** Schedules that the search generated, passes of justification counted. */
+  schedules?: Maybe<Scalars['Int']['output']>;
+  /**
+   * Time ended the search, or paced it where it passed faster than the schedules: the same input may find another schedule on another
+   * run. False where plan, seed and `iterations` alone made it.
+   */
+  timeLimited?: Maybe<Scalars['Boolean']['output']>;
   applied?: Maybe<Scalars['Boolean']['output']>;
   userErrors: Array<UserError>;
 };
@@ -1767,6 +1779,8 @@ export type ExecutePlanPayload = {
 
 export type ClaimStepPayload = {
   lease?: Maybe<StepLease>;
+  /** Milliseconds after which what is kept for less loaded agents of the pool is for the caller too; null where nothing is. */
+  retryAfterMs?: Maybe<Scalars['Int']['output']>;
   execution?: Maybe<PlanExecution>;
   userErrors: Array<UserError>;
 };
@@ -1799,6 +1813,7 @@ export type CreatePlanInput = {
   contextId: Scalars['ID']['input'];
   title: Scalars['String']['input'];
   objective: Scalars['String']['input'];
+  /** Told, and nothing else: one step at a time is `executionConfig` or the `mode` of `executePlan`. @default SEQUENTIAL */
   type?: InputMaybe<PlanType>;
   priority?: InputMaybe<PlanPriority>;
   requiresApproval?: InputMaybe<Scalars['Boolean']['input']>;
@@ -1889,6 +1904,7 @@ export type PlanMethodStepInput = {
   description: Scalars['String']['input'];
   type?: InputMaybe<PlanStepType>;
   priority?: InputMaybe<PlanPriority>;
+  /** Id or name of a role, also of one that nobody has made yet: `validatePlan` warns of those that are not known. */
   agentRole?: InputMaybe<Scalars['String']['input']>;
   durationMs?: InputMaybe<Scalars['DurationMs']['input']>;
   estimate?: InputMaybe<PlanEstimateInput>;
@@ -2296,6 +2312,11 @@ export type OptimizePlanInput = {
   /** Wall time at most; what is found within it depends on the machine. */
   maxOptimizationTimeMs?: Scalars['Int']['input'];
   seed?: Scalars['Int']['input'];
+  /**
+   * The same plan, seed and `iterations` give the same schedule everywhere: time paces nothing, and where it ends the search first the
+   * answer is PLANNING_ALGORITHM_ERROR, with the schedules made until then, in place of one that depends on the machine.
+   */
+  reproducible?: Scalars['Boolean']['input'];
   apply?: Scalars['Boolean']['input'];
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
@@ -2360,8 +2381,10 @@ export type ExecutePlanInput = {
   /** For an attempt of each step that sets no `timeoutMs` of its own. */
   stepTimeoutMs?: InputMaybe<Scalars['DurationMs']['input']>;
   /**
-   * Agents that will work on it: every step must find one that can do it. A dry run hands each step to the least loaded of those
-   * that can and are there, of equals to the least versatile, then to the cheapest.
+   * Agents that work on it, and nobody else: every step must find one that can do it, and `claimStep` hands each no more than its
+   * capacity, what it can do, what its capabilities here and those recorded of it allow, and only while it is there. A dry run hands
+   * each step to the least loaded of those that can and are there, of equals to the least versatile, then to the cheapest.
+   * @default anybody who may claim steps
    */
   agentPool?: InputMaybe<Array<PlanAgentInput>>;
   /** Capacities of resources of the plan, for this run, in place of their calendars too. */
@@ -4537,6 +4560,8 @@ export type OptimizePlanPayloadResolvers<ContextType = RequestContext, ParentTyp
   paretoFront?: Resolver<Maybe<Array<ResolversTypes['PlanParetoPoint']>>, ParentType, ContextType>;
   crashCost?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
   crashedSteps?: Resolver<Maybe<Array<ResolversTypes['PlanCrashedStep']>>, ParentType, ContextType>;
+  schedules?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  timeLimited?: Resolver<Maybe<ResolversTypes['Boolean']>, ParentType, ContextType>;
   applied?: Resolver<Maybe<ResolversTypes['Boolean']>, ParentType, ContextType>;
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
 };
@@ -4574,6 +4599,7 @@ export type ExecutePlanPayloadResolvers<ContextType = RequestContext, ParentType
 
 export type ClaimStepPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ClaimStepPayload'] = ResolversParentTypes['ClaimStepPayload']> = {
   lease?: Resolver<Maybe<ResolversTypes['StepLease']>, ParentType, ContextType>;
+  retryAfterMs?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   execution?: Resolver<Maybe<ResolversTypes['PlanExecution']>, ParentType, ContextType>;
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
 };

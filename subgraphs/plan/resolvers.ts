@@ -171,6 +171,7 @@ export const resolvers: Resolvers = {
         paretoFront: outcome.paretoFront.map(({ values, steps }) => ({ values: [...values], steps: [...steps] })),
         crashCost: outcome.crashCost,
         crashedSteps: outcome.crashedSteps && [...outcome.crashedSteps],
+        ...{ schedules: outcome.schedules, timeLimited: outcome.timeLimited },
       };
     },
     adaptPlan: async (_parent, { input }, context) => {
@@ -202,6 +203,7 @@ export const resolvers: Resolvers = {
       context.loaders.execution.clearAll();
       return {
         lease: await leaseOf(context, claimed),
+        retryAfterMs: claimed.retryAfterMs ?? null,
         execution: await context.loaders.execution.load(claimed.executionId),
         userErrors: [],
       };

@@ -226,6 +226,8 @@ export interface ExecutionPolicy {
   readonly conditional?: boolean | undefined;
   /** Whom a blocked step is brought before, besides who started the run. */
   readonly approval?: PlanApproval | undefined;
+  /** Whether only the agents of its pool work on it. @default false */
+  readonly pooled?: boolean | undefined;
 }
 
 export interface PlanExecutionRow {

@@ -248,6 +248,7 @@ export function createRunStarts(
               conditional: dependencies.some(isConditional),
               resources: capacitiesOf(bound.definition),
               calendars: calendarsOfRun(bound.definition.resources, prepared.calendarMs),
+              ...(pool === null ? {} : { pooled: true }),
             },
             totalSteps: steps.length,
             endedSteps: 0,
@@ -259,6 +260,7 @@ export function createRunStarts(
             version: 1,
             startedBy: subject,
             timeoutMs: input.timeoutMs ?? config.timeoutMs ?? null,
+            pool,
           },
           bound.steps.map((step, at) => ({
             stepId: step.id,

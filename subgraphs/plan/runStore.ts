@@ -1,5 +1,6 @@
 import { PlatformError } from '#shared/errors.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
+import type { AgentRequirement, StaffedAgent } from './dispatch/index.ts';
 import type { PlanExecutionRow, PlanStepExecutionRow, StepDetails } from './rows.ts';
 import { rollUpRun } from './runRollUp.ts';
 import { executionColumns, stepExecutionColumns } from './store.ts';
@@ -73,25 +74,34 @@ export interface ClaimQuery {
   readonly agentId: string;
   readonly capabilities: readonly string[];
   readonly roles: readonly string[];
+  /** No step that would take longer, ms. Null: however long. */
+  readonly withinMs: number | null;
   readonly limit: number;
 }
 
+/** A step that may be claimed, with what it asks of agents. */
+export type ClaimableStep = PlanStepExecutionRow & {
+  readonly capabilities: readonly string[];
+  readonly agents: readonly string[];
+  readonly agentRole: string | null;
+  /** How long it has been offered to the least loaded of the run's pool, ms; null where it has not. */
+  readonly offeredMs: number | null;
+};
+
 /** Ready steps that the agent can do, the most urgent first. */
-export function findClaimable(
-  tx: SqlTransaction,
-  run: PlanExecutionRow,
-  query: ClaimQuery,
-): Promise<PlanStepExecutionRow[]> {
+export function findClaimable(tx: SqlTransaction, run: PlanExecutionRow, query: ClaimQuery): Promise<ClaimableStep[]> {
   return read(
     tx,
-    `SELECT ${stepExecutionColumns} FROM plan.step_execution t
+    `SELECT ${stepExecutionColumns}, t.capabilities, t.agents, t.agent_role AS "agentRole",
+       (extract(epoch FROM clock_timestamp() - t.offered_at) * 1000)::float8 AS "offeredMs" FROM plan.step_execution t
      WHERE t.tenant_id = $1 AND t.execution_id = $2 AND t.status = 'pending' AND t.waits = 0
        AND (t.ready_at IS NULL OR t.ready_at <= clock_timestamp()) AND (t.retry_at IS NULL OR t.retry_at <= clock_timestamp())
        AND NOT t.composite AND (t.ancestors = '{}' OR NOT EXISTS (SELECT 1 FROM plan.step_execution a WHERE a.tenant_id = $1 AND a.execution_id = $2
          AND a.step_id = ANY(t.ancestors) AND (a.waits > 0 OR a.ready_at > clock_timestamp())))
        AND t.capabilities <@ $3::text[] AND (t.agents = '{}' OR $4 = ANY(t.agents)) AND (t.agent_role IS NULL OR t.agent_role = ANY($5::text[]))
+       AND ($7::float8 IS NULL OR t.duration_ms <= $7::float8)
      ORDER BY t.rank LIMIT $6 FOR UPDATE SKIP LOCKED`,
-    [run.tenantId, run.id, query.capabilities, query.agentId, query.roles, query.limit],
+    [run.tenantId, run.id, query.capabilities, query.agentId, query.roles, query.limit, query.withinMs],
   );
 }
 
@@ -115,6 +125,19 @@ export async function findRunStep(
     [run.tenantId, run.id, stepId],
   );
   return row ?? null;
+}
+
+/** What a step of a run asks of who is to do it, whoever was named for it. */
+export async function findRequirement(
+  tx: SqlTransaction,
+  { tenantId, executionId, stepId }: Pick<PlanStepExecutionRow, 'tenantId' | 'executionId' | 'stepId'>,
+): Promise<AgentRequirement> {
+  const [row] = await read<{ readonly capabilities: readonly string[]; readonly role: string | null }>(
+    tx,
+    'SELECT t.capabilities, t.agent_role AS role FROM plan.step_execution t WHERE t.tenant_id = $1 AND t.execution_id = $2 AND t.step_id = $3',
+    [tenantId, executionId, stepId],
+  );
+  return { capabilities: row?.capabilities ?? [], role: row?.role ?? undefined };
 }
 
 /** What the plan says of a step. */
@@ -256,14 +279,15 @@ export async function insertRun(
     'startedAt' | 'updatedAt' | 'completedAt' | 'deadlineAt' | 'checkpointAt' | 'checkpoints'
   > & {
     readonly timeoutMs: number | null;
+    readonly pool: readonly StaffedAgent[] | null;
   },
   steps: readonly object[],
 ): Promise<PlanExecutionRow> {
   const [row] = await read<PlanExecutionRow>(
     tx,
-    `INSERT INTO plan.execution AS e (tenant_id, id, plan_id, context_id, status, mode, max_concurrent, lease_ms, plan_version, policy, total_steps, total_work_ms, started_at, started_by, updated_at, deadline_at)
-     SELECT "tenantId", id, "planId", "contextId", status, mode, "maxConcurrent", "leaseMs", "planVersion", policy, "totalSteps", "totalWorkMs", now(), "startedBy", now(), now() + "timeoutMs" * interval '1 millisecond'
-     FROM json_to_record($1::text::json) AS x("tenantId" text, id uuid, "planId" uuid, "contextId" uuid, status text, mode text, "maxConcurrent" int, "leaseMs" int, "planVersion" int, policy jsonb, "totalSteps" int, "totalWorkMs" bigint, "startedBy" text, "timeoutMs" bigint)
+    `INSERT INTO plan.execution AS e (tenant_id, id, plan_id, context_id, status, mode, max_concurrent, lease_ms, plan_version, policy, total_steps, total_work_ms, started_at, started_by, updated_at, deadline_at, pool)
+     SELECT "tenantId", id, "planId", "contextId", status, mode, "maxConcurrent", "leaseMs", "planVersion", policy, "totalSteps", "totalWorkMs", now(), "startedBy", now(), now() + "timeoutMs" * interval '1 millisecond', pool
+     FROM json_to_record($1::text::json) AS x("tenantId" text, id uuid, "planId" uuid, "contextId" uuid, status text, mode text, "maxConcurrent" int, "leaseMs" int, "planVersion" int, policy jsonb, "totalSteps" int, "totalWorkMs" bigint, "startedBy" text, "timeoutMs" bigint, pool jsonb)
      RETURNING ${executionColumns}`,
     [JSON.stringify(run)],
   );

@@ -206,6 +206,89 @@ describe('what is asked about something that is over', () => {
     expect(last).toEqual({ resolution: 'the step was skipped' });
   });
 
+  test('reviews of a step end with the review, not with a part of it, and older attempts with what is asked anew', async () => {
+    const [planId, executionId, stepId, contextId] = [newId(), newId(), newId(), newId()];
+    const ask = (attempt: number) =>
+      rig.tell('plan', 'approval.requested', {
+        approval: {
+          ...{ targetType: 'plan', targetId: planId, contextId, planId, confirmationType: 'step_review' },
+          ...{ requestedBy: 'system:plan', author: 'agent-1', approvers: ['bob', 'agent-1'] },
+          reference: { kind: 'plan.step.review', planId, executionId, stepId, attempt },
+        },
+      });
+    const tell = (type: string, attempt: number, openReviews: number, refused: readonly string[] = []) =>
+      rig.tell('plan', type, { step: { planId, executionId, stepId, attempt, openReviews, failures: 0 }, refused });
+    const rows = async () => [
+      ...(await rig.sql`SELECT (reference->>'attempt')::int AS attempt, status, resolution FROM confirm.confirm WHERE plan_id = ${planId} ORDER BY created_at, attempt`),
+    ];
+    await tell('step.review.requested', 1, 2);
+    await ask(1);
+    await tell('step.reviewed', 1, 1);
+    // What ends a blocked step's question is another one.
+    await tell('step.unblocked', 1, 1);
+    await settled();
+    expect(await rows()).toEqual([{ attempt: 1, status: 'pending', resolution: null }]);
+    const [{ subject, state }] = (await rig.sql`
+      SELECT a.subject, a.state FROM confirm.approver a JOIN confirm.confirm c ON c.id = a.confirm_id WHERE c.plan_id = ${planId}`) as unknown as [
+      { subject: string; state: string },
+    ];
+    // Who did the work is asked by nobody.
+    expect({ subject, state }).toEqual({ subject: 'bob', state: 'waiting' });
+    await tell('step.reviewed', 1, 1, ['style']);
+    await settled();
+    expect(await rows()).toEqual([{ attempt: 1, status: 'cancelled', resolution: 'the step was reviewed' }]);
+    await tell('step.review.requested', 2, 2);
+    await ask(2);
+    await tell('step.review.requested', 3, 2);
+    await ask(3);
+    await settled();
+    expect((await rows()).slice(1)).toEqual([
+      { attempt: 2, status: 'cancelled', resolution: 'the step is reviewed anew' },
+      { attempt: 3, status: 'pending', resolution: null },
+    ]);
+    await rig.tell('plan', 'plan.execution.failed', { execution: { id: executionId } });
+    await settled();
+    expect((await rows())[2]).toEqual({ attempt: 3, status: 'cancelled', resolution: 'the run of the plan has ended' });
+  });
+
+  test('a request to join ends with who is let in, refused or takes it back; who joins at once concerns nobody', async () => {
+    const [contextId, ...participants] = [newId(), newId(), newId()];
+    for (const id of participants)
+      await rig.tell('context', 'approval.requested', {
+        approval: {
+          ...{ targetType: 'other', targetId: id, contextId, confirmationType: 'join_request' },
+          ...{ requestedBy: 'system:context', author: 'eve', approvers: ['bob'], delegationAllowed: false },
+          reference: { kind: 'context.participant', contextId, participantId: id },
+        },
+      });
+    const statuses = async () =>
+      Object.fromEntries(
+        (
+          (await rig.sql`SELECT id, target_id, status, resolution FROM confirm.confirm WHERE context_id = ${contextId}`) as unknown as {
+            id: string;
+            target_id: string;
+            status: string;
+            resolution: string | null;
+          }[]
+        ).map((row) => [row.target_id, row]),
+      );
+    await rig.tell('context', 'context.participant.joined', { participant: { id: participants[0], version: 1 } });
+    await settled();
+    const open = await statuses();
+    expect(participants.map((id) => open[id]!.status)).toEqual(['pending', 'pending']);
+    // The owner is asked, and cannot hand it on.
+    const passed = await rig.decide(bob, open[participants[0]!]!.id, 'DELEGATED', { delegateTo: 'carol' });
+    expect(passed['userErrors']).toMatchObject([{ code: 'DELEGATION_FORBIDDEN' }]);
+    await rig.tell('context', 'context.participant.joined', { participant: { id: participants[0], version: 2 } });
+    await rig.tell('context', 'context.participant.refused', { participant: { id: participants[1], version: 2 } });
+    await settled();
+    const ended = await statuses();
+    expect(participants.map((id) => [ended[id]!.status, ended[id]!.resolution])).toEqual([
+      ['cancelled', 'it was let in'],
+      ['cancelled', 'the request to join was refused or taken back'],
+    ]);
+  });
+
   test('of what has been decided nothing changes, and another tenant is not concerned', async () => {
     const { planId, input } = toPlan();
     const id = await rig.open(alice, input);

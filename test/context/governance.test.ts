@@ -236,7 +236,7 @@ describe('the lock of governance', () => {
 
   test('what was heard of a Confirm spares the question, and a later approval counts at once', async () => {
     const { id, pending, ask } = await locked('setMetadata');
-    const follower = await followConfirms(rig.runtime);
+    const follower = await followConfirms(rig.runtime, rig.service.participants);
     const heard = await confirmOf(id, 'APPROVED');
     // An event is read once every transaction that began before it has ended, those of other databases included.
     await vi.waitFor(
@@ -263,7 +263,7 @@ describe('the lock of governance', () => {
   test('what approves a context is noted in its governance as a version, once, whoever tells it again', async () => {
     const id = await rig.createContext(alice);
     const [rejected, approved] = [await confirmOf(id, 'REJECTED'), await confirmOf(id, 'APPROVED')];
-    const follower = await followConfirms(rig.runtime);
+    const follower = await followConfirms(rig.runtime, rig.service.participants);
     const read = async () =>
       (
         await rig.ask(

@@ -19368,6 +19368,7 @@ export const PlanExecutionScalarFieldEnum = {
   deadlineAt: 'deadlineAt',
   checkpointAt: 'checkpointAt',
   checkpoints: 'checkpoints',
+  pool: 'pool',
   updatedAt: 'updatedAt'
 } as const
 
@@ -19412,6 +19413,7 @@ export const PlanStepExecutionScalarFieldEnum = {
   waived: 'waived',
   criteria: 'criteria',
   openReviews: 'openReviews',
+  offeredAt: 'offeredAt',
   startedAt: 'startedAt',
   finishedAt: 'finishedAt'
 } as const

@@ -3046,6 +3046,7 @@ export const PlanExecutionScalarFieldEnum = {
   deadlineAt: 'deadlineAt',
   checkpointAt: 'checkpointAt',
   checkpoints: 'checkpoints',
+  pool: 'pool',
   updatedAt: 'updatedAt'
 } as const
 
@@ -3090,6 +3091,7 @@ export const PlanStepExecutionScalarFieldEnum = {
   waived: 'waived',
   criteria: 'criteria',
   openReviews: 'openReviews',
+  offeredAt: 'offeredAt',
   startedAt: 'startedAt',
   finishedAt: 'finishedAt'
 } as const

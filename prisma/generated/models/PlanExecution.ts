@@ -131,6 +131,7 @@ export type PlanExecutionCountAggregateOutputType = {
   deadlineAt: number
   checkpointAt: number
   checkpoints: number
+  pool: number
   updatedAt: number
   _all: number
 }
@@ -241,6 +242,7 @@ export type PlanExecutionCountAggregateInputType = {
   deadlineAt?: true
   checkpointAt?: true
   checkpoints?: true
+  pool?: true
   updatedAt?: true
   _all?: true
 }
@@ -356,6 +358,7 @@ export type PlanExecutionGroupByOutputType = {
   deadlineAt: Date | null
   checkpointAt: Date | null
   checkpoints: number
+  pool: runtime.JsonValue | null
   updatedAt: Date
   _count: PlanExecutionCountAggregateOutputType | null
   _avg: PlanExecutionAvgAggregateOutputType | null
@@ -407,6 +410,7 @@ export type PlanExecutionWhereInput = {
   deadlineAt?: Prisma.DateTimeNullableFilter<"PlanExecution"> | Date | string | null
   checkpointAt?: Prisma.DateTimeNullableFilter<"PlanExecution"> | Date | string | null
   checkpoints?: Prisma.IntFilter<"PlanExecution"> | number
+  pool?: Prisma.JsonNullableFilter<"PlanExecution">
   updatedAt?: Prisma.DateTimeFilter<"PlanExecution"> | Date | string
 }
 
@@ -435,6 +439,7 @@ export type PlanExecutionOrderByWithRelationInput = {
   deadlineAt?: Prisma.SortOrderInput | Prisma.SortOrder
   checkpointAt?: Prisma.SortOrderInput | Prisma.SortOrder
   checkpoints?: Prisma.SortOrder
+  pool?: Prisma.SortOrderInput | Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
 }
 
@@ -467,6 +472,7 @@ export type PlanExecutionWhereUniqueInput = Prisma.AtLeast<{
   deadlineAt?: Prisma.DateTimeNullableFilter<"PlanExecution"> | Date | string | null
   checkpointAt?: Prisma.DateTimeNullableFilter<"PlanExecution"> | Date | string | null
   checkpoints?: Prisma.IntFilter<"PlanExecution"> | number
+  pool?: Prisma.JsonNullableFilter<"PlanExecution">
   updatedAt?: Prisma.DateTimeFilter<"PlanExecution"> | Date | string
 }, "tenantId_id">
 
@@ -495,6 +501,7 @@ export type PlanExecutionOrderByWithAggregationInput = {
   deadlineAt?: Prisma.SortOrderInput | Prisma.SortOrder
   checkpointAt?: Prisma.SortOrderInput | Prisma.SortOrder
   checkpoints?: Prisma.SortOrder
+  pool?: Prisma.SortOrderInput | Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   _count?: Prisma.PlanExecutionCountOrderByAggregateInput
   _avg?: Prisma.PlanExecutionAvgOrderByAggregateInput
@@ -531,6 +538,7 @@ export type PlanExecutionScalarWhereWithAggregatesInput = {
   deadlineAt?: Prisma.DateTimeNullableWithAggregatesFilter<"PlanExecution"> | Date | string | null
   checkpointAt?: Prisma.DateTimeNullableWithAggregatesFilter<"PlanExecution"> | Date | string | null
   checkpoints?: Prisma.IntWithAggregatesFilter<"PlanExecution"> | number
+  pool?: Prisma.JsonNullableWithAggregatesFilter<"PlanExecution">
   updatedAt?: Prisma.DateTimeWithAggregatesFilter<"PlanExecution"> | Date | string
 }
 
@@ -559,6 +567,7 @@ export type PlanExecutionCreateInput = {
   deadlineAt?: Date | string | null
   checkpointAt?: Date | string | null
   checkpoints?: number
+  pool?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   updatedAt?: Date | string
 }
 
@@ -587,6 +596,7 @@ export type PlanExecutionUncheckedCreateInput = {
   deadlineAt?: Date | string | null
   checkpointAt?: Date | string | null
   checkpoints?: number
+  pool?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   updatedAt?: Date | string
 }
 
@@ -615,6 +625,7 @@ export type PlanExecutionUpdateInput = {
   deadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   checkpointAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   checkpoints?: Prisma.IntFieldUpdateOperationsInput | number
+  pool?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
@@ -643,6 +654,7 @@ export type PlanExecutionUncheckedUpdateInput = {
   deadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   checkpointAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   checkpoints?: Prisma.IntFieldUpdateOperationsInput | number
+  pool?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
@@ -671,6 +683,7 @@ export type PlanExecutionCreateManyInput = {
   deadlineAt?: Date | string | null
   checkpointAt?: Date | string | null
   checkpoints?: number
+  pool?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   updatedAt?: Date | string
 }
 
@@ -699,6 +712,7 @@ export type PlanExecutionUpdateManyMutationInput = {
   deadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   checkpointAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   checkpoints?: Prisma.IntFieldUpdateOperationsInput | number
+  pool?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
@@ -727,6 +741,7 @@ export type PlanExecutionUncheckedUpdateManyInput = {
   deadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   checkpointAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   checkpoints?: Prisma.IntFieldUpdateOperationsInput | number
+  pool?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
@@ -760,6 +775,7 @@ export type PlanExecutionCountOrderByAggregateInput = {
   deadlineAt?: Prisma.SortOrder
   checkpointAt?: Prisma.SortOrder
   checkpoints?: Prisma.SortOrder
+  pool?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
 }
 
@@ -870,6 +886,7 @@ export type PlanExecutionSelect<ExtArgs extends runtime.Types.Extensions.Interna
   deadlineAt?: boolean
   checkpointAt?: boolean
   checkpoints?: boolean
+  pool?: boolean
   updatedAt?: boolean
 }, ExtArgs["result"]["planExecution"]>
 
@@ -898,6 +915,7 @@ export type PlanExecutionSelectCreateManyAndReturn<ExtArgs extends runtime.Types
   deadlineAt?: boolean
   checkpointAt?: boolean
   checkpoints?: boolean
+  pool?: boolean
   updatedAt?: boolean
 }, ExtArgs["result"]["planExecution"]>
 
@@ -926,6 +944,7 @@ export type PlanExecutionSelectUpdateManyAndReturn<ExtArgs extends runtime.Types
   deadlineAt?: boolean
   checkpointAt?: boolean
   checkpoints?: boolean
+  pool?: boolean
   updatedAt?: boolean
 }, ExtArgs["result"]["planExecution"]>
 
@@ -954,10 +973,11 @@ export type PlanExecutionSelectScalar = {
   deadlineAt?: boolean
   checkpointAt?: boolean
   checkpoints?: boolean
+  pool?: boolean
   updatedAt?: boolean
 }
 
-export type PlanExecutionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "planId" | "contextId" | "status" | "mode" | "maxConcurrent" | "leaseMs" | "planVersion" | "policy" | "totalSteps" | "endedSteps" | "runningSteps" | "totalWorkMs" | "doneWorkMs" | "pausedBy" | "statusReason" | "version" | "startedAt" | "startedBy" | "completedAt" | "deadlineAt" | "checkpointAt" | "checkpoints" | "updatedAt", ExtArgs["result"]["planExecution"]>
+export type PlanExecutionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "planId" | "contextId" | "status" | "mode" | "maxConcurrent" | "leaseMs" | "planVersion" | "policy" | "totalSteps" | "endedSteps" | "runningSteps" | "totalWorkMs" | "doneWorkMs" | "pausedBy" | "statusReason" | "version" | "startedAt" | "startedBy" | "completedAt" | "deadlineAt" | "checkpointAt" | "checkpoints" | "pool" | "updatedAt", ExtArgs["result"]["planExecution"]>
 
 export type $PlanExecutionPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "PlanExecution"
@@ -996,6 +1016,10 @@ export type $PlanExecutionPayload<ExtArgs extends runtime.Types.Extensions.Inter
      */
     checkpointAt: Date | null
     checkpoints: number
+    /**
+     * Who works on it; null where anybody may.
+     */
+    pool: runtime.JsonValue | null
     updatedAt: Date
   }, ExtArgs["result"]["planExecution"]>
   composites: {}
@@ -1444,6 +1468,7 @@ export interface PlanExecutionFieldRefs {
   readonly deadlineAt: Prisma.FieldRef<"PlanExecution", 'DateTime'>
   readonly checkpointAt: Prisma.FieldRef<"PlanExecution", 'DateTime'>
   readonly checkpoints: Prisma.FieldRef<"PlanExecution", 'Int'>
+  readonly pool: Prisma.FieldRef<"PlanExecution", 'Json'>
   readonly updatedAt: Prisma.FieldRef<"PlanExecution", 'DateTime'>
 }
     

@@ -86,6 +86,7 @@ export type PlanStepExecutionMinAggregateOutputType = {
   progress: number | null
   error: string | null
   openReviews: number | null
+  offeredAt: Date | null
   startedAt: Date | null
   finishedAt: Date | null
 }
@@ -120,6 +121,7 @@ export type PlanStepExecutionMaxAggregateOutputType = {
   progress: number | null
   error: string | null
   openReviews: number | null
+  offeredAt: Date | null
   startedAt: Date | null
   finishedAt: Date | null
 }
@@ -162,6 +164,7 @@ export type PlanStepExecutionCountAggregateOutputType = {
   waived: number
   criteria: number
   openReviews: number
+  offeredAt: number
   startedAt: number
   finishedAt: number
   _all: number
@@ -228,6 +231,7 @@ export type PlanStepExecutionMinAggregateInputType = {
   progress?: true
   error?: true
   openReviews?: true
+  offeredAt?: true
   startedAt?: true
   finishedAt?: true
 }
@@ -262,6 +266,7 @@ export type PlanStepExecutionMaxAggregateInputType = {
   progress?: true
   error?: true
   openReviews?: true
+  offeredAt?: true
   startedAt?: true
   finishedAt?: true
 }
@@ -304,6 +309,7 @@ export type PlanStepExecutionCountAggregateInputType = {
   waived?: true
   criteria?: true
   openReviews?: true
+  offeredAt?: true
   startedAt?: true
   finishedAt?: true
   _all?: true
@@ -433,6 +439,7 @@ export type PlanStepExecutionGroupByOutputType = {
   waived: string[]
   criteria: runtime.JsonValue
   openReviews: number
+  offeredAt: Date | null
   startedAt: Date | null
   finishedAt: Date | null
   _count: PlanStepExecutionCountAggregateOutputType | null
@@ -498,6 +505,7 @@ export type PlanStepExecutionWhereInput = {
   waived?: Prisma.StringNullableListFilter<"PlanStepExecution">
   criteria?: Prisma.JsonFilter<"PlanStepExecution">
   openReviews?: Prisma.IntFilter<"PlanStepExecution"> | number
+  offeredAt?: Prisma.DateTimeNullableFilter<"PlanStepExecution"> | Date | string | null
   startedAt?: Prisma.DateTimeNullableFilter<"PlanStepExecution"> | Date | string | null
   finishedAt?: Prisma.DateTimeNullableFilter<"PlanStepExecution"> | Date | string | null
 }
@@ -540,6 +548,7 @@ export type PlanStepExecutionOrderByWithRelationInput = {
   waived?: Prisma.SortOrder
   criteria?: Prisma.SortOrder
   openReviews?: Prisma.SortOrder
+  offeredAt?: Prisma.SortOrderInput | Prisma.SortOrder
   startedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   finishedAt?: Prisma.SortOrderInput | Prisma.SortOrder
 }
@@ -586,6 +595,7 @@ export type PlanStepExecutionWhereUniqueInput = Prisma.AtLeast<{
   waived?: Prisma.StringNullableListFilter<"PlanStepExecution">
   criteria?: Prisma.JsonFilter<"PlanStepExecution">
   openReviews?: Prisma.IntFilter<"PlanStepExecution"> | number
+  offeredAt?: Prisma.DateTimeNullableFilter<"PlanStepExecution"> | Date | string | null
   startedAt?: Prisma.DateTimeNullableFilter<"PlanStepExecution"> | Date | string | null
   finishedAt?: Prisma.DateTimeNullableFilter<"PlanStepExecution"> | Date | string | null
 }, "tenantId_executionId_stepId">
@@ -628,6 +638,7 @@ export type PlanStepExecutionOrderByWithAggregationInput = {
   waived?: Prisma.SortOrder
   criteria?: Prisma.SortOrder
   openReviews?: Prisma.SortOrder
+  offeredAt?: Prisma.SortOrderInput | Prisma.SortOrder
   startedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   finishedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.PlanStepExecutionCountOrderByAggregateInput
@@ -678,6 +689,7 @@ export type PlanStepExecutionScalarWhereWithAggregatesInput = {
   waived?: Prisma.StringNullableListFilter<"PlanStepExecution">
   criteria?: Prisma.JsonWithAggregatesFilter<"PlanStepExecution">
   openReviews?: Prisma.IntWithAggregatesFilter<"PlanStepExecution"> | number
+  offeredAt?: Prisma.DateTimeNullableWithAggregatesFilter<"PlanStepExecution"> | Date | string | null
   startedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"PlanStepExecution"> | Date | string | null
   finishedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"PlanStepExecution"> | Date | string | null
 }
@@ -720,6 +732,7 @@ export type PlanStepExecutionCreateInput = {
   waived?: Prisma.PlanStepExecutionCreatewaivedInput | string[]
   criteria?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   openReviews?: number
+  offeredAt?: Date | string | null
   startedAt?: Date | string | null
   finishedAt?: Date | string | null
 }
@@ -762,6 +775,7 @@ export type PlanStepExecutionUncheckedCreateInput = {
   waived?: Prisma.PlanStepExecutionCreatewaivedInput | string[]
   criteria?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   openReviews?: number
+  offeredAt?: Date | string | null
   startedAt?: Date | string | null
   finishedAt?: Date | string | null
 }
@@ -804,6 +818,7 @@ export type PlanStepExecutionUpdateInput = {
   waived?: Prisma.PlanStepExecutionUpdatewaivedInput | string[]
   criteria?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   openReviews?: Prisma.IntFieldUpdateOperationsInput | number
+  offeredAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
@@ -846,6 +861,7 @@ export type PlanStepExecutionUncheckedUpdateInput = {
   waived?: Prisma.PlanStepExecutionUpdatewaivedInput | string[]
   criteria?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   openReviews?: Prisma.IntFieldUpdateOperationsInput | number
+  offeredAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
@@ -888,6 +904,7 @@ export type PlanStepExecutionCreateManyInput = {
   waived?: Prisma.PlanStepExecutionCreatewaivedInput | string[]
   criteria?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   openReviews?: number
+  offeredAt?: Date | string | null
   startedAt?: Date | string | null
   finishedAt?: Date | string | null
 }
@@ -930,6 +947,7 @@ export type PlanStepExecutionUpdateManyMutationInput = {
   waived?: Prisma.PlanStepExecutionUpdatewaivedInput | string[]
   criteria?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   openReviews?: Prisma.IntFieldUpdateOperationsInput | number
+  offeredAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
@@ -972,6 +990,7 @@ export type PlanStepExecutionUncheckedUpdateManyInput = {
   waived?: Prisma.PlanStepExecutionUpdatewaivedInput | string[]
   criteria?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   openReviews?: Prisma.IntFieldUpdateOperationsInput | number
+  offeredAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
@@ -1020,6 +1039,7 @@ export type PlanStepExecutionCountOrderByAggregateInput = {
   waived?: Prisma.SortOrder
   criteria?: Prisma.SortOrder
   openReviews?: Prisma.SortOrder
+  offeredAt?: Prisma.SortOrder
   startedAt?: Prisma.SortOrder
   finishedAt?: Prisma.SortOrder
 }
@@ -1069,6 +1089,7 @@ export type PlanStepExecutionMaxOrderByAggregateInput = {
   progress?: Prisma.SortOrder
   error?: Prisma.SortOrder
   openReviews?: Prisma.SortOrder
+  offeredAt?: Prisma.SortOrder
   startedAt?: Prisma.SortOrder
   finishedAt?: Prisma.SortOrder
 }
@@ -1103,6 +1124,7 @@ export type PlanStepExecutionMinOrderByAggregateInput = {
   progress?: Prisma.SortOrder
   error?: Prisma.SortOrder
   openReviews?: Prisma.SortOrder
+  offeredAt?: Prisma.SortOrder
   startedAt?: Prisma.SortOrder
   finishedAt?: Prisma.SortOrder
 }
@@ -1206,6 +1228,7 @@ export type PlanStepExecutionSelect<ExtArgs extends runtime.Types.Extensions.Int
   waived?: boolean
   criteria?: boolean
   openReviews?: boolean
+  offeredAt?: boolean
   startedAt?: boolean
   finishedAt?: boolean
 }, ExtArgs["result"]["planStepExecution"]>
@@ -1248,6 +1271,7 @@ export type PlanStepExecutionSelectCreateManyAndReturn<ExtArgs extends runtime.T
   waived?: boolean
   criteria?: boolean
   openReviews?: boolean
+  offeredAt?: boolean
   startedAt?: boolean
   finishedAt?: boolean
 }, ExtArgs["result"]["planStepExecution"]>
@@ -1290,6 +1314,7 @@ export type PlanStepExecutionSelectUpdateManyAndReturn<ExtArgs extends runtime.T
   waived?: boolean
   criteria?: boolean
   openReviews?: boolean
+  offeredAt?: boolean
   startedAt?: boolean
   finishedAt?: boolean
 }, ExtArgs["result"]["planStepExecution"]>
@@ -1332,11 +1357,12 @@ export type PlanStepExecutionSelectScalar = {
   waived?: boolean
   criteria?: boolean
   openReviews?: boolean
+  offeredAt?: boolean
   startedAt?: boolean
   finishedAt?: boolean
 }
 
-export type PlanStepExecutionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "executionId" | "stepId" | "planId" | "status" | "rank" | "waits" | "finishWaits" | "readyAt" | "retryAt" | "finishAt" | "capabilities" | "agents" | "agentRole" | "demands" | "durationMs" | "composite" | "ancestors" | "parentId" | "timeoutMs" | "overdueAt" | "escalations" | "escalateAt" | "attempt" | "failures" | "rollbacks" | "leaseEpoch" | "leaseOwner" | "leaseSubject" | "leaseUntil" | "progress" | "state" | "result" | "error" | "waived" | "criteria" | "openReviews" | "startedAt" | "finishedAt", ExtArgs["result"]["planStepExecution"]>
+export type PlanStepExecutionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "executionId" | "stepId" | "planId" | "status" | "rank" | "waits" | "finishWaits" | "readyAt" | "retryAt" | "finishAt" | "capabilities" | "agents" | "agentRole" | "demands" | "durationMs" | "composite" | "ancestors" | "parentId" | "timeoutMs" | "overdueAt" | "escalations" | "escalateAt" | "attempt" | "failures" | "rollbacks" | "leaseEpoch" | "leaseOwner" | "leaseSubject" | "leaseUntil" | "progress" | "state" | "result" | "error" | "waived" | "criteria" | "openReviews" | "offeredAt" | "startedAt" | "finishedAt", ExtArgs["result"]["planStepExecution"]>
 
 export type $PlanStepExecutionPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "PlanStepExecution"
@@ -1418,6 +1444,10 @@ export type $PlanStepExecutionPayload<ExtArgs extends runtime.Types.Extensions.I
      * Required reviews that its end waits for.
      */
     openReviews: number
+    /**
+     * Since when it is kept for those of the run's pool who have less to do.
+     */
+    offeredAt: Date | null
     startedAt: Date | null
     finishedAt: Date | null
   }, ExtArgs["result"]["planStepExecution"]>
@@ -1880,6 +1910,7 @@ export interface PlanStepExecutionFieldRefs {
   readonly waived: Prisma.FieldRef<"PlanStepExecution", 'String[]'>
   readonly criteria: Prisma.FieldRef<"PlanStepExecution", 'Json'>
   readonly openReviews: Prisma.FieldRef<"PlanStepExecution", 'Int'>
+  readonly offeredAt: Prisma.FieldRef<"PlanStepExecution", 'DateTime'>
   readonly startedAt: Prisma.FieldRef<"PlanStepExecution", 'DateTime'>
   readonly finishedAt: Prisma.FieldRef<"PlanStepExecution", 'DateTime'>
 }

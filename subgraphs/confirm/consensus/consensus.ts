@@ -93,7 +93,7 @@ export function createConsensus(
           confirmId: id,
           gateKey: null,
           action: 'confirm.consensus.create',
-          decide: () => openConfirm(request, new Map([[voteStep, voters]])),
+          decide: (_current, atMs) => openConfirm(request, new Map([[voteStep, voters]]), atMs),
         }),
       );
     },
@@ -114,10 +114,10 @@ export function createConsensus(
         idempotent: callOf(scope, idempotencyKey, 'castVote', { ...input, expectedVersion }),
         gateKey: null,
         action: 'confirm.vote',
-        decide(current) {
+        decide(current, atMs) {
           if (current === null) throw unknown;
           requireVersion(expectedVersion, current.confirm.version);
-          const draft = createDraft(current.confirm, current.approvers);
+          const draft = createDraft(current.confirm, current.approvers, { atMs });
           castVote(draft, principal, {
             optionId: input.optionId ?? null,
             scores: input.scores ?? null,

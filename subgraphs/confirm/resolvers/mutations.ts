@@ -1,4 +1,5 @@
 import { PlatformError, toUserError } from '#shared/errors.ts';
+import { readClock } from '../clock.ts';
 import type { CommandResult } from '../commands.ts';
 import type { RequestContext } from '../context.ts';
 import { isDecider } from '../payload.ts';
@@ -91,8 +92,8 @@ export const mutations: MutationResolvers = {
   escalateApproval: async (_parent, { confirmId, ...options }, context) =>
     payload(context, await context.service.approvals.escalate(context.scope, confirmId, options)),
   processEscalations: async (_parent, { now, limit }, { service, principal }) => {
-    const nowMs = now?.getTime() ?? Date.now();
-    if (nowMs > Date.now())
+    const nowMs = now?.getTime() ?? null;
+    if (nowMs !== null && nowMs > (await readClock(service.sql)))
       throw new PlatformError('VALIDATION_FAILED', 'now: expected a time that has come', { path: ['now'] });
     const report = await service.escalations.process({ tenantId: principal.tenantId, nowMs, limit });
     return {

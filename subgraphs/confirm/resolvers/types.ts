@@ -172,7 +172,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     role: ({ approver }) => approver.role,
     dueAt: ({ approver }) => approver.dueAt,
     waitingSince: ({ approver }) => approver.waitingSince,
-    isOverdue: ({ approver }) => Date.parse(approver.dueAt) <= Date.now(),
+    isOverdue: ({ isOverdue }) => isOverdue,
     level: ({ approver }) => approver.level,
     delegatedFrom: ({ approver }) => approverPayload(approver).delegatedFrom,
   },

@@ -18,6 +18,15 @@ export interface AgentRequirement {
   readonly agents?: readonly string[] | undefined;
 }
 
+/** Whether an agent could ever do it. */
+export const canDo = (
+  { role, agents, capabilities }: AgentRequirement,
+  agent: Omit<DispatchAgent, 'running'>,
+): boolean =>
+  (role === undefined || agent.roles?.includes(role) === true) &&
+  agents?.includes(agent.agentId) !== false &&
+  capabilities.every((capability) => agent.capabilities.includes(capability));
+
 export type AgentMatch =
   | { readonly agentId: string }
   /** None will do, however long one waits; `missing` is what the closest one lacks. */

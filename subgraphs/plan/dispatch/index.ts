@@ -1,4 +1,11 @@
-export { type AgentMatch, type AgentRequirement, type DispatchAgent, findUnmatched, matchAgent } from './agentMatch.ts';
+export {
+  type AgentMatch,
+  type AgentRequirement,
+  canDo,
+  type DispatchAgent,
+  findUnmatched,
+  matchAgent,
+} from './agentMatch.ts';
 export type { DispatchOutcome, DispatchStart, StartRefusal } from './outcome.ts';
 export { keepPreferences } from './preferences.ts';
 export { measureProgress, type StepProgress } from './progress.ts';

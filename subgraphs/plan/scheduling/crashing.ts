@@ -27,12 +27,16 @@ export interface CrashedSchedule {
   readonly makespan: number;
   /** Price of the time saved. */
   readonly crashCost: number;
+  readonly schedules: number;
+  readonly timeLimited: boolean;
 }
 
 export interface TargetMissed {
   readonly status: 'target_missed';
   /** The shortest makespan found with everything crashed. */
   readonly shortest: number;
+  readonly schedules: number;
+  readonly timeLimited: boolean;
 }
 
 /** Time that each crash option saves, and the schedule with it. */
@@ -60,12 +64,13 @@ export function crashSchedule(
   );
   const asIs = trial.schedule(new Int32Array(most.length));
   if (asIs !== null && asIs.length <= options.targetMakespan)
-    return report(problem, { saved: new Int32Array(most.length), schedule: asIs });
+    return report(problem, { saved: new Int32Array(most.length), schedule: asIs }, trial);
   const shortest = trial.schedule(most);
   const infeasibility = trial.reason();
   if (infeasibility !== null) return { status: 'infeasible', infeasibility, closest: shortest?.starts ?? null };
-  if (shortest === null) return { status: 'target_missed', shortest: unbounded };
-  if (shortest.length > options.targetMakespan) return { status: 'target_missed', shortest: shortest.length };
+  if (shortest === null) return { status: 'target_missed', shortest: unbounded, ...trial.spent() };
+  if (shortest.length > options.targetMakespan)
+    return { status: 'target_missed', shortest: shortest.length, ...trial.spent() };
 
   const price = ({ saved }: Choice) => crashCost(problem, crashDurations(problem, saved));
   const dearest = [...most.keys()].sort(
@@ -86,10 +91,10 @@ export function crashSchedule(
       improved = true;
     }
   }
-  return report(problem, best);
+  return report(problem, best, trial);
 }
 
-function report(problem: SchedulingProblem, { saved, schedule }: Choice): CrashedSchedule {
+function report(problem: SchedulingProblem, { saved, schedule }: Choice, trial: Trial): CrashedSchedule {
   const durations = crashDurations(problem, saved);
   return {
     status: 'feasible',
@@ -97,6 +102,7 @@ function report(problem: SchedulingProblem, { saved, schedule }: Choice): Crashe
     durations,
     makespan: schedule.length,
     crashCost: crashCost(problem, durations),
+    ...trial.spent(),
   };
 }
 
@@ -119,6 +125,7 @@ function giveBack(from: Choice, turns: readonly number[], trial: Trial): Choice 
 interface Trial {
   readonly targetMakespan: number;
   isSpent(): boolean;
+  spent(): { readonly schedules: number; readonly timeLimited: boolean };
   /** Why the last schedule was null, or which date it misses; null where it has neither fault. */
   reason(): Infeasibility | null;
   /** Null where the durations make dependencies or dates contradict one another. */
@@ -136,6 +143,7 @@ function createTrial(problem: SchedulingProblem, options: CrashOptions): Trial {
   return {
     targetMakespan: options.targetMakespan,
     isSpent: () => budget.isSpent(schedules),
+    spent: () => ({ schedules, timeLimited: budget.isTimeLimited() }),
     reason: () => reason,
     schedule(saved) {
       const compiled = compileInstance({ ...problem, durations: crashDurations(problem, saved) });

@@ -33,6 +33,7 @@ export interface FoundSchedule {
   readonly lowerBound: number;
   readonly measures: ScheduleMeasures;
   readonly schedules: number;
+  readonly timeLimited: boolean;
   readonly elapsedMs: number;
 }
 
@@ -89,6 +90,7 @@ export function optimizeSchedule(problem: SchedulingProblem, options: OptimizeOp
     lowerBound,
     measures: measureSchedule(problem, best.starts, lowerBound),
     schedules: builder.evaluations,
+    timeLimited: budget.isTimeLimited(),
     elapsedMs: budget.elapsedMs(),
   };
 }

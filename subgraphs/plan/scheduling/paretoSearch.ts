@@ -47,6 +47,7 @@ export interface ParetoFront {
   readonly front: readonly ParetoSchedule[];
   readonly generations: number;
   readonly schedules: number;
+  readonly timeLimited: boolean;
 }
 
 type Ranked = Genome & { rank: number; crowding: number };
@@ -97,6 +98,7 @@ export function findParetoFront(problem: SchedulingProblem, options: ParetoOptio
       .map(({ starts, instance: { durations }, objectives }) => ({ starts, durations, values: objectives })),
     generations: generation,
     schedules: schedules(),
+    timeLimited: shortest.timeLimited || budget.isTimeLimited(),
   };
 }
 
@@ -104,22 +106,23 @@ function seedShortest(
   instance: Instance,
   options: ParetoOptions,
   random: Random,
-): { list: Int32Array; schedules: number } | NoSchedule {
+): { list: Int32Array; schedules: number; timeLimited: boolean } | NoSchedule {
   const builder = createBuilder(instance);
+  const budget = createBudget({
+    ...options,
+    maxSchedules: options.maxSchedules * shortestShare,
+    maxMilliseconds: options.maxMilliseconds && options.maxMilliseconds * shortestShare,
+  });
   const best = searchShortest({
     builder,
     random,
-    budget: createBudget({
-      ...options,
-      maxSchedules: options.maxSchedules * shortestShare,
-      maxMilliseconds: options.maxMilliseconds && options.maxMilliseconds * shortestShare,
-    }),
+    budget,
     lowerBound: 0,
     onBetter: () => {},
   });
   if (best.length >= impossible)
     return { status: 'infeasible', infeasibility: explainUnplaced(builder), closest: null };
-  return { list: best.list, schedules: builder.evaluations };
+  return { list: best.list, schedules: builder.evaluations, timeLimited: budget.isTimeLimited() };
 }
 
 function createBreeder(

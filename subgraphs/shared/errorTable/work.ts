@@ -164,6 +164,21 @@ export const workErrors = {
     retryable: false,
     description: 'An acceptance criterion of the step is not met, or was not judged; the lease goes on.',
   },
+  AGENT_NOT_IN_POOL: {
+    status: 403,
+    retryable: false,
+    description: 'The run was started for the agents of a pool, and this is none of them.',
+  },
+  AGENT_UNAVAILABLE: {
+    status: 409,
+    retryable: true,
+    description: 'By the pool of the run the agent is not there now; `retryAfterMs` says when it comes, if it does.',
+  },
+  AGENT_AT_CAPACITY: {
+    status: 409,
+    retryable: true,
+    description: 'The agent holds as many steps of the run as its pool gives it at once.',
+  },
   LEASE_LOST: {
     status: 409,
     retryable: false,
