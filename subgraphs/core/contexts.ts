@@ -20,6 +20,8 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { accessTag, isContextHidden, viewerOf } from './access.ts';
 import { allocationStream } from './allocation/queue.ts';
 import type { Commands } from './commands.ts';
+import type { ExecutionKey } from './execution/store.ts';
+import type { Transitions } from './execution/transitions.ts';
 
 const askText = `query CoreContext($id: ID!) { context(contextId: $id) { id status ${accessFields} } }`;
 
@@ -101,12 +103,26 @@ export function createContexts(runtime: ModuleRuntime, commands: Commands) {
         });
     },
 
+    /** For who has just begun something in a context: pauses it where that has stopped being active meanwhile. */
+    async recheck(
+      transitions: Transitions,
+      { tenantId, executionId, contextId }: ExecutionKey & { readonly contextId: string },
+    ): Promise<void> {
+      const [entry] = (await sql.unsafe(
+        `SELECT status FROM core.replica WHERE tenant_id = $1 AND type = 'Context' AND id = $2 AND status <> 'active'`,
+        [tenantId, contextId],
+        { prepare: true },
+      )) as unknown as { status: string }[];
+      if (entry) await pause(transitions, { tenantId, executionId }, entry.status);
+    },
+
     /** Takes over what the graph says of contexts that were not heard of; what it does not show stays unknown. */
     async learn(principal: Principal, contextIds: readonly string[]): Promise<void> {
       await Promise.all(contextIds.map((id) => replica.find(principal, id)));
     },
 
-    follow(): Promise<Consumer> {
+    /** Executions of a context that is no longer active pause; nobody resumes them for it. */
+    follow(transitions: Transitions): Promise<Consumer> {
       return createConsumer({
         name: 'core.contexts',
         module: 'context',
@@ -125,10 +141,34 @@ export function createContexts(runtime: ModuleRuntime, commands: Commands) {
           await participants.apply(sql, taken);
           const touched = [...newContexts(known, changes), ...changedAccess(known, changes, taken)];
           for (const { tenantId, contextId } of await withWorkflows(touched)) await tellAccess(tenantId, contextId);
+          for (const { tenantId, id, status } of changes)
+            if (status !== 'active') await pauseIn(transitions, { tenantId, contextId: id, status });
         },
       });
     },
   };
+
+  async function pauseIn(
+    transitions: Transitions,
+    { tenantId, contextId, status }: ContextKey & { readonly status: string },
+  ): Promise<void> {
+    const running = (await sql.unsafe(
+      `SELECT id AS "executionId" FROM core.execution WHERE tenant_id = $1 AND context_id = $2 AND status = 'in_progress' AND completed_at IS NULL`,
+      [tenantId, contextId],
+      { prepare: true },
+    )) as unknown as { executionId: string }[];
+    for (const { executionId } of running) await pause(transitions, { tenantId, executionId }, status);
+  }
+
+  async function pause(transitions: Transitions, key: ExecutionKey, status: string): Promise<void> {
+    const shown = status === deletedContext ? 'DELETED' : status.toUpperCase();
+    try {
+      await transitions.send(key, { kind: 'pause', reason: `the context is ${shown}` });
+    } catch (error) {
+      // It has ended, or somebody else has paused it.
+      if (!(error instanceof PlatformError && error.code === 'INVALID_STATE_TRANSITION')) throw error;
+    }
+  }
 
   /** Most contexts have no workflows and no allocations: nobody has to be told about them. */
   async function withWorkflows(contexts: readonly ContextKey[]): Promise<readonly ContextKey[]> {

@@ -200,7 +200,7 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
     settings,
     recorder,
     durations,
-    bulk: createBulk(runtime, transitions),
+    bulk: createBulk(runtime, { contexts, transitions }),
     sweep,
 
     /** Reads everything other modules have told so far; for tests. */
@@ -212,7 +212,11 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
     },
 
     async start(): Promise<StartedModule> {
-      followers = await Promise.all([contexts.follow(), approvals.follow(transitions), ...reactions.follow()]);
+      followers = await Promise.all([
+        contexts.follow(transitions),
+        approvals.follow(transitions),
+        ...reactions.follow(),
+      ]);
       await settings.refresh();
       worker.start(transitions, () => findNextDue(sql));
       const unfollow = followAllocations(runtime, transitions);

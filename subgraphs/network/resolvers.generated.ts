@@ -126,7 +126,7 @@ export type Mutation = {
   /**
    * Better routes for a matrix of demands, or for the connections that are open: rip up and reroute on the Fortz-Thorup cost,
    * against the bound of a linear program. Never worse than before: neither by the goals nor in unrouted Mbps, and where as much is
-   * routed neither in maximum utilisation nor in Fortz-Thorup cost; what is routed beside fills no link past its capacity, or past the
+   * routed not in maximum utilisation nor, where that is as great, in Fortz-Thorup cost; what is routed beside fills no link past its capacity, or past the
    * fullest one before. The same seed gives the same routes, unless the time allowed ends the search. `apply` moves open connections: those of the computed moves that can be made when it comes to
    * it, as many of them as make the network better then (`movesMade`, `movesDropped`); where none do the run is REFUSED. Where
    * they are more than the network's `approval` bears without asking, the run is WAITING for a Confirm; once that is approved,

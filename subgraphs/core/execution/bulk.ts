@@ -4,6 +4,7 @@ import { PlatformError } from '#shared/errors.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
 import { type CallOptions, toIdempotentCall } from '../commands.ts';
+import type { Contexts } from '../contexts.ts';
 import * as inputs from '../inputs.ts';
 import { executionConditions } from './lists.ts';
 import type { Transitions } from './transitions.ts';
@@ -27,7 +28,10 @@ const openFor = {
 } as const;
 
 /** One action on all executions that a filter finds, or only how many that would be. */
-export function createBulk({ sql }: ModuleRuntime, transitions: Transitions) {
+export function createBulk(
+  { sql }: Pick<ModuleRuntime, 'sql'>,
+  { contexts, transitions }: { readonly contexts: Contexts; readonly transitions: Transitions },
+) {
   return async (scope: RequestScope, raw: unknown, { idempotencyKey }: CallOptions): Promise<BulkResult> => {
     const { filter, action, dryRun, reason } = parseInput(inputs.bulk, raw);
     const { tenantId, subject } = scope.principal;
@@ -35,9 +39,9 @@ export function createBulk({ sql }: ModuleRuntime, transitions: Transitions) {
     const where = executionConditions(scope.principal, filter, parameters);
     where.push(`e.status = ANY($${parameters.push(openFor[action])}::text[])`);
     const rows = (await sql.unsafe(
-      `SELECT e.id FROM core.execution e WHERE ${where.join(' AND ')} ORDER BY e.created_at, e.id LIMIT ${maxBulk + 1}`,
+      `SELECT e.id, e.context_id AS "contextId" FROM core.execution e WHERE ${where.join(' AND ')} ORDER BY e.created_at, e.id LIMIT ${maxBulk + 1}`,
       parameters as never[],
-    )) as unknown as { id: string }[];
+    )) as unknown as { id: string; contextId: string | null }[];
     if (rows.length > maxBulk)
       throw new PlatformError('QUOTA_EXCEEDED', `expected at most ${maxBulk} executions, the filter finds more`, {
         path: ['input', 'filter'],
@@ -47,9 +51,11 @@ export function createBulk({ sql }: ModuleRuntime, transitions: Transitions) {
     let changed = 0;
     for (let from = 0; from < rows.length; from += chunk) {
       await Promise.all(
-        rows.slice(from, from + chunk).map(async ({ id }) => {
+        rows.slice(from, from + chunk).map(async ({ id, contextId }) => {
           const key = idempotencyKey == null ? null : hashed(idempotencyKey, id);
           try {
+            if (action === 'RESUME' && contextId !== null)
+              await contexts.requireActive(scope.principal, contextId, ['input', 'filter']);
             await transitions.send(
               { tenantId, executionId: id },
               { kind: action.toLowerCase() as 'pause', reason: reason ?? null },

@@ -1,6 +1,6 @@
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
-import { newId, requireId } from '#shared/ids.ts';
+import { isId, newId, requireId } from '#shared/ids.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
@@ -16,6 +16,7 @@ import { findVersion, findWorkflows, type Workflows } from '../workflow/workflow
 import type { ExecutionCommand, RecoveryStrategy } from './decide.ts';
 import { createValidator } from './inputSchema.ts';
 import { newExecution } from './newExecution.ts';
+import { findExecutions } from './reads.ts';
 import type { Transitions } from './transitions.ts';
 import type { EndWaiter } from './waiter.ts';
 
@@ -151,6 +152,12 @@ export function createExecutions(
           audit: { action: 'workflow.execute', resource: 'CoreWorkflowExecution', resourceId: execution.row.id },
           idempotent: call,
         });
+        if (input.contextId != null)
+          await contexts.recheck(transitions, {
+            tenantId: principal.tenantId,
+            executionId,
+            contextId: input.contextId,
+          });
         // A repeat of the key means an execution that began before.
         if (waiting !== null && executionId === execution.row.id)
           await waiting.ended(principal.tenantId, waitMs ?? 10_000);
@@ -167,13 +174,20 @@ export function createExecutions(
         input: { reason },
         idempotencyKey,
       }),
-    resume: (scope: RequestScope, id: string, { idempotencyKey }: CallOptions) =>
-      send(scope, id, {
+    /** @throws {CONTEXT_NOT_ACTIVE} where it would go on in a context that does not */
+    async resume(scope: RequestScope, id: string, { idempotencyKey }: CallOptions): Promise<string> {
+      const [row] = isId(id) ? await findExecutions(sql, scope.principal.tenantId, [id]) : [];
+      if (row?.status === 'paused' && row.contextId !== null) {
+        await requireVisible(sql, scope.principal, { table: 'execution', id, learn });
+        await contexts.requireActive(scope.principal, row.contextId, ['executionId']);
+      }
+      return send(scope, id, {
         operation: 'resumeWorkflow',
         command: { kind: 'resume', reason: null },
         input: {},
         idempotencyKey,
-      }),
+      });
+    },
     cancel: (scope: RequestScope, id: string, { reason, idempotencyKey }: CallOptions) =>
       send(scope, id, {
         operation: 'cancelWorkflow',

@@ -209,7 +209,9 @@ export function createTransitions({ sql, publisher, logger }: ModuleRuntime, opt
       const { execution } = draft;
       if (execution.status === 'created' && execution.ending === null) {
         const top = execution.parentId === null;
-        if (!top || (await takeSlot(tx, execution.tenantId, execution.workflowId))) {
+        // One that has waited for its place may find its context elsewhere by now: it waits on.
+        const mayStart = !top || fresh.has(draft) || (await isContextActive(tx, execution));
+        if (mayStart && (!top || (await takeSlot(tx, execution.tenantId, execution.workflowId)))) {
           execution.holdsSlot = top;
           startExecution(draft);
         } else {
@@ -336,4 +338,18 @@ function changesOf(
       ];
     }),
   ];
+}
+
+/** As this module has heard; what it has not heard of was asked for when the execution was made. */
+async function isContextActive(
+  tx: SqlTransaction,
+  { tenantId, contextId }: Pick<Draft['execution'], 'tenantId' | 'contextId'>,
+): Promise<boolean> {
+  if (contextId === null) return true;
+  const rows = await tx.unsafe(
+    `SELECT 1 FROM core.replica WHERE tenant_id = $1 AND type = 'Context' AND id = $2 AND status <> 'active'`,
+    [tenantId, contextId],
+    { prepare: true },
+  );
+  return rows.length === 0;
 }

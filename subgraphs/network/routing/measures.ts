@@ -55,9 +55,9 @@ const same = 1e-9;
 export type GuardedMeasures = Pick<RoutingMeasures, 'maxUtilization' | 'unroutedMbps' | 'congestionCost'>;
 
 /**
- * Whether routes are no worse than others of the same problem: no more is unrouted and, where as much is, neither the greatest
- * utilisation nor the Fortz-Thorup cost is greater. What is served beside adds load: then no link may get past its capacity, or
- * past the fullest there was.
+ * Whether routes are no worse than others of the same problem: no more is unrouted and, where as much is, the greatest
+ * utilisation is no greater and, where it is as great, neither is the Fortz-Thorup cost. What is served beside adds load: then no
+ * link may get past its capacity, or past the fullest there was.
  */
 export function isNoWorse(after: GuardedMeasures, before: GuardedMeasures): boolean {
   const isAtMost = (value: number, most: number) => value <= most * (1 + same) + 1e-12;
@@ -66,7 +66,8 @@ export function isNoWorse(after: GuardedMeasures, before: GuardedMeasures): bool
   return (
     isAtMost(after.unroutedMbps, before.unroutedMbps) &&
     isAtMost(after.maxUtilization, before.maxUtilization) &&
-    isAtMost(after.congestionCost, before.congestionCost)
+    // Relief of the fullest link is had by longer ways, which cost more even where every link is nearly empty.
+    (after.maxUtilization < before.maxUtilization * (1 - same) || isAtMost(after.congestionCost, before.congestionCost))
   );
 }
 

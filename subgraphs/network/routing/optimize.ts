@@ -122,7 +122,6 @@ export async function optimizeRoutes(
     avoided: options.avoided,
     onPass: see,
   };
-  const guard = congestionGuard(problem, before);
   const routes = [...before];
   // The bound and what it leads to need their part of the time on networks where a pass takes seconds.
   let changes = reroute(problem, routes, { ...base, isOver: isOverAt(firstShare), cost: fortzThorup });
@@ -144,7 +143,7 @@ export async function optimizeRoutes(
         preference: preference.map((value) => value * 1e-9),
         cost: sharpCost(greatest, sharpness),
         ...(isHotOnly && { isHot: (load, link) => utilization(load, problem.capacity[link]!) >= hot }),
-        ...{ guard, maxPasses: 8, isOver: isEnd },
+        ...{ maxPasses: 8, isOver: isEnd },
       });
       reached = see(routes);
     }
@@ -161,17 +160,21 @@ export async function optimizeRoutes(
     ...problem,
     capacity: problem.capacity.map((limit) => limit * Math.min(best.measures.maxUtilization, Number.MAX_VALUE)),
   });
-  const under = { ...base, guard, isHard: true, maxPasses: 4 };
+  const under = { ...base, isHard: true, maxPasses: 4 };
   if (best.routes === before) {
     // Nothing that was seen is no worse: once more from the beginning, without ever getting past it.
     const careful = [...before];
     const cost: LinkCost = (load, _ceiling, link) => fortzThorup(load, problem.capacity[link]!, link);
-    changes += reroute(ceiling(), careful, { ...under, cost });
+    changes += reroute(ceiling(), careful, { ...under, guard: congestionGuard(problem, [before]), cost });
     see(careful);
   }
   // Below the utilisation reached whatever is shorter or cheaper is a gain.
   const polished = [...best.routes];
-  changes += reroute(ceiling(), polished, { ...under, cost: () => 0 });
+  changes += reroute(ceiling(), polished, {
+    ...under,
+    guard: congestionGuard(problem, [before, best.routes]),
+    cost: () => 0,
+  });
   see(polished);
 
   const isBudgetUsedUp = isOver();
@@ -208,11 +211,13 @@ export async function optimizeRoutes(
   };
 }
 
-/** Keeps the Fortz-Thorup cost of open links from rising above what it was; closed ones take nothing. */
-function congestionGuard(problem: RoutingProblem, before: readonly Route[]): RerouteGuard {
+/** Keeps the Fortz-Thorup cost of open links from rising above that of the dearest of these; closed ones take nothing. */
+function congestionGuard(problem: RoutingProblem, all: readonly (readonly Route[])[]): RerouteGuard {
   const { capacity } = problem;
   const cost = (load: number, link: number) => (capacity[link]! > 0 ? congestionCost(load, capacity[link]!) : 0);
-  return { cost, most: loadsOf(problem, before).reduce((sum, load, link) => sum + cost(load, link), 0) * (1 + 1e-10) };
+  const costOf = (routes: readonly Route[]) =>
+    loadsOf(problem, routes).reduce((sum, load, link) => sum + cost(load, link), 0);
+  return { cost, most: Math.max(...all.map(costOf)) * (1 + 1e-10) };
 }
 
 interface Bounds {

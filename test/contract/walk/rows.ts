@@ -14,7 +14,7 @@ export async function findTenantTables(sql: Sql): Promise<readonly TenantTable[]
     SELECT format('%I.%I', n.nspname, c.relname) AS name
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
     WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND a.attname = 'tenant_id' AND NOT a.attisdropped
-      AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND (n.nspname, c.relname) NOT IN (('core', 'metric_sample'), ('platform', 'metric_rollup'), ('platform', 'cache_report'))
+      AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND (n.nspname, c.relname) NOT IN (('core', 'metric_sample'), ('core', 'operation_time'), ('platform', 'metric_rollup'), ('platform', 'cache_report'))
     ORDER BY 1`;
 }
 

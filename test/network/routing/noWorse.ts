@@ -7,5 +7,7 @@ export function expectNoWorse(after: RoutingMeasures, before: RoutingMeasures): 
   expect(after.unroutedMbps).toBeLessThanOrEqual(slack(before.unroutedMbps));
   const isMoreServed = after.unroutedMbps < before.unroutedMbps - 1e-9;
   expect(after.maxUtilization).toBeLessThanOrEqual(slack(Math.max(before.maxUtilization, isMoreServed ? 1 : 0)));
-  if (!isMoreServed) expect(after.congestionCost).toBeLessThanOrEqual(slack(before.congestionCost));
+  // Only relief of the fullest link is worth more congestion elsewhere.
+  if (!isMoreServed && after.maxUtilization >= before.maxUtilization * (1 - 1e-9))
+    expect(after.congestionCost).toBeLessThanOrEqual(slack(before.congestionCost));
 }
