@@ -1718,7 +1718,7 @@ export type PlatformMetricInputKind =
   | 'HISTOGRAM'
   | 'TIMER';
 
-/** LAST to SLOPE (per hour) are of gauges, the others of what grows: counters and histograms. */
+/** LAST to SLOPE (per hour) are of gauges, INCREASE to P99 of what grows: counters and histograms. */
 export type PlatformMetricFunction =
   | 'LAST'
   | 'AVG'
@@ -1731,7 +1731,9 @@ export type PlatformMetricFunction =
   | 'P50'
   | 'P90'
   | 'P95'
-  | 'P99';
+  | 'P99'
+  /** Seconds from the last sample of a step to its end, or to now: of several series, and of those that are still sampled, the greatest. */
+  | 'AGE';
 
 export type PlatformAlertState =
   | 'PENDING'
@@ -1947,6 +1949,8 @@ export type PlatformAlertCondition = {
   metric: Scalars['String']['output'];
   fn: PlatformMetricFunction;
   labels: Array<PlatformMetricLabel>;
+  /** Labels whose values are held against the threshold each for itself, such as `instance`; without any all series together are. */
+  by: Array<Scalars['String']['output']>;
   dividedBy?: Maybe<Scalars['String']['output']>;
   windowSeconds: Scalars['Int']['output'];
   comparison: PlatformComparison;
@@ -4681,6 +4685,7 @@ export type PlatformAlertConditionResolvers<ContextType = RequestContext, Parent
   metric?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   fn?: Resolver<ResolversTypes['PlatformMetricFunction'], ParentType, ContextType>;
   labels?: Resolver<Array<ResolversTypes['PlatformMetricLabel']>, ParentType, ContextType>;
+  by?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   dividedBy?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   windowSeconds?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   comparison?: Resolver<ResolversTypes['PlatformComparison'], ParentType, ContextType>;
