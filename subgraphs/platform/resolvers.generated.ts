@@ -2323,6 +2323,10 @@ export type PlatformPerformanceReport = {
   to: Scalars['DateTime']['output'];
   /** Weighted share of the measured budget rows that are held, 0 to 1; null where none was measured. */
   score?: Maybe<Scalars['Float']['output']>;
+  /** Weighted share of all budget rows that were measured, 0 to 1: how much of them the score speaks of. */
+  coverage: Scalars['Float']['output'];
+  /** Weighted share of all budget rows that are held, 0 to 1: what was not measured is not held, so it is never above the coverage. */
+  overallScore: Scalars['Float']['output'];
   /** What rows of each layer count for. */
   scoreFormula: Scalars['String']['output'];
   budgetsHeld: Scalars['Int']['output'];
@@ -4958,6 +4962,8 @@ export type PlatformPerformanceReportResolvers<ContextType = RequestContext, Par
   from?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   to?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   score?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  coverage?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  overallScore?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   scoreFormula?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   budgetsHeld?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   budgetsViolated?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
