@@ -21,6 +21,7 @@ import { asksForSchema } from './execution/direct.ts';
 import { rateLimitHeaders } from './limits/admission.ts';
 import { toGraphQLError } from './limits/documentRule.ts';
 import { costOf } from './limits/toll.ts';
+import { outcomeOf } from './outcome.ts';
 
 export interface ApolloOptions {
   readonly gateway: GatewayInterface;
@@ -64,7 +65,7 @@ export function createApollo(options: ApolloOptions): ApolloServer<GatewayContex
       refuseUnrunnable(),
       guardDocuments(options),
       takeToll(),
-      countOperations(options),
+      noteOperations(options),
       reportWrites(),
       noteValidated(options.onValidated),
     ],
@@ -93,7 +94,7 @@ export function rootFields(operation: OperationDefinitionNode | undefined): read
 
 const firstRootFields = new WeakMap<OperationDefinitionNode, string>();
 
-function firstRootField(operation: OperationDefinitionNode): string {
+export function firstRootField(operation: OperationDefinitionNode): string {
   let name = firstRootFields.get(operation);
   if (name === undefined) {
     name = rootFields(operation)[0] ?? 'none';
@@ -184,7 +185,7 @@ function takeToll(): ApolloServerPlugin<GatewayContext> {
   };
 }
 
-function countOperations({
+function noteOperations({
   metrics,
   onDenied,
 }: Pick<ApolloOptions, 'metrics' | 'onDenied'>): ApolloServerPlugin<GatewayContext> {
@@ -195,7 +196,7 @@ function countOperations({
         async willSendResponse({ operation, response, contextValue }) {
           const errors = response.body.kind === 'single' ? response.body.singleResult.errors : undefined;
           if (onDenied) tellDenied(onDenied, { errors, operation, scope: contextValue.scope });
-          countOperation(metrics, operation, errors, performance.now() - beganMs);
+          noteOperation(metrics, { operation, errors, tookMs: performance.now() - beganMs, context: contextValue });
         },
       };
     },
@@ -224,23 +225,18 @@ function fieldAt({ selectionSet }: OperationDefinitionNode, key: string): string
   return null;
 }
 
-/** One metric row per root field of an operation. */
-export function countOperation(
-  metrics: Metrics,
-  operation: OperationDefinitionNode | undefined,
-  errors: readonly GraphQLFormattedError[] | undefined,
-  tookMs: number,
-): void {
+interface EndedOperation {
+  readonly operation: OperationDefinitionNode | undefined;
+  readonly errors: readonly GraphQLFormattedError[] | undefined;
+  readonly tookMs: number;
+  readonly context: GatewayContext;
+}
+
+/** Times an executed operation by its first root field, and leaves its outcome for whoever answers the client. */
+export function noteOperation(metrics: Metrics, { operation, errors, tookMs, context }: EndedOperation): void {
   const name = operation ? firstRootField(operation) : 'none';
   metrics.operationMs.observe({ operation: name }, tookMs);
-  metrics.requestsTotal.inc({ module: 'gateway', operation: name, status: errors ? 'error' : 'ok' });
-  for (const error of errors ?? []) {
-    metrics.errorRate.inc({
-      service: 'gateway',
-      error_type: String(error.extensions?.['code'] ?? 'INTERNAL_ERROR'),
-      severity: error.extensions?.['category'] === 'server' ? 'critical' : 'warning',
-    });
-  }
+  context.ended.outcome = outcomeOf(name, errors);
 }
 
 /** A mutation's answer carries the token that lets its author read the change from any instance. */

@@ -1,6 +1,7 @@
 import type { Cancellation } from '#shared/cancellation.ts';
 import type { RequestScope } from '#shared/context.ts';
 import type { Toll } from './limits/toll.ts';
+import type { Outcome } from './outcome.ts';
 
 /** Apollo Server's contextValue: what the data sources need of a request. */
 export interface GatewayContext {
@@ -11,4 +12,6 @@ export interface GatewayContext {
   readonly toll?: Toll;
   /** Set where the direct execution left the request to the gateway: it is not tried again. */
   declined?: boolean;
+  /** How its operation ended; whoever answers the client counts it. An object: Apollo Server copies the context. */
+  readonly ended: { outcome?: Outcome };
 }

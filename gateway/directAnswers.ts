@@ -1,7 +1,7 @@
 import { type ExecutionResult, type GraphQLFormattedError, OperationTypeNode } from 'graphql';
 import { createConsistencyToken } from '#shared/cache/consistencyToken.ts';
 import type { Logger, Metrics } from '#shared/telemetry.ts';
-import { countOperation, tellDenied } from './apollo.ts';
+import { noteOperation, tellDenied } from './apollo.ts';
 import type { AuditedAccess } from './auth/auditedAccess.ts';
 import type { GatewayContext } from './context.ts';
 import type { Deadlines } from './deadlines.ts';
@@ -45,7 +45,7 @@ export function afterData(toll: Toll | undefined, consistencyToken: string | nul
   return `,"extensions":${JSON.stringify({ cost, ...(consistencyToken === null ? {} : { consistencyToken }) })}}\n`;
 }
 
-/** Turns the results of direct operations into bodies: errors formatted, counted and ordered as Apollo Server does. */
+/** Turns the results of direct operations into bodies: errors formatted and ordered as Apollo Server does. */
 export function createDirectAnswers(options: {
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -67,7 +67,8 @@ export function createDirectAnswers(options: {
     const errors = result.errors?.map(
       (error): GraphQLFormattedError => formatError(error.toJSON(), error, context.scope.correlationId),
     );
-    countOperation(metrics, operation.operation, errors, performance.now() - beganMs);
+    const tookMs = performance.now() - beganMs;
+    noteOperation(metrics, { operation: operation.operation, errors, tookMs, context });
     if (onDenied && errors !== undefined)
       tellDenied(onDenied, { errors, operation: operation.operation, scope: context.scope });
     return { data: result.data, errors };

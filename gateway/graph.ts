@@ -39,7 +39,12 @@ export function createGatewayContext(
     consistencyToken: options.consistencyToken,
   });
   if (origin) noteOrigin(scope.traceparent, createOrigin({ principal, correlationId: scope.correlationId, ...origin }));
-  return { cancellation: new Cancellation(), ...(options.toll === undefined ? {} : { toll: options.toll }), scope };
+  return {
+    cancellation: new Cancellation(),
+    ended: {},
+    ...(options.toll === undefined ? {} : { toll: options.toll }),
+    scope,
+  };
 }
 
 /** Executes one operation without HTTP around it. */

@@ -56,8 +56,15 @@ export function registerImports(app: FastifyInstance, options: ImportsOptions): 
       const { importId } = parseInput(query, request.query);
       const body = request.body as Readable | undefined;
       if (!body) throw new PlatformError('BAD_REQUEST', 'expected lines of JSON');
-      const store = (values: readonly unknown[], key: string) =>
-        storeChunk(options.apollo, importer, { values, key }, options.contextFor(context, request));
+      const store = async (values: readonly unknown[], key: string) => {
+        const own = options.contextFor(context, request);
+        try {
+          return await storeChunk(options.apollo, importer, { values, key }, own);
+        } finally {
+          // One that failed ends the import: the last one says how it went.
+          if (own.ended.outcome) context.ended.outcome = own.ended.outcome;
+        }
+      };
       // A report of a chunk before all of the body has come: whoever reads none until then still gets them all.
       void reply.type('application/x-ndjson; charset=utf-8').header('cache-control', 'no-store');
       const type = String(request.headers['content-type']).split(';', 1)[0]!.trim().toLowerCase();

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { ApolloServer } from '@apollo/server';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { GraphQLFormattedError } from 'graphql';
 import { Registry } from 'prom-client';
 import { consistencyHeader } from '#shared/cache/consistencyToken.ts';
 import { closeServer } from '#shared/closeServer.ts';
@@ -13,6 +14,7 @@ import { type Logger, type Metrics, moduleMetrics } from '#shared/telemetry.ts';
 import { runTraced } from '#shared/tracing.ts';
 import type { TrustedDocuments } from '#shared/trustedDocuments.ts';
 import { turnEnd } from '#shared/turnEnd.ts';
+import { firstRootField } from './apollo.ts';
 import type { GatewayContext } from './context.ts';
 import { correlatedBody, correlationHeader } from './correlation.ts';
 import { afterData, type DirectAnswers } from './directAnswers.ts';
@@ -28,6 +30,7 @@ import type { Ide } from './ide.ts';
 import { type ImportsOptions, registerImports } from './imports.ts';
 import { RateLimited, rateLimitHeaders } from './limits/admission.ts';
 import { registerOtlp } from './otlp.ts';
+import { countAbandoned, countOutcome, type Outcome, outcomeOf, refusedBy } from './outcome.ts';
 import { type PageRules, registerPageRules } from './pageRules.ts';
 import { createBodyParser } from './requestBody.ts';
 
@@ -35,6 +38,9 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Once the caller is known. On the request itself: a weak map of requests makes each collection longer. */
     graphContext: GatewayContext | null;
+    /** Set where it is refused as a whole, else that of its operation holds. */
+    outcome: Outcome | null;
+    isCounted: boolean;
   }
 }
 
@@ -103,11 +109,7 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
 
   app.setErrorHandler((error, request, reply) => {
     const failure = toPlatformError(error);
-    metrics.errorRate.inc({
-      service: 'gateway',
-      error_type: failure.code,
-      severity: failure.status >= 500 ? 'critical' : 'warning',
-    });
+    request.outcome = refusedBy(failure, request.graphContext?.ended.outcome?.operation);
     if (failure instanceof RateLimited) void reply.headers(rateLimitHeaders(failure.standing));
     const correlationId = tellCorrelation(request, reply);
     if (failure.code === 'INTERNAL_ERROR') logger.error({ correlationId, error: String(error) }, 'request failed');
@@ -117,10 +119,24 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
     (request, reply) => void sendError(request, reply, new PlatformError('NOT_ROUTED', 'no such path')),
   );
 
+  app.decorateRequest('outcome', null);
+  app.decorateRequest('isCounted', false);
+  /** Requests to the graph, however they come in: those of processes that ask on a caller's behalf are his. */
+  const countOnce = (request: FastifyRequest, isAbandoned = false) => {
+    const { graphContext } = request;
+    if (request.isCounted || (graphContext !== null && graphContext.toll === undefined)) return;
+    request.isCounted = true;
+    const outcome = request.outcome ?? graphContext?.ended.outcome;
+    if (outcome) countOutcome(metrics, outcome);
+    else if (isAbandoned) countAbandoned(metrics);
+    else countOutcome(metrics, outcomeOf('none', undefined));
+  };
+
   registerPageRules(app, options.pages ?? { origins: new Set(), production: false });
   app.addHook('onResponse', (request, reply, done) => {
     const path = request.routeOptions.url ?? 'unknown';
     metrics.countRequest(path);
+    if (isGraphPath(path)) countOnce(request);
     metrics.apiResponseTime.observe(
       { method: request.method, endpoint: path, status: String(reply.statusCode) },
       reply.elapsedTime,
@@ -145,7 +161,10 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
 
   app.decorateRequest('graphContext', null);
   const createContext = async (request: FastifyRequest, reply: FastifyReply): Promise<GatewayContext> => {
-    const signal = watchClient(reply, () => request.graphContext?.cancellation.cancel());
+    const signal = watchClient(reply, () => {
+      request.graphContext?.cancellation.cancel();
+      countOnce(request, true);
+    });
     const context = await options.createContext(request, signal);
     request.graphContext = context;
     if (request.headers[correlationHeader] !== undefined) tellCorrelation(request, reply);
@@ -156,12 +175,12 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
   const answer = async (request: FastifyRequest, reply: FastifyReply) => {
     const accept = request.headers.accept ?? '';
     if (accept.includes('text/event-stream')) {
-      hijack(reply);
+      hijack(request, reply);
       await options.subscriptions.handleSse(request.raw, reply.raw, bodyOf(request));
       return reply;
     }
     if (accept.includes('multipart/mixed') && accept.includes('subscriptionSpec')) {
-      hijack(reply);
+      hijack(request, reply);
       await options.subscriptions.handleMultipart(request.raw, reply.raw, bodyOf(request));
       return reply;
     }
@@ -207,15 +226,16 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
     );
     metrics.cacheRequests.inc({ grain: 'response', result: served.hit });
     if ('response' in served) return served.response;
+    context.ended.outcome = outcomeOf(firstRootField(known.operation), undefined);
     void reply.type(jsonType).header('x-mplp-cache', served.hit);
     return `{"data":${String(served.data)}${end}`;
   };
   const handle = async (request: FastifyRequest, reply: FastifyReply) => {
     const payload = await answer(request, reply);
-    const shown =
-      typeof payload === 'string' && !payload.startsWith(dataPrefix)
-        ? correlatedBody(payload, tellCorrelation(request, reply))
-        : payload;
+    const isOther = typeof payload === 'string' && !payload.startsWith(dataPrefix);
+    if (isOther && request.graphContext?.ended.outcome === undefined)
+      request.outcome = outcomeOf('none', errorsIn(payload));
+    const shown = isOther ? correlatedBody(payload, tellCorrelation(request, reply)) : payload;
     await turnEnd();
     return shown;
   };
@@ -251,8 +271,9 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
   };
 }
 
-/** Leaves the answer to a stream, which writes its own head beside the headers there are. */
-function hijack(reply: FastifyReply): void {
+/** Leaves the answer to a stream, which writes its own head beside the headers there are and counts what it comes to. */
+function hijack(request: FastifyRequest, reply: FastifyReply): void {
+  request.isCounted = true;
   for (const [name, value] of Object.entries(reply.getHeaders()))
     if (value !== undefined) reply.raw.setHeader(name, value);
   reply.hijack();
@@ -285,6 +306,20 @@ function acceptsJson(accept: string): boolean {
     accept === '' ||
     ((accept.includes('application/json') || accept.includes('*/*')) && !accept.includes('graphql-response'))
   );
+}
+
+/** Errors of a body that Apollo Server wrote before there was an operation. */
+function errorsIn(body: string): readonly GraphQLFormattedError[] {
+  try {
+    return (JSON.parse(body) as { errors?: readonly GraphQLFormattedError[] }).errors ?? [];
+  } catch {
+    return [];
+  }
+}
+
+/** Where the graph is asked, beside pages and probes. */
+function isGraphPath(path: string): boolean {
+  return path === '/graphql' || path.startsWith('/v1/');
 }
 
 const jsonType = 'application/json; charset=utf-8';

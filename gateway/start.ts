@@ -49,6 +49,7 @@ import { createIde } from './ide.ts';
 import { createLimits } from './limits/limits.ts';
 import { createToll } from './limits/toll.ts';
 import { createModuleGate } from './moduleGate.ts';
+import { countOutcome, outcomeOf } from './outcome.ts';
 import { openQuickRedis } from './quickRedis.ts';
 import { remoteSubgraphs } from './remoteSubgraphs.ts';
 import { bearerOf, headerText, isMutation, mayAsk, originOfRequest } from './requestHeaders.ts';
@@ -233,10 +234,13 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       createRequestContext: (principal, _connection, event) =>
         createGatewayContext(principal, { traceparent: 'traceparent' in event ? event.traceparent : undefined }),
       correlationOf: (context) => (context as GatewayContext).scope.correlationId,
-      executeOperation: (request, principal, { remoteAddress: address = '', headers, correlationId }) => {
+      async executeOperation(request, principal, { remoteAddress: address = '', headers, correlationId }) {
         const toll = createToll(admission, { principal, address });
         const origin = { instance, address, userAgent: headerText(headers['user-agent']) };
-        return executeOperation(apollo, request, createGatewayContext(principal, { toll, origin, correlationId }));
+        const context = createGatewayContext(principal, { toll, origin, correlationId });
+        const result = await executeOperation(apollo, request, context);
+        countOutcome(metrics, context.ended.outcome ?? outcomeOf('none', result.errors));
+        return result;
       },
       pay: ({ operation, variables, principal, connection }) =>
         createToll(admission, { principal, address: connection.remoteAddress ?? '' }).pay(

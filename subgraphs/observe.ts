@@ -34,6 +34,7 @@ export function observeProcess({
   const resources = collectResources({
     registry,
     dataDir: process.cwd(),
+    isSampled: config.METRIC_HISTORY,
     async latencyMs() {
       const beganMs = performance.now();
       await sql`SELECT 1`;
@@ -57,6 +58,7 @@ export function observeProcess({
         operatorTenant,
         instance,
         intervalMs: config.METRIC_SAMPLE_MS,
+        onSampled: resources.sampled,
       })
     : null;
   return async () => {

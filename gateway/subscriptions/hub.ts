@@ -146,6 +146,7 @@ export function createSubscriptionHub(deps: SubscriptionHubDeps): SubscriptionHu
       });
       subscribers.add(subscriber);
       metrics.subscriptionStarted(compiled.fieldName);
+      metrics.answered(compiled.fieldName);
       rights.onChange(async () => {
         if (subscriber.ended) return;
         try {

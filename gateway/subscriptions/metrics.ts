@@ -1,4 +1,6 @@
+import type { GraphQLFormattedError } from 'graphql';
 import type { Metrics } from '#shared/telemetry.ts';
+import { countOutcome, outcomeOf } from '../outcome.ts';
 
 export type Transport = 'websocket' | 'sse' | 'multipart';
 /** Who noticed that events were missing: a jump in the live feed, the poller without a bus, or the slow sweep. */
@@ -20,6 +22,12 @@ export interface HubMetrics {
   replayed(field: string, events: number): void;
   gapFilled(source: GapSource, events: number): void;
   slowConsumerCut(transport: Transport): void;
+  /**
+   * An operation was refused, or a subscription began: what a request came to. Operations that the graph executes are
+   * counted there.
+   * @param field of a subscription; null where it did not come so far
+   */
+  answered(field: string | null, errors?: readonly GraphQLFormattedError[]): void;
 }
 
 export const silentMetrics: HubMetrics = Object.freeze({
@@ -33,6 +41,7 @@ export const silentMetrics: HubMetrics = Object.freeze({
   replayed: () => {},
   gapFilled: () => {},
   slowConsumerCut: () => {},
+  answered: () => {},
 });
 
 /** What the hub reports, as metrics of the process. */
@@ -48,5 +57,6 @@ export function hubMetricsOf(metrics: Metrics): HubMetrics {
     replayed: (subscription, events) => metrics.replayedEvents.inc({ subscription }, events),
     gapFilled: (source, events) => metrics.filledGaps.inc({ source }, events),
     slowConsumerCut: (transport) => metrics.slowConsumers.inc({ transport }),
+    answered: (field, errors) => countOutcome(metrics, outcomeOf(field ?? 'none', errors)),
   };
 }

@@ -1718,7 +1718,7 @@ export type PlatformMetricInputKind =
   | 'HISTOGRAM'
   | 'TIMER';
 
-/** LAST to SLOPE (per hour) are of gauges, the others of what grows: counters and histograms. */
+/** LAST to SLOPE (per hour) are of gauges, INCREASE to P99 of what grows: counters and histograms. */
 export type PlatformMetricFunction =
   | 'LAST'
   | 'AVG'
@@ -1731,7 +1731,9 @@ export type PlatformMetricFunction =
   | 'P50'
   | 'P90'
   | 'P95'
-  | 'P99';
+  | 'P99'
+  /** Seconds from the last sample of a step to its end, or to now: of several series, and of those that are still sampled, the greatest. */
+  | 'AGE';
 
 export type PlatformAlertState =
   | 'PENDING'
@@ -1947,6 +1949,8 @@ export type PlatformAlertCondition = {
   metric: Scalars['String']['output'];
   fn: PlatformMetricFunction;
   labels: Array<PlatformMetricLabel>;
+  /** Labels whose values are held against the threshold each for itself, such as `instance`; without any all series together are. */
+  by: Array<Scalars['String']['output']>;
   dividedBy?: Maybe<Scalars['String']['output']>;
   windowSeconds: Scalars['Int']['output'];
   comparison: PlatformComparison;
@@ -2319,6 +2323,10 @@ export type PlatformPerformanceReport = {
   to: Scalars['DateTime']['output'];
   /** Weighted share of the measured budget rows that are held, 0 to 1; null where none was measured. */
   score?: Maybe<Scalars['Float']['output']>;
+  /** Weighted share of all budget rows that were measured, 0 to 1: how much of them the score speaks of. */
+  coverage: Scalars['Float']['output'];
+  /** Weighted share of all budget rows that are held, 0 to 1: what was not measured is not held, so it is never above the coverage. */
+  overallScore: Scalars['Float']['output'];
   /** What rows of each layer count for. */
   scoreFormula: Scalars['String']['output'];
   budgetsHeld: Scalars['Int']['output'];
@@ -4681,6 +4689,7 @@ export type PlatformAlertConditionResolvers<ContextType = RequestContext, Parent
   metric?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   fn?: Resolver<ResolversTypes['PlatformMetricFunction'], ParentType, ContextType>;
   labels?: Resolver<Array<ResolversTypes['PlatformMetricLabel']>, ParentType, ContextType>;
+  by?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   dividedBy?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   windowSeconds?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   comparison?: Resolver<ResolversTypes['PlatformComparison'], ParentType, ContextType>;
@@ -4953,6 +4962,8 @@ export type PlatformPerformanceReportResolvers<ContextType = RequestContext, Par
   from?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   to?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   score?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  coverage?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  overallScore?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   scoreFormula?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   budgetsHeld?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   budgetsViolated?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;

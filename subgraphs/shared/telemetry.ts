@@ -60,7 +60,7 @@ export function createMetrics(instance: string) {
   });
   const requestsTotal = new Counter({
     name: 'mplp_requests_total',
-    help: 'Operations answered',
+    help: 'Requests of clients to the graph, each once, by how they ended: ok, error, abandoned',
     labelNames: ['module', 'operation', 'status'],
     registers: [registry],
   });
@@ -80,7 +80,7 @@ export function createMetrics(instance: string) {
   });
   const errorRate = new Counter({
     name: 'error_rate',
-    help: 'Errors answered',
+    help: 'Requests of clients to the graph that ended in errors, each once, by the gravest of them',
     labelNames: ['service', 'error_type', 'severity'],
     registers: [registry],
   });

@@ -91,7 +91,9 @@ export function createHttpTransport(core: HubCore, format: StreamFormat) {
         if (gone) subscriber.end();
         else subscriber.start();
       } catch (error) {
-        stream.finishWith({ errors: core.formatErrors(error, correlationId()) });
+        const errors = core.formatErrors(error, correlationId());
+        core.metrics.answered(prepared.compiled.fieldName, errors);
+        stream.finishWith({ errors });
       }
     } catch (error) {
       if (!response.headersSent) tellCorrelation();
@@ -120,7 +122,9 @@ export function createHttpTransport(core: HubCore, format: StreamFormat) {
     try {
       return core.prepare(request);
     } catch (error) {
-      return { kind: 'failed', errors: core.formatErrors(error, correlationId()) } as const;
+      const errors = core.formatErrors(error, correlationId());
+      core.metrics.answered(null, errors);
+      return { kind: 'failed', errors } as const;
     }
   }
 
@@ -130,7 +134,9 @@ export function createHttpTransport(core: HubCore, format: StreamFormat) {
     try {
       return await core.executeOperation(request, principal, info);
     } catch (error) {
-      return { errors: core.formatErrors(error, info.correlationId()) };
+      const errors = core.formatErrors(error, info.correlationId());
+      core.metrics.answered(null, errors);
+      return { errors };
     }
   }
 
@@ -158,6 +164,7 @@ function answerError(
     error instanceof PlatformError
       ? { message: error.message, extensions: { ...toExtensions(error), correlationId } }
       : core.formatError(error, correlationId);
+  core.metrics.answered(null, [formatted]);
   const body = JSON.stringify({ errors: [formatted] });
   response.writeHead(status, {
     'content-type': 'application/json; charset=utf-8',

@@ -67,9 +67,9 @@ export function createWebSocketTransport(core: HubCore) {
         return startOperation(context, id, toRequest(payload));
       } catch (error) {
         // Thrown on, it would close the socket with every other operation on it.
-        return core
-          .formatErrors(error, context.extra.info.correlationId())
-          .map((formatted) => new FormattedGraphQLError(formatted));
+        const errors = core.formatErrors(error, context.extra.info.correlationId());
+        core.metrics.answered(null, errors);
+        return errors.map((formatted) => new FormattedGraphQLError(formatted));
       }
     },
     async subscribe({ contextValue }) {
@@ -139,7 +139,9 @@ export function createWebSocketTransport(core: HubCore) {
     } catch (error) {
       over();
       const failure = createOperationStream(() => {});
-      const [formatted] = core.formatErrors(error, connection.info.correlationId());
+      const errors = core.formatErrors(error, connection.info.correlationId());
+      core.metrics.answered(prepared.compiled.fieldName, errors);
+      const [formatted] = errors;
       failure.failWith(formatted === undefined ? new Error('unknown') : new FormattedGraphQLError(formatted));
       return failure;
     } finally {
@@ -152,7 +154,9 @@ export function createWebSocketTransport(core: HubCore) {
     try {
       return await core.executeOperation(request, principal, connection.info);
     } catch (error) {
-      return { errors: core.formatErrors(error, connection.info.correlationId()) };
+      const errors = core.formatErrors(error, connection.info.correlationId());
+      core.metrics.answered(null, errors);
+      return { errors };
     } finally {
       connection.beginning.delete(id);
       release();

@@ -44,11 +44,12 @@ export function toRule({ tenantId: _tenant, conditions, ...row }: AlertRuleRow) 
   return {
     ...row,
     channels: [...row.channels],
-    conditions: conditions.map(({ query: { metric, fn, labels, dividedBy }, ...rest }) => ({
+    conditions: conditions.map(({ query: { metric, fn, labels, by, dividedBy }, ...rest }) => ({
       ...rest,
       metric,
       fn,
       labels: toLabels(labels),
+      by: [...(by ?? [])],
       dividedBy,
     })),
   };
@@ -223,4 +224,15 @@ export async function writeRule(
     ],
   )) as unknown as AlertRuleRow[];
   return row!;
+}
+
+/** Brings a rule of the platform's own up to what it is now, unless somebody has changed it since it was made. */
+export async function renewRule(db: Sql | SqlTransaction, rule: NewRule): Promise<void> {
+  const { tenantId, id: ruleId, description, conditions, forSeconds, match } = rule;
+  await db.unsafe(
+    `UPDATE platform.alert_rule SET description = $3, conditions = $4::text::jsonb, for_seconds = $5, match = lower($6), updated_at = now()
+     WHERE tenant_id = $1 AND id = $2 AND revision = 1
+       AND (description, conditions, for_seconds, match) IS DISTINCT FROM ($3, $4::text::jsonb, $5::int, lower($6))`,
+    [tenantId, ruleId, description, JSON.stringify(conditions), forSeconds, match],
+  );
 }

@@ -31,6 +31,7 @@ export const metricFunctions = [
   'P90',
   'P95',
   'P99',
+  'AGE',
 ] as const;
 export type MetricFunction = (typeof metricFunctions)[number];
 
@@ -56,6 +57,7 @@ const hourMs = 3_600_000;
  */
 export function computeSteps(group: readonly SampledSeries[], options: ComputeOptions): readonly (number | null)[] {
   const { fn, steps } = options;
+  if (fn === 'AGE') return ageSteps(group, options);
   if (fn === 'LAST' || fn === 'AVG' || fn === 'MIN' || fn === 'MAX' || fn === 'SLOPE') {
     const all = group.map((series) => gaugeSteps(series, options));
     return Array.from({ length: steps }, (_, step) => {
@@ -114,6 +116,21 @@ function gaugeSteps({ samples }: SampledSeries, { fn, fromMs, stepMs, steps }: C
     if (fn === 'SLOPE') return slopeOf(all);
     return values.reduce((sum, value) => sum + value, 0) / values.length;
   });
+}
+
+/** Seconds since the last sample, of each step that has one: of the series that is the furthest behind. */
+function ageSteps(group: readonly SampledSeries[], { fromMs, stepMs, steps }: ComputeOptions): (number | null)[] {
+  const nowMs = Date.now();
+  const ages: (number | null)[] = new Array(steps).fill(null);
+  for (const { samples } of group) {
+    const lastAt = new Map(samples.map(({ atMs }) => [Math.floor((atMs - fromMs) / stepMs), atMs]));
+    for (const [step, atMs] of lastAt) {
+      if (step < 0 || step >= steps) continue;
+      const age = (Math.min(fromMs + (step + 1) * stepMs, nowMs) - atMs) / 1_000;
+      ages[step] = Math.max(ages[step] ?? 0, age);
+    }
+  }
+  return ages;
 }
 
 /** Least squares, per hour; null of fewer than three samples. */

@@ -1,6 +1,6 @@
 import { derivedId } from '#shared/derivedId.ts';
 import type { Sql } from '#shared/sql.ts';
-import { type AlertCondition, type NewRule, writeRule } from './alertRules.ts';
+import { type AlertCondition, type NewRule, renewRule, writeRule } from './alertRules.ts';
 import type { MetricFunction } from './compute.ts';
 
 interface Line {
@@ -12,7 +12,29 @@ interface Line {
   readonly windowSeconds: number;
   readonly above: number;
   readonly forSeconds?: number;
+  /** What breaks the line as well. */
+  readonly also?: readonly AlertCondition[];
 }
+
+const condition = (
+  metric: string,
+  fn: MetricFunction,
+  windowSeconds: number,
+  threshold: number,
+  more: {
+    readonly dividedBy?: string;
+    readonly labels?: Record<string, string>;
+    readonly by?: readonly string[];
+  } = {},
+): AlertCondition => ({
+  query: { metric, fn, labels: more.labels ?? {}, by: [...(more.by ?? [])], dividedBy: more.dividedBy ?? null },
+  windowSeconds,
+  comparison: 'ABOVE',
+  threshold,
+});
+
+/** Of a process or its machine: one that is at its limit is, whatever the others do. */
+const each = { by: ['instance'] } as const;
 
 /** The guide's sixteen lines of resource utilisation, each with the figure it is held against. */
 export const resourceLines: readonly Line[] = [
@@ -83,7 +105,8 @@ export const resourceLines: readonly Line[] = [
     above: 10,
     forSeconds: 60,
   },
-  // Real time: a look at the disks is never older than a minute.
+  // Real time: a look at the disks is never older than a minute. While looks are missing there is none that would say so,
+  // for which the age of the last one does, until its process counts as gone.
   {
     name: 'storage_monitoring',
     says: 'real-time',
@@ -91,6 +114,7 @@ export const resourceLines: readonly Line[] = [
     fn: 'MAX',
     windowSeconds: 300,
     above: 60,
+    also: [condition('mplp_sample_age_seconds', 'AGE', 900, 60, each)],
   },
   { name: 'bandwidth_usage', says: '< 70%', metric: 'mplp_bandwidth_percent', fn: 'AVG', windowSeconds: 60, above: 70 },
   {
@@ -119,19 +143,6 @@ export const resourceLines: readonly Line[] = [
   },
 ];
 
-const condition = (
-  metric: string,
-  fn: MetricFunction,
-  windowSeconds: number,
-  threshold: number,
-  more: { readonly dividedBy?: string; readonly labels?: Record<string, string> } = {},
-): AlertCondition => ({
-  query: { metric, fn, labels: more.labels ?? {}, by: [], dividedBy: more.dividedBy ?? null },
-  windowSeconds,
-  comparison: 'ABOVE',
-  threshold,
-});
-
 type GuideRule = Pick<NewRule, 'name' | 'description' | 'conditions' | 'forSeconds' | 'severity' | 'action'> &
   Partial<Pick<NewRule, 'match'>>;
 
@@ -156,7 +167,10 @@ export const guideRules: readonly GuideRule[] = [
   {
     name: 'resource_exhaustion',
     description: 'cpu_usage > 90% or memory_usage > 95% for 3 minutes',
-    conditions: [condition('mplp_cpu_percent', 'AVG', 60, 90), condition('mplp_system_memory_percent', 'AVG', 60, 95)],
+    conditions: [
+      condition('mplp_cpu_percent', 'AVG', 60, 90, each),
+      condition('mplp_system_memory_percent', 'AVG', 60, 95, each),
+    ],
     forSeconds: 180,
     severity: 'CRITICAL',
     action: 'SCALE_UP',
@@ -274,13 +288,13 @@ export const operationLines: readonly OperationLine[] = [
   },
 ];
 
-/** Gives the operators' tenant the guide's rules where it has none of the name; what they made of them stays. */
+/** Gives the operators' tenant the guide's rules, each where it has none of the name, as they are now; what they made of them stays. */
 export async function ensureGuideRules(sql: Sql, operatorTenant: string): Promise<void> {
   const lines = resourceLines.map(
-    ({ name, says, metric, fn, windowSeconds, above, forSeconds }): GuideRule => ({
+    ({ name, says, metric, fn, windowSeconds, above, forSeconds, also = [] }): GuideRule => ({
       name,
       description: `${name}: "${says}"`,
-      conditions: [condition(metric, fn, windowSeconds, above)],
+      conditions: [condition(metric, fn, windowSeconds, above, each), ...also],
       forSeconds: forSeconds ?? 0,
       severity: 'WARNING',
       action: 'NONE',
@@ -296,18 +310,17 @@ export async function ensureGuideRules(sql: Sql, operatorTenant: string): Promis
       action: 'NONE',
     }),
   );
-  for (const rule of [...guideRules, ...objectiveRules, ...lines, ...operations])
-    await writeRule(
-      sql,
-      {
-        match: 'ANY',
-        ...rule,
-        tenantId: operatorTenant,
-        id: derivedId(`guide rule ${rule.name}`),
-        channels: [],
-        enabled: true,
-        createdBy: 'platform',
-      },
-      'keep',
-    );
+  for (const guided of [...guideRules, ...objectiveRules, ...lines, ...operations]) {
+    const rule: NewRule = {
+      match: 'ANY',
+      ...guided,
+      tenantId: operatorTenant,
+      id: derivedId(`guide rule ${guided.name}`),
+      channels: [],
+      enabled: true,
+      createdBy: 'platform',
+    };
+    await writeRule(sql, rule, 'keep');
+    await renewRule(sql, rule);
+  }
 }

@@ -7,6 +7,8 @@ import type { Range } from './range.ts';
 import { readSamples, type SeriesRow } from './samples.ts';
 
 const maxSeries = 500;
+/** A series that was not sampled for so long has ended: its age says nothing any more, ms. */
+const endedMs = 1_800_000;
 
 export interface SeriesPoints {
   readonly labels: readonly { readonly name: string; readonly value: string }[];
@@ -30,7 +32,8 @@ export async function findSeries(
   const rows = (await sql.unsafe(
     `SELECT q.n::int - 1 AS selection, s.* FROM unnest($2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS q(name, labels, instance, n)
      CROSS JOIN LATERAL (
-       SELECT id, name, kind, labels, instance, is_delta AS "isDelta", bounds, extract(epoch FROM fell_at)::float8 * 1000 AS "fellAtMs"
+       SELECT id, name, kind, labels, instance, is_delta AS "isDelta", bounds, extract(epoch FROM fell_at)::float8 * 1000 AS "fellAtMs",
+         extract(epoch FROM last_at)::float8 * 1000 AS "lastAtMs"
        FROM platform.metric_series m
        WHERE m.tenant_id = $1 AND m.name = q.name AND m.labels @> q.labels::jsonb AND (q.instance IS NULL OR m.instance = q.instance)
        ORDER BY id LIMIT ${maxSeries + 1}
@@ -72,7 +75,10 @@ export async function readGroups(
       one < two ? -1 : 1,
     );
   };
-  const asked = sampled.filter(({ selection }) => selection === 0);
+  const endMs = range.fromMs + range.stepMs * range.steps;
+  const asked = sampled.filter(
+    ({ selection, lastAtMs }) => selection === 0 && (query.fn !== 'AGE' || lastAtMs > endMs - endedMs),
+  );
   return {
     groups: [...Map.groupBy(asked, (one) => JSON.stringify(labelsOf(one)))]
       .toSorted(([one], [two]) => (one < two ? -1 : 1))

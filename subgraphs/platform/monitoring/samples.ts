@@ -16,6 +16,8 @@ export interface SeriesRow extends Omit<SampledSeries, 'samples'> {
   readonly name: string;
   /** When its running totals last began anew, ms; null where they never did. */
   readonly fellAtMs: number | null;
+  /** When it was last known to be sampled, to some minutes, ms. */
+  readonly lastAtMs: number;
 }
 
 const columns = 'at, value, count, buckets';

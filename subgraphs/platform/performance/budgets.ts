@@ -35,10 +35,20 @@ export function stateOfBudgets(figures: readonly OperationFigures[]): readonly B
   });
 }
 
-/** Weighted share of the measured rows that are held, 0 to 1; null where none was measured. */
-export function scoreOf(states: readonly BudgetState[]): number | null {
-  const measured = states.filter(({ status }) => status !== 'UNMEASURED');
-  const total = measured.reduce((sum, { weight }) => sum + weight, 0);
-  if (total === 0) return null;
-  return measured.filter(({ status }) => status === 'HELD').reduce((sum, { weight }) => sum + weight, 0) / total;
+const weigh = (states: readonly BudgetState[]) => states.reduce((sum, { weight }) => sum + weight, 0);
+
+/** Weighted shares, 0 to 1: of the measured rows those held (null where none was measured), and of all rows those measured and those held. */
+export function scoresOf(states: readonly BudgetState[]): {
+  readonly score: number | null;
+  readonly coverage: number;
+  readonly overallScore: number;
+} {
+  const all = weigh(states);
+  const measured = weigh(states.filter(({ status }) => status !== 'UNMEASURED'));
+  const held = weigh(states.filter(({ status }) => status === 'HELD'));
+  return {
+    score: measured === 0 ? null : held / measured,
+    coverage: all === 0 ? 0 : measured / all,
+    overallScore: all === 0 ? 0 : held / all,
+  };
 }

@@ -8,7 +8,7 @@ import type { Logging } from '../logging/service.ts';
 import { resourceLines } from '../monitoring/guideRules.ts';
 import { type Range, readRange } from '../monitoring/range.ts';
 import { bottleneckFigures, findBottlenecks } from './bottlenecks.ts';
-import { layerWeights, scoreOf, stateOfBudgets } from './budgets.ts';
+import { layerWeights, scoresOf, stateOfBudgets } from './budgets.ts';
 import { type FigureQuery, findFigures, findOperations } from './figures.ts';
 import { findObjectives, objectiveFigures } from './objectives.ts';
 import { type Recommendation, recommend, recommendationFigures } from './recommendations.ts';
@@ -104,8 +104,8 @@ export function createPerformance(
       const countOf = (status: string) => budgets.filter((one) => one.status === status).length;
       return {
         ...endsOf(range),
-        score: scoreOf(budgets),
-        scoreFormula: `weight of the measured budget rows that are held / weight of those measured; weights by layer: ${Object.entries(
+        ...scoresOf(budgets),
+        scoreFormula: `score: weight of the measured budget rows that are held / weight of those measured; coverage: weight of those measured / weight of all; overallScore: weight of those held / weight of all; weights by layer: ${Object.entries(
           layerWeights,
         )
           .map(([layer, weight]) => `${layer} ${weight}`)
@@ -150,7 +150,7 @@ export function createPerformance(
         return [{ operation: name, p95Ms, baselineP95Ms: known.p95Ms, change: p95Ms / known.p95Ms - 1, count }];
       });
       const scored = (budgets: typeof now.budgets) =>
-        scoreOf(budgets.filter((one) => operation === null || one.operation === operation));
+        scoresOf(budgets.filter((one) => operation === null || one.operation === operation)).score;
       const ends = endsOf(baseline);
       return {
         ...endsOf(range),

@@ -136,6 +136,17 @@ export async function appendSamples(sql: Sql | SqlTransaction, samples: readonly
   );
 }
 
+/** Tells of the series of a process that has ended well: nothing more of them is waited for. */
+export async function endSeries(
+  sql: Sql,
+  { tenantId, instance }: Pick<SeriesKey, 'tenantId' | 'instance'>,
+): Promise<void> {
+  await sql.unsafe(
+    `UPDATE platform.metric_series SET last_at = now() - interval '1 hour' WHERE tenant_id = $1 AND instance = $2`,
+    [tenantId, instance],
+  );
+}
+
 /** One sample an instant and series: of increments their sum, else the last. */
 function merged(samples: readonly NewSample[]): readonly NewSample[] {
   const byKey = new Map<string, NewSample>();

@@ -13,6 +13,8 @@ export interface ResourceOptions {
   readonly linkBitsPerSecond?: number;
   /** Times a way to the database and back, ms. */
   readonly latencyMs?: () => Promise<number>;
+  /** Whether looks are told of by `sampled`, and whoever scrapes beside them is none. @default each scrape is one */
+  readonly isSampled?: boolean;
   /** Where the kernel tells of itself. @default / */
   readonly root?: string;
 }
@@ -90,8 +92,12 @@ function readCpu(): { readonly idle: number; readonly total: number } {
 const percent = (part: number, whole: number) => (whole > 0 ? (100 * part) / whole : 0);
 
 /** What the guide's lines of resource utilisation go by, read when the registry is asked. Shares are percent. */
-export function collectResources(options: ResourceOptions): { close(): void } {
-  const { registry, dataDir, root = '' } = options;
+export function collectResources(options: ResourceOptions): {
+  /** The figures were read and stored. */
+  sampled(): void;
+  close(): void;
+} {
+  const { registry, dataDir, root = '', isSampled = false } = options;
   let cpu = readCpu();
   let io = readWaiting(root);
   let links = readLinks(root);
@@ -179,10 +185,10 @@ export function collectResources(options: ResourceOptions): { close(): void } {
       'packet_loss',
     ].map((share) => `mplp_${share}_percent`),
   );
-  gauge('mplp_sample_age_seconds', 'Time since the look before this one', () => {
+  gauge('mplp_sample_age_seconds', 'Time since the figures were last sampled', () => {
     const nowMs = performance.now();
     const seconds = (nowMs - lookedAtMs) / 1_000;
-    lookedAtMs = nowMs;
+    if (!isSampled) lookedAtMs = nowMs;
     return seconds;
   });
   const { latencyMs: measure } = options;
@@ -212,5 +218,10 @@ export function collectResources(options: ResourceOptions): { close(): void } {
       if (detail?.kind === 4) floor = process.memoryUsage().heapUsed;
   });
   collections.observe({ entryTypes: ['gc'] });
-  return { close: () => collections.disconnect() };
+  return {
+    sampled() {
+      lookedAtMs = performance.now();
+    },
+    close: () => collections.disconnect(),
+  };
 }

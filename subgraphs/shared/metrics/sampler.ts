@@ -1,7 +1,7 @@
 import type { Registry } from 'prom-client';
 import type { Sql } from '../sql.ts';
 import type { Logger } from '../telemetry.ts';
-import { appendSamples, type NewSample, type SeriesKey } from './history.ts';
+import { appendSamples, endSeries, type NewSample, type SeriesKey } from './history.ts';
 
 export interface SamplerOptions {
   readonly registries: readonly Registry[];
@@ -14,6 +14,8 @@ export interface SamplerOptions {
   /** Names the process among those that sample. */
   readonly instance: string;
   readonly intervalMs: number;
+  /** Told of each look that is stored. @default nobody is */
+  readonly onSampled?: () => void;
 }
 
 export interface Sampler {
@@ -53,6 +55,7 @@ export function startSampler(options: SamplerOptions): Sampler {
     }
     await options.prepare();
     await appendSamples(sql, samples);
+    options.onSampled?.();
     return samples.length;
   }
 
@@ -71,6 +74,9 @@ export function startSampler(options: SamplerOptions): Sampler {
     async close() {
       clearInterval(timer);
       await running?.catch(() => {});
+      await endSeries(sql, { tenantId: operatorTenant, instance }).catch((error: unknown) =>
+        logger.warn({ error: String(error) }, 'the end of the samples was not noted'),
+      );
     },
   };
 }

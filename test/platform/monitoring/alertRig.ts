@@ -43,8 +43,8 @@ export function alertCalls(of: () => PlatformRig) {
         throw new Error(`${rule}: ${String(error)}`);
       });
     },
-    gauge: (tenantId: string, name: string, value: number, atMs: number) =>
-      append({ tenantId, name, kind: 'GAUGE', labels: {}, instance: '' }, value, atMs),
+    gauge: (tenantId: string, name: string, value: number, atMs: number, instance = '') =>
+      append({ tenantId, name, kind: 'GAUGE', labels: {}, instance }, value, atMs),
     total: (name: string, value: number, atMs: number, instance = 'one', labels: Record<string, string> = {}) =>
       append({ tenantId: operators, name, kind: 'COUNTER', labels, instance }, value, atMs),
     alertsOf,

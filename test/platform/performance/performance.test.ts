@@ -112,10 +112,13 @@ describe('performance', () => {
     ]);
     const report = await rig.ask(
       who,
-      '{ performanceReport { score scoreFormula budgetsHeld budgetsViolated budgetsUnmeasured topOperations { operation } slowestOperations { operation } } }',
+      '{ performanceReport { score coverage overallScore scoreFormula budgetsHeld budgetsViolated budgetsUnmeasured topOperations { operation } slowestOperations { operation } } }',
     );
+    const allWeights = budgetRows.reduce((sum, { layer }) => sum + (layer === 'L1' ? 1 : 2), 0);
     expect(report).toMatchObject({
       score: 2 / 5,
+      coverage: 5 / allWeights,
+      overallScore: 2 / allWeights,
       budgetsHeld: 1,
       budgetsViolated: 2,
       budgetsUnmeasured: budgetRows.length - 3,
@@ -138,7 +141,11 @@ describe('performance', () => {
     await expect(
       rig.ask(who, '{ performanceMetric(operation: "writeLog", percentiles: [101]) { p50Ms } }'),
     ).rejects.toThrow('percentiles');
-    expect((await rig.ask(other, '{ performanceReport { score } }')).score).toBeNull();
+    expect(await rig.ask(other, '{ performanceReport { score coverage overallScore } }')).toEqual({
+      score: null,
+      coverage: 0,
+      overallScore: 0,
+    });
   });
 
   it('finds what holds it up, against the range before, and what the evidence recommends', async () => {
