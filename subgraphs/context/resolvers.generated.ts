@@ -272,7 +272,8 @@ export type Subscription = {
   participantActivities: ContextParticipantActivity;
   /**
    * Changes of the shared state (`context.state.sync`), conflicts that the last write settled (`context.state.resolved`), and
-   * those for which a writer was refused (`context.state.conflict`, which passes by and is not kept).
+   * those for which a writer was refused (`context.state.conflict`: `version` and `checksum` are those of the state as it
+   * stands, unchanged). All are kept: `after` resumes behind any of them without a gap.
    */
   sharedStateChanges: ContextSharedStateChange;
 };
