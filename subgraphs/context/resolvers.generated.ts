@@ -70,7 +70,8 @@ export type Mutation = {
   changeContextStatus: ContextPayload;
   /**
    * Hides the context at once; what belongs to it is ended in the background. Refused while plans are carried out or sessions
-   * are open in it, unless forced. Deleting twice is no error.
+   * are open in it, unless forced, and with UNAVAILABLE (retryable) while nobody can tell whether plans are. Deleting twice is
+   * no error.
    */
   deleteContext: DeleteContextPayload;
   /** Brings back a context deleted by mistake within the undo time (7 days). */
