@@ -4,7 +4,7 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { isOwnerOrAdmin } from './access.ts';
 import { isGranted, requirePolicies } from './accessRights.ts';
 import { timerJobs } from './changes.ts';
-import type { CommandRunner } from './commands.ts';
+import type { CommandRunner, ContextCommand } from './commands.ts';
 import type { ContextChanges, WriteOptions } from './contextChanges.ts';
 import { contextEvent } from './events.ts';
 import { readOverride, requireUnlocked } from './governance.ts';
@@ -15,6 +15,19 @@ import { isOpen } from './states.ts';
 
 /** Days within which a deletion can be undone. */
 export const undoDays = 7;
+
+/** What was told of running plans is asked for anew where the context had to be waited for longer than this. */
+const maxAnswerAgeMs = 250;
+const maxAsks = 3;
+
+/** The answer about running plans had become old before the context could be locked. */
+class StaleAnswer extends PlatformError {
+  constructor() {
+    super('UNAVAILABLE', 'the context is held by others: whether plans are carried out in it has to be asked anew', {
+      retryAfterMs: 1_000,
+    });
+  }
+}
 
 export interface DeletionDeps {
   readonly commands: CommandRunner;
@@ -27,7 +40,8 @@ export function createDeletion(runtime: ModuleRuntime, { commands, changes }: De
   return {
     /**
      * Hides a context and leaves the rest to a job. Deleting what is deleted answers the same again.
-     * @throws {INVALID_STATE} when work still runs in it and `force` is not set. @throws {GOVERNANCE_LOCKED} {NOT_FOUND} {PERMISSION_DENIED}
+     * @throws {INVALID_STATE} when work still runs in it and `force` is not set. {UNAVAILABLE} when nobody can tell.
+     *   {GOVERNANCE_LOCKED} {NOT_FOUND} {PERMISSION_DENIED}
      */
     async remove(
       scope: RequestScope,
@@ -36,8 +50,7 @@ export function createDeletion(runtime: ModuleRuntime, { commands, changes }: De
     ): Promise<{ contextId: string; restorableUntil: string }> {
       const claim = await readOverride(runtime, scope.principal, contextId, options.override);
       const { tenantId } = scope.principal;
-      const runningPlans = force ? 0 : await countRunningPlans(runtime, { tenantId, contextId });
-      const result = await commands.run({
+      const command = (runs: Runs): ContextCommand => ({
         scope,
         contextId,
         countsUsage: true,
@@ -58,19 +71,7 @@ export function createDeletion(runtime: ModuleRuntime, { commands, changes }: De
             requireOwnerOr(current, scope.principal, 'context:admin');
           requirePolicies(current, scope.principal, 'context', 'delete');
           const reference = requireUnlocked(current, claim);
-          if (runningPlans > 0)
-            throw new PlatformError(
-              'INVALID_STATE',
-              `${runningPlans} plans are carried out in the context; end them or set force`,
-              { path: ['force'], details: { runningPlans } },
-            );
-          if (!force && current.sessionCount > 0) {
-            throw new PlatformError(
-              'INVALID_STATE',
-              `the context has ${current.sessionCount} open sessions; end them or set force`,
-              { path: ['force'] },
-            );
-          }
+          if (!force) requireIdle(current, runs);
           const row: ContextRow = {
             ...current,
             ...(reference === null ? {} : { governance: { ...current.governance, ...reference } }),
@@ -101,7 +102,15 @@ export function createDeletion(runtime: ModuleRuntime, { commands, changes }: De
           };
         },
       });
-      return { contextId, restorableUntil: result.response['restorableUntil'] as string };
+      for (let asked = 1; ; asked++) {
+        const count = force ? 0 : await countRunningPlans(runtime, { tenantId, contextId });
+        try {
+          const { response } = await commands.run(command({ count, toldAtMs: performance.now() }));
+          return { contextId, restorableUntil: response['restorableUntil'] as string };
+        } catch (error) {
+          if (!(error instanceof StaleAnswer) || asked === maxAsks) throw error;
+        }
+      }
     },
 
     /** @throws {NOT_FOUND} when it was never there or its undo time is over. @throws {GOVERNANCE_LOCKED} {QUOTA_EXCEEDED} {PERMISSION_DENIED} */
@@ -146,6 +155,35 @@ export function createDeletion(runtime: ModuleRuntime, { commands, changes }: De
       return changes.rowOf(scope, result);
     },
   };
+}
+
+/** What was told of the plans that are carried out in a context; a count of null is no answer. */
+interface Runs {
+  readonly count: number | null;
+  readonly toldAtMs: number;
+}
+
+/**
+ * Plans lie in another module, which no lock of ours holds: a run that begins between its answer and our commit does not
+ * hold the deletion up, and is paused by the event that tells of it.
+ */
+function requireIdle({ sessionCount }: ContextRow, { count, toldAtMs }: Runs): void {
+  if (sessionCount > 0)
+    throw new PlatformError('INVALID_STATE', `the context has ${sessionCount} open sessions; end them or set force`, {
+      path: ['force'],
+    });
+  if (performance.now() - toldAtMs > maxAnswerAgeMs) throw new StaleAnswer();
+  if (count === null)
+    throw new PlatformError(
+      'UNAVAILABLE',
+      'whether plans are carried out in the context cannot be told at the moment; try again or set force',
+      { path: ['force'], retryAfterMs: 1_000 },
+    );
+  if (count > 0)
+    throw new PlatformError('INVALID_STATE', `${count} plans are carried out in the context; end them or set force`, {
+      path: ['force'],
+      details: { runningPlans: count },
+    });
 }
 
 function restorableUntil(deletedAt: string): string {

@@ -7,6 +7,15 @@ import type { NewEvent } from '#shared/outbox.ts';
 import { isOwnerOrAdmin, takesPart } from './access.ts';
 import { hasConditions, listedReaders, showAccessControl } from './accessList.ts';
 import { toDocument } from './document.ts';
+import {
+  allTypes,
+  contextTypes,
+  metadataTypes,
+  participantTypes,
+  readEventTypes,
+  sessionTypes,
+  sharedStateTypes,
+} from './eventTypes.ts';
 import { notificationsOf } from './notificationPreferences.ts';
 import { isTakingPart } from './participantRules.ts';
 import type { ContextParticipantRow, ContextRow, ContextSessionRow } from './rows.ts';
@@ -147,6 +156,7 @@ interface Standing {
 function admitReaders(types: readonly string[]): StreamSubscription['admit'] {
   return async (principal, args, { sql }) => {
     const contextId = args['contextId'];
+    const asked = readEventTypes(args['types']);
     const [found] = isId(contextId)
       ? ((await sql.unsafe(
           `SELECT c.owner_id, c.is_private, c.readers, c.conditional_readers AS conditional, ${takesPart('c', '$3')} AS member,
@@ -170,12 +180,14 @@ function admitReaders(types: readonly string[]): StreamSubscription['admit'] {
       over ||= Boolean(standing.conditional?.length) && !sees();
       return !over;
     };
+    const isAskedFor = (type: string) => asked === null || matchesType(asked, type);
+    const pass = (type: string) => (isAskedFor(type) ? 'deliver' : 'skip');
     return {
       decide(event) {
         if (over) return 'end';
         // What passes by unkept, and what happened before the admission, changes nothing of it.
-        if (!('sequence' in event) || event.sequence <= found.head) return stillSees() ? 'deliver' : 'end';
-        const selected = matchesType(types, event.type);
+        if (!('sequence' in event) || event.sequence <= found.head) return stillSees() ? pass(event.type) : 'end';
+        const selected = matchesType(types, event.type) && isAskedFor(event.type);
         const last = () => {
           over = true;
           return selected ? 'deliver' : 'end';
@@ -200,7 +212,7 @@ function admitReaders(types: readonly string[]): StreamSubscription['admit'] {
           standing = { ...standing, member: isTakingPart(participant) };
           if (!sees()) return last();
         }
-        return stillSees() ? 'deliver' : 'end';
+        return stillSees() ? pass(event.type) : 'end';
       },
     };
   };
@@ -217,49 +229,76 @@ function contextStream(types: readonly string[]) {
   } as const;
 }
 
+type Row = Readonly<Record<string, unknown>>;
+
+function participantPayload(row: Row): Row {
+  const { tenantId: _tenant, ...participant } = row;
+  return {
+    ...{ __typename: 'ContextParticipant', ...participant, participantId: participant['id'] },
+    notifications: notificationsOf(participant['notifications']),
+  };
+}
+
+function sessionPayload(row: Row): Row {
+  const { tenantId: _tenant, ...session } = row as unknown as ContextSessionRow;
+  const { id, startedAt, endedAt } = session;
+  // How long one has lasted that goes on, and who takes part by name, is asked of the subgraph.
+  const ended = endedAt === null ? {} : { durationMs: Date.parse(endedAt) - Date.parse(startedAt) };
+  return { __typename: 'ContextSession', ...session, sessionId: id, ...ended };
+}
+
+function statePayload({ version, checksum, changedKeys, changes }: Row): Row {
+  return { version, checksum, changedKeys, changes };
+}
+
+/** Keys of entries that are not for everyone are themselves not for everyone: how many there are is. */
+function metadataPayload(data: Row): Row {
+  const open = new Set((data['publicKeys'] as readonly string[] | undefined) ?? []);
+  const of = (name: string) => data[name] as readonly string[];
+  const [keys, deletedKeys] = [of('keys'), of('deletedKeys')].map((all) => all.filter((key) => open.has(key)));
+  return {
+    keys,
+    deletedKeys,
+    hiddenKeys: of('keys').length + of('deletedKeys').length - keys!.length - deletedKeys!.length,
+  };
+}
+
 /** Fields of `Subscription` that the context module feeds. */
 export const contextSubscriptions: Readonly<Record<string, StreamSubscription>> = {
   contextUpdates: {
-    ...contextStream([
-      'context.created',
-      'context.updated',
-      'context.deleted',
-      'context.restored',
-      'context.state.changed',
-    ]),
+    ...contextStream(contextTypes),
     payload: (event) => ({
       ...commonFields(event),
-      context: contextPayload(event.data['context'] as Record<string, unknown>),
+      context: contextPayload(event.data['context'] as Row),
       changes: event.data['changes'] ?? null,
     }),
   },
   participantActivities: {
-    ...contextStream([
-      'context.participant.requested',
-      'context.participant.joined',
-      'context.participant.updated',
-      'context.participant.refused',
-      'context.participant.left',
-    ]),
-    payload: (event) => {
-      const { tenantId: _tenant, ...participant } = event.data['participant'] as Record<string, unknown>;
-      return {
-        ...commonFields(event),
-        participant: {
-          ...{ __typename: 'ContextParticipant', ...participant, participantId: participant['id'] },
-          notifications: notificationsOf(participant['notifications']),
-        },
-      };
-    },
-  },
-  sharedStateChanges: {
-    ...contextStream(['context.state.sync', 'context.state.resolved', 'context.state.conflict']),
+    ...contextStream(participantTypes),
     payload: (event) => ({
       ...commonFields(event),
-      version: event.data['version'],
-      checksum: event.data['checksum'],
-      changedKeys: event.data['changedKeys'],
-      changes: event.data['changes'],
+      participant: participantPayload(event.data['participant'] as Row),
     }),
+  },
+  sharedStateChanges: {
+    ...contextStream(sharedStateTypes),
+    payload: (event) => ({ ...commonFields(event), ...statePayload(event.data) }),
+  },
+  contextEvents: {
+    ...contextStream(allTypes),
+    payload: (event) => {
+      const { data, type } = event;
+      const about = (types: readonly string[]) => types.includes(type);
+      return {
+        ...commonFields(event),
+        context: about(contextTypes) ? contextPayload(data['context'] as Row) : null,
+        changes: about(contextTypes) ? (data['changes'] ?? null) : null,
+        participant: about(participantTypes) ? participantPayload(data['participant'] as Row) : null,
+        session: about(sessionTypes) ? sessionPayload(data['session'] as Row) : null,
+        sharedState: about(sharedStateTypes) ? statePayload(data) : null,
+        metadata: about(metadataTypes) ? metadataPayload(data) : null,
+        reason: data['reason'] ?? null,
+      };
+    },
   },
 };

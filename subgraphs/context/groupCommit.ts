@@ -8,7 +8,7 @@ import {
   idempotencyRecord,
   isIdempotencyRace,
 } from '#shared/idempotency.ts';
-import { appendChange, type Change } from '#shared/outbox.ts';
+import { appendChange, type Change, type NewEvent } from '#shared/outbox.ts';
 import { transactionRetry } from '#shared/retry.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
@@ -25,16 +25,20 @@ export interface Decision<Result> {
   readonly change: Pick<Change, 'events' | 'audit' | 'jobs'>;
 }
 
+/** A refusal that others hear of: its events are all that is stored of the command, its idempotency key is not. */
+export interface Refusal {
+  readonly error: PlatformError;
+  readonly events: readonly NewEvent[];
+}
+
 export interface GroupWork<Command extends GroupCommand, Result> {
   /** Decides and writes all commands in one transaction, answers in their order; an error refuses its command alone. */
   readonly decide: (
     tx: SqlTransaction,
     commands: readonly Command[],
-  ) => Promise<readonly (Decision<Result> | PlatformError)[]>;
+  ) => Promise<readonly (Decision<Result> | Refusal | PlatformError)[]>;
   /** The result again, of what was kept with the key. */
   readonly recall: (response: unknown) => Result;
-  /** Told of every refusal once the transaction is over. */
-  readonly refused?: (command: Command, error: PlatformError) => void;
 }
 
 /**
@@ -91,11 +95,14 @@ export function createGroupCommit<Command extends GroupCommand, Result>(
       decided.forEach((decision, at) => {
         if (decision instanceof PlatformError) return;
         const { principal, traceparent } = commands[at]!.scope;
+        const author = { tenantId: principal.tenantId, actor: principal.subject, traceparent };
+        if ('error' in decision) {
+          changes.push({ ...author, events: decision.events });
+          return;
+        }
         changes.push({
           ...decision.change,
-          tenantId: principal.tenantId,
-          actor: principal.subject,
-          traceparent,
+          ...author,
           idempotency: idempotencyRecord(commands[at]!.idempotent, decision.response),
         });
       });
@@ -106,21 +113,22 @@ export function createGroupCommit<Command extends GroupCommand, Result>(
     });
     await publish(commands, decisions, events);
     decisions.forEach((decision, at) => {
-      if (decision instanceof PlatformError) work.refused?.(commands[at]!, decision);
-      answer(at, decision instanceof PlatformError ? decision : decision.result);
+      if (decision instanceof PlatformError) answer(at, decision);
+      else answer(at, 'error' in decision ? decision.error : decision.result);
     });
   }
 
   /** Each request hears of its own events, for its consistency token. */
   async function publish(
     commands: readonly Command[],
-    decisions: readonly (Decision<Result> | PlatformError)[],
+    decisions: readonly (Decision<Result> | Refusal | PlatformError)[],
     events: readonly EventRow[],
   ): Promise<void> {
     let from = 0;
     for (const [at, decision] of decisions.entries()) {
       if (decision instanceof PlatformError) continue;
-      const to = from + decision.change.events.length;
+      const told = 'error' in decision ? decision.events : decision.change.events;
+      const to = from + told.length;
       await publisher.published(events.slice(from, to), commands[at]!.scope);
       from = to;
     }

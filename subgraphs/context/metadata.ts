@@ -37,6 +37,11 @@ export interface MetadataChange {
   readonly deletedKeys: readonly string[];
 }
 
+interface EntryAccess {
+  readonly key: string;
+  readonly access_level: string;
+}
+
 interface ChangeOptions {
   readonly override?: unknown;
   readonly idempotencyKey?: string | null | undefined;
@@ -51,7 +56,7 @@ export function createMetadata(runtime: ModuleRuntime) {
     principal: Principal,
     keys: readonly string[],
   ) {
-    const rows = await tx.$queryRawUnsafe<{ key: string; access_level: string }[]>(
+    const rows = await tx.$queryRawUnsafe<EntryAccess[]>(
       'SELECT key, access_level FROM context.metadata WHERE tenant_id = $1 AND context_id = $2::uuid AND key = ANY($3::text[]) ORDER BY key FOR UPDATE',
       context.tenantId,
       context.id,
@@ -126,12 +131,13 @@ export function createMetadata(runtime: ModuleRuntime) {
             context.id,
             keys,
           );
-          await tx.$executeRawUnsafe(
+          const written = await tx.$queryRawUnsafe<EntryAccess[]>(
             `INSERT INTO context.metadata AS m (tenant_id, context_id, key, value, type, description, access_level, version, updated_at, updated_by)
            SELECT $1, $2::uuid, i.key, i.value, COALESCE(i.type, i.derived), i.description, COALESCE(i.access, 'PUBLIC'), 1, now(), $4
            FROM json_to_recordset($3::text::json) AS i(key text, value jsonb, type text, derived text, description text, access text) ORDER BY i.key
            ON CONFLICT (tenant_id, context_id, key) DO UPDATE SET value = EXCLUDED.value, type = EXCLUDED.type, version = m.version + 1, updated_at = EXCLUDED.updated_at, updated_by = EXCLUDED.updated_by,
-             description = COALESCE(EXCLUDED.description, m.description), access_level = CASE WHEN EXCLUDED.key = ANY($5::text[]) THEN EXCLUDED.access_level ELSE m.access_level END`,
+             description = COALESCE(EXCLUDED.description, m.description), access_level = CASE WHEN EXCLUDED.key = ANY($5::text[]) THEN EXCLUDED.access_level ELSE m.access_level END
+           RETURNING key, access_level`,
             context.tenantId,
             context.id,
             JSON.stringify(records),
@@ -145,7 +151,7 @@ export function createMetadata(runtime: ModuleRuntime) {
             context.id,
             keys,
           );
-          return finish(tx, context, { keys, deletedKeys: [] });
+          return finish(tx, context, { keys, deletedKeys: [] }, written);
         },
       );
     },
@@ -171,7 +177,8 @@ export function createMetadata(runtime: ModuleRuntime) {
         },
         async (tx, context) => {
           requireOpen(context);
-          const known = (await lockEntries(tx, context, scope.principal, keys)).map((row) => row.key);
+          const rows = await lockEntries(tx, context, scope.principal, keys);
+          const known = rows.map((row) => row.key);
           if (known.length === 0) return { response: { keys: [], deletedKeys: [] }, events: [], audit: [] };
           await tx.$executeRawUnsafe(
             'DELETE FROM context.metadata WHERE tenant_id = $1 AND context_id = $2::uuid AND key = ANY($3::text[])',
@@ -179,7 +186,7 @@ export function createMetadata(runtime: ModuleRuntime) {
             context.id,
             known,
           );
-          return finish(tx, context, { keys: [], deletedKeys: known });
+          return finish(tx, context, { keys: [], deletedKeys: known }, rows);
         },
       );
     },
@@ -197,7 +204,12 @@ export function createMetadata(runtime: ModuleRuntime) {
 }
 
 /** Puts the words of public entries into the search, and tells of the change: keys only, values may not be for everyone. */
-async function finish(tx: Prisma.TransactionClient, context: ContextRow, response: MetadataChange) {
+async function finish(
+  tx: Prisma.TransactionClient,
+  context: ContextRow,
+  response: MetadataChange,
+  entries: readonly EntryAccess[],
+) {
   await tx.$executeRawUnsafe(
     `UPDATE context.context c SET metadata_text = w.words, search = ${searchVector('c', 'w.words')}, last_activity_at = now()
      FROM (SELECT COALESCE(left(string_agg(key || ' ' || left(CASE jsonb_typeof(value) WHEN 'string' THEN value #>> '{}' ELSE value::text END, 2000), ' ' ORDER BY key), 100000), '') AS words
@@ -212,7 +224,11 @@ async function finish(tx: Prisma.TransactionClient, context: ContextRow, respons
       {
         streamId: context.id,
         type: 'context.metadata.updated',
-        data: { contextId: context.id, ...response },
+        data: {
+          contextId: context.id,
+          ...response,
+          publicKeys: entries.filter((entry) => entry.access_level === 'PUBLIC').map((entry) => entry.key),
+        },
         tags: [`Context:${context.id}`, `Context:${context.id}:metadata`, 'contexts'],
       },
     ],

@@ -18,20 +18,23 @@ interface Place {
   readonly contextId: string;
 }
 
+/** Figures of a context; without any, `isCertain` says whether there are none to be had or nobody could tell. */
+interface Asked<Figures> {
+  readonly figures: Figures | null;
+  readonly isCertain: boolean;
+}
+
 const askText = (selection: string) =>
   `query PlansAtWork($id: ID!) { context(contextId: $id) { id taskFigures { ${selection} } } }`;
 const workText = askText('runningTasks blockedTasks completedLastHour failedLastHour averageTaskMs p95TaskMs');
 const runsText = askText('runningExecutions');
 
-/**
- * Asks the graph in the module's own name: whether work goes on does not depend on who wants to know.
- * Null where no answer is to be had.
- */
+/** Asks the graph in the module's own name: whether work goes on does not depend on who wants to know. */
 async function ask<Figures>(
   { graph, logger }: Asking,
   { tenantId, contextId }: Place,
   text: string,
-): Promise<Figures | null> {
+): Promise<Asked<Figures>> {
   const principal = createPrincipal({
     tenantId,
     subject: 'system:context',
@@ -39,24 +42,30 @@ async function ask<Figures>(
     scopes: ['context:*', 'plan:read'],
   });
   try {
-    const { data, errors } = await graph.execute<{ context: { taskFigures: Figures } | null }>(
+    const { data, errors } = await graph.execute<{ context: { taskFigures: Figures | null } | null }>(
       text,
       { id: contextId },
       principal,
     );
-    if (data?.context) return data.context.taskFigures;
-    if (errors.length > 0) logger.warn({ contextId, errors }, 'the plans of a context could not be asked for');
+    const figures = data?.context?.taskFigures ?? null;
+    if (figures !== null) return { figures, isCertain: true };
+    // Of a context that is not there nothing is told, nor of plans in a module that the tenant's own manifest closes.
+    if (errors.length === 0 && data !== null && data.context === null) return { figures, isCertain: true };
+    if (errors.length > 0 && errors.every(({ code }) => code === 'MODULE_DISABLED'))
+      return { figures, isCertain: true };
+    logger.warn({ contextId, errors }, 'the plans of a context could not be asked for');
   } catch (error) {
     logger.warn({ contextId, error: String(error) }, 'the plans of a context could not be asked for');
   }
-  return null;
+  return { figures: null, isCertain: false };
 }
 
-export function findPlansAtWork(asking: Asking, place: Place): Promise<PlansAtWork | null> {
-  return ask<PlansAtWork>(asking, place, workText);
+export async function findPlansAtWork(asking: Asking, place: Place): Promise<PlansAtWork | null> {
+  return (await ask<PlansAtWork>(asking, place, workText)).figures;
 }
 
-/** Runs of plans that go on in the context; 0 as well where nobody could tell. */
-export async function countRunningPlans(asking: Asking, place: Place): Promise<number> {
-  return (await ask<{ runningExecutions: number }>(asking, place, runsText))?.runningExecutions ?? 0;
+/** Runs of plans that go on in the context; null where nobody could tell. */
+export async function countRunningPlans(asking: Asking, place: Place): Promise<number | null> {
+  const { figures, isCertain } = await ask<{ runningExecutions: number }>(asking, place, runsText);
+  return figures?.runningExecutions ?? (isCertain ? 0 : null);
 }

@@ -70,7 +70,8 @@ export type Mutation = {
   changeContextStatus: ContextPayload;
   /**
    * Hides the context at once; what belongs to it is ended in the background. Refused while plans are carried out or sessions
-   * are open in it, unless forced. Deleting twice is no error.
+   * are open in it, unless forced, and with UNAVAILABLE (retryable) while nobody can tell whether plans are. Deleting twice is
+   * no error.
    */
   deleteContext: DeleteContextPayload;
   /** Brings back a context deleted by mistake within the undo time (7 days). */
@@ -273,9 +274,16 @@ export type Subscription = {
   participantActivities: ContextParticipantActivity;
   /**
    * Changes of the shared state (`context.state.sync`), conflicts that the last write settled (`context.state.resolved`), and
-   * those for which a writer was refused (`context.state.conflict`, which passes by and is not kept).
+   * those for which a writer was refused (`context.state.conflict`: `version` and `checksum` are those of the state as it
+   * stands, unchanged). All are kept: `after` resumes behind any of them without a gap.
    */
   sharedStateChanges: ContextSharedStateChange;
+  /**
+   * Everything that happens to a context, in one order: what the other three tell, its sessions and its metadata. `types`
+   * selects by type (`context.session.ended`) or prefix (`context.session.*`), 50 at most; one that never comes is refused with
+   * VALIDATION_FAILED. Resumes behind `after`, also behind an event that another subscription of the same context told.
+   */
+  contextEvents: ContextEvent;
 };
 
 
@@ -293,6 +301,13 @@ export type SubscriptionParticipantActivitiesArgs = {
 
 export type SubscriptionSharedStateChangesArgs = {
   contextId: Scalars['ID']['input'];
+  after?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type SubscriptionContextEventsArgs = {
+  contextId: Scalars['ID']['input'];
+  types?: InputMaybe<Array<Scalars['String']['input']>>;
   after?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -903,6 +918,52 @@ export type ContextSharedStateChange = {
   checksum: Scalars['String']['output'];
   changedKeys: Array<Scalars['String']['output']>;
   changes: Scalars['JSON']['output'];
+};
+
+/**
+ * One event of a context: what it is about, as it stood after it, is in one of `context`, `participant`, `session`, `sharedState`
+ * and `metadata`; the others are null.
+ */
+export type ContextEvent = {
+  cursor: Scalars['String']['output'];
+  /** From 1, without a gap; where `types` selects, what it leaves out is missing. */
+  sequence: Scalars['Int']['output'];
+  type: Scalars['String']['output'];
+  contextId: Scalars['ID']['output'];
+  timestamp: Scalars['DateTime']['output'];
+  /** Subject that caused it. */
+  actor: Scalars['String']['output'];
+  /** `context.created`, `.updated`, `.deleted`, `.restored` and `context.state.changed`. */
+  context?: Maybe<Context>;
+  /** Fields of the context that changed, with their new values. */
+  changes?: Maybe<Scalars['JSON']['output']>;
+  /** `context.participant.*`. */
+  participant?: Maybe<ContextParticipant>;
+  /** `context.session.*`. */
+  session?: Maybe<ContextSession>;
+  /** `context.state.sync`, `.resolved` and `.conflict`. */
+  sharedState?: Maybe<ContextSharedStateMove>;
+  /** `context.metadata.updated`. */
+  metadata?: Maybe<ContextMetadataMove>;
+  /** Why somebody left or was refused, or a session ended; null where nobody said. */
+  reason?: Maybe<Scalars['String']['output']>;
+};
+
+export type ContextSharedStateMove = {
+  version: Scalars['Int']['output'];
+  checksum: Scalars['String']['output'];
+  changedKeys: Array<Scalars['String']['output']>;
+  changes: Scalars['JSON']['output'];
+};
+
+/** Entries that were written and removed. Their values are read with the access of who reads them. */
+export type ContextMetadataMove = {
+  /** Keys written, of entries for everyone. */
+  keys: Array<Scalars['String']['output']>;
+  /** Keys removed, of entries for everyone. */
+  deletedKeys: Array<Scalars['String']['output']>;
+  /** How many more were written or removed that are kept for participants or the owner. */
+  hiddenKeys: Scalars['Int']['output'];
 };
 
 export type ContextAccessInfo = {
@@ -1525,6 +1586,9 @@ export type ResolversTypes = {
   ContextUpdate: ResolverTypeWrapper<Omit<ContextUpdate, 'context'> & { context?: Maybe<ResolversTypes['Context']> }>;
   ContextParticipantActivity: ResolverTypeWrapper<Omit<ContextParticipantActivity, 'participant'> & { participant: ResolversTypes['ContextParticipant'] }>;
   ContextSharedStateChange: ResolverTypeWrapper<ContextSharedStateChange>;
+  ContextEvent: ResolverTypeWrapper<Omit<ContextEvent, 'context' | 'participant' | 'session'> & { context?: Maybe<ResolversTypes['Context']>, participant?: Maybe<ResolversTypes['ContextParticipant']>, session?: Maybe<ResolversTypes['ContextSession']> }>;
+  ContextSharedStateMove: ResolverTypeWrapper<ContextSharedStateMove>;
+  ContextMetadataMove: ResolverTypeWrapper<ContextMetadataMove>;
   ContextAccessInfo: ResolverTypeWrapper<ContextAccessInfo>;
   CreateContextPayload: ResolverTypeWrapper<Omit<CreateContextPayload, 'context'> & { context?: Maybe<ResolversTypes['Context']> }>;
   CreateContextsPayload: ResolverTypeWrapper<Omit<CreateContextsPayload, 'results'> & { results?: Maybe<Array<ResolversTypes['CreateContextResult']>> }>;
@@ -1627,6 +1691,9 @@ export type ResolversParentTypes = {
   ContextUpdate: Omit<ContextUpdate, 'context'> & { context?: Maybe<ResolversParentTypes['Context']> };
   ContextParticipantActivity: Omit<ContextParticipantActivity, 'participant'> & { participant: ResolversParentTypes['ContextParticipant'] };
   ContextSharedStateChange: ContextSharedStateChange;
+  ContextEvent: Omit<ContextEvent, 'context' | 'participant' | 'session'> & { context?: Maybe<ResolversParentTypes['Context']>, participant?: Maybe<ResolversParentTypes['ContextParticipant']>, session?: Maybe<ResolversParentTypes['ContextSession']> };
+  ContextSharedStateMove: ContextSharedStateMove;
+  ContextMetadataMove: ContextMetadataMove;
   ContextAccessInfo: ContextAccessInfo;
   CreateContextPayload: Omit<CreateContextPayload, 'context'> & { context?: Maybe<ResolversParentTypes['Context']> };
   CreateContextsPayload: Omit<CreateContextsPayload, 'results'> & { results?: Maybe<Array<ResolversParentTypes['CreateContextResult']>> };
@@ -1842,6 +1909,7 @@ export type SubscriptionResolvers<ContextType = RequestContext, ParentType exten
   contextUpdates?: SubscriptionResolver<ResolversTypes['ContextUpdate'], "contextUpdates", ParentType, ContextType, RequireFields<SubscriptionContextUpdatesArgs, 'contextId'>>;
   participantActivities?: SubscriptionResolver<ResolversTypes['ContextParticipantActivity'], "participantActivities", ParentType, ContextType, RequireFields<SubscriptionParticipantActivitiesArgs, 'contextId'>>;
   sharedStateChanges?: SubscriptionResolver<ResolversTypes['ContextSharedStateChange'], "sharedStateChanges", ParentType, ContextType, RequireFields<SubscriptionSharedStateChangesArgs, 'contextId'>>;
+  contextEvents?: SubscriptionResolver<ResolversTypes['ContextEvent'], "contextEvents", ParentType, ContextType, RequireFields<SubscriptionContextEventsArgs, 'contextId'>>;
 };
 
 export type ContextResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['Context'] = ResolversParentTypes['Context'], FederationReferenceType extends FederationReferenceTypes['Context'] = FederationReferenceTypes['Context']> = {
@@ -2221,6 +2289,35 @@ export type ContextSharedStateChangeResolvers<ContextType = RequestContext, Pare
   changes?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
 };
 
+export type ContextEventResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ContextEvent'] = ResolversParentTypes['ContextEvent']> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  sequence?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  type?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  contextId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  timestamp?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  actor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  context?: Resolver<Maybe<ResolversTypes['Context']>, ParentType, ContextType>;
+  changes?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  participant?: Resolver<Maybe<ResolversTypes['ContextParticipant']>, ParentType, ContextType>;
+  session?: Resolver<Maybe<ResolversTypes['ContextSession']>, ParentType, ContextType>;
+  sharedState?: Resolver<Maybe<ResolversTypes['ContextSharedStateMove']>, ParentType, ContextType>;
+  metadata?: Resolver<Maybe<ResolversTypes['ContextMetadataMove']>, ParentType, ContextType>;
+  reason?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+};
+
+export type ContextSharedStateMoveResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ContextSharedStateMove'] = ResolversParentTypes['ContextSharedStateMove']> = {
+  version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  checksum?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  changedKeys?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  changes?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+};
+
+export type ContextMetadataMoveResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ContextMetadataMove'] = ResolversParentTypes['ContextMetadataMove']> = {
+  keys?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  deletedKeys?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  hiddenKeys?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+};
+
 export type ContextAccessInfoResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ContextAccessInfo'] = ResolversParentTypes['ContextAccessInfo']> = {
   contextUrl?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   permissions?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
@@ -2376,6 +2473,9 @@ export type Resolvers<ContextType = RequestContext> = {
   ContextUpdate?: ContextUpdateResolvers<ContextType>;
   ContextParticipantActivity?: ContextParticipantActivityResolvers<ContextType>;
   ContextSharedStateChange?: ContextSharedStateChangeResolvers<ContextType>;
+  ContextEvent?: ContextEventResolvers<ContextType>;
+  ContextSharedStateMove?: ContextSharedStateMoveResolvers<ContextType>;
+  ContextMetadataMove?: ContextMetadataMoveResolvers<ContextType>;
   ContextAccessInfo?: ContextAccessInfoResolvers<ContextType>;
   CreateContextPayload?: CreateContextPayloadResolvers<ContextType>;
   CreateContextsPayload?: CreateContextsPayloadResolvers<ContextType>;

@@ -1,11 +1,12 @@
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
+import type { NewEvent } from '#shared/outbox.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { findMemberships, isListed, isOwnerOrAdmin, isPrivate, requireListedTo } from './access.ts';
 import { requirePolicies } from './accessRights.ts';
 import { citeConfirm, type OverrideClaim, readOverride, requireUnlocked } from './governance.ts';
-import { createGroupCommit, type Decision, type GroupCommand } from './groupCommit.ts';
+import { createGroupCommit, type Decision, type GroupCommand, type Refusal } from './groupCommit.ts';
 import { mergeState, type StateConflict } from './mergeState.ts';
 import type { ContextSharedStateRow } from './rows.ts';
 import { callOf, unknownContext } from './rules.ts';
@@ -28,8 +29,6 @@ export interface StateChange {
 
 /** Shared state: writers of one context take turns on its row; writers of many share transactions. */
 export function createStateSync(runtime: ModuleRuntime) {
-  const { publisher } = runtime;
-
   const group = createGroupCommit<StateCommand, StateChange>(runtime, {
     async decide(tx, commands) {
       const writers = commands.map(({ scope: { principal }, input: { contextId } }) => ({
@@ -39,7 +38,7 @@ export function createStateSync(runtime: ModuleRuntime) {
       }));
       const held = await holdStates(tx, writers);
       const sees = createSight(tx);
-      const decisions: (Decision<StateChange> | PlatformError)[] = [];
+      const decisions: (Decision<StateChange> | Refusal | PlatformError)[] = [];
       for (const command of commands) {
         try {
           const state = held.get(stateKey(command.scope.principal.tenantId, command.input.contextId));
@@ -47,35 +46,14 @@ export function createStateSync(runtime: ModuleRuntime) {
           decisions.push(decide(state, command));
         } catch (error) {
           if (!(error instanceof PlatformError)) throw error;
-          decisions.push(error);
+          decisions.push(error.code === 'SYNC_CONFLICT' ? { error, events: [conflictEvent(command, error)] } : error);
         }
       }
       await writeStates(tx, [...held.values()], writers);
       return decisions;
     },
     recall: (response) => ({ ...(response as Omit<StateChange, 'state'>), state: null }),
-    refused(command, error) {
-      if (error.code === 'SYNC_CONFLICT') tellConflict(command, error);
-    },
   });
-
-  /** Nothing is stored of what was refused, so its event passes by like presence: watchers of the state hear of it. */
-  function tellConflict({ scope, input }: StateCommand, error: PlatformError): void {
-    const { conflicts, version, checksum } = error.details as {
-      conflicts: readonly StateConflict[];
-      version: number;
-      checksum: string;
-    };
-    publisher.ephemeral({
-      tenantId: scope.principal.tenantId,
-      module: 'context',
-      streamId: input.contextId,
-      type: 'context.state.conflict',
-      actor: scope.principal.subject,
-      data: { version, checksum, changedKeys: conflicts.map(({ key }) => key), changes: { conflicts } },
-      createdAt: new Date().toISOString(),
-    });
-  }
 
   return {
     /** @throws {SYNC_CONFLICT} {QUOTA_EXCEEDED} {VALIDATION_FAILED} {INVALID_STATE} {GOVERNANCE_LOCKED} {PERMISSION_DENIED} {NOT_FOUND} */
@@ -112,6 +90,21 @@ function createSight(tx: SqlTransaction) {
     if (!member && !isListed(row, principal)) return false;
     requireListedTo(row, principal, { isMember: member });
     return true;
+  };
+}
+
+/** What watchers of the state hear of a refused writer: the state as it stands, and which keys it wanted. */
+function conflictEvent({ input }: StateCommand, { details }: PlatformError): NewEvent {
+  const { conflicts, version, checksum } = details as {
+    conflicts: readonly StateConflict[];
+    version: number;
+    checksum: string;
+  };
+  return {
+    streamId: input.contextId,
+    type: 'context.state.conflict',
+    data: { version, checksum, changedKeys: conflicts.map(({ key }) => key), changes: { conflicts } },
+    tags: [],
   };
 }
 

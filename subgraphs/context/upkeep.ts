@@ -13,6 +13,7 @@ import type { CommandRunner, ContextCommand } from './commands.ts';
 import type { Changed, ChangeOptions } from './contextChanges.ts';
 import { undoDays } from './deletion.ts';
 import { participantEvent, sessionEvent } from './events.ts';
+import { isTakingPart } from './participantRules.ts';
 import type { ContextParticipantRow, ContextRow, ContextSessionRow } from './rows.ts';
 import { isOpen } from './states.ts';
 
@@ -149,33 +150,40 @@ export function createUpkeep(runtime: ModuleRuntime, { commands, changeCommand }
     return events.length;
   }
 
-  /** Ends every open session and lets every participant go. */
+  /** Ends every open session, lets every participant go, and refuses who still asks to join: that one took no place. */
   async function endMembers(
     tx: SqlTransaction,
     { tenantId, contextId }: UpkeepTarget,
     reason: string,
   ): Promise<NewEvent[]> {
-    const participants = (await tx.unsafe(
-      `WITH p AS (UPDATE context.participant SET status = 'LEFT', left_at = now(), version = version + 1 WHERE tenant_id = $1 AND context_id = $2 AND status <> 'LEFT' RETURNING *) SELECT ${participantColumns} FROM p`,
+    const gone = (await tx.unsafe(
+      `WITH was AS (
+         SELECT tenant_id, id, status FROM context.participant WHERE tenant_id = $1 AND context_id = $2 AND status <> 'LEFT' ORDER BY tenant_id, id FOR UPDATE
+       ), p AS (
+         UPDATE context.participant u SET status = 'LEFT', left_at = now(), version = u.version + 1 FROM was WHERE u.tenant_id = was.tenant_id AND u.id = was.id RETURNING u.*, was.status AS was
+       ) SELECT ${participantColumns}, p.was FROM p ORDER BY p.joined_at, p.id`,
       [tenantId, contextId],
       { prepare: true },
-    )) as unknown as ContextParticipantRow[];
+    )) as unknown as (ContextParticipantRow & { readonly was: ContextParticipantRow['status'] })[];
+    const members = gone.filter(({ was }) => isTakingPart({ status: was }));
     const sessions = (await tx.unsafe(
       `WITH p AS (UPDATE context.session SET status = CASE status WHEN 'INITIALIZING' THEN 'FAILED' ELSE 'COMPLETED' END, ended_at = now(), active_participant_ids = '{}', version = version + 1
                   WHERE tenant_id = $1 AND context_id = $2 AND ended_at IS NULL RETURNING *) SELECT ${sessionColumns} FROM p`,
       [tenantId, contextId],
       { prepare: true },
     )) as unknown as ContextSessionRow[];
-    if (participants.length + sessions.length > 0) {
+    if (members.length + sessions.length > 0) {
       await tx.unsafe(
         'UPDATE context.context SET participant_count = participant_count - $3, session_count = session_count - $4 WHERE tenant_id = $1 AND id = $2',
-        [tenantId, contextId, participants.length, sessions.length],
+        [tenantId, contextId, members.length, sessions.length],
         { prepare: true },
       );
     }
     return [
       ...sessions.map((row) => sessionEvent('context.session.ended', row, reason)),
-      ...participants.map((row) => participantEvent('context.participant.left', row, reason)),
+      ...gone.map(({ was, ...row }) =>
+        participantEvent(`context.participant.${was === 'JOINING' ? 'refused' : 'left'}`, row, reason),
+      ),
     ];
   }
 

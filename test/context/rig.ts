@@ -32,7 +32,7 @@ export async function openContextRig(
   environment: Readonly<Record<string, string>> = {},
   authorizer: Authorizer = createScopeAuthorizer(),
   graph: Graph = {
-    execute: async () => ({ data: { confirm: null } as never, errors: [] }),
+    execute: async () => ({ data: { confirm: null, context: null } as never, errors: [] }),
   },
 ) {
   const database = await createTestDatabase();

@@ -160,21 +160,41 @@ test('a stale base merges other keys; the same key goes by time, then node; REJE
     sharedState: { version: 3, variables: { a: 'same time, greater node' } },
     conflicts: [{ resolution: 'APPLIED' }],
   });
-  const before = await rig.sql`SELECT json_agg(e) AS events FROM context.event e WHERE stream_id = ${id}`;
+  const stored = async () => {
+    const [row] = await rig.sql`SELECT to_jsonb(c) AS context,
+        (SELECT json_agg(k ORDER BY key) FROM context.shared_key k WHERE context_id = c.id) AS keys,
+        (SELECT count(*)::int FROM context.audit a WHERE a.resource_id = c.id::text) AS audits
+      FROM context.context c WHERE id = ${id}`;
+    return row;
+  };
+  const told = async () =>
+    (await rig.sql`SELECT count(*)::int AS n FROM context.event WHERE stream_id = ${id}`)[0]!['n'] as number;
+  const [before, toldBefore] = [await stored(), await told()];
   const rejected = await ask({
     contextId: id,
     baseVersion: 1,
     policy: 'REJECT',
     changes: [set('variables.c', 1), set('variables.a', 'mine')],
+    idempotencyKey: 'refused-1',
   });
   expect(rejected).toMatchObject({
     sharedState: null,
     conflicts: [{ key: 'variables.a', resolution: 'REJECTED', ours: 'mine' }],
     userErrors: [{ code: 'SYNC_CONFLICT', path: ['input', 'changes', '1'] }],
   });
-  expect(await rig.sql`SELECT json_agg(e) AS events FROM context.event e WHERE stream_id = ${id}`).toEqual(before);
-  expect(rig.events.at(-1)).toMatchObject({ type: 'context.state.conflict', data: { changedKeys: ['variables.a'] } });
-  expect(rig.events.at(-1)).not.toHaveProperty('sequence');
+  expect(await stored()).toEqual(before);
+  expect(await rig.sql`SELECT 1 FROM context.idempotency WHERE key = 'refused-1'`).toHaveLength(0);
+  expect(await told()).toBe(toldBefore + 1);
+  expect(rig.events.at(-1)).toMatchObject({
+    type: 'context.state.conflict',
+    sequence: toldBefore + 1,
+    data: {
+      version: 3,
+      checksum: (await stateOf(id))['checksum'],
+      changedKeys: ['variables.a'],
+      changes: { conflicts: [{ key: 'variables.a', resolution: 'REJECTED' }] },
+    },
+  });
   expect((await stateOf(id))['variables']).not.toHaveProperty('c');
   expect(
     (await ask({ contextId: id, baseVersion: 3, policy: 'REJECT', changes: [set('variables.a', 'mine')] }))[

@@ -1,7 +1,8 @@
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { judgeHealth } from '../../subgraphs/context/health.ts';
 import { startTimers } from '../../subgraphs/context/timers.ts';
-import { alice, type ContextRig, openContextRig } from './rig.ts';
+import { alice, bob, type ContextRig, openContextRig, principal } from './rig.ts';
 
 let rig: ContextRig;
 beforeAll(async () => {
@@ -99,6 +100,84 @@ test('after closing everyone leaves and sessions end, once', async () => {
     { id: kept },
   );
   expect(await rig.service.upkeep.cleanUp({ tenantId, contextId: kept })).toBe(0);
+});
+
+describe('who still asks to join', () => {
+  const act = (who: typeof alice, mutation: string, id: string) =>
+    rig.ask(who, `mutation ($id: ID!) { answer: ${mutation} }`, { id });
+  async function withRequests(): Promise<string> {
+    const id = await rig.createContext(alice, { accessControl: { joinPolicy: 'APPROVAL' } });
+    await act(alice, 'joinContext(contextId: $id) { userErrors { code } }', id);
+    for (const who of [bob, principal('carol')])
+      await act(who, 'joinContext(contextId: $id) { userErrors { code } }', id);
+    expect(await rowOf(id)).toMatchObject({ participant_count: 1 });
+    return id;
+  }
+  const told = async (id: string) =>
+    await rig.sql`SELECT type, data->'participant'->>'agentId' AS agent, data->'participant'->>'status' AS status, data->>'reason' AS reason
+      FROM context.event WHERE stream_id = ${id} AND type IN ('context.participant.left', 'context.participant.refused') ORDER BY sequence`;
+  const ended = (reason: string) => [
+    { type: 'context.participant.left', agent: 'alice', status: 'LEFT', reason },
+    { type: 'context.participant.refused', agent: 'bob', status: 'LEFT', reason },
+    { type: 'context.participant.refused', agent: 'carol', status: 'LEFT', reason },
+  ];
+
+  test('is refused when the context is cleaned up, and was never counted', async () => {
+    const id = await withRequests();
+    await act(alice, 'changeContextStatus(contextId: $id, status: CLOSED) { userErrors { code } }', id);
+    expect(await rig.service.upkeep.cleanUp({ tenantId, contextId: id })).toBe(3);
+    expect(await rowOf(id)).toMatchObject({ participant_count: 0, session_count: 0 });
+    expect(await told(id)).toEqual(ended('closed'));
+    expect(
+      await rig.ask(
+        alice,
+        'query ($id: ID!) { context(contextId: $id) { participantCount waiting: participants(status: [JOINING]) { totalCount } } }',
+        { id },
+      ),
+    ).toEqual({ context: { participantCount: 0, waiting: { totalCount: 0 } } });
+  });
+
+  test('is refused when the context is deleted; brought back it has nobody, and takes them anew', async () => {
+    const id = await withRequests();
+    await act(alice, 'deleteContext(contextId: $id) { userErrors { code } }', id);
+    expect(await rig.service.upkeep.cascadeDelete({ tenantId, contextId: id })).toBe(3);
+    expect(await told(id)).toEqual(ended('deleted'));
+    const restored = await act(
+      alice,
+      'restoreContext(contextId: $id) { context { participantCount } userErrors { code } }',
+      id,
+    );
+    expect(restored['answer']).toEqual({ context: { participantCount: 0 }, userErrors: [] });
+    const joined = await act(
+      bob,
+      'joinContext(contextId: $id) { participant { status } context { participantCount } }',
+      id,
+    );
+    expect(joined['answer']).toEqual({ participant: { status: 'JOINING' }, context: { participantCount: 0 } });
+    await act(alice, 'joinContext(contextId: $id) { userErrors { code } }', id);
+    expect(await rowOf(id)).toMatchObject({ participant_count: 1 });
+  });
+
+  test('no count falls below none, and the migration takes counts anew that had', async () => {
+    const id = await withRequests();
+    const other = await withRequests();
+    await expect(
+      rig.sql`UPDATE context.context SET participant_count = -1 WHERE id = ${id}`.execute(),
+    ).rejects.toMatchObject({ code: '23514', constraint_name: 'context_participant_count_check' });
+    await rig.sql`ALTER TABLE context.context DROP CONSTRAINT context_participant_count_check`;
+    await rig.sql`UPDATE context.context SET participant_count = -2 WHERE id = ${id}`;
+    const migration = await readFile(
+      new URL('../../prisma/migrations/20261129160000_context_participant_count/migration.sql', import.meta.url),
+      'utf8',
+    );
+    for (let time = 0; time < 2; time++) {
+      await rig.sql.unsafe(migration).simple();
+      expect([await rowOf(id), await rowOf(other)]).toMatchObject([{ participant_count: 1 }, { participant_count: 1 }]);
+    }
+    await expect(
+      rig.sql`UPDATE context.context SET participant_count = -1 WHERE id = ${id}`.execute(),
+    ).rejects.toMatchObject({ code: '23514' });
+  });
 });
 
 test('deletion ends what belongs to it, and after the undo time removes all of it', async () => {

@@ -113,6 +113,7 @@ test('every stream of a module with contexts is one of these', () => {
       "capabilityInvoked",
       "collabPerformance",
       "consensusUpdates",
+      "contextEvents",
       "contextUpdates",
       "coordinationUpdate",
       "councilChanged",

@@ -53,14 +53,15 @@ it('a subgraph dies and comes back: typed errors meanwhile, the rest serves on, 
     );
     return { child: launched.child, url: await launched.ready };
   };
-  const [context, dialog, platform] = await Promise.all([
+  const [context, dialog, plan, platform] = await Promise.all([
     startSubgraph('context', contextPort),
     startSubgraph('dialog', 0),
+    startSubgraph('plan', 0),
     startSubgraph('platform', 0),
   ]);
   const gateway = launch(
     'gateway/main.ts',
-    { PORT: String(gatewayPort), SUBGRAPH_URLS: [context.url, dialog.url, platform.url].join(',') },
+    { PORT: String(gatewayPort), SUBGRAPH_URLS: [context.url, dialog.url, plan.url, platform.url].join(',') },
     /graph\s+(http\S+)\/graphql/,
   );
   const url = await gateway.ready;
@@ -116,6 +117,19 @@ it('a subgraph dies and comes back: typed errors meanwhile, the rest serves on, 
   expect(resumed.payloads).toEqual(watching.payloads.slice(1));
   const sequences = watching.payloads.map(({ contextUpdates }) => contextUpdates.sequence);
   expect(sequences).toEqual(sequences.map((_, index) => sequences[0]! + index));
+
+  // Whether plans are carried out in a context nobody can tell while their module is away.
+  const planDied = once(plan.child, 'exit');
+  plan.child.kill('SIGKILL');
+  await planDied;
+  const remove =
+    'mutation ($id: ID!, $force: Boolean!) { deleteContext(contextId: $id, force: $force) { deleted userErrors { code } } }';
+  const refused = await ask(remove, { id, force: false });
+  expect(refused.errors!.map(({ extensions }) => extensions)).toMatchObject([{ code: 'UNAVAILABLE', retryable: true }]);
+  expect(await ask('query ($id: ID!) { context(contextId: $id) { title } }', { id })).toMatchObject({
+    data: { context: { title: 'after' } },
+  });
+  expect((await ask(remove, { id, force: true })).data).toEqual({ deleteContext: { deleted: true, userErrors: [] } });
   expect(output).not.toContain('unexpected failure');
 }, 240_000);
 
