@@ -10,7 +10,7 @@ export interface Toll {
   readonly maxCost: number;
   readonly standing: Standing | null;
   /**
-   * Pays for what has to be done before the operation is known: parsing, validating, planning.
+   * Pays for what has to be done before the operation is known: parsing, validating, planning. Paid once.
    * @throws {RATE_LIMITED}
    */
   payEntry(): void | Promise<void>;
@@ -52,6 +52,7 @@ export function createToll(admission: Admission, caller: Caller): Toll {
       return standing;
     },
     payEntry() {
+      if (paid > 0) return;
       paid = entryCost;
       return charge(entryCost);
     },
