@@ -14,6 +14,8 @@ export interface Toll {
    * @throws {RATE_LIMITED}
    */
   payEntry(): void | Promise<void>;
+  /** Pays for what an answer goes on to cost. @throws {RATE_LIMITED} */
+  payMore(units: number): void | Promise<void>;
   /** Pays for the operation, less what was paid before. @throws {QUERY_LIMIT_EXCEEDED} {RATE_LIMITED} */
   pay(
     document: DocumentNode,
@@ -56,6 +58,7 @@ export function createToll(admission: Admission, caller: Caller): Toll {
       paid = entryCost;
       return charge(entryCost);
     },
+    payMore: charge,
     pay(document, operation, variables) {
       cost = admission.costOf(document, operation, variables);
       const due = cost - paid;

@@ -105,6 +105,31 @@ describe('limits', () => {
     expect((await platform.query(text, {}, { token: await tokenOf('other') })).errors).toEqual([]);
   });
 
+  it('take what an export streams, a unit for 16 KiB', async () => {
+    const bearer = await platform.token({ subject: 'carrier', tenant: 'limits', roles: ['admin'] });
+    const inputs = Array.from({ length: 20 }, (_, nth) => ({
+      ...{ title: `context ${nth}`, root: { domain: 'd', environment: 'e' }, summary: 'long '.repeat(1_600) },
+    }));
+    const made = await platform.query(
+      'mutation ($inputs: [CreateContextInput!]!) { createContexts(inputs: $inputs) { results { context { id } } } }',
+      { inputs },
+      { token: await platform.token({ subject: 'author', tenant: 'limits', roles: ['admin'] }) },
+    );
+    expect(made.errors).toEqual([]);
+    const remaining = async () => {
+      const answer = await platform.query('{ contexts(first: 4) { nodes { id } } }', {}, { token: bearer });
+      return Number(answer.headers.get('x-ratelimit-remaining'));
+    };
+    await remaining();
+    const before = await remaining();
+    const answer = await fetch(`${platform.url}/v1/export/context/contexts?format=ndjson`, {
+      headers: { authorization: `Bearer ${bearer}` },
+    });
+    const { byteLength } = await answer.arrayBuffer();
+    expect([answer.status, byteLength > 160_000]).toEqual([200, true]);
+    expect(before - (await remaining())).toBe(10 + Math.floor(byteLength / 16_384) + 5);
+  });
+
   it('count documents that are none', async () => {
     const token = await tokenOf('fool');
     const statuses = new Set<number>();
