@@ -23,6 +23,10 @@ export interface AuthConfig {
   readonly developmentKeyDir: string;
   /** @default 60 */
   readonly clockToleranceSeconds?: number | undefined;
+  /** @default 86_400 */
+  readonly maxTokenLifeSeconds?: number | undefined;
+  /** Whether tokens without `jti` are accepted, which cannot be revoked one by one. @default false */
+  readonly allowTokensWithoutId?: boolean | undefined;
   /** What counts as a stepped-up authentication. @default nothing does */
   readonly stepUp?: StepUpRules | undefined;
   /** @default 600_000 for a JWKS, 60_000 for a PEM file */
@@ -83,11 +87,13 @@ function openKeySource(config: AuthConfig, now: () => number, logger: AuthDeps['
  * @throws {Error} in production without keys, or with a key file that cannot be used.
  */
 export function createAuthenticator(config: AuthConfig, { now = Date.now, logger }: AuthDeps): Authenticator {
-  const { mode, issuer, audience, clockToleranceSeconds = 60 } = config;
+  const { mode, issuer, audience, clockToleranceSeconds = 60, maxTokenLifeSeconds = 86_400 } = config;
   const rules = {
     issuer,
     audience,
     clockToleranceSeconds,
+    maxLifeSeconds: maxTokenLifeSeconds,
+    requiresTokenId: config.allowTokensWithoutId !== true,
     ...(config.stepUp === undefined ? {} : { stepUp: config.stepUp }),
   };
   const source = openKeySource(config, now, logger);

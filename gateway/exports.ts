@@ -4,6 +4,7 @@ import { type ModuleExports, type RunningExport, rowsTrailer } from '#shared/exp
 import { type IdentitySigner, identityHeader } from '#shared/identity.ts';
 import { exportHeaders } from '../subgraphs/exportDoor.ts';
 import type { GatewayContext } from './context.ts';
+import { paceStream } from './limits/pacedStream.ts';
 import { moduleDisabled } from './moduleGate.ts';
 
 export interface ExportsOptions {
@@ -63,7 +64,7 @@ export interface ExportDoorOptions {
 }
 
 /**
- * `GET /v1/export/<module>/<entity>`: rows as the database hands them over, no faster than they are read. An answer that
+ * `GET /v1/export/<module>/<entity>`: rows as the database hands them over, no faster than they are read and paid for. An answer that
  * ends without its last chunk is not whole; it goes on behind the last row received by `after`.
  */
 export function registerExports(app: FastifyInstance, { exports, createContext }: ExportDoorOptions): void {
@@ -74,6 +75,6 @@ export function registerExports(app: FastifyInstance, { exports, createContext }
     const running = await exports.open({ module, entity }, request.query, context.scope);
     void reply.headers(exportHeaders(running));
     reply.trailer(rowsTrailer, (_reply, _payload, done) => done(null, String(running.rowCount())));
-    return reply.send(running.stream);
+    return reply.send(context.toll === undefined ? running.stream : paceStream(running.stream, context.toll));
   });
 }

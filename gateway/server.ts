@@ -29,6 +29,7 @@ import { answerClientError, endWith, sendError, tellCorrelation, toPlatformError
 import type { Ide } from './ide.ts';
 import { type ImportsOptions, registerImports } from './imports.ts';
 import { RateLimited, rateLimitHeaders } from './limits/admission.ts';
+import type { ProxyTrust } from './limits/clientAddress.ts';
 import { registerOtlp } from './otlp.ts';
 import { countAbandoned, countOutcome, type Outcome, outcomeOf, refusedBy } from './outcome.ts';
 import { type PageRules, registerPageRules } from './pageRules.ts';
@@ -66,7 +67,7 @@ export interface ServerOptions {
   /** Time running requests get to finish at shutdown, ms. */
   readonly drainTimeoutMs: number;
   /** Proxies whose `x-forwarded-for` is believed. */
-  readonly trustProxy: readonly string[] | false;
+  readonly trustProxy: ProxyTrust | false;
   /** What browsers are told. @default pages of the own origin alone may ask, and nothing is said of TLS */
   readonly pages?: PageRules;
   readonly maxBodyBytes: number;
@@ -99,7 +100,7 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
   const app = Fastify({
     bodyLimit: options.maxBulkBodyBytes,
     logger: false,
-    trustProxy: options.trustProxy === false ? false : [...options.trustProxy],
+    trustProxy: options.trustProxy,
     forceCloseConnections: 'idle',
     keepAliveTimeout: 65_000,
     requestTimeout: 60_000,

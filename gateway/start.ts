@@ -22,6 +22,7 @@ import { createTokenReader } from '../subgraphs/platform/security/tokenReader.ts
 import { loadSubgraphs } from '../subgraphs/registry.ts';
 import { createRoleAuthorizer, readRoleLimits } from '../subgraphs/role/index.ts';
 import { createAuditedAccess } from './auth/auditedAccess.ts';
+import { createChargedAccess } from './auth/chargedAccess.ts';
 import { createCredentials } from './auth/credentials.ts';
 import type { Authenticator } from './auth.ts';
 import { bulkFields } from './bulkFields.ts';
@@ -46,6 +47,7 @@ import { createFederation } from './federation.ts';
 import { createGatewayContext, executeOperation } from './graph.ts';
 import { createHealthChecks, platformChecks } from './health.ts';
 import { createIde } from './ide.ts';
+import { clientAddress, createProxyTrust } from './limits/clientAddress.ts';
 import { createLimits } from './limits/limits.ts';
 import { createToll } from './limits/toll.ts';
 import { createModuleGate } from './moduleGate.ts';
@@ -67,9 +69,6 @@ export interface RunningGateway {
   /** Withdraws readiness, ends subscriptions, finishes what runs, closes everything. */
   close(): Promise<void>;
 }
-
-/** What a token costs that is none. */
-const failedTokenCost = 100;
 
 /** What a start begins with, before the other modules are loaded. */
 export interface StartOptions {
@@ -208,6 +207,8 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     closers.push(() => federation.stop());
     const { apollo, planning, operations, clientOperations, ownOperations } = federation;
     const admission = createLimits(config, planning.apiSchema, quickRedis);
+    const charged = createChargedAccess(access, admission);
+    const isTrustedProxy = createProxyTrust(config.TRUST_PROXY ?? []);
     const direct = createDirectAnswers({ logger, metrics, deadlines, onDenied: access.denied });
     const responses = createResponseCache({ cache, policies, authorizer, reads });
     const admitted = { find: (source: string) => (isAdmitted(source) ? clientOperations.find(source) : undefined) };
@@ -225,15 +226,18 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       eventLog: createSqlEventLog({ sqlOf }),
       bus,
       sqlOf,
-      authenticate: ({ headers, connectionParams, remoteAddress }) =>
-        access.authenticate({
+      authenticate: ({ headers, connectionParams, remoteAddress, address }) =>
+        charged.authenticate({
           authorization: bearerOf(connectionParams) ?? headers.authorization,
           remoteAddress,
           host: headers.host,
+          address,
         }),
+      addressOf: (request) => clientAddress(request, isTrustedProxy),
       createRequestContext: (principal, _connection, event) =>
         createGatewayContext(principal, { traceparent: 'traceparent' in event ? event.traceparent : undefined }),
       correlationOf: (context) => (context as GatewayContext).scope.correlationId,
+<<<<<<< HEAD
       async executeOperation(request, principal, { remoteAddress: address = '', headers, correlationId }) {
         const toll = createToll(admission, { principal, address });
         const origin = { instance, address, userAgent: headerText(headers['user-agent']) };
@@ -241,13 +245,19 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
         const result = await executeOperation(apollo, request, context);
         countOutcome(metrics, context.ended.outcome ?? outcomeOf('none', result.errors));
         return result;
+=======
+      createToll: (principal, { address = '' }) => createToll(admission, { principal, address }),
+      executeOperation: async (request, principal, { address = '', headers, correlationId }, toll) => {
+        // Read by the hub, but not found valid before: Apollo Server validates it anew.
+        if (!operations.find(request.query, request.operationName ?? null)) await toll?.payEntry();
+        const origin = { instance, address, userAgent: headerText(headers['user-agent']) };
+        return executeOperation(
+          apollo,
+          request,
+          createGatewayContext(principal, { ...(toll && { toll }), origin, correlationId }),
+        );
+>>>>>>> wt-s
       },
-      pay: ({ operation, variables, principal, connection }) =>
-        createToll(admission, { principal, address: connection.remoteAddress ?? '' }).pay(
-          operation.document,
-          operation.operation,
-          variables ?? undefined,
-        ),
       validationRules: [documentRule],
       isAdmitted,
       scopeOf: (document) => findDocumentPolicy(document, policies, { subgraph: null })?.scope ?? 'SUBJECT',
@@ -301,17 +311,8 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
         setAside: (isAside) => health.setAside(isAside),
       }),
     );
-    /** Whoever tries tokens that are none pays for each, and is not heard for the rest of a window. */
-    const authenticateCaller = async ({ headers, socket, ip }: FastifyRequest) => {
-      await admission.chargeAddress(ip, 0);
-      try {
-        const { authorization, host } = headers;
-        return await access.authenticate({ authorization, remoteAddress: socket.remoteAddress, host, address: ip });
-      } catch (error) {
-        await admission.chargeAddress(ip, failedTokenCost);
-        throw error;
-      }
-    };
+    const authenticateCaller = ({ headers: { authorization, host }, socket, ip }: FastifyRequest) =>
+      charged.authenticate({ authorization, remoteAddress: socket.remoteAddress, host, address: ip });
     const consistency = createConsistency(cache);
     const server = await createServer({
       apollo,
@@ -347,7 +348,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       metrics,
       logger,
       drainTimeoutMs: config.DRAIN_TIMEOUT_MS,
-      trustProxy: config.TRUST_PROXY ?? false,
+      trustProxy: config.TRUST_PROXY === undefined ? false : isTrustedProxy,
       pages: { origins: corsOrigins, production: config.production },
       maxBodyBytes: config.MAX_BODY_BYTES,
       maxBulkBodyBytes: config.MAX_BULK_BODY_BYTES,

@@ -19,6 +19,8 @@ export async function startFromConfig(
       publicKeyFile: config.AUTH_PUBLIC_KEY_FILE,
       issuer: config.AUTH_ISSUER,
       audience: config.AUTH_AUDIENCE,
+      maxTokenLifeSeconds: config.AUTH_MAX_TOKEN_LIFE_SECONDS,
+      allowTokensWithoutId: config.AUTH_ALLOW_TOKENS_WITHOUT_ID,
       stepUp: { acr: config.STEP_UP_ACR, maxAgeSeconds: config.STEP_UP_MAX_AGE_SECONDS },
       developmentKeyDir: developmentKeyDir(config.dataDir),
     },

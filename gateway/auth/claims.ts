@@ -8,6 +8,10 @@ export interface ClaimRules {
   readonly issuer: string;
   readonly audience: string;
   readonly clockToleranceSeconds: number;
+  /** Longest life of a token, from its `iat` and from now on. */
+  readonly maxLifeSeconds: number;
+  /** Whether a token without `jti`, which cannot be revoked by itself, is refused. */
+  readonly requiresTokenId: boolean;
   /** What counts as a stepped-up authentication. @default nothing does */
   readonly stepUp?: StepUpRules;
 }
@@ -25,6 +29,8 @@ export type ClaimProblem =
   | 'audience'
   | 'expiry-missing'
   | 'expired'
+  | 'lives-too-long'
+  | 'id-missing'
   | 'not-yet-valid'
   | 'time-malformed'
   | 'subject'
@@ -56,17 +62,23 @@ export function isExpired(expSeconds: number, nowMs: number, clockToleranceSecon
   return expSeconds <= Math.floor(nowMs / 1_000) - clockToleranceSeconds;
 }
 
-/** Checks `iss`, `aud`, `exp`, `nbf` and `iat` (RFC 7519 4.1); null when they hold. */
+/** Checks `iss`, `aud`, `exp`, `nbf`, `iat` and that there is a `jti` (RFC 7519 4.1); null when they hold. */
 export function registeredClaimProblem(claims: Claims, rules: ClaimRules, nowMs: number): ClaimProblem | null {
-  const { iss, aud, exp, nbf, iat } = claims;
+  const { iss, aud, exp, nbf, iat, jti } = claims;
   if (iss !== rules.issuer) return 'issuer';
   if (!(aud === rules.audience || (Array.isArray(aud) && aud.includes(rules.audience)))) return 'audience';
   if (exp === undefined) return 'expiry-missing';
   if (typeof exp !== 'number' || exp > maxEpochSeconds) return 'time-malformed';
   if (iat !== undefined && typeof iat !== 'number') return 'time-malformed';
+  if (jti === undefined && rules.requiresTokenId) return 'id-missing';
+  const nowSeconds = Math.floor(nowMs / 1_000);
+  // From now on, too: an `iat` that is missing or to come must not lengthen a life.
+  const begins = Math.min(iat ?? nowSeconds, nowSeconds + rules.clockToleranceSeconds);
+  if (exp - begins > rules.maxLifeSeconds + (iat === undefined ? rules.clockToleranceSeconds : 0))
+    return 'lives-too-long';
   if (nbf !== undefined) {
     if (typeof nbf !== 'number') return 'time-malformed';
-    if (nbf > Math.floor(nowMs / 1_000) + rules.clockToleranceSeconds) return 'not-yet-valid';
+    if (nbf > nowSeconds + rules.clockToleranceSeconds) return 'not-yet-valid';
   }
   return isExpired(exp, nowMs, rules.clockToleranceSeconds) ? 'expired' : null;
 }

@@ -1,6 +1,7 @@
 import type { DocumentNode, GraphQLSchema, OperationDefinitionNode } from 'graphql';
 import { PlatformError } from '#shared/errors.ts';
 import type { Principal } from '#shared/principal.ts';
+import { addressKey } from './clientAddress.ts';
 import { compileCost, type OperationCost, type Variables } from './cost.ts';
 import { exceeded } from './documentRule.ts';
 import type { RateLimiter, Standing } from './rateLimiter.ts';
@@ -31,7 +32,7 @@ export interface Admission {
    * @throws {RATE_LIMITED} with the time until the window ends.
    */
   charge(caller: Caller, cost: number): Standing | null | Promise<Standing>;
-  /** Charges an address before anybody is known by it. @throws {RATE_LIMITED} */
+  /** Charges an address before anybody is known by it; with 0 it is only asked whether there is anything left. @throws {RATE_LIMITED} */
   chargeAddress(address: string, cost: number): void | Promise<void>;
 }
 
@@ -53,13 +54,13 @@ export function createAdmission(options: AdmissionOptions, limiters: Limiters | 
     },
     charge({ principal, address }, cost) {
       if (limiters === null) return null;
-      const ofAddress = limiters.address.take(address, cost);
+      const ofAddress = limiters.address.take(addressKey(address), cost);
       const ofSubject = limiters.subject.take(JSON.stringify([principal.tenantId, principal.subject]), cost);
       if (!(ofAddress instanceof Promise) && !(ofSubject instanceof Promise)) return nearest(ofSubject, ofAddress);
       return Promise.all([ofSubject, ofAddress]).then(([subject, peer]) => nearest(subject, peer));
     },
     chargeAddress(address, cost) {
-      const standing = limiters?.address.take(address, cost);
+      const standing = limiters?.address.take(addressKey(address), cost);
       if (standing instanceof Promise) return standing.then(requireAllowed);
       return standing && requireAllowed(standing);
     },

@@ -22,7 +22,10 @@ export interface RateLimiterOptions {
 }
 
 export interface RateLimiter {
-  /** Answers at once while a lease covers the cost. A cost over the limit counts as the limit. */
+  /**
+   * Answers at once while a lease covers the cost. A cost over the limit counts as the limit. A cost of 0 takes nothing:
+   * it is refused where nothing is left as far as is known here.
+   */
   take(key: string, cost: number): Standing | Promise<Standing>;
 }
 
@@ -73,6 +76,8 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     return fresh;
   };
 
+  const covers = ({ left, refused }: Lease, cost: number) => left >= cost && (cost > 0 || left >= 1 || !refused);
+
   const standing = (lease: Lease, allowed: boolean): Standing => ({
     allowed,
     limit: limitNow(),
@@ -102,7 +107,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
   async function takeRenewed(key: string, cost: number): Promise<Standing> {
     for (;;) {
       const lease = leaseOf(key);
-      if (lease.left >= cost) {
+      if (covers(lease, cost)) {
         lease.left -= cost;
         return standing(lease, true);
       }
@@ -119,7 +124,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
       const cost = Math.min(wanted, limitNow());
       const lease = leaseOf(key);
       if (lease.pending === null) {
-        if (lease.left >= cost) {
+        if (covers(lease, cost)) {
           lease.left -= cost;
           return standing(lease, true);
         }

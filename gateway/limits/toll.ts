@@ -10,10 +10,12 @@ export interface Toll {
   readonly maxCost: number;
   readonly standing: Standing | null;
   /**
-   * Pays for what has to be done before the operation is known: parsing, validating, planning.
+   * Pays for what has to be done before the operation is known: parsing, validating, planning. Paid once.
    * @throws {RATE_LIMITED}
    */
   payEntry(): void | Promise<void>;
+  /** Pays for what an answer goes on to cost. @throws {RATE_LIMITED} */
+  payMore(units: number): void | Promise<void>;
   /** Pays for the operation, less what was paid before. @throws {QUERY_LIMIT_EXCEEDED} {RATE_LIMITED} */
   pay(
     document: DocumentNode,
@@ -52,9 +54,11 @@ export function createToll(admission: Admission, caller: Caller): Toll {
       return standing;
     },
     payEntry() {
+      if (paid > 0) return;
       paid = entryCost;
       return charge(entryCost);
     },
+    payMore: charge,
     pay(document, operation, variables) {
       cost = admission.costOf(document, operation, variables);
       const due = cost - paid;

@@ -13,6 +13,7 @@ import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/event
 import type { Principal } from '#shared/principal.ts';
 import type { Sql } from '#shared/sql.ts';
 import type { Planning } from '../execution/planning.ts';
+import type { Toll } from '../limits/toll.ts';
 import type { HubConfig } from './config.ts';
 import type { FormatError } from './errors.ts';
 import type { EventLog } from './eventLog.ts';
@@ -36,6 +37,7 @@ export interface Credentials {
   /** Payload of `connection_init`; WebSocket only. */
   readonly connectionParams: Readonly<Record<string, unknown>> | undefined;
   readonly remoteAddress: string | undefined;
+  readonly address: string | undefined;
 }
 
 export interface SubscriptionHubDeps {
@@ -74,12 +76,15 @@ export interface SubscriptionHubDeps {
     request: GraphQLRequest,
     principal: Principal,
     connection: ConnectionInfo,
+    toll: Toll | undefined,
   ): Promise<FormattedExecutionResult>;
   scopeOf(document: DocumentNode): OperationScope;
   /** False refuses a WebSocket or stream from this `Origin` with 403. Clients outside browsers send none. */
   isOriginAllowed?(origin: string | undefined, request: IncomingMessage): boolean;
-  /** Takes what a subscription costs before it begins. @default nothing @throws {QUERY_LIMIT_EXCEEDED} {RATE_LIMITED} */
-  pay?: ((request: SubscribeRequest) => void | Promise<void>) | undefined;
+  /** What an operation pays: for being read where its document is unknown, and before it begins. @default nothing */
+  createToll?: ((principal: Principal, connection: ConnectionInfo) => Toll) | undefined;
+  /** The client's address, behind a trusted proxy another than the socket's. @default the socket's */
+  addressOf?: ((request: IncomingMessage) => string | undefined) | undefined;
   /** Whether a document may be run at all. @default every one may */
   isAdmitted?: ((source: string) => boolean) | undefined;
   readonly validationRules?: readonly ValidationRule[];
@@ -96,6 +101,8 @@ export interface SubscribeRequest {
   readonly variables: Variables | null | undefined;
   readonly principal: Principal;
   readonly connection: ConnectionInfo;
+  /** What it pays before it begins. @default nothing */
+  readonly toll?: Toll | undefined;
   readonly sink: Sink;
   /** Where the client left off as its transport says it, which goes before the argument `after`: it is the newer. */
   readonly after?: string | undefined;
@@ -130,7 +137,10 @@ export interface HubCore {
   watchToken(principal: Principal, onEnd: (reason: 'expired' | 'revoked') => void): () => void;
   readonly executeOperation: SubscriptionHubDeps['executeOperation'];
   isOriginAllowed(origin: string | undefined, request: IncomingMessage): boolean;
-  prepare(request: GraphQLRequest): ReturnType<OperationCatalog['prepare']>;
+  createToll(principal: Principal, connection: ConnectionInfo): Toll | undefined;
+  addressOf(request: IncomingMessage): string | undefined;
+  /** Whoever sends a document that is not known pays for its reading first. @throws {RATE_LIMITED} and what reading throws */
+  prepare(request: GraphQLRequest, toll: Toll | undefined): Promise<ReturnType<OperationCatalog['prepare']>>;
   subscribe(request: SubscribeRequest): Promise<Subscriber>;
   formatErrors(error: unknown, correlationId: string): readonly GraphQLFormattedError[];
   readonly formatError: FormatError;

@@ -79,11 +79,17 @@ export function createSubscriptionHub(deps: SubscriptionHubDeps): SubscriptionHu
         stopWatch?.();
       };
     },
-    executeOperation: (request, principal, connection) => deps.executeOperation(request, principal, connection),
+    executeOperation: (request, principal, connection, toll) =>
+      deps.executeOperation(request, principal, connection, toll),
     isOriginAllowed: (origin, request) => deps.isOriginAllowed?.(origin, request) ?? true,
-    prepare(request) {
+    createToll: (principal, connection) => deps.createToll?.(principal, connection),
+    addressOf: (request) => (deps.addressOf ? deps.addressOf(request) : request.socket.remoteAddress),
+    async prepare(request, toll) {
       if (deps.isAdmitted?.(request.query) === false)
         throw new PlatformError('DOCUMENT_NOT_TRUSTED', 'expected one of the documents this platform was given');
+      const known = catalog.find(request);
+      if (known !== undefined) return known;
+      await toll?.payEntry();
       return catalog.prepare(request);
     },
     subscribe,
@@ -102,7 +108,7 @@ export function createSubscriptionHub(deps: SubscriptionHubDeps): SubscriptionHu
     if (closing) throw new PlatformError('UNAVAILABLE', 'The server is shutting down.');
     const { operation, principal, connection, sink } = request;
     const { compiled } = operation;
-    await deps.pay?.(request);
+    await request.toll?.pay(operation.document, operation.operation, request.variables ?? undefined);
     const { variables, args } = coerceSubscription(planner, operation, request.variables);
     const streamId = compiled.source.streamId(args, principal).toLowerCase();
     if (!isStreamId(streamId)) {

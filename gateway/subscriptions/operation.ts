@@ -85,13 +85,18 @@ export function createOperationCatalog(deps: OperationCatalogDeps) {
   const rules = [...specifiedRules, ...(deps.validationRules ?? [])];
   const cache = new LRUCache<string, SubscriptionOperation | OtherOperation>({ max: deps.operationCacheSize });
 
+  const keyOf = ({ query, operationName }: GraphQLRequest) => `${operationName ?? ''}\n${query}`;
+
   return {
+    /** What was made of the text already. */
+    find: (request: GraphQLRequest) => cache.get(keyOf(request)),
     /**
      * Queries and mutations are only parsed here: whoever executes them validates them.
      * @throws {GraphQLError} GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED or OPERATION_RESOLUTION_FAILURE.
      */
-    prepare({ query, operationName }: GraphQLRequest): SubscriptionOperation | OtherOperation {
-      const cacheKey = `${operationName ?? ''}\n${query}`;
+    prepare(request: GraphQLRequest): SubscriptionOperation | OtherOperation {
+      const { query, operationName } = request;
+      const cacheKey = keyOf(request);
       const cached = cache.get(cacheKey);
       if (cached !== undefined) return cached;
       const document = parseDocument(query);

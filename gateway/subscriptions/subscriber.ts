@@ -12,7 +12,10 @@ import type { Sink } from './sink.ts';
 /** Where a client comes from, as far as a request context may want to know. */
 export interface ConnectionInfo {
   readonly transport: Transport;
+  /** Of the socket. */
   readonly remoteAddress: string | undefined;
+  /** Of the client, behind a trusted proxy another than the socket's. */
+  readonly address: string | undefined;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   /** The client's own, else one a request; of operations of a socket one each, so it is asked for once for each. */
   readonly correlationId: () => string;

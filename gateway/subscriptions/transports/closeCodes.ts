@@ -1,6 +1,6 @@
 /**
  * Codes this server closes a WebSocket with, beside those of graphql-ws (4400, 4401, 4403, 4406, 4408, 4409, 4429, 4500).
- * Clients of graphql-ws reconnect after both; they would not after 4429.
+ * Clients of graphql-ws reconnect after the first two; they would not after 4429.
  */
 export const closeCodes = {
   /** The server goes away; subscribe again with the last cursor. */
@@ -9,6 +9,8 @@ export const closeCodes = {
   slowConsumer: 4290,
   /** The token is missing, wrong or has expired. */
   forbidden: 4403,
+  /** The address has spent its rate; clients of graphql-ws do not come back by themselves. */
+  rateLimited: 4429,
   internal: 4500,
 } as const;
 

@@ -3,6 +3,8 @@ import type { FormattedExecutionResult, GraphQLFormattedError } from 'graphql';
 import { PlatformError, toExtensions } from '#shared/errors.ts';
 import type { Principal } from '#shared/principal.ts';
 import { correlationHeader, givenCorrelation, lazyCorrelation } from '../../correlation.ts';
+import { RateLimited, rateLimitHeaders } from '../../limits/admission.ts';
+import type { Toll } from '../../limits/toll.ts';
 import { headerText } from '../../requestHeaders.ts';
 import type { HttpStreamOptions, HubCore } from '../contract.ts';
 import type { GraphQLRequest } from '../operation.ts';
@@ -24,6 +26,7 @@ export function createHttpTransport(core: HubCore, format: StreamFormat) {
     const info: ConnectionInfo = {
       transport: format.transport,
       remoteAddress: request.socket.remoteAddress,
+      address: core.addressOf(request),
       headers: request.headers,
       correlationId,
     };
@@ -40,8 +43,10 @@ export function createHttpTransport(core: HubCore, format: StreamFormat) {
         headers: request.headers,
         connectionParams: undefined,
         remoteAddress: info.remoteAddress,
+        address: info.address,
       });
-      const prepared = prepare(graphqlRequest, correlationId);
+      const toll = core.createToll(principal, info);
+      const prepared = await prepare(graphqlRequest, toll, correlationId);
       if (prepared.kind === 'failed') tellCorrelation();
       if (prepared.kind === 'mutation' && request.method === 'GET') {
         response.setHeader('allow', 'POST');
@@ -76,7 +81,7 @@ export function createHttpTransport(core: HubCore, format: StreamFormat) {
       });
       if (prepared.kind === 'failed') return stream.finishWith({ errors: prepared.errors });
       if (prepared.kind !== 'subscription') {
-        return stream.finishWith(await execute(graphqlRequest, principal, info));
+        return stream.finishWith(await execute(graphqlRequest, principal, info, toll));
       }
       try {
         subscriber = await core.subscribe({
@@ -84,6 +89,7 @@ export function createHttpTransport(core: HubCore, format: StreamFormat) {
           variables: graphqlRequest.variables,
           principal,
           connection: info,
+          toll,
           sink: stream,
           after: format.transport === 'sse' ? headerText(request.headers['last-event-id']) || undefined : undefined,
           onEnd: () => {},
@@ -118,21 +124,26 @@ export function createHttpTransport(core: HubCore, format: StreamFormat) {
   }
 
   /** Errors of the document are the answer to the operation, not to the HTTP request. */
-  function prepare(request: GraphQLRequest, correlationId: () => string) {
+  async function prepare(request: GraphQLRequest, toll: Toll | undefined, correlationId: () => string) {
     try {
-      return core.prepare(request);
+      return await core.prepare(request, toll);
     } catch (error) {
+<<<<<<< HEAD
       const errors = core.formatErrors(error, correlationId());
       core.metrics.answered(null, errors);
       return { kind: 'failed', errors } as const;
+=======
+      if (error instanceof RateLimited) throw error;
+      return { kind: 'failed', errors: core.formatErrors(error, correlationId()) } as const;
+>>>>>>> wt-s
     }
   }
 
   async function execute(
-    ...[request, principal, info]: Parameters<HubCore['executeOperation']>
+    ...[request, principal, info, toll]: Parameters<HubCore['executeOperation']>
   ): Promise<FormattedExecutionResult> {
     try {
-      return await core.executeOperation(request, principal, info);
+      return await core.executeOperation(request, principal, info, toll);
     } catch (error) {
       const errors = core.formatErrors(error, info.correlationId());
       core.metrics.answered(null, errors);
@@ -170,6 +181,7 @@ function answerError(
     'content-type': 'application/json; charset=utf-8',
     'cache-control': 'no-store',
     ...(status === 413 ? { connection: 'close' } : {}),
+    ...(error instanceof RateLimited ? rateLimitHeaders(error.standing) : {}),
   });
   response.end(body);
 }

@@ -7,6 +7,7 @@ import { PlatformError } from '#shared/errors.ts';
 import { isOutOfRange } from '#shared/json.ts';
 import type { Principal } from '#shared/principal.ts';
 import { endWith } from '../../httpFailures.ts';
+import type { Toll } from '../../limits/toll.ts';
 import type { HubCore } from '../contract.ts';
 import { FormattedGraphQLError } from '../errors.ts';
 import type { GraphQLRequest, OtherOperation, SubscriptionOperation } from '../operation.ts';
@@ -24,6 +25,7 @@ interface Operation {
   readonly request: GraphQLRequest;
   readonly principal: Principal;
   readonly connection: WebSocketConnection;
+  readonly toll: Toll | undefined;
   /** Gives its place on the connection back. */
   readonly release: () => void;
 }
@@ -53,18 +55,21 @@ export function createWebSocketTransport(core: HubCore) {
             headers: connection.info.headers,
             connectionParams,
             remoteAddress: connection.info.remoteAddress,
+            address: connection.info.address,
           }),
         );
         return true;
       } catch (error) {
         if (!(error instanceof PlatformError) || error.status >= 500) throw error;
         logger.debug({ code: error.code, reason: error.message }, 'a WebSocket was refused');
+        // Before graphql-ws closes it as forbidden.
+        if (error.code === 'RATE_LIMITED') connection.close(closeCodes.rateLimited, 'Too many requests');
         return false;
       }
     },
-    onSubscribe(context, id, payload) {
+    async onSubscribe(context, id, payload) {
       try {
-        return startOperation(context, id, toRequest(payload));
+        return await startOperation(context, id, toRequest(payload));
       } catch (error) {
         // Thrown on, it would close the socket with every other operation on it.
         const errors = core.formatErrors(error, context.extra.info.correlationId());
@@ -83,7 +88,7 @@ export function createWebSocketTransport(core: HubCore) {
     onNext: (_context, _id, _payload, _args, { extensions }) => answers(extensions),
   });
 
-  function startOperation(context: ConnectionContext, id: string, request: GraphQLRequest) {
+  async function startOperation(context: ConnectionContext, id: string, request: GraphQLRequest) {
     const connection = context.extra;
     const { principal } = connection;
     if (principal === undefined) throw new PlatformError('UNAUTHENTICATED', 'The connection has no principal.');
@@ -96,9 +101,15 @@ export function createWebSocketTransport(core: HubCore) {
       throw new PlatformError('SLOW_CONSUMER', 'Earlier answers wait for this connection to read them.');
     }
     const release = core.limits.takeOperation(connection);
-    const prepared = prepare(request, release);
+    // Before anything is waited for.
     connection.beginning.add(id);
-    const operation: Operation = { id, prepared, request, principal, connection, release };
+    const toll = core.createToll(principal, connection.info);
+    const prepared = await core.prepare(request, toll).catch((error: unknown) => {
+      connection.beginning.delete(id);
+      release();
+      throw error;
+    });
+    const operation: Operation = { id, prepared, request, principal, connection, toll, release };
     return {
       schema: core.apiSchema,
       document: prepared.document,
@@ -107,16 +118,7 @@ export function createWebSocketTransport(core: HubCore) {
     };
   }
 
-  function prepare(request: GraphQLRequest, release: () => void) {
-    try {
-      return core.prepare(request);
-    } catch (error) {
-      release();
-      throw error;
-    }
-  }
-
-  async function subscribe({ id, prepared, request, principal, connection, release }: Operation) {
+  async function subscribe({ id, prepared, request, principal, connection, toll, release }: Operation) {
     if (prepared.kind !== 'subscription') throw new TypeError('Only subscriptions are subscribed to.');
     let over = release;
     try {
@@ -131,6 +133,7 @@ export function createWebSocketTransport(core: HubCore) {
         variables: request.variables,
         principal,
         connection: connection.info,
+        toll,
         sink: connection.createSink(id, stream),
         onEnd: over,
       });
@@ -150,9 +153,9 @@ export function createWebSocketTransport(core: HubCore) {
   }
 
   async function execute(operation: Operation): Promise<FormattedExecutionResult> {
-    const { id, request, principal, connection, release } = operation;
+    const { id, request, principal, connection, toll, release } = operation;
     try {
-      return await core.executeOperation(request, principal, connection.info);
+      return await core.executeOperation(request, principal, connection.info, toll);
     } catch (error) {
       const errors = core.formatErrors(error, connection.info.correlationId());
       core.metrics.answered(null, errors);

@@ -30,6 +30,7 @@ export function createWebSocketConnection({ core, webSocket, socket, request }: 
   const info: ConnectionInfo = {
     transport: 'websocket',
     remoteAddress: request.socket.remoteAddress,
+    address: core.addressOf(request),
     headers: request.headers,
     correlationId: () => givenCorrelation(request.headers) ?? newId(),
   };

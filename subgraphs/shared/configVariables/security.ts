@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, httpUrl, nameList } from './forms.ts';
+import { count, flag, httpUrl, nameList } from './forms.ts';
 
 /** Who is believed, and what secrets are sealed with. */
 export const securityVariables = {
@@ -14,6 +14,15 @@ export const securityVariables = {
   },
   AUTH_ISSUER: { schema: z.string().default('mplp-development'), description: 'required `iss`' },
   AUTH_AUDIENCE: { schema: z.string().default('mplp-graph'), description: 'required `aud`' },
+  AUTH_MAX_TOKEN_LIFE_SECONDS: {
+    schema: count.default(86_400),
+    description: 'longest life of a token from its `iat` to its `exp`, s; without `iat`, from now on',
+  },
+  AUTH_ALLOW_TOKENS_WITHOUT_ID: {
+    schema: flag.default(false),
+    description:
+      'whether tokens without `jti` are accepted, of issuers that give none: they cannot be revoked one by one',
+  },
   STEP_UP_ACR: {
     schema: nameList.default(['mfa']),
     description: 'values of `acr` that count as a stepped-up authentication, comma separated',

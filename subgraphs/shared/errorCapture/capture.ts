@@ -4,6 +4,7 @@ import { derivedId } from '../derivedId.ts';
 import type { EphemeralEvent } from '../events.ts';
 import { newId } from '../ids.ts';
 import type { LogRecord } from '../logs/record.ts';
+import { findStored } from '../logs/storedRecords.ts';
 import type { Sql } from '../sql.ts';
 import { type Classified, classify, fingerprintOf } from './classify.ts';
 import { type GroupNews, notifyOfGroups } from './notifyOfGroups.ts';
@@ -99,10 +100,26 @@ export function createErrorCapture(options: ErrorCaptureOptions): ErrorCapture {
     const taken = waiting.slice(0, maxErrors);
     if (taken.length === 0) return true;
     waiting = waiting.slice(taken.length);
+    const settled = new Set<CapturedError>();
     try {
       await prepare();
+      await storeAll(taken, settled);
+      return true;
+    } catch {
+      waiting = [...taken.filter((error) => !settled.has(error)), ...waiting];
+      return false;
+    }
+  }
+
+  /** An error that the server refuses for what stands in it must not take the others with it. */
+  async function storeAll(errors: readonly CapturedError[], settled: Set<CapturedError>): Promise<void> {
+    const settle = (some: readonly CapturedError[]) => {
+      for (const error of some) settled.add(error);
+      bus.publish(some.slice(-maxTold).map(toEvent));
+    };
+    try {
       await sql.begin(async (tx) => {
-        const groups = (await tx.unsafe(store, [JSON.stringify(taken.map(toRow)), newId()], {
+        const groups = (await tx.unsafe(store, [JSON.stringify(errors.map(toRow)), newId()], {
           prepare: true,
         })) as unknown as (GroupNews & {
           isNews: boolean;
@@ -110,13 +127,25 @@ export function createErrorCapture(options: ErrorCaptureOptions): ErrorCapture {
         const news = groups.filter(({ isNews }) => isNews);
         if (news.length > 0) await notifyOfGroups(tx, news);
       });
-      bus.publish(taken.slice(-maxTold).map(toEvent));
-      return true;
+      settle(errors);
     } catch (error) {
-      // What the server refuses for what stands in it would be refused again.
-      if (String((error as { code?: unknown }).code).startsWith('22')) dropped += taken.length;
-      else waiting = [...taken, ...waiting];
-      return false;
+      const code = String((error as { code?: unknown }).code);
+      if (code === '23505') {
+        // With their groups and notifications: all of it was one transaction.
+        const stored = await findStored(sql, 'platform.error', errors);
+        settle(errors.filter(({ id }) => stored.has(id)));
+        const left = errors.filter(({ id }) => !stored.has(id));
+        if (stored.size > 0) return left.length === 0 ? undefined : storeAll(left, settled);
+        if (errors.length === 1) throw error;
+      } else if (!code.startsWith('22')) throw error;
+      if (errors.length === 1) {
+        settled.add(errors[0]!);
+        dropped += 1;
+        return;
+      }
+      const middle = errors.length >> 1;
+      await storeAll(errors.slice(0, middle), settled);
+      await storeAll(errors.slice(middle), settled);
     }
   }
 

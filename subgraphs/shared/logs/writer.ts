@@ -7,6 +7,7 @@ import type { Sql } from '../sql.ts';
 import type { BufferedLog, LogBuffer } from './buffer.ts';
 import { readPinoLine } from './pinoLine.ts';
 import { type LogRecord, levelName, loggedType, logLevels, type StoredLog } from './record.ts';
+import { findStored } from './storedRecords.ts';
 
 export interface LogWriterOptions {
   readonly buffer: LogBuffer;
@@ -34,6 +35,8 @@ export interface LogWriter {
   /** Stores what is there, for `deadlineMs` at most. @default 5_000 */
   close(deadlineMs?: number): Promise<void>;
 }
+
+type OwnedRecord = LogRecord & { readonly tenantId: string };
 
 /** Records of a tenant told to followers per statement; the rest is in the table only. */
 const toldPerFlush = 200;
@@ -69,6 +72,10 @@ export function startLogWriter(options: LogWriterOptions): LogWriter {
   let waitsFor: 'company' | 'turn' | 'retry' = 'company';
   let writing: Promise<boolean> | null = null;
   let toldDropped = 0;
+  /** What tells of records that were dropped, until it is stored. */
+  let loss: OwnedRecord | null = null;
+  /** What processes tell of themselves, where it was put back: it keeps its id, by which it is found if it was stored. */
+  const fromProcesses = new WeakSet<LogRecord>();
   let closed = false;
 
   function schedule(next: typeof waitsFor, delayMs: number): void {
@@ -84,46 +91,60 @@ export function startLogWriter(options: LogWriterOptions): LogWriter {
     timer.unref();
   }
 
-  function withTenant(record: LogRecord): LogRecord & { readonly tenantId: string } {
+  function withTenant(record: LogRecord): OwnedRecord {
     return { ...record, tenantId: record.tenantId ?? operatorTenant };
   }
 
-  function readAll(
-    taken: readonly BufferedLog[],
-    lost: number,
-  ): readonly (LogRecord & { readonly tenantId: string })[] {
-    const records = taken.flatMap((one) => (typeof one === 'string' ? (readPinoLine(one) ?? []) : one)).map(withTenant);
-    return lost === 0 ? records : [...records, withTenant(lossOf(lost))];
+  function ofProcess(record: LogRecord): OwnedRecord {
+    const owned = withTenant(record);
+    fromProcesses.add(owned);
+    return owned;
+  }
+
+  function readAll(taken: readonly BufferedLog[]): readonly OwnedRecord[] {
+    return taken.flatMap((one): OwnedRecord | readonly OwnedRecord[] => {
+      if (typeof one !== 'string') return fromProcesses.has(one) ? (one as OwnedRecord) : withTenant(one);
+      const read = readPinoLine(one);
+      return read === null ? [] : ofProcess(read);
+    });
   }
 
   /** What tenants write about themselves is no failure of a process. */
-  function tellFailures(
-    taken: readonly BufferedLog[],
-    records: readonly (LogRecord & { readonly tenantId: string })[],
-  ): void {
-    if (!options.onFailure || taken.length === 0) return;
-    const written = new Set(taken.flatMap((one) => (typeof one === 'string' ? [] : one.id)));
+  function tellFailures(records: readonly OwnedRecord[]): void {
+    if (!options.onFailure) return;
     for (const record of records)
-      if (record.level >= logLevels.ERROR && !written.has(record.id)) options.onFailure(record);
+      if (record.level >= logLevels.ERROR && fromProcesses.has(record)) options.onFailure(record);
   }
 
   /** A record that the server refuses for what stands in it must not hold up the others. */
-  async function store(records: readonly (LogRecord & { readonly tenantId: string })[]): Promise<void> {
+  async function store(records: readonly OwnedRecord[], settled: Set<OwnedRecord>): Promise<void> {
+    const settle = (some: readonly OwnedRecord[]) => {
+      for (const record of some) settled.add(record);
+      tell(some);
+      tellFailures(some);
+    };
     try {
       await sql.unsafe(insert, [JSON.stringify(records.map(toRow)), JSON.stringify(countsOf(records))], {
         prepare: true,
       });
-      tell(records);
+      settle(records);
     } catch (error) {
-      if (!String((error as { code?: unknown }).code).startsWith('22')) throw error;
-      if (records.length === 1) return;
+      const code = String((error as { code?: unknown }).code);
+      if (code === '23505') {
+        const stored = await findStored(sql, 'platform.log', records);
+        settle(records.filter(({ id }) => stored.has(id)));
+        const left = records.filter(({ id }) => !stored.has(id));
+        if (stored.size > 0) return left.length === 0 ? undefined : store(left, settled);
+        if (records.length === 1) throw error;
+      } else if (!code.startsWith('22')) throw error;
+      if (records.length === 1) return void settled.add(records[0]!);
       const middle = records.length >> 1;
-      await store(records.slice(0, middle));
-      await store(records.slice(middle));
+      await store(records.slice(0, middle), settled);
+      await store(records.slice(middle), settled);
     }
   }
 
-  function tell(records: readonly (LogRecord & { readonly tenantId: string })[]): void {
+  function tell(records: readonly OwnedRecord[]): void {
     bus.publish(
       records.slice(-toldPerFlush).map((record): EphemeralEvent => {
         const { atMs, level, ...rest } = record;
@@ -146,16 +167,22 @@ export function startLogWriter(options: LogWriterOptions): LogWriter {
     const taken = buffer.take(maxRecords);
     if (taken.length === 0) return true;
     const { dropped } = buffer;
+    const read = readAll(taken);
+    if (loss === null && dropped > toldDropped) {
+      loss = ofProcess(lossOf(dropped - toldDropped));
+      toldDropped = dropped;
+    }
+    const records = loss === null ? read : [...read, loss];
+    const settled = new Set<OwnedRecord>();
     try {
       await prepare();
-      const records = readAll(taken, dropped - toldDropped);
-      await store(records);
-      tellFailures(taken, records);
-      toldDropped = dropped;
+      await store(records, settled);
       return true;
     } catch {
-      buffer.putBack(taken);
+      buffer.putBack(read.filter((record) => !settled.has(record)));
       return false;
+    } finally {
+      if (loss !== null && settled.has(loss)) loss = null;
     }
   }
 

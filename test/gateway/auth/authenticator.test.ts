@@ -69,6 +69,19 @@ const ask = async (authenticator: Authenticator, token: string): Promise<Princip
   await authenticator.authenticate(`Bearer ${token}`, far);
 
 describe('with a PEM file', () => {
+  test('accepts tokens without an id, and of another life, where it is told to', async () => {
+    const publicKeyFile = writePem(rsa);
+    const [usual, lenient] = [open({ publicKeyFile }), open({ publicKeyFile, allowTokensWithoutId: true })];
+    const nameless = forge({ payload: claims({ jti: undefined }) });
+    expect((await ask(lenient, nameless)).tokenId).toBeUndefined();
+    expect((await refusal(usual, `Bearer ${nameless}`)).cause).toBe('id-missing');
+    const short = open({ publicKeyFile, maxTokenLifeSeconds: 600 });
+    expect((await ask(short, forge())).tokenId).toBe('token-1');
+    const longer = forge({ payload: claims({ exp: nowSeconds + 601 }) });
+    expect((await refusal(short, `Bearer ${longer}`)).cause).toBe('lives-too-long');
+    expect((await ask(usual, longer)).subject).toBe('agent-1');
+  });
+
   test('reads the whole principal out of a token', () => {
     const authenticator = open({ publicKeyFile: writePem(rsa) });
     const token = forge({

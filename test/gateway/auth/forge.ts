@@ -51,6 +51,7 @@ export const goodClaims: Json = Object.freeze({
   aud: audience,
   exp: nowSeconds + 600,
   iat: nowSeconds,
+  jti: 'token-1',
   sub: 'agent-1',
   tenant: 'acme',
   roles: ['member'],

@@ -7,7 +7,10 @@ import { parseUniqueJson } from '../../../gateway/auth/uniqueJson.ts';
 import { badTokens, goodTokens, stricterTokens } from './corpus.ts';
 import { audience, claims, ec, ed, forge, issuer, nowMs, rsa } from './forge.ts';
 
-const rules = { issuer, audience, clockToleranceSeconds: 60 };
+const rules = {
+  ...{ issuer, audience, clockToleranceSeconds: 60 },
+  ...{ maxLifeSeconds: 86_400, requiresTokenId: true },
+};
 const jwks: JWK[] = [
   { ...rsa.publicKey.export({ format: 'jwk' }), kid: 'rsa' },
   { ...ec.publicKey.export({ format: 'jwk' }), kid: 'ec', use: 'sig' },

@@ -62,6 +62,37 @@ describe('persisted documents', () => {
     expect(count).toBeLessThanOrEqual(5_000);
   });
 
+  it('of very many hashes leave Redis with what the instance holds, and others with theirs', async () => {
+    const [documents, other] = [createPersistedDocuments(redis), createPersistedDocuments(redis)];
+    const kept = document();
+    await other.set(sha(kept), kept);
+    expect(await documents.get(sha(kept))).toBe(kept);
+    const run = crypto.randomUUID();
+    const hashes = Array.from({ length: 50_000 }, (_, nth) => sha(`${run} ${nth}`));
+    for (let from = 0; from < hashes.length; from += 5_000)
+      await Promise.all(hashes.slice(from, from + 5_000).map((hash) => documents.set(hash, '{ a }')));
+    await redis.ping();
+    const shared = await redis.exists(...hashes.map((hash) => `mplp:document:${hash}`));
+    expect(shared).toBe(hashes.filter((hash) => documents.peek(hash) !== undefined).length);
+    expect(shared).toBe(5_000);
+    expect(await redis.exists(`mplp:document:${sha(kept)}`)).toBe(1);
+  });
+
+  it('that are longer than any that could be run are not kept', async () => {
+    const documents = createPersistedDocuments(redis);
+    for (const [length, isKept] of [
+      [65_536, true],
+      [65_537, false],
+    ] as const) {
+      const text = `{ a } #${crypto.randomUUID()}`.padEnd(length, 'x');
+      await documents.set(sha(text), text);
+      expect([documents.peek(sha(text)) !== undefined, await redis.exists(`mplp:document:${sha(text)}`)]).toEqual([
+        isKept,
+        isKept ? 1 : 0,
+      ]);
+    }
+  });
+
   it('stay with each instance while Redis is gone', async () => {
     const gone = new Redis('redis://127.0.0.1:1', {
       enableOfflineQueue: false,
