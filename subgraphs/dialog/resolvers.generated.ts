@@ -106,7 +106,11 @@ export type Mutation = {
   advanceFlow: DialogPayload;
   /** Sets and forgets entries of the dialog's memory, all or none. */
   updateMemory: DialogMemoryPayload;
-  /** Asks for a summary; it is made in the background and announced by `aiAnalysisCompleted`. */
+  /**
+   * Asks for a summary of a range of messages, all of which the caller may read (else HISTORY_FORBIDDEN); without one, of its
+   * last stay, and with one end of it, as far as it reads without a gap. It is made in the background and announced by
+   * `aiAnalysisCompleted`, to those who may read all of the range.
+   */
   generateSummary: DialogSummaryPayload;
   /** Tells the others that one is there; lapses after five minutes. Not kept. */
   setPresence: DialogPresencePayload;
@@ -292,7 +296,7 @@ export type Subscription = {
    */
   messageReceived: MessageReceived;
   dialogStatusChanged: DialogStatusChange;
-  /** Analyses of messages and summaries as they are finished. */
+  /** Analyses of messages and summaries as they are finished, to whoever may read every message they were made of. */
   aiAnalysisCompleted: DialogAnalysisCompleted;
   presenceChanged: DialogPresence;
   typing: DialogTyping;
@@ -1041,6 +1045,7 @@ export type DialogIntervention = {
   reasons: Array<InterventionReason>;
 };
 
+/** As `dialogMemory` and `dialogSummary` show it to the caller. */
 export type DialogMemoryContext = {
   shortTerm: Array<DialogMemoryEntry>;
   longTerm: Array<DialogMemoryEntry>;
@@ -1566,10 +1571,16 @@ export type Query = {
    * `first` dialogs (1 to 50), each with up to `limit` messages. Acknowledge `nextCursor` of each to be done with it.
    */
   dialogInboxes: Array<DialogInbox>;
-  /** The newest finished summary of a dialog or of one of its threads; null when none was asked for. */
+  /**
+   * The newest finished summary of a dialog or of one of its threads whose whole range the caller may read; null when there is
+   * none.
+   */
   dialogSummary?: Maybe<DialogSummary>;
   dialogMetrics?: Maybe<DialogMetrics>;
-  /** What the dialog remembers, best first: recency, importance and relevance to the query together. */
+  /**
+   * What the dialog remembers, best first: recency, importance and relevance to the query together. Of entries written before
+   * the caller came, while it was away or after it had left it sees none, unless the history is shown.
+   */
   dialogMemory: Array<DialogMemoryEntry>;
   /** Who is there at the moment. */
   dialogPresence: Array<DialogPresence>;

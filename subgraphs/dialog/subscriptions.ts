@@ -4,6 +4,7 @@ import { admit, createMemberGate, findTombstones, judgeMessage, requireReader } 
 import { createOpenGate } from './openGate.ts';
 import { analysisPayload, messagePayload, summaryPayload } from './payload.ts';
 import type { DialogRow, DialogSummaryRow, MessageAnalysisRow, MessageRow } from './rows.ts';
+import { seesRange } from './visibility.ts';
 
 /** Events are replayed no longer than this, days. */
 const maxReplayDays = 31;
@@ -116,7 +117,7 @@ export const dialogSubscriptions: Readonly<Record<string, StreamSubscription>> =
         judge(event, state) {
           if (event.type === 'dialog.analysis.completed') return judgeMessage(event, state);
           const summary = event.data['summary'] as DialogSummaryRow | undefined;
-          return summary && summary.fromSequence >= (state.view.spans[0]?.[0] ?? 1) ? 'deliver' : 'skip';
+          return summary && seesRange(state.view, summary.fromSequence, summary.toSequence) ? 'deliver' : 'skip';
         },
       });
     },

@@ -1223,8 +1223,6 @@ export const DialogScalarFieldEnum = {
   turnOrder: 'turnOrder',
   governance: 'governance',
   protocol: 'protocol',
-  conversationSummary: 'conversationSummary',
-  keyTopics: 'keyTopics',
   participantCount: 'participantCount',
   pausedBy: 'pausedBy',
   statusReason: 'statusReason',
@@ -1426,7 +1424,8 @@ export const DialogMemoryScalarFieldEnum = {
   lastAccessedAt: 'lastAccessedAt',
   createdAt: 'createdAt',
   updatedAt: 'updatedAt',
-  updatedBy: 'updatedBy'
+  updatedBy: 'updatedBy',
+  present: 'present'
 } as const
 
 export type DialogMemoryScalarFieldEnum = (typeof DialogMemoryScalarFieldEnum)[keyof typeof DialogMemoryScalarFieldEnum]
