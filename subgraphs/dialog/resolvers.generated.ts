@@ -292,7 +292,8 @@ export type Subscription = {
   /**
    * Messages, edits, tombstones and reactions of a dialog in order; receipts where asked for. Resumes after `after`
    * without gap or repeat. What is sent is the same for everyone; who gets which event is decided per subscriber:
-   * participants from their joining on, and only messages that are for them.
+   * participants from their joining on, and only messages that are for them. Messages to explicit recipients, urgent ones and
+   * those that want a response count as delivered to a participant whose stream has taken them to its connection.
    */
   messageReceived: MessageReceived;
   dialogStatusChanged: DialogStatusChange;
@@ -1212,6 +1213,11 @@ export type MessageReceived = {
   timestamp: Scalars['DateTime']['output'];
   /** Subject that caused it. */
   actor: Scalars['String']['output'];
+  /**
+   * The message is sent anew, as it stands now, to this participant's streams that began behind it, because none of them and no
+   * inbox had been handed it. It has the cursor, sequence and time it had at first, and comes out of order; to each stream once.
+   */
+  redelivery: Scalars['Boolean']['output'];
   /** The message as it stood after the event; null for receipts. */
   message?: Maybe<Message>;
   reaction?: Maybe<MessageReaction>;
@@ -2790,6 +2796,7 @@ export type MessageReceivedResolvers<ContextType = RequestContext, ParentType ex
   dialogId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   timestamp?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   actor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  redelivery?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   message?: Resolver<Maybe<ResolversTypes['Message']>, ParentType, ContextType>;
   reaction?: Resolver<Maybe<ResolversTypes['MessageReaction']>, ParentType, ContextType>;
   receipt?: Resolver<Maybe<ResolversTypes['MessageReceipt']>, ParentType, ContextType>;
