@@ -67,7 +67,8 @@ export function createGroup(options: GroupOptions) {
       enqueue(event, matchesType(source.types, event.type));
     },
     onEphemeral(event) {
-      if (source.kind === 'ephemeral' && matchesType(source.types, event.type)) enqueue(event, true);
+      const types = source.kind === 'ephemeral' ? source.types : source.passing;
+      if (types !== undefined && matchesType(types, event.type)) enqueue(event, true);
     },
     onBroken(error: PlatformError) {
       for (const subscriber of [...live]) subscriber.fail(error);

@@ -6,6 +6,7 @@ import type { HubCore, SubscribeRequest, SubscriptionHub, SubscriptionHubDeps } 
 import { createErrorFormatter } from './errors.ts';
 import { createStreamFeed } from './feed.ts';
 import { createGroupRegistry, type GroupHold } from './groups.ts';
+import { createHandovers } from './handovers.ts';
 import type { HubLogger } from './logger.ts';
 import { type HubMetrics, silentMetrics } from './metrics.ts';
 import { coerceSubscription, createOperationCatalog, relevantVariables, ValidationFailure } from './operation.ts';
@@ -60,6 +61,7 @@ export function createSubscriptionHub(deps: SubscriptionHubDeps): SubscriptionHu
     rightsKey: deps.rightsKey,
   });
   const subscribers = new Set<Subscriber>();
+  const handovers = createHandovers(deps);
   const rechecks = createRechecks(deps.onRightsChanged);
   let closing = false;
 
@@ -142,6 +144,7 @@ export function createSubscriptionHub(deps: SubscriptionHubDeps): SubscriptionHu
         slowConsumerGraceMs: config.slowConsumerGraceMs,
         formatError,
         metrics,
+        onHanded: (handover) => handovers.add(compiled.source, handover),
         onEnd() {
           subscribers.delete(subscriber);
           metrics.subscriptionEnded(compiled.fieldName);
@@ -227,6 +230,7 @@ export function createSubscriptionHub(deps: SubscriptionHubDeps): SubscriptionHu
       flusher.flushAll();
       await Promise.all([webSocket.close(deadlineMs), sse.close(deadlineMs), multipart.close(deadlineMs)]);
       for (const subscriber of [...subscribers]) subscriber.end();
+      await handovers.flush();
     },
   };
 }

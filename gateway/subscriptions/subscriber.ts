@@ -1,7 +1,7 @@
 import type { GraphQLFormattedError } from 'graphql';
 import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
-import type { EphemeralEvent, EventGate, EventRow } from '#shared/events.ts';
+import type { EphemeralEvent, EventGate, EventRow, Handover } from '#shared/events.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { FormatError } from './errors.ts';
 import type { Group } from './group.ts';
@@ -34,6 +34,7 @@ export interface SubscriberOptions {
   readonly slowConsumerGraceMs: number;
   readonly formatError: FormatError;
   readonly metrics: HubMetrics;
+  onHanded(handover: Handover): void;
   onEnd(): void;
 }
 
@@ -112,6 +113,7 @@ export class Subscriber {
       }
     }
     if (sequence !== undefined) this.#position = sequence;
+    if (sent && this.#gate.handed !== undefined) this.#note(event);
     return sent;
   }
 
@@ -160,6 +162,11 @@ export class Subscriber {
       this.fail(error);
       return undefined;
     }
+  }
+
+  #note(event: EventRow | EphemeralEvent): void {
+    const handover = this.#gate.handed?.(event);
+    if (handover !== undefined) this.#options.onHanded(handover);
   }
 
   #cut(): void {

@@ -179,6 +179,7 @@ const openHub: OpenEngine = async (params, streamIds, heard) => {
       maxBufferedBytes: defaultHubConfig.maxBufferedBytes,
       maxReplayAgeMs: defaultHubConfig.maxReplayAgeMs,
       slowConsumerGraceMs: defaultHubConfig.slowConsumerGraceMs,
+      onHanded: () => {},
       formatError,
       metrics: silentMetrics,
       onEnd: () => {},

@@ -4,16 +4,18 @@ import type { EventRow } from '#shared/events.ts';
 import { findIdempotentResponse, idempotencyRecord, isIdempotencyRace } from '#shared/idempotency.ts';
 import { newId } from '#shared/ids.ts';
 import { appendChange, type Change } from '#shared/outbox.ts';
-import type { Sql, SqlTransaction } from '#shared/sql.ts';
+import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import type { AnalysableMessage, AnalysisProvider, DialogSummary, MessageAnalysis } from './analysis/index.ts';
 import { autoReplyJobs } from './autoReplies.ts';
 import { callOf } from './calls.ts';
 import { analysisEvent, summaryEvent } from './events.ts';
+import { summaryColumns } from './reads/analyses.ts';
 import { isoText } from './record.ts';
 import type { AiProcessingValue, DialogRow, DialogSummaryRow, MessageAnalysisRow, MessageRow } from './rows.ts';
 import { messageColumns } from './store/messages.ts';
 import { toAnalysable } from './toAnalysable.ts';
+import { inSpans, joinSpans, type MessageView, seesRange } from './visibility.ts';
 
 const batchSize = 50;
 const maxSummaryMessages = 10_000;
@@ -21,10 +23,6 @@ const maxSummaryMessages = 10_000;
 const maxSummaryChars = 4_194_304;
 const maxSummaryMessageChars = 65_536;
 const minSummaryMessageChars = 200;
-
-const analysisColumns = `a.message_id AS "messageId", a.dialog_id AS "dialogId", a.sequence, a.provider, a.version, a.result, ${isoText('a.analyzed_at')} AS "analyzedAt"`;
-const summaryColumns = `y.tenant_id AS "tenantId", y.id, y.dialog_id AS "dialogId", y.thread_id AS "threadId", y.status, y.from_sequence AS "fromSequence",
-  y.to_sequence AS "toSequence", y.provider, y.version, y.result, y.error, ${isoText('y.requested_at')} AS "requestedAt", y.requested_by AS "requestedBy", ${isoText('y.completed_at')} AS "completedAt"`;
 
 const pendingText = `
 SELECT ${messageColumns} FROM dialog.message m WHERE m.tenant_id = $1 AND m.dialog_id = $2 AND m.ai_processing IS NOT NULL AND m.sequence > $3
@@ -41,52 +39,6 @@ FROM json_to_recordset($1::text::json) AS i(tenant_id text, message_id uuid, dia
 JOIN dialog.message m ON m.tenant_id = i.tenant_id AND m.id = i.message_id AND m.revision = i.revision AND m.deleted_at IS NULL
 ON CONFLICT (tenant_id, message_id) DO NOTHING
 RETURNING message_id AS "messageId", ${isoText('analyzed_at')} AS "analyzedAt"`;
-
-export async function findAnalyses(
-  sql: Sql,
-  tenantId: string,
-  messageIds: readonly string[],
-): Promise<readonly MessageAnalysisRow[]> {
-  return (await sql.unsafe(
-    `SELECT ${analysisColumns} FROM dialog.message_analysis a WHERE a.tenant_id = $1 AND a.message_id = ANY($2::uuid[])`,
-    [tenantId, messageIds as string[]],
-    { prepare: true },
-  )) as unknown as MessageAnalysisRow[];
-}
-
-export interface SummaryKey {
-  readonly dialogId: string;
-  readonly threadId: string | null;
-  /** A summary that tells of what stands before it is not for this reader. */
-  readonly firstVisible: number;
-}
-
-/** The newest finished summary of each that tells nothing its reader may not know. */
-export async function findSummaries(
-  sql: Sql,
-  tenantId: string,
-  keys: readonly SummaryKey[],
-): Promise<readonly (DialogSummaryRow | null)[]> {
-  const rows = (await sql.unsafe(
-    `SELECT k.ord, y.* FROM json_to_recordset($1::text::json) AS k(ord int, dialog_id uuid, thread_id uuid, first_visible bigint)
-     CROSS JOIN LATERAL (SELECT ${summaryColumns} FROM dialog.summary y WHERE y.tenant_id = $2 AND y.dialog_id = k.dialog_id AND y.thread_id IS NOT DISTINCT FROM k.thread_id
-       AND y.status = 'COMPLETED' AND y.from_sequence >= k.first_visible ORDER BY y.requested_at DESC, y.id LIMIT 1) y`,
-    [
-      JSON.stringify(
-        keys.map((key, ord) => ({
-          ord,
-          dialog_id: key.dialogId,
-          thread_id: key.threadId,
-          first_visible: key.firstVisible,
-        })),
-      ),
-      tenantId,
-    ],
-    { prepare: true },
-  )) as unknown as (DialogSummaryRow & { ord: number })[];
-  const byKey = new Map(rows.map(({ ord, ...row }) => [ord, row as DialogSummaryRow]));
-  return keys.map((_key, ord) => byKey.get(ord) ?? null);
-}
 
 export interface AnalysisTask {
   readonly tenantId: string;
@@ -239,9 +191,6 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
       ],
       { prepare: true },
     )) as unknown as DialogSummaryRow[];
-    if (!failed && summary.threadId === null) {
-      await tx`UPDATE dialog.dialog SET conversation_summary = ${outcome.result.text}, key_topics = ${outcome.result.keyTopics.map(({ topic }) => topic)} WHERE tenant_id = ${summary.tenantId} AND id = ${summary.dialogId}`;
-    }
     return row!;
   }
 
@@ -253,13 +202,14 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
       while (!signal.aborted && (await analyzePage(task, signal)));
     },
 
-    /** Asks for a summary and answers at once. @throws {VALIDATION_FAILED} */
+    /** Asks for a summary of what the caller may read and answers at once. @throws {VALIDATION_FAILED} {HISTORY_FORBIDDEN} */
     async request(
       scope: RequestScope,
       dialog: DialogRow,
       input: {
+        readonly view: MessageView;
         readonly threadId: string | null;
-        readonly fromSequence: number;
+        readonly fromSequence?: number | null | undefined;
         readonly toSequence?: number | null | undefined;
         readonly idempotencyKey?: string | null | undefined;
         /** What others see of who asks. */
@@ -267,13 +217,22 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
       },
     ): Promise<DialogSummaryRow> {
       const { principal, traceparent } = scope;
-      const { fromSequence } = input;
-      const toSequence = input.toSequence ?? dialog.lastSequence;
+      const { fromSequence, toSequence } = rangeOf(input, dialog.lastSequence);
       if (fromSequence < 1 || toSequence < fromSequence - 1 || toSequence > dialog.lastSequence) {
         throw new PlatformError(
           'VALIDATION_FAILED',
           `toSequence: expected ${fromSequence} to ${dialog.lastSequence}, got ${toSequence}`,
           { path: ['toSequence'] },
+        );
+      }
+      if (!seesRange(input.view, fromSequence, toSequence)) {
+        throw new PlatformError(
+          'HISTORY_FORBIDDEN',
+          `the caller does not read all of ${fromSequence} to ${toSequence}`,
+          {
+            path: ['fromSequence'],
+            details: { firstVisible: input.view.spans[0]?.[0] ?? null },
+          },
         );
       }
       const call = callOf(principal, input.idempotencyKey, 'generateSummary', {
@@ -363,6 +322,21 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
 }
 
 export type Analyses = ReturnType<typeof createAnalyses>;
+
+/** As far as the caller reads without a gap: around the end that is named, else its last stay. */
+function rangeOf(
+  {
+    view,
+    fromSequence,
+    toSequence,
+  }: { readonly view: MessageView } & Partial<Record<'fromSequence' | 'toSequence', number | null | undefined>>,
+  lastSequence: number,
+) {
+  const spans = joinSpans(view.spans);
+  const named = fromSequence ?? toSequence;
+  const span = (named == null ? undefined : spans.find((one) => inSpans([one], named))) ?? spans.at(-1);
+  return { fromSequence: fromSequence ?? span?.[0] ?? 1, toSequence: toSequence ?? span?.[1] ?? lastSequence };
+}
 
 /** Only what the sender asked for is kept. */
 function selected(

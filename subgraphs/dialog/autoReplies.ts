@@ -60,7 +60,7 @@ export function createAutoReplies(runtime: ModuleRuntime, provider: AnalysisProv
   const { sql, publisher, logger } = runtime;
   const sender = `assistant:${provider.name}`;
 
-  /** What everyone who would read the answer may read: messages for all since the last of them came, and the memory. */
+  /** What everyone who would read the answer may read: messages for all since the last of them came, and what was noted since. */
   async function readKnowledge(dialog: DialogRecord, question: MessageRow): Promise<readonly Knowledge[]> {
     const { tenantId, id } = dialog;
     const [messages, memory] = await Promise.all([
@@ -72,7 +72,10 @@ export function createAutoReplies(runtime: ModuleRuntime, provider: AnalysisProv
             SELECT (p.spans->-1->>0)::bigint FROM dialog.participant p WHERE p.tenant_id = ${tenantId} AND p.dialog_id = ${id} AND p.status = 'ACTIVE'))
         ORDER BY m.sequence DESC LIMIT ${maxKnowledge}`,
       sql<{ key: string; value: unknown }[]>`
-        SELECT e.key, e.value FROM dialog.memory e WHERE e.tenant_id = ${tenantId} AND e.dialog_id = ${id} AND (e.expires_at IS NULL OR e.expires_at > now()) ORDER BY e.kind, e.key`,
+        SELECT e.key, e.value FROM dialog.memory e WHERE e.tenant_id = ${tenantId} AND e.dialog_id = ${id} AND (e.expires_at IS NULL OR e.expires_at > now())
+          AND (${dialog.configuration.showHistory} OR e.present @> ARRAY(
+            SELECT p.id FROM dialog.participant p WHERE p.tenant_id = ${tenantId} AND p.dialog_id = ${id} AND p.status = 'ACTIVE'))
+        ORDER BY e.kind, e.key`,
     ]);
     return [
       ...memory.map(({ key, value }) => ({

@@ -160,8 +160,6 @@ function toRows(document: DialogDocument, principal: Principal) {
     turnOrder: [participant.id],
     governance: (document.governance as GovernanceValue | undefined) ?? null,
     protocol,
-    conversationSummary: null,
-    keyTopics: [],
     participantCount: 1,
     pausedBy: document.status === 'paused' ? 'USER' : null,
     statusReason: null,

@@ -13,12 +13,6 @@ export const dialogErasure: ErasureRules = {
       withContent: true,
     },
     { table: 'summary', where: wroteIn('t.dialog_id'), withContent: true },
-    {
-      table: 'dialog',
-      where: `(t.conversation_summary IS NOT NULL OR cardinality(t.key_topics) > 0) AND ${wroteIn('t.id')}`,
-      set: `conversation_summary = NULL, key_topics = '{}'`,
-      withContent: true,
-    },
   ],
   search: { message: searchVector },
 };

@@ -77,7 +77,7 @@ const comings = new Set([
 export function createMemberGate(
   admission: Admission,
   view: MessageView,
-  options: { readonly deleted: ReadonlySet<string>; readonly judge: Judge },
+  options: { readonly deleted: ReadonlySet<string>; readonly judge: Judge; readonly handed?: EventGate['handed'] },
 ): EventGate {
   let { participant } = admission;
   let current = view;
@@ -85,6 +85,7 @@ export function createMemberGate(
   /** As it is now: a role may be taken away while the stream runs. */
   const isFree = () => observes(admission.dialog, admission.principal);
   return {
+    ...(options.handed ? { handed: options.handed } : {}),
     decide(event) {
       if (comings.has(event.type)) {
         const changed = event.data['participant'] as DialogParticipantRow | undefined;

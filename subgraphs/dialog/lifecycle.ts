@@ -1,9 +1,10 @@
-import type { EphemeralEvent } from '#shared/events.ts';
 import { createPrincipal } from '#shared/principal.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import type { Aggregate, CommandRunner, Outcome } from './commands.ts';
 import type { ContextChange } from './contexts.ts';
 import { type Move, moveDialog, nextCheck } from './moves.ts';
+import { type DueDelivery, findFirstSent } from './reads/firstSent.ts';
+import { type RedeliveryData, redeliveryType } from './redelivery.ts';
 import { isOpen } from './states.ts';
 
 const sweepPage = 500;
@@ -90,19 +91,29 @@ export function createLifecycle(runtime: ModuleRuntime, { commands }: { readonly
     ).toISOString();
   }
 
+  /** Sends messages anew to those of their recipients' streams that were not handed them; what was deleted is not sent. */
+  async function redeliver(due: readonly DueDelivery[]): Promise<void> {
+    if (due.length === 0) return;
+    const messages = await findFirstSent(sql, due);
+    const createdAt = new Date().toISOString();
+    for (const [index, { tenantId, dialogId, participantId, attempts }] of due.entries()) {
+      const sent = messages.get(index);
+      if (!sent) continue;
+      const data: RedeliveryData = { ...sent, participantId, attempt: attempts };
+      publisher.ephemeral({
+        tenantId,
+        module: 'dialog',
+        streamId: dialogId,
+        type: redeliveryType,
+        actor: 'system',
+        data: { ...data },
+        createdAt,
+      });
+    }
+  }
+
   async function sweepDeliveries(): Promise<number> {
-    const rows = await sql<
-      {
-        tenantId: string;
-        dialogId: string;
-        messageId: string;
-        participantId: string;
-        subject: string;
-        sequence: number;
-        attempts: number;
-        status: string;
-      }[]
-    >`
+    const rows = await sql<DueDelivery[]>`
       WITH due AS (
         SELECT tenant_id, dialog_id, message_id, participant_id FROM dialog.delivery WHERE next_attempt_at <= now() ORDER BY next_attempt_at LIMIT ${deliveryPage} FOR UPDATE SKIP LOCKED
       )
@@ -110,29 +121,9 @@ export function createLifecycle(runtime: ModuleRuntime, { commands }: { readonly
         status = CASE WHEN d.expires_at <= now() THEN 'EXPIRED' WHEN d.attempts > ${maxDeliveryRetries} THEN 'FAILED' ELSE 'SENT' END,
         attempts = CASE WHEN d.expires_at <= now() OR d.attempts > ${maxDeliveryRetries} THEN d.attempts ELSE d.attempts + 1 END,
         next_attempt_at = CASE WHEN d.expires_at <= now() OR d.attempts > ${maxDeliveryRetries} THEN NULL ELSE now() + make_interval(secs => power(2, d.attempts)) END
-      FROM due JOIN dialog.participant p ON p.tenant_id = due.tenant_id AND p.id = due.participant_id
-      WHERE d.tenant_id = due.tenant_id AND d.dialog_id = due.dialog_id AND d.message_id = due.message_id AND d.participant_id = due.participant_id
-      RETURNING d.tenant_id AS "tenantId", d.dialog_id AS "dialogId", d.message_id AS "messageId", d.participant_id AS "participantId", p.subject, d.sequence, d.attempts, d.status`;
-    const at = new Date().toISOString();
-    for (const row of rows) {
-      if (row.status !== 'SENT') continue;
-      const event: EphemeralEvent = {
-        tenantId: row.tenantId,
-        module: 'dialog',
-        streamId: row.dialogId,
-        type: 'dialog.delivery.retried',
-        actor: 'system',
-        data: {
-          messageId: row.messageId,
-          participantId: row.participantId,
-          subject: row.subject,
-          sequence: row.sequence,
-          attempt: row.attempts,
-        },
-        createdAt: at,
-      };
-      publisher.ephemeral(event);
-    }
+      FROM due WHERE d.tenant_id = due.tenant_id AND d.dialog_id = due.dialog_id AND d.message_id = due.message_id AND d.participant_id = due.participant_id
+      RETURNING d.tenant_id AS "tenantId", d.dialog_id AS "dialogId", d.message_id AS "messageId", d.participant_id AS "participantId", d.attempts, d.status`;
+    await redeliver(rows.filter((row) => row.status === 'SENT'));
     return rows.length;
   }
 
@@ -232,12 +223,13 @@ export function createLifecycle(runtime: ModuleRuntime, { commands }: { readonly
       await Promise.all(dialogs.map(({ id }) => followContextOf(tenantId, id, move)));
     },
 
-    /** Ends what was opened at the very moment its context ended. */
+    /** Moves what was opened or moved at the very moment its context was suspended, ended or became active again. */
     async reconcileContexts(): Promise<void> {
       const left = await sql<{ tenantId: string; id: string; status: string }[]>`
         SELECT d.tenant_id AS "tenantId", d.id, r.status FROM dialog.replica r
         JOIN dialog.dialog d ON d.tenant_id = r.tenant_id AND d.context_id = r.id AND d.status IN ('active', 'paused')
-        WHERE r.type = 'Context' AND r.status IN ('closed', 'deleted') AND d.protocol IS NULL LIMIT ${sweepPage}`;
+        WHERE r.type = 'Context' AND d.protocol IS NULL AND (r.status IN ('closed', 'deleted') OR (r.status = 'suspended' AND d.status = 'active')
+          OR (r.status = 'active' AND d.status = 'paused' AND d.paused_by = 'CONTEXT')) LIMIT ${sweepPage}`;
       await Promise.all(left.map(({ tenantId, id, status }) => followContextOf(tenantId, id, moveFor(status)!)));
     },
   };

@@ -1,9 +1,9 @@
 import DataLoader from 'dataloader';
 import type { RequestScope } from '#shared/context.ts';
 import { createListLoader, createPageLoader, createRowLoader } from '#shared/loaders.ts';
-import { findAnalyses, findSummaries, type SummaryKey } from './analyses.ts';
 import { findMessagesOf } from './codec.ts';
 import { findMemory } from './memory.ts';
+import { findAnalyses, findSummaries, type SummaryKey } from './reads/analyses.ts';
 import { readDeliveries } from './reads/deliveries.ts';
 import {
   type ContextDialogCountKey,
@@ -34,7 +34,7 @@ import type { DeliveryValue, DialogParticipantRow, DialogRow, MessageRow, Thread
 import type { DialogService } from './service.ts';
 import { findMessages } from './store/messages.ts';
 import { findCursorsOf, findParticipants } from './store/participants.ts';
-import { type MessageView, seesMessage, viewOf } from './visibility.ts';
+import { type MessageView, seesMemory, seesMessage, viewOf } from './visibility.ts';
 
 /** A dialog as the caller stands to it. */
 export interface Access {
@@ -119,6 +119,13 @@ export function createDialogLoaders(service: DialogService, scope: RequestScope)
     { cacheKeyFn: (key) => key.dialog.id },
   );
 
+  const memory = createListLoader({
+    scope,
+    fetch: (ids: readonly string[]) => findMemory(sql, tenantId, ids),
+    keyOf: (row) => row.dialogId,
+    tagOf: (id) => `Dialog:${id}:memory`,
+  });
+
   return {
     access,
     standing,
@@ -201,12 +208,9 @@ export function createDialogLoaders(service: DialogService, scope: RequestScope)
       return findSummaries(sql, tenantId, keys);
     }),
 
-    memory: createListLoader({
-      scope,
-      fetch: (ids: readonly string[]) => findMemory(sql, tenantId, ids),
-      keyOf: (row) => row.dialogId,
-      tagOf: (id) => `Dialog:${id}:memory`,
-    }),
+    async memoryOf(dialogId: string, view: MessageView) {
+      return (await memory.load(dialogId)).filter((entry) => seesMemory(view, entry));
+    },
 
     cursors: createListLoader({
       scope,

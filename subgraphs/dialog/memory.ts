@@ -12,13 +12,14 @@ import { callOf } from './calls.ts';
 import * as inputs from './inputs.ts';
 import { isoText } from './record.ts';
 import type { DialogMemoryEntryRow } from './rows.ts';
+import { type MessageView, seesMemory } from './visibility.ts';
 
 /** Entries of each kind that a dialog holds at most; beyond them the least recent and important go. */
 export const maxMemoryEntries = 1_000;
 const defaultTtlSeconds = 3_600;
 
 const columns = `e.kind, e.key, e.value, e.importance, e.ttl_seconds AS "ttlSeconds", ${isoText('e.expires_at')} AS "expiresAt",
-  ${isoText('e.last_accessed_at')} AS "lastAccessedAt", ${isoText('e.updated_at')} AS "updatedAt", e.updated_by AS "updatedBy"`;
+  ${isoText('e.last_accessed_at')} AS "lastAccessedAt", ${isoText('e.updated_at')} AS "updatedAt", e.updated_by AS "updatedBy", e.present`;
 
 const findText = `
 SELECT e.dialog_id AS "dialogId", ${columns} FROM dialog.memory e WHERE e.tenant_id = $1 AND e.dialog_id = ANY($2::uuid[])
@@ -40,11 +41,12 @@ export async function findMemory(
 }
 
 const setText = `
-INSERT INTO dialog.memory AS e (tenant_id, dialog_id, kind, key, value, importance, ttl_seconds, expires_at, last_accessed_at, updated_by)
-SELECT $2, $3::uuid, kind, key, value, importance, ttl_seconds, now() + make_interval(secs => ttl_seconds), now(), $4
+INSERT INTO dialog.memory AS e (tenant_id, dialog_id, kind, key, value, importance, ttl_seconds, expires_at, last_accessed_at, updated_by, present)
+SELECT $2, $3::uuid, kind, key, value, importance, ttl_seconds, now() + make_interval(secs => ttl_seconds), now(), $4,
+  ARRAY(SELECT p.id FROM dialog.participant p WHERE p.tenant_id = $2 AND p.dialog_id = $3::uuid AND p.status = 'ACTIVE')
 FROM json_to_recordset($1::text::json) AS i(kind text, key text, value jsonb, importance float8, ttl_seconds int)
 ON CONFLICT (tenant_id, dialog_id, kind, key) DO UPDATE SET value = EXCLUDED.value, importance = EXCLUDED.importance, ttl_seconds = EXCLUDED.ttl_seconds,
-  expires_at = EXCLUDED.expires_at, last_accessed_at = now(), updated_at = now(), updated_by = EXCLUDED.updated_by
+  expires_at = EXCLUDED.expires_at, last_accessed_at = now(), updated_at = now(), updated_by = EXCLUDED.updated_by, present = EXCLUDED.present
 RETURNING ${columns}`;
 
 const forgetText = `
@@ -164,6 +166,7 @@ export function createMemory(runtime: ModuleRuntime) {
       tenantId: string,
       dialogId: string,
       options: {
+        readonly view: MessageView;
         readonly query: string | null | undefined;
         readonly kinds: readonly string[] | null | undefined;
         readonly limit: number;
@@ -175,7 +178,7 @@ export function createMemory(runtime: ModuleRuntime) {
         });
       const query = options.query == null ? '' : parseInput(text({ max: 1_000 }), options.query, ['query']);
       const rows = (await findMemory(sql, tenantId, [dialogId])).filter(
-        (row) => !options.kinds || options.kinds.includes(row.kind),
+        (row) => seesMemory(options.view, row) && (!options.kinds || options.kinds.includes(row.kind)),
       );
       const ranked = scoreMemory(rows.map(toScorable), query, Date.now())
         .filter((entry) => query === '' || entry.score > 0)

@@ -106,7 +106,11 @@ export type Mutation = {
   advanceFlow: DialogPayload;
   /** Sets and forgets entries of the dialog's memory, all or none. */
   updateMemory: DialogMemoryPayload;
-  /** Asks for a summary; it is made in the background and announced by `aiAnalysisCompleted`. */
+  /**
+   * Asks for a summary of a range of messages, all of which the caller may read (else HISTORY_FORBIDDEN); without one, of its
+   * last stay, and with one end of it, as far as it reads without a gap. It is made in the background and announced by
+   * `aiAnalysisCompleted`, to those who may read all of the range.
+   */
   generateSummary: DialogSummaryPayload;
   /** Tells the others that one is there; lapses after five minutes. Not kept. */
   setPresence: DialogPresencePayload;
@@ -288,11 +292,12 @@ export type Subscription = {
   /**
    * Messages, edits, tombstones and reactions of a dialog in order; receipts where asked for. Resumes after `after`
    * without gap or repeat. What is sent is the same for everyone; who gets which event is decided per subscriber:
-   * participants from their joining on, and only messages that are for them.
+   * participants from their joining on, and only messages that are for them. Messages to explicit recipients, urgent ones and
+   * those that want a response count as delivered to a participant whose stream has taken them to its connection.
    */
   messageReceived: MessageReceived;
   dialogStatusChanged: DialogStatusChange;
-  /** Analyses of messages and summaries as they are finished. */
+  /** Analyses of messages and summaries as they are finished, to whoever may read every message they were made of. */
   aiAnalysisCompleted: DialogAnalysisCompleted;
   presenceChanged: DialogPresence;
   typing: DialogTyping;
@@ -1041,6 +1046,7 @@ export type DialogIntervention = {
   reasons: Array<InterventionReason>;
 };
 
+/** As `dialogMemory` and `dialogSummary` show it to the caller. */
 export type DialogMemoryContext = {
   shortTerm: Array<DialogMemoryEntry>;
   longTerm: Array<DialogMemoryEntry>;
@@ -1207,6 +1213,11 @@ export type MessageReceived = {
   timestamp: Scalars['DateTime']['output'];
   /** Subject that caused it. */
   actor: Scalars['String']['output'];
+  /**
+   * The message is sent anew, as it stands now, to this participant's streams that began behind it, because none of them and no
+   * inbox had been handed it. It has the cursor, sequence and time it had at first, and comes out of order; to each stream once.
+   */
+  redelivery: Scalars['Boolean']['output'];
   /** The message as it stood after the event; null for receipts. */
   message?: Maybe<Message>;
   reaction?: Maybe<MessageReaction>;
@@ -1566,10 +1577,16 @@ export type Query = {
    * `first` dialogs (1 to 50), each with up to `limit` messages. Acknowledge `nextCursor` of each to be done with it.
    */
   dialogInboxes: Array<DialogInbox>;
-  /** The newest finished summary of a dialog or of one of its threads; null when none was asked for. */
+  /**
+   * The newest finished summary of a dialog or of one of its threads whose whole range the caller may read; null when there is
+   * none.
+   */
   dialogSummary?: Maybe<DialogSummary>;
   dialogMetrics?: Maybe<DialogMetrics>;
-  /** What the dialog remembers, best first: recency, importance and relevance to the query together. */
+  /**
+   * What the dialog remembers, best first: recency, importance and relevance to the query together. Of entries written before
+   * the caller came, while it was away or after it had left it sees none, unless the history is shown.
+   */
   dialogMemory: Array<DialogMemoryEntry>;
   /** Who is there at the moment. */
   dialogPresence: Array<DialogPresence>;
@@ -2779,6 +2796,7 @@ export type MessageReceivedResolvers<ContextType = RequestContext, ParentType ex
   dialogId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   timestamp?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   actor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  redelivery?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   message?: Resolver<Maybe<ResolversTypes['Message']>, ParentType, ContextType>;
   reaction?: Resolver<Maybe<ResolversTypes['MessageReaction']>, ParentType, ContextType>;
   receipt?: Resolver<Maybe<ResolversTypes['MessageReceipt']>, ParentType, ContextType>;

@@ -79,8 +79,6 @@ export interface DialogRecord {
   readonly turnOrder: readonly string[];
   readonly governance: GovernanceValue | null;
   readonly protocol: DialogProtocolValue | null;
-  readonly conversationSummary: string | null;
-  readonly keyTopics: readonly string[];
   readonly participantCount: number;
   readonly pausedBy: 'USER' | 'IDLE' | 'CONTEXT' | null;
   readonly statusReason: string | null;
@@ -290,6 +288,8 @@ export interface DialogMemoryEntryRow {
   readonly lastAccessedAt: string;
   readonly updatedAt: string;
   readonly updatedBy: string;
+  /** Participants who were there when it was written; null where nobody knows any more. */
+  readonly present: readonly string[] | null;
   readonly score?: number | null;
 }
 

@@ -84,8 +84,6 @@ export function newDialog(id: string, principal: Principal, input: inputs.Create
     turnOrder: participants.filter((row) => row.type !== 'SYSTEM').map((row) => row.id),
     governance: input.governance ? mergeDefined<GovernanceValue>({}, input.governance) : null,
     protocol: null,
-    conversationSummary: null,
-    keyTopics: [],
     participantCount: participants.length,
     pausedBy: null,
     statusReason: null,

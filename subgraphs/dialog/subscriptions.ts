@@ -3,7 +3,9 @@ import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/event
 import { admit, createMemberGate, findTombstones, judgeMessage, requireReader } from './gate.ts';
 import { createOpenGate } from './openGate.ts';
 import { analysisPayload, messagePayload, summaryPayload } from './payload.ts';
+import { createRedelivery, noteHandovers, type RedeliveryData, redeliveryType } from './redelivery.ts';
 import type { DialogRow, DialogSummaryRow, MessageAnalysisRow, MessageRow } from './rows.ts';
+import { seesRange } from './visibility.ts';
 
 /** Events are replayed no longer than this, days. */
 const maxReplayDays = 31;
@@ -15,7 +17,7 @@ const stream = {
 } as const;
 const ephemeral = { ...stream, kind: 'ephemeral' } as const;
 
-const kinds: Readonly<Record<string, string>> = {
+const messageKinds: Readonly<Record<string, string>> = {
   'dialog.message.sent': 'MESSAGE',
   'dialog.message.edited': 'EDIT',
   'dialog.message.deleted': 'DELETE',
@@ -33,18 +35,32 @@ function place(event: EventRow | EphemeralEvent) {
   };
 }
 
+/** A message that is sent anew is the one it was: whoever resumes there misses nothing. */
+function firstPlace(event: EventRow | EphemeralEvent) {
+  const { position, actor, sentAt } = event.data as unknown as RedeliveryData;
+  return {
+    ...place(event),
+    cursor: encodeCursor(event.streamId, position),
+    sequence: position,
+    actor,
+    timestamp: sentAt,
+  };
+}
+
 /** Fields of `Subscription` that the dialog module feeds. */
 export const dialogSubscriptions: Readonly<Record<string, StreamSubscription>> = {
   messageReceived: {
     ...stream,
-    types: Object.keys(kinds),
+    types: Object.keys(messageKinds),
+    passing: [redeliveryType],
+    noteHandovers,
     payload(event) {
       const message = event.data['message'] as MessageRow | undefined;
       const deleted = message !== undefined && message.deletedAt !== null;
       return {
-        ...place(event),
-        kind: kinds[event.type] ?? 'MESSAGE',
-        actor: event.actor,
+        ...(event.type === redeliveryType ? firstPlace(event) : { ...place(event), actor: event.actor }),
+        kind: messageKinds[event.type] ?? 'MESSAGE',
+        redelivery: event.type === redeliveryType,
         message: message ? messagePayload(message) : null,
         reaction: deleted ? null : (event.data['reaction'] ?? null),
         receipt: event.data['receipt'] ?? null,
@@ -55,11 +71,13 @@ export const dialogSubscriptions: Readonly<Record<string, StreamSubscription>> =
       const view = requireReader(admission);
       const deleted = await findTombstones(admission, deps, maxReplayDays);
       const wantsReceipts = args['receipts'] === true;
+      const redelivery = createRedelivery(admission.participant?.id);
       return createMemberGate(admission, view, {
         deleted,
+        handed: redelivery.handed,
         judge(event, state) {
-          if (event.type === 'dialog.receipt.read') return wantsReceipts ? 'deliver' : 'skip';
-          return judgeMessage(event, state);
+          const decision = redelivery.judge(event, state);
+          return event.type === 'dialog.receipt.read' && wantsReceipts ? 'deliver' : decision;
         },
       });
     },
@@ -87,10 +105,7 @@ export const dialogSubscriptions: Readonly<Record<string, StreamSubscription>> =
     },
     // Whoever sees the dialog sees how it stands; who is removed from one that is not for all, no longer.
     async admit(principal, args, deps) {
-      const admission = await admit(principal, args, deps);
-      if (admission.dialog.configuration.visibility !== 'TENANT' && admission.dialog.createdBy !== principal.subject)
-        return createMemberGate(admission, requireReader(admission), { deleted: new Set(), judge: () => 'deliver' });
-      return createOpenGate(admission);
+      return createOpenGate(await admit(principal, args, deps));
     },
   },
 
@@ -116,7 +131,7 @@ export const dialogSubscriptions: Readonly<Record<string, StreamSubscription>> =
         judge(event, state) {
           if (event.type === 'dialog.analysis.completed') return judgeMessage(event, state);
           const summary = event.data['summary'] as DialogSummaryRow | undefined;
-          return summary && summary.fromSequence >= (state.view.spans[0]?.[0] ?? 1) ? 'deliver' : 'skip';
+          return summary && seesRange(state.view, summary.fromSequence, summary.toSequence) ? 'deliver' : 'skip';
         },
       });
     },

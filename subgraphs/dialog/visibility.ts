@@ -1,6 +1,6 @@
 import type { Principal } from '#shared/principal.ts';
 import { type DialogPlace, observes } from './rights.ts';
-import type { DialogConfigurationValue, DialogParticipantRow, MessageRow, Span } from './rows.ts';
+import type { DialogConfigurationValue, DialogMemoryEntryRow, DialogParticipantRow, MessageRow, Span } from './rows.ts';
 
 /** What a principal may read of one dialog's messages. */
 export interface MessageView {
@@ -8,9 +8,11 @@ export interface MessageView {
   readonly participantId: string | null;
   /** Sequences it may read, in order; [1, null] is all. */
   readonly spans: readonly Span[];
+  /** All that the dialog remembers, not only what was noted while it was there. */
+  readonly wholeMemory: boolean;
 }
 
-export const everything: MessageView = { participantId: null, spans: [[1, null]] };
+export const everything: MessageView = { participantId: null, spans: [[1, null]], wholeMemory: true };
 
 /**
  * Null when it may read nothing: neither taking part nor observing. Whoever left keeps what was said while it was there;
@@ -25,12 +27,33 @@ export function viewOf(
   if (!participant || participant.status === 'REMOVED' || participant.spans.length === 0) return null;
   if (!participant.permissions.includes('READ')) return null;
   const spans = participant.spans;
-  if (!dialog.configuration.showHistory) return { participantId: participant.id, spans };
-  return { participantId: participant.id, spans: [[1, spans.at(-1)![1]]] };
+  if (!dialog.configuration.showHistory) return { participantId: participant.id, spans, wholeMemory: false };
+  const last = spans.at(-1)![1];
+  return { participantId: participant.id, spans: [[1, last]], wholeMemory: last === null };
 }
 
 export function inSpans(spans: readonly Span[], sequence: number): boolean {
   return spans.some(([first, last]) => sequence >= first && (last === null || sequence <= last));
+}
+
+/** Spans that follow on each other are one. */
+export function joinSpans(spans: readonly Span[]): readonly Span[] {
+  return spans.reduce<Span[]>((joined, [first, last]) => {
+    const before = joined.at(-1);
+    if (before && before[1] !== null && before[1] + 1 >= first) joined[joined.length - 1] = [before[0], last];
+    else joined.push([first, last]);
+    return joined;
+  }, []);
+}
+
+/** What was made of messages is for whoever may read all of them, wherever they stand in between. */
+export function seesRange({ spans }: Pick<MessageView, 'spans'>, from: number, to: number): boolean {
+  return joinSpans(spans).some(([first, last]) => from >= first && (last === null || to <= last));
+}
+
+/** An entry of the memory is for whoever was there when it was written. */
+export function seesMemory(view: MessageView, entry: Pick<DialogMemoryEntryRow, 'present'>): boolean {
+  return view.wholeMemory || (view.participantId !== null && (entry.present?.includes(view.participantId) ?? false));
 }
 
 /** True when the message is for the participant, by it, or for all. */

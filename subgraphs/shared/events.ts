@@ -43,7 +43,12 @@ export type Decision = 'deliver' | 'skip' | 'end';
  */
 export interface EventGate {
   decide(event: EventRow | EphemeralEvent): Decision;
+  /** Called once the result of an event it let through went to the client's connection: what is to be noted of that. */
+  handed?(event: EventRow | EphemeralEvent): Handover | undefined;
 }
+
+/** What a module notes of a result that a client was handed. */
+export type Handover = Readonly<Record<string, unknown>>;
 
 export interface AdmissionDeps {
   readonly sql: Sql;
@@ -59,6 +64,10 @@ export interface StreamSubscription {
   streamId(args: Readonly<Record<string, unknown>>, principal: Principal): string;
   /** Event types it selects; an entry that ends in `.*` selects by prefix. */
   readonly types: readonly string[];
+  /** Types of what passes by on a kept stream and is delivered beside its events. @default none */
+  readonly passing?: readonly string[];
+  /** Notes what gates told of results handed to clients, many at once. */
+  noteHandovers?(handovers: readonly Handover[], deps: AdmissionDeps): Promise<void>;
   /** The field's value: an object in GraphQL shape (camelCase, enums in SCREAMING_SNAKE, `__typename` where abstract). */
   payload(event: EventRow | EphemeralEvent): Readonly<Record<string, unknown>>;
   /**

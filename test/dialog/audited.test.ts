@@ -91,6 +91,45 @@ describe('permissions', () => {
 });
 
 describe('status', () => {
+  it('of a dialog that is for its participants is for those too who are invited, and not for strangers', async () => {
+    const { id } = await rig.createDialog(ada, {
+      participants: [{ subject: 'bot', invited: true }],
+      configuration: { visibility: 'PARTICIPANTS' },
+    });
+    expect(
+      await rig.ask(bot, 'query ($id: ID!) { dialog(id: $id) { status viewer { status } } }', { id }),
+    ).toMatchObject({ dialog: { status: 'ACTIVE', viewer: { status: 'INVITED' } } });
+    await rig.mutate(ada, 'pauseDialog', '$dialogId: ID!', { dialogId: id }, 'dialog { id }');
+    expect((await rig.replay(bot, 'dialogStatusChanged', { dialogId: id })).received).toMatchObject([
+      { status: 'PAUSED' },
+    ]);
+    await expect(rig.replay(bot, 'messageReceived', { dialogId: id })).rejects.toThrow('takes no active part');
+    await expect(rig.replay(principal('outsider'), 'dialogStatusChanged', { dialogId: id })).rejects.toThrow(
+      'no such dialog',
+    );
+  });
+
+  it('goes on for who joined after subscribing when the dialog closes itself to all others', async () => {
+    const { id } = await rig.createDialog(ada);
+    const [cat, dog] = [principal('cat'), principal('dog')];
+    const gates = await Promise.all([cat, dog].map((who) => rig.replay(who, 'dialogStatusChanged', { dialogId: id })));
+    const before = (await rig.stream(id)).at(-1)!.sequence;
+    await rig.mutate(cat, 'joinDialog', '$dialogId: ID!', { dialogId: id }, 'participant { id }');
+    await rig.mutate(
+      ada,
+      'updateDialog',
+      '$dialogId: ID!, $patch: DialogPatch!',
+      { dialogId: id, patch: { configuration: { visibility: 'PARTICIPANTS' } } },
+      'dialog { id }',
+    );
+    await rig.mutate(ada, 'pauseDialog', '$dialogId: ID!', { dialogId: id }, 'dialog { id }');
+    const news = await rig.stream(id, 'one', before);
+    expect(gates.map(({ gate }) => news.map((event) => gate.decide(event)))).toEqual([
+      ['deliver', 'deliver', 'deliver'],
+      ['deliver', 'end', 'end'],
+    ]);
+  });
+
   it('of a dialog that closes itself to all but its participants is theirs alone from then on', async () => {
     const { id } = await rig.createDialog(ada, { participants: [{ subject: 'bot' }] });
     const gates = await Promise.all(

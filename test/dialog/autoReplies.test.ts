@@ -185,17 +185,20 @@ describe('automatic replies', () => {
     const { id, participants } = await assisted();
     await rig.send(ada, id, fact);
     await rig.send(ada, id, 'The secret budget review takes place in April.', { recipients: [participants['bob']] });
+    const note = (value: string) =>
+      rig.mutate(
+        ada,
+        'updateMemory',
+        '$dialogId: ID!, $entries: [DialogMemoryInput!]!',
+        { dialogId: id, entries: [{ kind: 'LONG_TERM', key: 'budget_review', value }] },
+        'entries { key }',
+      );
+    await note('takes place in May');
     await rig.mutate(principal('late'), 'joinDialog', '$dialogId: ID!', { dialogId: id }, 'participant { id }');
     await askQuestion(id);
     await answerWaiting();
     expect(await repliesIn(id)).toEqual([]);
-    await rig.mutate(
-      ada,
-      'updateMemory',
-      '$dialogId: ID!, $entries: [DialogMemoryInput!]!',
-      { dialogId: id, entries: [{ kind: 'LONG_TERM', key: 'budget_review', value: 'takes place in March' }] },
-      'entries { key }',
-    );
+    await note('takes place in March');
     await askQuestion(id);
     await answerWaiting();
     const replies = await repliesIn(id);

@@ -115,7 +115,12 @@ describe('followed deliveries', () => {
     });
     const retried = rig.events.filter((event) => event.type === 'dialog.delivery.retried');
     expect(retried).toHaveLength(3);
-    expect(retried[0]!.data).toMatchObject({ participantId: participants['bot'], subject: 'bot', sequence: 1 });
+    expect(retried[0]!.data).toMatchObject({
+      participantId: participants['bot'],
+      attempt: 2,
+      position: (await rig.stream(id)).find((event) => event.type === 'dialog.message.sent')!.sequence,
+      message: { id: messageId, sequence: 1, text: 'answer me' },
+    });
     await rig.mutate(
       bot,
       'ackMessages',
@@ -188,6 +193,22 @@ describe('the context', () => {
     await rig.sql`UPDATE dialog.dialog SET status = 'active' WHERE id = ${id}`;
     await job('reconcileContexts');
     expect(await statusOf(id)).toMatchObject({ status: 'CANCELLED' });
+  });
+
+  it('pauses what slipped in while it was being suspended, and resumes that once it is active again', async () => {
+    const contextId = rig.openContext();
+    const [left, mine] = [await rig.createDialog(ada, { contextId }), await rig.createDialog(ada, { contextId })];
+    await rig.mutate(ada, 'pauseDialog', '$dialogId: ID!', { dialogId: mine.id }, 'dialog { status }');
+    const stands = (status: string) =>
+      rig.sql`UPDATE dialog.replica SET status = ${status} WHERE type = 'Context' AND id = ${contextId}`;
+    await stands('suspended');
+    await job('reconcileContexts');
+    expect(await statusOf(left.id)).toMatchObject({ status: 'PAUSED', pausedBy: 'CONTEXT' });
+    expect(await statusOf(mine.id)).toMatchObject({ status: 'PAUSED', pausedBy: 'USER' });
+    await stands('active');
+    await job('reconcileContexts');
+    expect(await statusOf(left.id)).toMatchObject({ status: 'ACTIVE', pausedBy: null });
+    expect(await statusOf(mine.id)).toMatchObject({ status: 'PAUSED', pausedBy: 'USER' });
   });
 });
 

@@ -135,6 +135,73 @@ describe.each(modes)('a dialog in a context, %s', (mode) => {
     await Promise.all([mine, his, hers, back].map((entry) => entry!.close()));
   });
 
+  const follow = (id: string) =>
+    subscribe<{ messageReceived: { redelivery: boolean; message: { id: string } } }>({
+      url: platform.url,
+      query: 'subscription ($id: ID!) { messageReceived(dialogId: $id) { redelivery message { id dialog { id } } } }',
+      variables: { id },
+      token: bob,
+    });
+
+  async function sendUrgent(id: string): Promise<string> {
+    const sent = await platform.query<Sent>(
+      'mutation ($id: ID!) { sendMessage(input: { dialogId: $id, content: { text: "now" }, priority: URGENT }) { message { id sequence } userErrors { code path } } }',
+      { id },
+      { token: ann },
+    );
+    return sent.data!.sendMessage.message!.id;
+  }
+
+  const delivered = (id: string) =>
+    expect
+      .poll(async () => {
+        const history = await platform.query<{
+          dialogMessages: { nodes: { deliveryStatus: { delivered: number; details: { status: string }[] } }[] };
+        }>(
+          'query ($id: ID!) { dialogMessages(dialogId: $id) { nodes { deliveryStatus { delivered details { status } } } } }',
+          { id },
+          { token: ann },
+        );
+        return history.data!.dialogMessages.nodes.at(-1)!.deliveryStatus;
+      })
+      .toEqual({ delivered: 1, details: [{ status: 'DELIVERED' }] });
+
+  it('counts an urgent message as delivered that a stream of its recipient has taken', async () => {
+    const { id } = await open();
+    const stream = follow(id);
+    // Until it is there, what is said passes it by.
+    for (let said = 1; stream.payloads.length === 0 && said < 50; said += 1) {
+      await platform.query(send, { id, text: 'anyone?' }, { token: ann });
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    const messageId = await sendUrgent(id);
+    await stream.until((payloads) => payloads.some((payload) => payload.messageReceived.message.id === messageId));
+    await delivered(id);
+    expect(stream.payloads.filter((payload) => payload.messageReceived.redelivery)).toEqual([]);
+    await stream.close();
+  });
+
+  // What passes by crosses processes by Redis alone, which these have not.
+  it.runIf(mode === 'one process')('brings an urgent message once to a stream that began behind it', async () => {
+    const { id } = await open();
+    const messageId = await sendUrgent(id);
+    const first = follow(id);
+    await first.until((payloads) => payloads.length === 1);
+    expect(first.payloads).toMatchObject([{ messageReceived: { redelivery: true, message: { id: messageId } } }]);
+    await delivered(id);
+    // Delivered: a stream that begins now is not brought it any more, and what comes next is told from it.
+    const second = follow(id);
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    await platform.query(send, { id, text: 'next' }, { token: ann });
+    await Promise.all([
+      first.until((payloads) => payloads.length === 2),
+      second.until((payloads) => payloads.length > 0),
+    ]);
+    expect(second.payloads).toMatchObject([{ messageReceived: { redelivery: false } }]);
+    expect(first.payloads[1]).toMatchObject({ messageReceived: { redelivery: false } });
+    await Promise.all([first.close(), second.close()]);
+  });
+
   it('refuses text that cannot be kept, and stores nothing of it', async () => {
     const { id } = await open();
     for (const [text, code] of [

@@ -17571,8 +17571,6 @@ export const DialogScalarFieldEnum = {
   turnOrder: 'turnOrder',
   governance: 'governance',
   protocol: 'protocol',
-  conversationSummary: 'conversationSummary',
-  keyTopics: 'keyTopics',
   participantCount: 'participantCount',
   pausedBy: 'pausedBy',
   statusReason: 'statusReason',
@@ -17774,7 +17772,8 @@ export const DialogMemoryScalarFieldEnum = {
   lastAccessedAt: 'lastAccessedAt',
   createdAt: 'createdAt',
   updatedAt: 'updatedAt',
-  updatedBy: 'updatedBy'
+  updatedBy: 'updatedBy',
+  present: 'present'
 } as const
 
 export type DialogMemoryScalarFieldEnum = (typeof DialogMemoryScalarFieldEnum)[keyof typeof DialogMemoryScalarFieldEnum]

@@ -1249,8 +1249,6 @@ export const DialogScalarFieldEnum = {
   turnOrder: 'turnOrder',
   governance: 'governance',
   protocol: 'protocol',
-  conversationSummary: 'conversationSummary',
-  keyTopics: 'keyTopics',
   participantCount: 'participantCount',
   pausedBy: 'pausedBy',
   statusReason: 'statusReason',
@@ -1452,7 +1450,8 @@ export const DialogMemoryScalarFieldEnum = {
   lastAccessedAt: 'lastAccessedAt',
   createdAt: 'createdAt',
   updatedAt: 'updatedAt',
-  updatedBy: 'updatedBy'
+  updatedBy: 'updatedBy',
+  present: 'present'
 } as const
 
 export type DialogMemoryScalarFieldEnum = (typeof DialogMemoryScalarFieldEnum)[keyof typeof DialogMemoryScalarFieldEnum]

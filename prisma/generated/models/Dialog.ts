@@ -54,7 +54,6 @@ export type DialogMinAggregateOutputType = {
   category: string | null
   description: string | null
   flowState: string | null
-  conversationSummary: string | null
   participantCount: number | null
   pausedBy: string | null
   statusReason: string | null
@@ -83,7 +82,6 @@ export type DialogMaxAggregateOutputType = {
   category: string | null
   description: string | null
   flowState: string | null
-  conversationSummary: string | null
   participantCount: number | null
   pausedBy: string | null
   statusReason: string | null
@@ -119,8 +117,6 @@ export type DialogCountAggregateOutputType = {
   turnOrder: number
   governance: number
   protocol: number
-  conversationSummary: number
-  keyTopics: number
   participantCount: number
   pausedBy: number
   statusReason: number
@@ -167,7 +163,6 @@ export type DialogMinAggregateInputType = {
   category?: true
   description?: true
   flowState?: true
-  conversationSummary?: true
   participantCount?: true
   pausedBy?: true
   statusReason?: true
@@ -196,7 +191,6 @@ export type DialogMaxAggregateInputType = {
   category?: true
   description?: true
   flowState?: true
-  conversationSummary?: true
   participantCount?: true
   pausedBy?: true
   statusReason?: true
@@ -232,8 +226,6 @@ export type DialogCountAggregateInputType = {
   turnOrder?: true
   governance?: true
   protocol?: true
-  conversationSummary?: true
-  keyTopics?: true
   participantCount?: true
   pausedBy?: true
   statusReason?: true
@@ -356,8 +348,6 @@ export type DialogGroupByOutputType = {
   turnOrder: string[]
   governance: runtime.JsonValue | null
   protocol: runtime.JsonValue | null
-  conversationSummary: string | null
-  keyTopics: string[]
   participantCount: number
   pausedBy: string | null
   statusReason: string | null
@@ -416,8 +406,6 @@ export type DialogWhereInput = {
   turnOrder?: Prisma.StringNullableListFilter<"Dialog">
   governance?: Prisma.JsonNullableFilter<"Dialog">
   protocol?: Prisma.JsonNullableFilter<"Dialog">
-  conversationSummary?: Prisma.StringNullableFilter<"Dialog"> | string | null
-  keyTopics?: Prisma.StringNullableListFilter<"Dialog">
   participantCount?: Prisma.IntFilter<"Dialog"> | number
   pausedBy?: Prisma.StringNullableFilter<"Dialog"> | string | null
   statusReason?: Prisma.StringNullableFilter<"Dialog"> | string | null
@@ -453,8 +441,6 @@ export type DialogOrderByWithRelationInput = {
   turnOrder?: Prisma.SortOrder
   governance?: Prisma.SortOrderInput | Prisma.SortOrder
   protocol?: Prisma.SortOrderInput | Prisma.SortOrder
-  conversationSummary?: Prisma.SortOrderInput | Prisma.SortOrder
-  keyTopics?: Prisma.SortOrder
   participantCount?: Prisma.SortOrder
   pausedBy?: Prisma.SortOrderInput | Prisma.SortOrder
   statusReason?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -494,8 +480,6 @@ export type DialogWhereUniqueInput = Prisma.AtLeast<{
   turnOrder?: Prisma.StringNullableListFilter<"Dialog">
   governance?: Prisma.JsonNullableFilter<"Dialog">
   protocol?: Prisma.JsonNullableFilter<"Dialog">
-  conversationSummary?: Prisma.StringNullableFilter<"Dialog"> | string | null
-  keyTopics?: Prisma.StringNullableListFilter<"Dialog">
   participantCount?: Prisma.IntFilter<"Dialog"> | number
   pausedBy?: Prisma.StringNullableFilter<"Dialog"> | string | null
   statusReason?: Prisma.StringNullableFilter<"Dialog"> | string | null
@@ -531,8 +515,6 @@ export type DialogOrderByWithAggregationInput = {
   turnOrder?: Prisma.SortOrder
   governance?: Prisma.SortOrderInput | Prisma.SortOrder
   protocol?: Prisma.SortOrderInput | Prisma.SortOrder
-  conversationSummary?: Prisma.SortOrderInput | Prisma.SortOrder
-  keyTopics?: Prisma.SortOrder
   participantCount?: Prisma.SortOrder
   pausedBy?: Prisma.SortOrderInput | Prisma.SortOrder
   statusReason?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -576,8 +558,6 @@ export type DialogScalarWhereWithAggregatesInput = {
   turnOrder?: Prisma.StringNullableListFilter<"Dialog">
   governance?: Prisma.JsonNullableWithAggregatesFilter<"Dialog">
   protocol?: Prisma.JsonNullableWithAggregatesFilter<"Dialog">
-  conversationSummary?: Prisma.StringNullableWithAggregatesFilter<"Dialog"> | string | null
-  keyTopics?: Prisma.StringNullableListFilter<"Dialog">
   participantCount?: Prisma.IntWithAggregatesFilter<"Dialog"> | number
   pausedBy?: Prisma.StringNullableWithAggregatesFilter<"Dialog"> | string | null
   statusReason?: Prisma.StringNullableWithAggregatesFilter<"Dialog"> | string | null
@@ -613,8 +593,6 @@ export type DialogCreateInput = {
   turnOrder?: Prisma.DialogCreateturnOrderInput | string[]
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
-  conversationSummary?: string | null
-  keyTopics?: Prisma.DialogCreatekeyTopicsInput | string[]
   participantCount?: number
   pausedBy?: string | null
   statusReason?: string | null
@@ -650,8 +628,6 @@ export type DialogUncheckedCreateInput = {
   turnOrder?: Prisma.DialogCreateturnOrderInput | string[]
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
-  conversationSummary?: string | null
-  keyTopics?: Prisma.DialogCreatekeyTopicsInput | string[]
   participantCount?: number
   pausedBy?: string | null
   statusReason?: string | null
@@ -687,8 +663,6 @@ export type DialogUpdateInput = {
   turnOrder?: Prisma.DialogUpdateturnOrderInput | string[]
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
-  conversationSummary?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
-  keyTopics?: Prisma.DialogUpdatekeyTopicsInput | string[]
   participantCount?: Prisma.IntFieldUpdateOperationsInput | number
   pausedBy?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   statusReason?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -724,8 +698,6 @@ export type DialogUncheckedUpdateInput = {
   turnOrder?: Prisma.DialogUpdateturnOrderInput | string[]
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
-  conversationSummary?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
-  keyTopics?: Prisma.DialogUpdatekeyTopicsInput | string[]
   participantCount?: Prisma.IntFieldUpdateOperationsInput | number
   pausedBy?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   statusReason?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -761,8 +733,6 @@ export type DialogCreateManyInput = {
   turnOrder?: Prisma.DialogCreateturnOrderInput | string[]
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
-  conversationSummary?: string | null
-  keyTopics?: Prisma.DialogCreatekeyTopicsInput | string[]
   participantCount?: number
   pausedBy?: string | null
   statusReason?: string | null
@@ -798,8 +768,6 @@ export type DialogUpdateManyMutationInput = {
   turnOrder?: Prisma.DialogUpdateturnOrderInput | string[]
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
-  conversationSummary?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
-  keyTopics?: Prisma.DialogUpdatekeyTopicsInput | string[]
   participantCount?: Prisma.IntFieldUpdateOperationsInput | number
   pausedBy?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   statusReason?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -835,8 +803,6 @@ export type DialogUncheckedUpdateManyInput = {
   turnOrder?: Prisma.DialogUpdateturnOrderInput | string[]
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
-  conversationSummary?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
-  keyTopics?: Prisma.DialogUpdatekeyTopicsInput | string[]
   participantCount?: Prisma.IntFieldUpdateOperationsInput | number
   pausedBy?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   statusReason?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -877,8 +843,6 @@ export type DialogCountOrderByAggregateInput = {
   turnOrder?: Prisma.SortOrder
   governance?: Prisma.SortOrder
   protocol?: Prisma.SortOrder
-  conversationSummary?: Prisma.SortOrder
-  keyTopics?: Prisma.SortOrder
   participantCount?: Prisma.SortOrder
   pausedBy?: Prisma.SortOrder
   statusReason?: Prisma.SortOrder
@@ -915,7 +879,6 @@ export type DialogMaxOrderByAggregateInput = {
   category?: Prisma.SortOrder
   description?: Prisma.SortOrder
   flowState?: Prisma.SortOrder
-  conversationSummary?: Prisma.SortOrder
   participantCount?: Prisma.SortOrder
   pausedBy?: Prisma.SortOrder
   statusReason?: Prisma.SortOrder
@@ -944,7 +907,6 @@ export type DialogMinOrderByAggregateInput = {
   category?: Prisma.SortOrder
   description?: Prisma.SortOrder
   flowState?: Prisma.SortOrder
-  conversationSummary?: Prisma.SortOrder
   participantCount?: Prisma.SortOrder
   pausedBy?: Prisma.SortOrder
   statusReason?: Prisma.SortOrder
@@ -978,21 +940,12 @@ export type DialogCreateturnOrderInput = {
   set: string[]
 }
 
-export type DialogCreatekeyTopicsInput = {
-  set: string[]
-}
-
 export type DialogUpdatetagsInput = {
   set?: string[]
   push?: string | string[]
 }
 
 export type DialogUpdateturnOrderInput = {
-  set?: string[]
-  push?: string | string[]
-}
-
-export type DialogUpdatekeyTopicsInput = {
   set?: string[]
   push?: string | string[]
 }
@@ -1017,8 +970,6 @@ export type DialogSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs =
   turnOrder?: boolean
   governance?: boolean
   protocol?: boolean
-  conversationSummary?: boolean
-  keyTopics?: boolean
   participantCount?: boolean
   pausedBy?: boolean
   statusReason?: boolean
@@ -1054,8 +1005,6 @@ export type DialogSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extens
   turnOrder?: boolean
   governance?: boolean
   protocol?: boolean
-  conversationSummary?: boolean
-  keyTopics?: boolean
   participantCount?: boolean
   pausedBy?: boolean
   statusReason?: boolean
@@ -1091,8 +1040,6 @@ export type DialogSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extens
   turnOrder?: boolean
   governance?: boolean
   protocol?: boolean
-  conversationSummary?: boolean
-  keyTopics?: boolean
   participantCount?: boolean
   pausedBy?: boolean
   statusReason?: boolean
@@ -1128,8 +1075,6 @@ export type DialogSelectScalar = {
   turnOrder?: boolean
   governance?: boolean
   protocol?: boolean
-  conversationSummary?: boolean
-  keyTopics?: boolean
   participantCount?: boolean
   pausedBy?: boolean
   statusReason?: boolean
@@ -1147,7 +1092,7 @@ export type DialogSelectScalar = {
   ordinal?: boolean
 }
 
-export type DialogOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "contextId" | "threadId" | "status" | "name" | "type" | "category" | "description" | "tags" | "configuration" | "workflow" | "flow" | "flowState" | "turnOrder" | "governance" | "protocol" | "conversationSummary" | "keyTopics" | "participantCount" | "pausedBy" | "statusReason" | "retentionDays" | "keptFrom" | "revision" | "startedAt" | "endedAt" | "archivedAt" | "nextCheckAt" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["dialog"]>
+export type DialogOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "contextId" | "threadId" | "status" | "name" | "type" | "category" | "description" | "tags" | "configuration" | "workflow" | "flow" | "flowState" | "turnOrder" | "governance" | "protocol" | "participantCount" | "pausedBy" | "statusReason" | "retentionDays" | "keptFrom" | "revision" | "startedAt" | "endedAt" | "archivedAt" | "nextCheckAt" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["dialog"]>
 
 export type $DialogPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "Dialog"
@@ -1179,8 +1124,6 @@ export type $DialogPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs
      * Frozen fields the columns cannot give back to the letter, and which optional ones were present.
      */
     protocol: runtime.JsonValue | null
-    conversationSummary: string | null
-    keyTopics: string[]
     participantCount: number
     /**
      * Who or what paused it: USER, IDLE or CONTEXT; null while it is not paused.
@@ -1648,8 +1591,6 @@ export interface DialogFieldRefs {
   readonly turnOrder: Prisma.FieldRef<"Dialog", 'String[]'>
   readonly governance: Prisma.FieldRef<"Dialog", 'Json'>
   readonly protocol: Prisma.FieldRef<"Dialog", 'Json'>
-  readonly conversationSummary: Prisma.FieldRef<"Dialog", 'String'>
-  readonly keyTopics: Prisma.FieldRef<"Dialog", 'String[]'>
   readonly participantCount: Prisma.FieldRef<"Dialog", 'Int'>
   readonly pausedBy: Prisma.FieldRef<"Dialog", 'String'>
   readonly statusReason: Prisma.FieldRef<"Dialog", 'String'>

@@ -77,6 +77,7 @@ export type DialogMemoryCountAggregateOutputType = {
   createdAt: number
   updatedAt: number
   updatedBy: number
+  present: number
   _all: number
 }
 
@@ -132,6 +133,7 @@ export type DialogMemoryCountAggregateInputType = {
   createdAt?: true
   updatedAt?: true
   updatedBy?: true
+  present?: true
   _all?: true
 }
 
@@ -234,6 +236,7 @@ export type DialogMemoryGroupByOutputType = {
   createdAt: Date
   updatedAt: Date
   updatedBy: string
+  present: string[]
   _count: DialogMemoryCountAggregateOutputType | null
   _avg: DialogMemoryAvgAggregateOutputType | null
   _sum: DialogMemorySumAggregateOutputType | null
@@ -272,6 +275,7 @@ export type DialogMemoryWhereInput = {
   createdAt?: Prisma.DateTimeFilter<"DialogMemory"> | Date | string
   updatedAt?: Prisma.DateTimeFilter<"DialogMemory"> | Date | string
   updatedBy?: Prisma.StringFilter<"DialogMemory"> | string
+  present?: Prisma.StringNullableListFilter<"DialogMemory">
 }
 
 export type DialogMemoryOrderByWithRelationInput = {
@@ -287,6 +291,7 @@ export type DialogMemoryOrderByWithRelationInput = {
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   updatedBy?: Prisma.SortOrder
+  present?: Prisma.SortOrder
 }
 
 export type DialogMemoryWhereUniqueInput = Prisma.AtLeast<{
@@ -306,6 +311,7 @@ export type DialogMemoryWhereUniqueInput = Prisma.AtLeast<{
   createdAt?: Prisma.DateTimeFilter<"DialogMemory"> | Date | string
   updatedAt?: Prisma.DateTimeFilter<"DialogMemory"> | Date | string
   updatedBy?: Prisma.StringFilter<"DialogMemory"> | string
+  present?: Prisma.StringNullableListFilter<"DialogMemory">
 }, "tenantId_dialogId_kind_key">
 
 export type DialogMemoryOrderByWithAggregationInput = {
@@ -321,6 +327,7 @@ export type DialogMemoryOrderByWithAggregationInput = {
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   updatedBy?: Prisma.SortOrder
+  present?: Prisma.SortOrder
   _count?: Prisma.DialogMemoryCountOrderByAggregateInput
   _avg?: Prisma.DialogMemoryAvgOrderByAggregateInput
   _max?: Prisma.DialogMemoryMaxOrderByAggregateInput
@@ -344,6 +351,7 @@ export type DialogMemoryScalarWhereWithAggregatesInput = {
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"DialogMemory"> | Date | string
   updatedAt?: Prisma.DateTimeWithAggregatesFilter<"DialogMemory"> | Date | string
   updatedBy?: Prisma.StringWithAggregatesFilter<"DialogMemory"> | string
+  present?: Prisma.StringNullableListFilter<"DialogMemory">
 }
 
 export type DialogMemoryCreateInput = {
@@ -359,6 +367,7 @@ export type DialogMemoryCreateInput = {
   createdAt?: Date | string
   updatedAt?: Date | string
   updatedBy: string
+  present?: Prisma.DialogMemoryCreatepresentInput | string[]
 }
 
 export type DialogMemoryUncheckedCreateInput = {
@@ -374,6 +383,7 @@ export type DialogMemoryUncheckedCreateInput = {
   createdAt?: Date | string
   updatedAt?: Date | string
   updatedBy: string
+  present?: Prisma.DialogMemoryCreatepresentInput | string[]
 }
 
 export type DialogMemoryUpdateInput = {
@@ -389,6 +399,7 @@ export type DialogMemoryUpdateInput = {
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedBy?: Prisma.StringFieldUpdateOperationsInput | string
+  present?: Prisma.DialogMemoryUpdatepresentInput | string[]
 }
 
 export type DialogMemoryUncheckedUpdateInput = {
@@ -404,6 +415,7 @@ export type DialogMemoryUncheckedUpdateInput = {
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedBy?: Prisma.StringFieldUpdateOperationsInput | string
+  present?: Prisma.DialogMemoryUpdatepresentInput | string[]
 }
 
 export type DialogMemoryCreateManyInput = {
@@ -419,6 +431,7 @@ export type DialogMemoryCreateManyInput = {
   createdAt?: Date | string
   updatedAt?: Date | string
   updatedBy: string
+  present?: Prisma.DialogMemoryCreatepresentInput | string[]
 }
 
 export type DialogMemoryUpdateManyMutationInput = {
@@ -434,6 +447,7 @@ export type DialogMemoryUpdateManyMutationInput = {
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedBy?: Prisma.StringFieldUpdateOperationsInput | string
+  present?: Prisma.DialogMemoryUpdatepresentInput | string[]
 }
 
 export type DialogMemoryUncheckedUpdateManyInput = {
@@ -449,6 +463,7 @@ export type DialogMemoryUncheckedUpdateManyInput = {
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedBy?: Prisma.StringFieldUpdateOperationsInput | string
+  present?: Prisma.DialogMemoryUpdatepresentInput | string[]
 }
 
 export type DialogMemoryTenantIdDialogIdKindKeyCompoundUniqueInput = {
@@ -471,6 +486,7 @@ export type DialogMemoryCountOrderByAggregateInput = {
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   updatedBy?: Prisma.SortOrder
+  present?: Prisma.SortOrder
 }
 
 export type DialogMemoryAvgOrderByAggregateInput = {
@@ -511,6 +527,15 @@ export type DialogMemorySumOrderByAggregateInput = {
   ttlSeconds?: Prisma.SortOrder
 }
 
+export type DialogMemoryCreatepresentInput = {
+  set: string[]
+}
+
+export type DialogMemoryUpdatepresentInput = {
+  set?: string[]
+  push?: string | string[]
+}
+
 
 
 export type DialogMemorySelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -526,6 +551,7 @@ export type DialogMemorySelect<ExtArgs extends runtime.Types.Extensions.Internal
   createdAt?: boolean
   updatedAt?: boolean
   updatedBy?: boolean
+  present?: boolean
 }, ExtArgs["result"]["dialogMemory"]>
 
 export type DialogMemorySelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -541,6 +567,7 @@ export type DialogMemorySelectCreateManyAndReturn<ExtArgs extends runtime.Types.
   createdAt?: boolean
   updatedAt?: boolean
   updatedBy?: boolean
+  present?: boolean
 }, ExtArgs["result"]["dialogMemory"]>
 
 export type DialogMemorySelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -556,6 +583,7 @@ export type DialogMemorySelectUpdateManyAndReturn<ExtArgs extends runtime.Types.
   createdAt?: boolean
   updatedAt?: boolean
   updatedBy?: boolean
+  present?: boolean
 }, ExtArgs["result"]["dialogMemory"]>
 
 export type DialogMemorySelectScalar = {
@@ -571,9 +599,10 @@ export type DialogMemorySelectScalar = {
   createdAt?: boolean
   updatedAt?: boolean
   updatedBy?: boolean
+  present?: boolean
 }
 
-export type DialogMemoryOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "dialogId" | "kind" | "key" | "value" | "importance" | "ttlSeconds" | "expiresAt" | "lastAccessedAt" | "createdAt" | "updatedAt" | "updatedBy", ExtArgs["result"]["dialogMemory"]>
+export type DialogMemoryOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "dialogId" | "kind" | "key" | "value" | "importance" | "ttlSeconds" | "expiresAt" | "lastAccessedAt" | "createdAt" | "updatedAt" | "updatedBy" | "present", ExtArgs["result"]["dialogMemory"]>
 
 export type $DialogMemoryPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "DialogMemory"
@@ -591,6 +620,10 @@ export type $DialogMemoryPayload<ExtArgs extends runtime.Types.Extensions.Intern
     createdAt: Date
     updatedAt: Date
     updatedBy: string
+    /**
+     * Participants who were active when it was written, whom alone it is shown; null: unknown.
+     */
+    present: string[]
   }, ExtArgs["result"]["dialogMemory"]>
   composites: {}
 }
@@ -1026,6 +1059,7 @@ export interface DialogMemoryFieldRefs {
   readonly createdAt: Prisma.FieldRef<"DialogMemory", 'DateTime'>
   readonly updatedAt: Prisma.FieldRef<"DialogMemory", 'DateTime'>
   readonly updatedBy: Prisma.FieldRef<"DialogMemory", 'String'>
+  readonly present: Prisma.FieldRef<"DialogMemory", 'String[]'>
 }
     
 

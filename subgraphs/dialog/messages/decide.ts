@@ -16,6 +16,7 @@ import { requireTurn, type TurnInput, turnAfter, turnOrderOf } from '../turns.ts
 import { seesMessage, viewOf } from '../visibility.ts';
 import { requireToDecide } from './approval.ts';
 import { allAiProcessing, type MessageDraft, requireAllowed } from './draft.ts';
+import { followsDelivery } from './followed.ts';
 
 /** What the batch has read for one draft. */
 export interface Situation {
@@ -157,10 +158,6 @@ export function needsParticipants(draft: MessageDraft): boolean {
     draft.input.recipients != null ||
     followsDelivery(draft.input.requiresResponse === true, draft.priority)
   );
-}
-
-function followsDelivery(requiresResponse: boolean, priority: string): boolean {
-  return requiresResponse || priority === 'URGENT';
 }
 
 function requireSender(

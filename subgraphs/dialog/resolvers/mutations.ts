@@ -152,17 +152,10 @@ export const mutations: MutationResolvers = {
     ) {
       throw new PlatformError('NOT_A_PARTICIPANT', 'only participants ask for a summary');
     }
-    const first = view.spans[0]?.[0] ?? 1;
-    if (input.fromSequence != null && input.fromSequence < first) {
-      throw new PlatformError('HISTORY_FORBIDDEN', `the caller reads from sequence ${first} on`, {
-        path: ['fromSequence'],
-        details: { firstVisible: first },
-      });
-    }
     const summary = await context.service.analyses.request(context.scope, dialog, {
       ...input,
+      view,
       threadId: threadId ?? null,
-      fromSequence: input.fromSequence ?? first,
       shownActor: shownSubject(context.principal, participant),
     });
     return { summary, userErrors: [] };

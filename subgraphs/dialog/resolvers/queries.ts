@@ -105,7 +105,7 @@ export const queries: QueryResolvers = {
   async dialogSummary(_parent, { dialogId, threadId }, { loaders }) {
     const access = isId(dialogId) ? await loaders.access(dialogId) : null;
     if (!access?.view || (threadId != null && !isId(threadId))) return null;
-    return loaders.summary.load({ dialogId, threadId: threadId ?? null, firstVisible: access.view.spans[0]?.[0] ?? 1 });
+    return loaders.summary.load({ dialogId, threadId: threadId ?? null, view: access.view });
   },
 
   async dialogMetrics(_parent, { dialogId }, { loaders, service, scope }) {
@@ -121,7 +121,8 @@ export const queries: QueryResolvers = {
       throw new PlatformError('HISTORY_FORBIDDEN', 'only participants read what a dialog remembers', {
         path: ['dialogId'],
       });
-    return [...(await context.service.memory.recall(context.principal.tenantId, dialogId, { query, kinds, limit }))];
+    const { tenantId } = context.principal;
+    return [...(await context.service.memory.recall(tenantId, dialogId, { view, query, kinds, limit }))];
   },
 
   async dialogPresence(_parent, { dialogId }, context) {

@@ -1,4 +1,5 @@
 import { encodeCursor } from '#shared/cursor.ts';
+import { selectedFields } from '#shared/selectedFields.ts';
 import type { RequestContext } from '../context.ts';
 import { toDocument } from '../document.ts';
 import { contentOf } from '../payload.ts';
@@ -59,15 +60,22 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
         locked: row.governance.locked ?? false,
         lastConfirmId: row.governance.lastConfirmRef?.id ?? null,
       },
-    async memoryContext(row, _args, context) {
+    async memoryContext(row, _args, context, info) {
       const { view } = await requireAccess(context, row.id);
-      const entries = view === null ? [] : await context.loaders.memory.load(row.id);
-      const readsAll = view !== null && (view.spans[0]?.[0] ?? 1) === 1;
+      const selected = selectedFields(info, '');
+      const summarized = selected.has('conversationSummary') || selected.has('keyTopics');
+      const [entries, summary] =
+        view === null
+          ? [[], null]
+          : await Promise.all([
+              context.loaders.memoryOf(row.id, view),
+              summarized ? context.loaders.summary.load({ dialogId: row.id, threadId: null, view }) : null,
+            ]);
       return {
         shortTerm: entries.filter((entry) => entry.kind === 'SHORT_TERM'),
         longTerm: entries.filter((entry) => entry.kind === 'LONG_TERM'),
-        conversationSummary: readsAll ? row.conversationSummary : null,
-        keyTopics: readsAll ? [...row.keyTopics] : [],
+        conversationSummary: stored(summary?.result ?? null, 'text'),
+        keyTopics: (stored<{ topic: string }[]>(summary?.result ?? null, 'keyTopics') ?? []).map(({ topic }) => topic),
       };
     },
     participants: async (row, { status, first, after }, { loaders }) =>

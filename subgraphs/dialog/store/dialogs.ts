@@ -21,8 +21,6 @@ const dialogColumns: readonly ColumnSpec<DialogRecord>[] = [
   ['turn_order', 'turnOrder', 'uuid[]'],
   ['governance', 'governance', 'jsonb'],
   ['protocol', 'protocol', 'jsonb'],
-  ['conversation_summary', 'conversationSummary', 'text'],
-  ['key_topics', 'keyTopics', 'text[]'],
   ['participant_count', 'participantCount', 'int'],
   ['paused_by', 'pausedBy', 'text'],
   ['status_reason', 'statusReason', 'text'],
