@@ -237,26 +237,15 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       createRequestContext: (principal, _connection, event) =>
         createGatewayContext(principal, { traceparent: 'traceparent' in event ? event.traceparent : undefined }),
       correlationOf: (context) => (context as GatewayContext).scope.correlationId,
-<<<<<<< HEAD
-      async executeOperation(request, principal, { remoteAddress: address = '', headers, correlationId }) {
-        const toll = createToll(admission, { principal, address });
-        const origin = { instance, address, userAgent: headerText(headers['user-agent']) };
-        const context = createGatewayContext(principal, { toll, origin, correlationId });
-        const result = await executeOperation(apollo, request, context);
-        countOutcome(metrics, context.ended.outcome ?? outcomeOf('none', result.errors));
-        return result;
-=======
       createToll: (principal, { address = '' }) => createToll(admission, { principal, address }),
-      executeOperation: async (request, principal, { address = '', headers, correlationId }, toll) => {
+      async executeOperation(request, principal, { address = '', headers, correlationId }, toll) {
         // Read by the hub, but not found valid before: Apollo Server validates it anew.
         if (!operations.find(request.query, request.operationName ?? null)) await toll?.payEntry();
         const origin = { instance, address, userAgent: headerText(headers['user-agent']) };
-        return executeOperation(
-          apollo,
-          request,
-          createGatewayContext(principal, { ...(toll && { toll }), origin, correlationId }),
-        );
->>>>>>> wt-s
+        const context = createGatewayContext(principal, { ...(toll && { toll }), origin, correlationId });
+        const result = await executeOperation(apollo, request, context);
+        countOutcome(metrics, context.ended.outcome ?? outcomeOf('none', result.errors));
+        return result;
       },
       validationRules: [documentRule],
       isAdmitted,

@@ -128,14 +128,10 @@ export function createHttpTransport(core: HubCore, format: StreamFormat) {
     try {
       return await core.prepare(request, toll);
     } catch (error) {
-<<<<<<< HEAD
+      if (error instanceof RateLimited) throw error;
       const errors = core.formatErrors(error, correlationId());
       core.metrics.answered(null, errors);
       return { kind: 'failed', errors } as const;
-=======
-      if (error instanceof RateLimited) throw error;
-      return { kind: 'failed', errors: core.formatErrors(error, correlationId()) } as const;
->>>>>>> wt-s
     }
   }
 
