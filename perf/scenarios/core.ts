@@ -7,12 +7,12 @@ import type { CoreParams } from '../workloads/core.ts';
 
 const workload = new URL('../workloads/core.ts', import.meta.url);
 const callers = 50;
-const smokeSeed: CoreSeed = { workflows: 40, nodes: 50, leases: 200, executions: 300 };
+const smokeSeed: CoreSeed = { workflows: 40, nodes: 400, leases: 200, executions: 300 };
 
 function coreSeed(seed: CoreSeed): SeedOptions {
   return {
     name: `core${seed.workflows}and${seed.executions}`,
-    version: 2,
+    version: 3,
     load: (sql, log) => seedCore(sql, seed, log),
   };
 }

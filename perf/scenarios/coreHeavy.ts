@@ -18,12 +18,12 @@ function heavyRow(
 ) {
   const history = environment.smoke ? smokeHistory : fullHistory;
   const core = environment.smoke
-    ? { workflows: 40, nodes: 50, leases: 200, executions: 300 }
+    ? { workflows: 40, nodes: 400, leases: 200, executions: 300 }
     : { workflows: 1_000, nodes: 1_000, leases: 10_000, executions: 10_000 };
   return measureBeside<CoreHeavyParams>(environment, {
     ...{ row, operation, env: { OPERATOR_TENANT: perfTenant } },
     seed: {
-      ...{ name: `corehistory${history.stretches}and${history.executions}`, version: 2 },
+      ...{ name: `corehistory${history.stretches}and${history.executions}`, version: 3 },
       async load(sql, log) {
         await seedCore(sql, core, log);
         await seedCoreHistory(sql, history, log);

@@ -51,7 +51,9 @@ export const createWorkload: CreateWorkload<CoreParams> = (
     maxConcurrentSteps: 20,
   };
   const monitored = createZipf(seed.executions);
-  // Each client process takes executions of its own.
+  // Each client process takes executions and nodes of its own: a request for nodes that another has in hand is refused.
+  const ownGroups = Math.floor(seed.nodes / groupNodes / 4);
+  let nextGroup = 0;
   let nextStep = worker * Math.floor(waiting.length / 4);
   let nextEnd = worker * Math.floor(closing.length / 4);
 
@@ -114,7 +116,7 @@ export const createWorkload: CreateWorkload<CoreParams> = (
 
   /** One request over all nodes of a group, an agent's share of each; the leases end by themselves. */
   const gang = (random: Random): GraphqlCall => {
-    const group = String(random.integer(Math.floor(seed.nodes / groupNodes)));
+    const group = String(worker * ownGroups + (nextGroup++ % ownGroups));
     const members = Array.from({ length: groupNodes }, (_, place) => ({
       requirements: { cpuCores: 1, memoryMb: 512 },
       affinity: [

@@ -85,7 +85,7 @@ describe('two processes on one database', () => {
     await expect
       .poll(async () => [await here.titles('heron'), await here.titles('egret')], patient)
       .toEqual([[], ['egret']]);
-    await here.service.remove(scopeOf(who), context.id, { force: false });
+    await here.service.remove(scopeOf(who), context.id, { force: true });
     await expect.poll(() => there.titles('egret'), patient).toEqual([]);
   }, 300_000);
 

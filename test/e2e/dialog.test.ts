@@ -182,7 +182,8 @@ describe.each(modes)('a dialog in a context, %s', (mode) => {
   });
 
   // What passes by crosses processes by Redis alone, which these have not.
-  it.runIf(mode === 'one process')('brings an urgent message once to a stream that began behind it', async () => {
+  const itOnOne = mode === 'one process' ? it : () => {};
+  itOnOne('brings an urgent message once to a stream that began behind it', async () => {
     const { id } = await open();
     const messageId = await sendUrgent(id);
     const first = follow(id);

@@ -143,7 +143,7 @@ it('consumers that events do not concern move on together, without a transaction
       return Reflect.get(target, name);
     },
   });
-  const names = Array.from({ length: 8 }, () => randomUUID());
+  const names = Array.from({ length: 20 }, () => randomUUID());
   const settings = { pollMs: 60_000, types: ['plan.deleted'] };
   const consumers = await Promise.all(names.map((name) => open(counted, name, settings)));
   await Promise.all(consumers.map((consumer) => consumer.catchUp()));
