@@ -225,7 +225,12 @@ test('never over capacity, never an outsider, and all is done while the members 
         leases.get(name)!.push(...got);
         const member = pool.find(({ agentId }) => agentId === name);
         if (!member) {
-          expect(payloads.flatMap(codesOf)).toEqual(payloads.map(() => 'AGENT_NOT_IN_POOL'));
+          // Once all is done nobody gets anything, and that comes first.
+          const [run] = await rig.sql<
+            { status: string }[]
+          >`SELECT status FROM plan.execution WHERE id = ${executionId}`;
+          const code = run!.status === 'RUNNING' ? 'AGENT_NOT_IN_POOL' : 'EXECUTION_NOT_ACTIVE';
+          expect(payloads.flatMap(codesOf)).toEqual(payloads.map(() => code));
           return;
         }
         // Whose load is highest gets nothing before it has been offered to those with less.
