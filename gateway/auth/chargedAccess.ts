@@ -1,3 +1,4 @@
+import { PlatformError } from '#shared/errors.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { Admission } from '../limits/admission.ts';
 import type { AuditedAccess, Caller } from './auditedAccess.ts';
@@ -22,7 +23,9 @@ export function createChargedAccess(
       try {
         return await access.authenticate(caller);
       } catch (error) {
-        await admission.chargeAddress(address, failedTokenCost);
+        // Where tokens cannot be verified at the moment nobody is told anything of theirs.
+        const isUnverified = error instanceof PlatformError && error.code === 'UNAVAILABLE';
+        if (!isUnverified) await admission.chargeAddress(address, failedTokenCost);
         throw error;
       }
     },
