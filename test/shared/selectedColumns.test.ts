@@ -1,6 +1,19 @@
 import { type FieldNode, type FragmentDefinitionNode, Kind, parse } from 'graphql';
-import { expect, it, vi } from 'vitest';
+import { expect, it } from 'vitest';
 import { selectedFields } from '#shared/selectedFields.ts';
+import type * as contexts from '../../subgraphs/context/contextColumnsOf.ts';
+import type * as messages from '../../subgraphs/dialog/reads/messageColumns.ts';
+import { messageColumns } from '../../subgraphs/dialog/store/messages.ts';
+
+interface Modules {
+  '../../subgraphs/dialog/reads/messageColumns.ts': typeof messages;
+  '../../subgraphs/context/contextColumnsOf.ts': typeof contexts;
+}
+
+/** A second instance of a module, which has remembered nothing yet. */
+function anew<Path extends keyof Modules>(path: Path): Promise<Modules[Path]> {
+  return import(`${path}?anew`) as Promise<Modules[Path]>;
+}
 
 /** As a resolver of the operation's first field is told. */
 function infoOf(text: string) {
@@ -26,11 +39,9 @@ it('finds fields by name, through fragments, at each path, whatever conditions s
 });
 
 it('makes few statements however many selections clients think of', async () => {
-  // What was selected is remembered by the module: this test counts from nothing.
-  vi.resetModules();
-  const { selectMessageColumns } = await import('../../subgraphs/dialog/reads/messageColumns.ts');
-  const { messageColumns } = await import('../../subgraphs/dialog/store/messages.ts');
-  const { contextColumnsOf } = await import('../../subgraphs/context/contextColumnsOf.ts');
+  // What was selected is remembered by the module: this test counts from nothing, in modules of its own.
+  const { selectMessageColumns } = await anew('../../subgraphs/dialog/reads/messageColumns.ts');
+  const { contextColumnsOf } = await anew('../../subgraphs/context/contextColumnsOf.ts');
   const fields = (names: readonly string[], bits: number) =>
     ['id', ...names.filter((_, place) => (bits >> place) & 1)].join(' ');
   const ofMessage = 'type role topic priority revision editedAt deletedBy senderId sentAt'.split(' ');
