@@ -1,10 +1,11 @@
 export type JsonObject = Record<string, unknown>;
 
+/** Whether every object has a property of this name without having it itself. */
+export const isInherited = (name: string): boolean => name in Object.prototype;
+
 /** Reads a property of an object's own. Few names are inherited by every object: only those have to be looked at twice. */
 export function readOwn(name: string): (from: JsonObject) => unknown {
-  return name in Object.prototype
-    ? (from) => (Object.hasOwn(from, name) ? from[name] : undefined)
-    : (from) => from[name];
+  return isInherited(name) ? (from) => (Object.hasOwn(from, name) ? from[name] : undefined) : (from) => from[name];
 }
 
 const isObject = (value: unknown): value is JsonObject => typeof value === 'object' && value !== null;

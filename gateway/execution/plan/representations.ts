@@ -1,9 +1,45 @@
 import type { QueryPlanSelectionNode } from '@apollo/query-planner';
 import { type GraphQLSchema, isAbstractType, isInterfaceType, isObjectType } from 'graphql';
-import { type JsonObject, mergeInto, readOwn } from './merge.ts';
+import { isInherited, type JsonObject, mergeInto, readOwn } from './merge.ts';
 
 /** What of an object a subgraph has to be told to find it; null where the object does not have all of it. */
 export type BuildRepresentation = (source: JsonObject) => JsonObject | null;
+
+/** Equal for equal representations alone; null where that is not told without making them. */
+export type RepresentationKey = (source: JsonObject) => string | null;
+
+/**
+ * Compiles what tells the representations of a fetch apart, where it asks for scalars of one type: an answer holds an
+ * entity many times, and is represented once.
+ */
+export function compileRepresentationKey(
+  schema: GraphQLSchema,
+  selections: readonly QueryPlanSelectionNode[],
+): RepresentationKey {
+  const [only] = selections;
+  const fields =
+    selections.length === 1 && only!.kind === 'InlineFragment' && only!.typeCondition !== undefined
+      ? only!.selections
+      : [];
+  const names = fields.flatMap((field) =>
+    field.kind === 'Field' && field.selections === undefined && !isInherited(field.alias ?? field.name)
+      ? [field.alias ?? field.name]
+      : [],
+  );
+  if (names.length === 0 || names.length < fields.length) return () => null;
+  const applies = createTypeTest(schema, (only as { typeCondition: string }).typeCondition);
+  return (source) => {
+    if (!applies(source['__typename'])) return null;
+    let key = '';
+    for (const name of names) {
+      const value = source[name];
+      if (typeof value === 'string') key += `${value.length}:${value}`;
+      else if (typeof value === 'number') key += `n${value};`;
+      else return null;
+    }
+    return key;
+  };
+}
 
 /** Compiles the `requires` of a fetch. */
 export function compileRepresentation(

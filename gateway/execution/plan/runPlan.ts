@@ -10,7 +10,12 @@ import {
 import type { FetchReport } from '../fetchHooks.ts';
 import { asGatewayError, type ErrorPath, placesAt } from './errorPaths.ts';
 import { type JsonObject, mergeInto } from './merge.ts';
-import { type BuildRepresentation, compileRepresentation } from './representations.ts';
+import {
+  type BuildRepresentation,
+  compileRepresentation,
+  compileRepresentationKey,
+  type RepresentationKey,
+} from './representations.ts';
 
 export type PlanSource = GraphQLDataSource<Record<string, unknown>>;
 
@@ -112,6 +117,11 @@ function objectsAt(objects: readonly JsonObject[], path: ErrorPath): readonly Js
   return found.filter((value) => value !== null && value !== undefined) as JsonObject[];
 }
 
+interface Representing {
+  readonly build: BuildRepresentation;
+  readonly keyOf: RepresentationKey;
+}
+
 /** Representations to ask for, each once, and which objects they are of. */
 interface Asked {
   readonly representations: JsonObject[];
@@ -121,31 +131,25 @@ interface Asked {
   readonly indices: number[][];
 }
 
-/** Equal for equal representations alone. Where all of it is text, as keys are, without writing it as JSON. */
-function keyOf(representation: JsonObject): string {
-  let key = '';
-  for (const name in representation) {
-    const value = representation[name];
-    if (typeof value !== 'string') return JSON.stringify(representation);
-    key += `${name}:${value.length}:${value}`;
-  }
-  return key;
-}
-
-function represent(objects: readonly JsonObject[], build: BuildRepresentation): Asked {
+function represent(objects: readonly JsonObject[], { build, keyOf }: Representing): Asked {
   const asked: Asked = { representations: [], objects: [], indices: [] };
   const known = new Map<string, number>();
   let count = 0;
   for (const object of objects) {
-    const representation = build(object);
-    if (!representation?.['__typename']) continue;
-    const key = keyOf(representation);
-    let at = known.get(key);
+    let key = keyOf(object);
+    let at = key === null ? undefined : known.get(key);
     if (at === undefined) {
-      at = asked.representations.push(representation) - 1;
-      known.set(key, at);
-      asked.objects.push([]);
-      asked.indices.push([]);
+      const representation = build(object);
+      if (!representation?.['__typename']) continue;
+      // JSON begins as no key of the other kind does.
+      key ??= JSON.stringify(representation);
+      at = known.get(key) ?? asked.representations.length;
+      if (at === asked.representations.length) {
+        known.set(key, at);
+        asked.representations.push(representation);
+        asked.objects.push([]);
+        asked.indices.push([]);
+      }
     }
     asked.objects[at]!.push(object);
     asked.indices[at]!.push(count);
@@ -161,7 +165,10 @@ function compileFetch(fetch: FetchNode, { supergraphSchema, sources }: CompilePl
     return null;
   const { serviceName, operation: query, operationName, variableUsages = [] } = fetch;
   const document: DocumentNode | undefined = fetch.operationDocumentNode;
-  const build = fetch.requires && compileRepresentation(supergraphSchema, fetch.requires);
+  const representing = fetch.requires && {
+    build: compileRepresentation(supergraphSchema, fetch.requires),
+    keyOf: compileRepresentationKey(supergraphSchema, fetch.requires),
+  };
 
   async function send(run: PlanRun, place: Place, asked: Asked | null): Promise<JsonObject | null | undefined> {
     const variables: JsonObject = {};
@@ -197,8 +204,8 @@ function compileFetch(fetch: FetchNode, { supergraphSchema, sources }: CompilePl
     for (const each of asked.indices[index] ?? []) note([...(places[each] ?? []), ...path!.slice(2)]);
   }
 
-  async function fetchEntities(run: PlanRun, place: Place): Promise<void> {
-    const asked = represent(place.objects, build!);
+  async function fetchEntities(run: PlanRun, place: Place, how: Representing): Promise<void> {
+    const asked = represent(place.objects, how);
     const { representations } = asked;
     if (representations.length === 0) return;
     const data = await send(run, place, asked);
@@ -215,7 +222,7 @@ function compileFetch(fetch: FetchNode, { supergraphSchema, sources }: CompilePl
 
   return async (run, place) => {
     try {
-      if (build) return await fetchEntities(run, place);
+      if (representing) return await fetchEntities(run, place, representing);
       const data = await send(run, place, null);
       if (data) for (const object of place.objects) mergeInto(object, data);
     } catch (error) {

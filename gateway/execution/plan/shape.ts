@@ -7,6 +7,7 @@ import {
   type GraphQLOutputType,
   type GraphQLSchema,
   getNamedType,
+  getNullableType,
   isAbstractType,
   isCompositeType,
   isEnumType,
@@ -14,13 +15,14 @@ import {
   isListType,
   isNonNullType,
   isObjectType,
+  isScalarType,
   isSpecifiedScalarType,
   Kind,
   type OperationDefinitionNode,
   type SelectionNode,
   type SelectionSetNode,
 } from 'graphql';
-import { type JsonObject, readOwn } from './merge.ts';
+import { isInherited, type JsonObject, readOwn } from './merge.ts';
 
 /** What cannot be told here: the gateway executes the operation anew and says what is wrong. */
 export class NotShapeable extends Error {}
@@ -46,6 +48,10 @@ type ShapeValue = (value: unknown, state: State) => unknown;
 interface FieldShape {
   readonly name: string;
   readonly read: (from: JsonObject) => unknown;
+  /** Whether the property may be read without looking whose it is. */
+  readonly isOwn: boolean;
+  /** Values of this JavaScript type are the answer as they are. */
+  readonly verbatim: 'string' | 'boolean' | null;
   /** Null for `__typename`. */
   readonly shape: ShapeValue | null;
 }
@@ -116,11 +122,11 @@ export function compileShape({ schema, document, operation, conditions }: ShapeO
     collect(sets, type, fields);
     return [...fields].map(([response, field]): FieldShape => {
       if (response === '__proto__') throw new NotShapeable();
-      const named = { name: response, read: readOwn(response) };
-      if (field.name === '__typename') return { ...named, shape: null };
+      const named = { name: response, read: readOwn(response), isOwn: !isInherited(response) };
+      if (field.name === '__typename') return { ...named, verbatim: null, shape: null };
       const definition = type.getFields()[field.name];
       if (!definition) throw new NotShapeable();
-      return { ...named, shape: shapeOf(definition.type, field.sets) };
+      return { ...named, verbatim: verbatimOf(definition.type), shape: shapeOf(definition.type, field.sets) };
     });
   }
 
@@ -145,7 +151,12 @@ export function compileShape({ schema, document, operation, conditions }: ShapeO
           output[field.name] = name;
           continue;
         }
-        const made = field.shape(field.read(input), state);
+        const found = field.isOwn ? input[field.name] : field.read(input);
+        if (typeof found === field.verbatim) {
+          output[field.name] = found;
+          continue;
+        }
+        const made = field.shape(found, state);
         if (made === invalid) return null;
         output[field.name] = made;
       }
@@ -208,6 +219,14 @@ const checks: Readonly<Record<string, (value: unknown) => boolean>> = {
   Int: isWhole,
   String: (value) => typeof value === 'string',
 };
+
+/** By name: the supergraph's schema has scalars of its own. */
+function verbatimOf(type: GraphQLOutputType): FieldShape['verbatim'] {
+  const inner = getNullableType(type);
+  if (!isScalarType(inner) || !isSpecifiedScalarType(inner)) return null;
+  if (inner.name === 'String' || inner.name === 'ID') return 'string';
+  return inner.name === 'Boolean' ? 'boolean' : null;
+}
 
 /** As ApolloGateway checks what came: custom scalars may be anything. */
 function shapeLeaf(type: GraphQLLeafType): ShapeValue {

@@ -1,8 +1,12 @@
 import {
   type FieldNode,
+  GraphQLBoolean,
   type GraphQLField,
+  GraphQLID,
   type GraphQLObjectType,
+  type GraphQLOutputType,
   type GraphQLSchema,
+  GraphQLString,
   getNullableType,
   isLeafType,
   isNonNullType,
@@ -35,6 +39,8 @@ export interface FieldPlan extends FieldPosition {
   readonly nonNull: boolean;
   /** A scalar or enum that is a property of its object: most fields are. */
   readonly plainLeaf: boolean;
+  /** Values of this JavaScript type are the answer as they are. */
+  readonly verbatim: 'string' | 'boolean' | null;
   readonly complete: Complete;
 }
 
@@ -84,10 +90,17 @@ function compileSelection(
         definition.resolve === undefined &&
         definition.args.length === 0 &&
         isLeafType(getNullableType(definition.type)),
+      verbatim: verbatimOf(definition.type),
       complete: compileCompletion(definition.type, position),
     });
   }
   return { type, fields };
+}
+
+function verbatimOf(type: GraphQLOutputType): FieldPlan['verbatim'] {
+  const inner = getNullableType(type);
+  if (inner === GraphQLString || inner === GraphQLID) return 'string';
+  return inner === GraphQLBoolean ? 'boolean' : null;
 }
 
 function findField(
@@ -173,6 +186,7 @@ function executeField(run: Run, field: FieldPlan, source: unknown, parentPath: P
     // Nothing asks for the path of a leaf unless it fails.
     try {
       const value = (source as Record<string, unknown>)[field.definition.name];
+      if (typeof value === field.verbatim) return value;
       if (value === null || (typeof value !== 'object' && typeof value !== 'function'))
         return field.complete(run, value, noPath);
     } catch (error) {
