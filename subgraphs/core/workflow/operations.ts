@@ -13,6 +13,7 @@ import {
   isObjectType,
   Kind,
   parse,
+  type SelectionNode,
   validate,
 } from 'graphql';
 import { subgraphNames } from '../../names.ts';
@@ -53,10 +54,13 @@ interface Owned {
   readonly field: GraphQLField<unknown, unknown>;
 }
 
+/** Operations that are kept as they are sent. */
+const maxKept = 2_000;
+
 /** Built once per process when the first workflow asks: the schema takes some ten milliseconds to build. */
 export function createOperations(): Operations {
   let known: Catalogue | undefined;
-  const read = new Map<string, Operation | OperationFault>();
+  const sent = new Map<string, Operation | OperationFault>();
   const catalogue = () => {
     known ??= readCatalogue();
     return known;
@@ -69,16 +73,27 @@ export function createOperations(): Operations {
         ?.get(action)
         ?.field.args.map(({ name }) => name) ?? null,
     read(call) {
-      const key = JSON.stringify([call.module, call.action, call.select, call.input]);
-      const before = read.get(key);
+      const { module, action, select, input } = call;
+      const { schema, byModule } = catalogue();
+      if (module === 'core')
+        return faultOf('UNKNOWN_OPERATION', 'core calls the other modules: name a sub-workflow instead');
+      const owned = byModule.get(module)?.get(action);
+      if (!owned) return faultOf('UNKNOWN_OPERATION', `${module} has no operation ${action}`);
+      const fault = checkInput(action, input, owned);
+      if (fault !== null) return fault;
+      // The document has the arguments as variables: it is the same whatever they are.
+      const key = JSON.stringify([module, action, select, Object.keys(input).sort()]);
+      const before = sent.get(key);
       if (before) return before;
-      const operation = readOperation(call, catalogue());
-      if (read.size >= 2_000) read.clear();
-      read.set(key, operation);
+      const operation = readOperation(call, owned, schema);
+      if (sent.size >= maxKept) sent.clear();
+      sent.set(key, operation);
       return operation;
     },
   };
 }
+
+const faultOf = (code: OperationFault['code'], message: string): OperationFault => ({ code, message });
 
 interface Catalogue {
   readonly schema: GraphQLSchema;
@@ -105,34 +120,34 @@ function readCatalogue(): Catalogue {
   return { schema, byModule };
 }
 
-function readOperation(
-  { module, action, input, select }: Call,
-  { schema, byModule }: Catalogue,
-): Operation | OperationFault {
-  const fault = (code: OperationFault['code'], message: string): OperationFault => ({ code, message });
-  if (module === 'core') return fault('UNKNOWN_OPERATION', 'core calls the other modules: name a sub-workflow instead');
-  const owned = byModule.get(module)?.get(action);
-  if (!owned) return fault('UNKNOWN_OPERATION', `${module} has no operation ${action}`);
-  const { kind, field } = owned;
+function checkInput(action: string, input: Call['input'], { field }: Owned): OperationFault | null {
   const unknown = Object.keys(input).find((name) => !field.args.some((argument) => argument.name === name));
-  if (unknown !== undefined) return fault('VALIDATION_FAILED', `${action} takes no argument ${unknown.slice(0, 60)}`);
+  if (unknown !== undefined) return faultOf('VALIDATION_FAILED', `${action} takes no argument ${unknown.slice(0, 60)}`);
   for (const { name, type, defaultValue } of field.args) {
     const given = input[name];
     if (given === undefined) {
       if (isNonNullType(type) && defaultValue === undefined)
-        return fault('VALIDATION_FAILED', `${action} needs the argument ${name}`);
+        return faultOf('VALIDATION_FAILED', `${action} needs the argument ${name}`);
     } else if (!JSON.stringify(given).includes('${')) {
       // What has placeholders is checked when they are filled in.
       let problem: string | null = null;
       coerceInputValue(given, type, (path, _value, error) => {
         problem ??= `${[name, ...path].join('.')}: ${error.message}`;
       });
-      if (problem !== null) return fault('VALIDATION_FAILED', problem);
+      if (problem !== null) return faultOf('VALIDATION_FAILED', problem);
     }
   }
+  return null;
+}
+
+function readOperation(
+  { module, action, input, select }: Call,
+  { kind, field }: Owned,
+  schema: GraphQLSchema,
+): Operation | OperationFault {
   const keyAt = kind === 'mutation' ? placeOfKey(field) : null;
   if (kind === 'mutation' && keyAt === null)
-    return fault('UNKNOWN_OPERATION', `${action} takes no idempotency key: it cannot be repeated safely`);
+    return faultOf('UNKNOWN_OPERATION', `${action} takes no idempotency key: it cannot be repeated safely`);
   const used = new Set([...Object.keys(input), ...(keyAt === null ? [] : [keyAt[0]!])]);
   const args = field.args.filter(({ name }) => used.has(name));
   const declared = args.map(({ name, type }) => `$${name}: ${String(type)}`).join(', ');
@@ -140,17 +155,19 @@ function readOperation(
   const named = getNamedType(field.type);
   const selection = isLeafType(named) ? '' : ` { ${select ?? selectionOf(named, 0)} }`;
   const document = `${kind} CoreStep${declared && `(${declared})`} { ${action}${passed && `(${passed})`}${selection} }`;
+  let root: SelectionNode;
   try {
     const parsed = parse(document, { maxTokens: 2_000 });
     const [problem] = validate(schema, parsed);
     const operations = parsed.definitions.filter((node) => node.kind === Kind.OPERATION_DEFINITION);
     const roots = operations.flatMap((node) => node.selectionSet.selections);
     if (problem || parsed.definitions.length !== 1 || roots.length !== 1)
-      return fault('VALIDATION_FAILED', `select: ${problem?.message ?? 'expected one selection set'}`);
+      return faultOf('VALIDATION_FAILED', `select: ${problem?.message ?? 'expected one selection set'}`);
+    root = roots[0]!;
   } catch (error) {
-    return fault('VALIDATION_FAILED', `select: ${error instanceof Error ? error.message : String(error)}`);
+    return faultOf('VALIDATION_FAILED', `select: ${error instanceof Error ? error.message : String(error)}`);
   }
-  return { module, kind, field: action, document, keyAt, answers: (path) => answers(document, path, named) };
+  return { module, kind, field: action, document, keyAt, answers: (path) => answers(root, path, named) };
 }
 
 function placeOfKey(field: GraphQLField<unknown, unknown>): readonly string[] | null {
@@ -176,11 +193,9 @@ function selectionOf(type: GraphQLNamedType, depth: number): string {
 }
 
 /** Follows a path through the selections; below a JSON value anything may be. */
-function answers(document: string, path: readonly string[], root: GraphQLNamedType): boolean {
-  const operation = parse(document).definitions[0]!;
-  if (operation.kind !== Kind.OPERATION_DEFINITION) return false;
-  let node = operation.selectionSet.selections[0]!;
-  let type = root;
+function answers(root: SelectionNode, path: readonly string[], named: GraphQLNamedType): boolean {
+  let node = root;
+  let type = named;
   for (const name of path) {
     if (isLeafType(type)) return type.name === 'JSON';
     if (/^\d+$/.test(name)) continue;
