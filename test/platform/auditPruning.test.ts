@@ -3,6 +3,7 @@ import { newId } from '#shared/ids.ts';
 import { type AuditBlock, blockColumns, hashBlock } from '../../subgraphs/platform/audit/blocks.ts';
 import { readChains, writeBlocks } from '../../subgraphs/platform/audit/chain.ts';
 import { doubtOf } from '../../subgraphs/platform/audit/pruning.ts';
+import { createVerifier } from '../../subgraphs/platform/audit/verify.ts';
 import { type Json, openPlatformRig, type PlatformRig, principal, until } from './rig.ts';
 
 let rig: PlatformRig;
@@ -214,6 +215,24 @@ describe('rows that retention drops', () => {
     // Nobody tells of them later: that would cover up whatever was hidden.
     await rig.run('pruneAudit');
     expect(await problems('former')).toHaveLength(2);
+  });
+
+  it('verify where more is sealed while a look is under way', async () => {
+    await block('moving', 1);
+    let looks = 0;
+    const sql = new Proxy(rig.sql, {
+      get(target, key) {
+        if (key !== 'unsafe') return Reflect.get(target, key) as unknown;
+        // Behind the look at the end of the chain, before that at its blocks.
+        return async (...given: Parameters<typeof target.unsafe>) => {
+          looks += 1;
+          if (looks === 1) await block('moving', 0);
+          return target.unsafe(...given);
+        };
+      },
+    });
+    const look = createVerifier({ ...rig.runtime, sql, sqlOf: () => rig.sql, keyring: null as never });
+    expect(await look('moving', { fromBlock: 1, toBlock: null })).toMatchObject({ blocks: 2, rows: 4, problems: [] });
   });
 
   it('verify while rows are sealed and dropped', async () => {

@@ -78,8 +78,16 @@ function openRig() {
     }
   }
 
+  /** What nobody waits for: it has no time of its own, and never ends. */
+  function warm(): void {
+    const { scope } = createGatewayContext(principal('a', 'warmer'));
+    const request = { document, source, operationName: null, variables: undefined, scope, admitted: true };
+    void responses.serve(request, () => new Promise(() => {}));
+  }
+
   return {
     ask,
+    warm,
     executions: () => executions,
     async close() {
       deadlines.close();
@@ -114,6 +122,21 @@ it('one whose time is over leaves the others waiting, and what they wait for is 
   expect((await first).told).toBe('executed by ann');
   expect((await Promise.all(others)).map(({ told }) => told)).toEqual(['kept by ann', 'kept by ann']);
   expect(rig.executions()).toBe(1);
+  await rig.close();
+});
+
+it('one that goes on for ever holds nobody up for longer than that', async () => {
+  const rig = openRig();
+  rig.warm();
+  await vi.advanceTimersByTimeAsync(100);
+  const others = [rig.ask('bob', soon), rig.ask('eve', soon)];
+  await vi.advanceTimersByTimeAsync(limitMs + 2 * tickMs);
+  for (const { told, afterMs } of await Promise.all(others)) {
+    expect(told).toBe('late');
+    expect(afterMs).toBeLessThanOrEqual(limitMs + tickMs);
+  }
+  // Their time was over: nothing is executed that nobody could be told of.
+  expect(rig.executions()).toBe(0);
   await rig.close();
 });
 
