@@ -82,7 +82,7 @@ function openRig() {
   function warm(): void {
     const { scope } = createGatewayContext(principal('a', 'warmer'));
     const request = { document, source, operationName: null, variables: undefined, scope, admitted: true };
-    void responses.serve(request, () => new Promise(() => {}));
+    void responses.serve(request, () => new Promise<never>(() => {}));
   }
 
   return {
