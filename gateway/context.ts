@@ -12,6 +12,8 @@ export interface GatewayContext {
   readonly toll?: Toll;
   /** Set where the direct execution left the request to the gateway: it is not tried again. */
   declined?: boolean;
+  /** When the time of its query is over, by `performance.now()`; undefined until it runs. */
+  dueMs?: number;
   /** How its operation ended; whoever answers the client counts it. An object: Apollo Server copies the context. */
   readonly ended: { outcome?: Outcome };
 }

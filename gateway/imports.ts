@@ -48,29 +48,34 @@ export function registerImports(app: FastifyInstance, options: ImportsOptions): 
         ),
       ),
     );
-    scope.post<{ Params: { module: string; entity: string } }>('/v1/import/:module/:entity', async (request, reply) => {
-      const context = await options.createContext(request, reply);
-      const { module, entity } = request.params;
-      const importer = importers.get(`${module}/${entity}`);
-      if (!importer) throw new PlatformError('NOT_ROUTED', 'no such import');
-      const { importId } = parseInput(query, request.query);
-      const body = request.body as Readable | undefined;
-      if (!body) throw new PlatformError('BAD_REQUEST', 'expected lines of JSON');
-      const store = async (values: readonly unknown[], key: string) => {
-        const own = options.contextFor(context, request);
-        try {
-          return await storeChunk(options.apollo, importer, { values, key }, own);
-        } finally {
-          // One that failed ends the import: the last one says how it went.
-          if (own.ended.outcome) context.ended.outcome = own.ended.outcome;
-        }
-      };
-      // A report of a chunk before all of the body has come: whoever reads none until then still gets them all.
-      void reply.type('application/x-ndjson; charset=utf-8').header('cache-control', 'no-store');
-      const type = String(request.headers['content-type']).split(';', 1)[0]!.trim().toLowerCase();
-      const lines = readers[type]!(body as AsyncIterable<Buffer>, importer);
-      return reply.send(Readable.from(importLines(lines, importer, importId, store)));
-    });
+    const route = { config: { streamsBody: true } };
+    scope.post<{ Params: { module: string; entity: string } }>(
+      '/v1/import/:module/:entity',
+      route,
+      async (request, reply) => {
+        const context = await options.createContext(request, reply);
+        const { module, entity } = request.params;
+        const importer = importers.get(`${module}/${entity}`);
+        if (!importer) throw new PlatformError('NOT_ROUTED', 'no such import');
+        const { importId } = parseInput(query, request.query);
+        const body = request.body as Readable | undefined;
+        if (!body) throw new PlatformError('BAD_REQUEST', 'expected lines of JSON');
+        const store = async (values: readonly unknown[], key: string) => {
+          const own = options.contextFor(context, request);
+          try {
+            return await storeChunk(options.apollo, importer, { values, key }, own);
+          } finally {
+            // One that failed ends the import: the last one says how it went.
+            if (own.ended.outcome) context.ended.outcome = own.ended.outcome;
+          }
+        };
+        // A report of a chunk before all of the body has come: whoever reads none until then still gets them all.
+        void reply.type('application/x-ndjson; charset=utf-8').header('cache-control', 'no-store');
+        const type = String(request.headers['content-type']).split(';', 1)[0]!.trim().toLowerCase();
+        const lines = readers[type]!(body as AsyncIterable<Buffer>, importer);
+        return reply.send(Readable.from(importLines(lines, importer, importId, store)));
+      },
+    );
   });
 }
 

@@ -6,10 +6,12 @@ import { fastifyApolloHandler } from '@as-integrations/fastify';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { GraphQLFormattedError } from 'graphql';
 import { Registry } from 'prom-client';
+import { registerBodyGate } from '#shared/bodyGate.ts';
 import { consistencyHeader } from '#shared/cache/consistencyToken.ts';
 import { closeServer } from '#shared/closeServer.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { ModuleExports } from '#shared/exports/moduleExports.ts';
+import type { Principal } from '#shared/principal.ts';
 import { type Logger, type Metrics, moduleMetrics } from '#shared/telemetry.ts';
 import { runTraced } from '#shared/tracing.ts';
 import type { TrustedDocuments } from '#shared/trustedDocuments.ts';
@@ -17,6 +19,7 @@ import { turnEnd } from '#shared/turnEnd.ts';
 import { firstRootField } from './apollo.ts';
 import type { GatewayContext } from './context.ts';
 import { correlatedBody, correlationHeader } from './correlation.ts';
+import type { Deadlines } from './deadlines.ts';
 import { afterData, type DirectAnswers } from './directAnswers.ts';
 import type { PersistedDocuments } from './documents/persistedDocuments.ts';
 import type { KnownOperations } from './execution/operations.ts';
@@ -54,6 +57,8 @@ export interface SubscriptionTransports {
 
 export interface ServerOptions {
   readonly apollo: ApolloServer<GatewayContext>;
+  /** Who asks, by the headers. @throws {UNAUTHENTICATED} {UNAVAILABLE} {RATE_LIMITED} */
+  readonly authenticate: (request: FastifyRequest) => Promise<Principal> | Principal;
   /** The signal, made when it is asked for, aborts when the client goes away before it is answered. */
   readonly createContext: (
     request: FastifyRequest,
@@ -71,6 +76,7 @@ export interface ServerOptions {
   /** What browsers are told. @default pages of the own origin alone may ask, and nothing is said of TLS */
   readonly pages?: PageRules;
   readonly maxBodyBytes: number;
+  /** Of who is known: everybody else may send `maxBodyBytes`. */
   readonly maxBulkBodyBytes: number;
   /** Root fields whose operations may carry a body over `maxBodyBytes`. */
   readonly bulkFields: ReadonlySet<string>;
@@ -83,6 +89,8 @@ export interface ServerOptions {
   readonly isNarrowed: (context: GatewayContext) => boolean;
   readonly operations: Pick<KnownOperations<GatewayContext>, 'find'>;
   readonly direct: DirectAnswers;
+  /** The time a query may take. */
+  readonly deadlines: Pick<Deadlines, 'begin' | 'wait'>;
   /** Exports of whole modules, here or elsewhere. @default none are offered */
   readonly exports?: ModuleExports;
   /** The context of one chunk of an import. @default no imports are taken */
@@ -145,6 +153,7 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
     done();
   });
 
+  registerBodyGate(app, { maxBodyBytes: options.maxBodyBytes, authenticate: options.authenticate });
   app.removeContentTypeParser('application/json');
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, createBodyParser(options));
 
@@ -221,8 +230,15 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
       tellCorrelation(request, reply);
       return (await execute()).response;
     }
+    options.deadlines.begin(context);
     const served = await options.responses.serve(
-      { ...hot, document, scope: context.scope, admitted: direct?.bypassesSources === true },
+      {
+        ...hot,
+        document,
+        scope: context.scope,
+        admitted: direct?.bypassesSources === true,
+        wait: (pending) => options.deadlines.wait(context, pending),
+      },
       execute,
     );
     metrics.cacheRequests.inc({ grain: 'response', result: served.hit });

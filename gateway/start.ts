@@ -300,19 +300,25 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
         setAside: (isAside) => health.setAside(isAside),
       }),
     );
-    const authenticateCaller = ({ headers: { authorization, host }, socket, ip }: FastifyRequest) =>
-      charged.authenticate({ authorization, remoteAddress: socket.remoteAddress, host, address: ip });
+    // A subgraph in another process asks on behalf of its caller, under the identity this gateway once signed.
+    const signedIdentity = ({ headers }: FastifyRequest) => headerText(headers[identityHeader]);
+    const authenticate = (request: FastifyRequest) => {
+      const { headers, socket, ip } = request;
+      const signed = signedIdentity(request);
+      if (signed !== undefined) return identity.verify(signed);
+      const { authorization, host } = headers;
+      return charged.authenticate({ authorization, remoteAddress: socket.remoteAddress, host, address: ip });
+    };
     const consistency = createConsistency(cache);
     const server = await createServer({
       apollo,
       responses,
       operations,
       isNarrowed: ({ scope }) => gate.isNarrowed(scope.principal.tenantId),
-      direct,
+      ...{ direct, deadlines, authenticate },
       createContext: async (request, signal) => {
-        // A subgraph in another process asks on behalf of its caller, under the identity this gateway once signed.
-        const signed = headerText(request.headers[identityHeader]);
-        const principal = signed === undefined ? await authenticateCaller(request) : identity.verify(signed);
+        const signed = signedIdentity(request);
+        const principal = await authenticate(request);
         const token = headerText(request.headers[consistencyHeader]);
         const context = createGatewayContext(principal, {
           consistencyToken: token,

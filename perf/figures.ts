@@ -29,6 +29,7 @@ const parts: Readonly<Record<string, (environment: PerfEnvironment, seconds: num
   networks: () => runProbe('networkRouting.ts'),
   steps: () => runProbe('workflowSteps.ts'),
   cache: () => runProbe('cacheHitRatio.ts'),
+  limits: () => runProbe('rateLimits.ts'),
 };
 
 /** What a probe tells; what it prints goes to stderr. */

@@ -1,7 +1,8 @@
 import type { AddressInfo } from 'node:net';
-import Fastify from 'fastify';
+import Fastify, { type FastifyRequest } from 'fastify';
 import { type ExecutionResult, type GraphQLError, OperationTypeNode } from 'graphql';
 import { Registry } from 'prom-client';
+import { registerBodyGate } from '#shared/bodyGate.ts';
 import { consistencyHeader } from '#shared/cache/consistencyToken.ts';
 import { Cancellation, runCancellable } from '#shared/cancellation.ts';
 import { closeServer } from '#shared/closeServer.ts';
@@ -16,7 +17,7 @@ import { newId } from '#shared/ids.ts';
 import type { LogBuffer } from '#shared/logs/buffer.ts';
 import { noteOrigin, originHeader, readOriginHeader } from '#shared/requestOrigin.ts';
 import type { OpenSubgraph } from '#shared/subgraph.ts';
-import { continueTrace, type Logger } from '#shared/telemetry.ts';
+import { continueTrace, type Logger, moduleMetrics } from '#shared/telemetry.ts';
 import { runTraced } from '#shared/tracing.ts';
 import { registerModuleExports } from './exportDoor.ts';
 import { type SubgraphName, subgraphNames } from './names.ts';
@@ -46,8 +47,14 @@ export async function startSubgraphs(options: ServeOptions): Promise<RunningSubg
   const opened = await openSubgraphs({ config, connections, names, graph, logger, invalidator: null });
   const servers: { close(): Promise<unknown> }[] = [];
   const urls = new Map<SubgraphName, string>();
+  const registry = new Registry();
   for (const [index, name] of names.entries()) {
-    const app = createSubgraphServer(opened.subgraphs.get(name)!, identity.verify, config.MAX_BULK_BODY_BYTES, logger);
+    const app = createSubgraphServer(opened.subgraphs.get(name)!, identity.verify, config, logger);
+    // Of the process: each of its ports tells the same.
+    app.get('/metrics', async (_request, reply) => {
+      void reply.type(registry.contentType);
+      return Registry.merge([registry, moduleMetrics]).metrics();
+    });
     registerModuleExports(app, { module: name, exports: opened.exports, verify: identity.verify });
     await app.listen({
       host: config.SUBGRAPH_HOST,
@@ -58,7 +65,7 @@ export async function startSubgraphs(options: ServeOptions): Promise<RunningSubg
     urls.set(name, `http://${config.SUBGRAPH_HOST}:${port}/graphql`);
   }
   await opened.start();
-  const unobserve = observeProcess({ connections, config, logger, instance: newId(), registry: new Registry() });
+  const unobserve = observeProcess({ connections, config, logger, instance: newId(), registry });
   logger.info({ urls: Object.fromEntries(urls) }, 'subgraphs ready');
   return {
     urls,
@@ -81,12 +88,12 @@ interface SubgraphRequest {
 export function createSubgraphServer(
   subgraph: OpenSubgraph,
   verify: (header: string | undefined) => RequestScope['principal'],
-  maxBodyBytes: number,
+  limits: Pick<Config, 'MAX_BODY_BYTES' | 'MAX_BULK_BODY_BYTES'>,
   logger: Logger,
 ) {
   const documents = createDocuments({ schema: subgraph.schema, max: 2_000 });
   const app = Fastify({
-    bodyLimit: maxBodyBytes,
+    bodyLimit: limits.MAX_BULK_BODY_BYTES,
     logger: false,
     forceCloseConnections: 'idle',
     keepAliveTimeout: 65_000,
@@ -99,10 +106,12 @@ export function createSubgraphServer(
         : new PlatformError('BAD_REQUEST', error instanceof Error ? error.message : 'malformed request');
     void reply.code(failure.status).send({ errors: [{ message: failure.message, extensions: toExtensions(failure) }] });
   });
+  const principalOf = ({ headers: { [identityHeader]: header } }: FastifyRequest) =>
+    verify(Array.isArray(header) ? undefined : header);
+  registerBodyGate(app, { maxBodyBytes: limits.MAX_BODY_BYTES, authenticate: principalOf });
   app.get('/live', () => ({ status: 'live' }));
   app.post('/graphql', async (request, reply) => {
-    const header = request.headers[identityHeader];
-    const principal = verify(Array.isArray(header) ? undefined : header);
+    const principal = principalOf(request);
     const { query, operationName, variables } = (request.body ?? {}) as SubgraphRequest;
     if (typeof query !== 'string') throw new PlatformError('BAD_REQUEST', 'expected a query');
     const traceparent = request.headers['traceparent'];

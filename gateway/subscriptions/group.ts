@@ -152,7 +152,8 @@ export function createGroup(options: GroupOptions) {
     for (let index = 0; index < entries.length; index++) {
       if (delivered[index] === 0) continue;
       metrics.delivered(fieldName, delivered[index]!);
-      metrics.commitToSend(fieldName, Date.now() - Date.parse(entries[index]!.event.createdAt));
+      const tookMs = Date.now() - Date.parse(entries[index]!.event.createdAt);
+      metrics.commitToSend(fieldName, tookMs, delivered[index]!);
     }
   }
 

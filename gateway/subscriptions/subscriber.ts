@@ -125,7 +125,9 @@ export class Subscriber {
   fail(error: unknown): void {
     if (this.#ended) return;
     this.end();
-    this.#sink.fail(this.#format(error));
+    const formatted = this.#format(error);
+    this.#options.metrics.subscriptionFailed(this.#group.fieldName, formatted);
+    this.#sink.fail(formatted);
   }
 
   /** Stops without a word to the client: it is gone, or said so itself. */

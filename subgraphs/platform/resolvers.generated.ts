@@ -813,8 +813,10 @@ export type PlatformAuditVerification = {
   lastBlock?: Maybe<Scalars['Int']['output']>;
   blocks: Scalars['Int']['output'];
   rows: Scalars['Int']['output'];
-  /** Rows whose retention is over: their blocks are held to the chain, they themselves are gone. */
+  /** Rows whose retention is over: their blocks are held to the chain, which tells of it, they themselves are gone. */
   prunedRows: Scalars['Int']['output'];
+  /** What the blocks of this look tell of rows dropped by age, oldest first; the newest 100 at most. */
+  prunings: Array<PlatformAuditPruning>;
   /** Committed rows that no block covers yet. */
   unsealedRows: Scalars['Int']['output'];
   oldestUnsealedAt?: Maybe<Scalars['DateTime']['output']>;
@@ -823,6 +825,21 @@ export type PlatformAuditVerification = {
   problems: Array<PlatformAuditProblem>;
   /** Where to go on, if this look ended before the range did. */
   nextBlock?: Maybe<Scalars['Int']['output']>;
+};
+
+/** Rows dropped by age, as a block of the chain tells it. */
+export type PlatformAuditPruning = {
+  /** The block that tells of it. */
+  block: Scalars['Int']['output'];
+  prunedAt: Scalars['DateTime']['output'];
+  prunedBy: Scalars['String']['output'];
+  /** AUDIT_RETENTION_DAYS as it was. */
+  retentionDays: Scalars['Int']['output'];
+  /** All rows of the blocks were older. */
+  before: Scalars['DateTime']['output'];
+  /** Whose rows were dropped: how many. */
+  blocks: Scalars['Int']['output'];
+  rows: Scalars['Int']['output'];
 };
 
 export type PlatformAuditProblem = {
@@ -840,6 +857,11 @@ export type PlatformAuditProblemKind =
   | 'BLOCK_MISSING'
   /** Between what two blocks cover lies something that none covers. */
   | 'RANGE_GAP'
+  /**
+   * Rows of a block are gone, and no block of the chain proves that they had to go: taken away, or dropped by a version of the
+   * platform whose chain did not tell of it yet.
+   */
+  | 'PRUNING_UNPROVEN'
   /** The chain ends before the block that was last. */
   | 'CHAIN_CUT';
 
@@ -2308,6 +2330,11 @@ export type PlatformBudget = {
   weight: Scalars['Int']['output'];
 };
 
+/**
+ * One less the share of what failed on the platform's side, over the range. Of `real_time_services` that is: messages that reach their
+ * socket over 100 ms after COMMIT, slow consumers that are cut, subscriptions and sockets that are refused or ended by an error of the
+ * platform; its whole are messages, subscriptions and sockets. What was lost with a process that died, nobody counts.
+ */
 export type PlatformObjective = {
   name: Scalars['String']['output'];
   /** 0 to 1. */
@@ -2755,7 +2782,8 @@ export type Query = {
   auditTrail: PlatformAuditEventConnection;
   /**
    * Reads the sealed blocks of the tenant whose rows were written within the range (all of them without one) and holds each
-   * to its rows, its own words and the block before. One look takes 20,000 blocks: go on at `nextBlock`.
+   * to its rows, its own words and the block before. Rows may be missing where a later block of the chain tells of them: retention
+   * (AUDIT_RETENTION_DAYS) dropped them, and it names their block by its hash. One look takes 20,000 blocks: go on at `nextBlock`.
    */
   verifyAuditChain: PlatformAuditVerification;
   auditExport?: Maybe<PlatformFile>;
@@ -3362,6 +3390,7 @@ export type ResolversTypes = {
   PlatformAuditEventConnection: ResolverTypeWrapper<PlatformAuditEventConnection>;
   PlatformAuditEventEdge: ResolverTypeWrapper<PlatformAuditEventEdge>;
   PlatformAuditVerification: ResolverTypeWrapper<PlatformAuditVerification>;
+  PlatformAuditPruning: ResolverTypeWrapper<PlatformAuditPruning>;
   PlatformAuditProblem: ResolverTypeWrapper<PlatformAuditProblem>;
   PlatformAuditProblemKind: PlatformAuditProblemKind;
   PlatformEventFilter: PlatformEventFilter;
@@ -3612,6 +3641,7 @@ export type ResolversParentTypes = {
   PlatformAuditEventConnection: PlatformAuditEventConnection;
   PlatformAuditEventEdge: PlatformAuditEventEdge;
   PlatformAuditVerification: PlatformAuditVerification;
+  PlatformAuditPruning: PlatformAuditPruning;
   PlatformAuditProblem: PlatformAuditProblem;
   PlatformEventFilter: PlatformEventFilter;
   PublishEventInput: PublishEventInput;
@@ -4111,11 +4141,22 @@ export type PlatformAuditVerificationResolvers<ContextType = RequestContext, Par
   blocks?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   rows?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   prunedRows?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  prunings?: Resolver<Array<ResolversTypes['PlatformAuditPruning']>, ParentType, ContextType>;
   unsealedRows?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   oldestUnsealedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   headHash?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   problems?: Resolver<Array<ResolversTypes['PlatformAuditProblem']>, ParentType, ContextType>;
   nextBlock?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+};
+
+export type PlatformAuditPruningResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformAuditPruning'] = ResolversParentTypes['PlatformAuditPruning']> = {
+  block?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  prunedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  prunedBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  retentionDays?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  before?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  blocks?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  rows?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
 };
 
 export type PlatformAuditProblemResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformAuditProblem'] = ResolversParentTypes['PlatformAuditProblem']> = {
@@ -5312,6 +5353,7 @@ export type Resolvers<ContextType = RequestContext> = {
   PlatformAuditEventConnection?: PlatformAuditEventConnectionResolvers<ContextType>;
   PlatformAuditEventEdge?: PlatformAuditEventEdgeResolvers<ContextType>;
   PlatformAuditVerification?: PlatformAuditVerificationResolvers<ContextType>;
+  PlatformAuditPruning?: PlatformAuditPruningResolvers<ContextType>;
   PlatformAuditProblem?: PlatformAuditProblemResolvers<ContextType>;
   PlatformEvent?: PlatformEventResolvers<ContextType>;
   PlatformEventConnection?: PlatformEventConnectionResolvers<ContextType>;

@@ -46,8 +46,8 @@ export function createPlatformService(runtime: ModuleRuntime) {
   const startedAt = new Date();
   const once = createOnce('platform', runtime);
   const files = createFiles(runtime, once);
-  const audit = createAudit(runtime, files);
   const security = createSecurity(runtime, once);
+  const audit = createAudit(runtime, files, security.keyring);
   const events = createEvents(runtime, once, security.keyring);
   const caching = createCaching(runtime, once);
   const { INTERNAL_SECRET, dataDir } = runtime.config;

@@ -186,6 +186,18 @@ const refused: readonly Case[] = [
   },
   { name: 'a body over 1 MiB', init: post({ query, pad: 'x'.repeat(1_048_576) }), status: 413, code: 'BODY_TOO_LARGE' },
   {
+    name: 'a body over 1 MiB of nobody known, before it is read as JSON',
+    init: post(`{"query": ${'x'.repeat(1_048_576)}`, { ...json, authorization: 'Bearer a.b.c' }),
+    status: 413,
+    code: 'BODY_TOO_LARGE',
+  },
+  {
+    name: 'a body over 1 MiB that is no JSON, of somebody known',
+    init: post(`{"query": ${'x'.repeat(1_048_576)}`),
+    status: 400,
+    code: 'BAD_REQUEST',
+  },
+  {
     name: 'a large body whose bulk field hides others in a fragment',
     init: post({
       query: 'mutation ($o: JSON!) { importProtocolObject(module: CONTEXT, object: $o) { ok } ...{ __typename } }',

@@ -73,6 +73,19 @@ it('a subgraph dies and comes back: typed errors meanwhile, the rest serves on, 
     });
     return (await response.json()) as Answer;
   };
+  // A process of its own is scraped at its own port, where it reads no more of a stranger's than the gateway does.
+  const subgraph = context.url.replace('context=', '');
+  const scraped = await (await fetch(new URL('/metrics', subgraph))).text();
+  expect(scraped).toMatch(/^mplp_cpu_percent \S+$/m);
+  const posted = await fetch(subgraph, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: `{"query": ${'x'.repeat(1_048_576)}`,
+  });
+  expect([posted.status, await posted.json()]).toMatchObject([
+    413,
+    { errors: [{ extensions: { code: 'BODY_TOO_LARGE' } }] },
+  ]);
   const created = await ask(
     'mutation { createContext(input: { title: "start", root: { domain: "d", environment: "e" } }) { context { id } } }',
   );

@@ -79,6 +79,8 @@ describe('POST /v1/traces', () => {
     ['malformed JSON', 400, '{', {}],
     ['no export', 422, '{"resourceSpans":7}', {}],
     ['a token that is none', 401, body, { authorization: 'Bearer nonsense' }],
+    ['over 1 MiB of nobody known', 413, ' '.repeat(1_048_577), { authorization: 'Bearer nonsense' }],
+    ['over 1 MiB that is no export, of somebody known', 400, ' '.repeat(1_048_577), {}],
     ['a packed bomb', 413, gzipSync(Buffer.alloc(17_000_000)), { 'content-encoding': 'gzip' }],
   ] as const)('refuses %s with %i', async (_what, status, content, headers) => {
     expect((await post(content, headers as Record<string, string>)).status).toBe(status);

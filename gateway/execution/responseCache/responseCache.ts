@@ -1,6 +1,6 @@
 import type { DocumentNode } from 'graphql';
 import type { Authorizer } from '#shared/auth.ts';
-import type { CacheValue, Level, TaggedCache } from '#shared/cache.ts';
+import type { Cached, CacheValue, Level, TaggedCache } from '#shared/cache.ts';
 import { createLru } from '#shared/lru.ts';
 import { type Admission, createAdmission } from './admission.ts';
 import { audienceKey, digest, joinKey, variablesKey } from './cacheKey.ts';
@@ -20,6 +20,8 @@ export interface ResponseRequest {
   readonly scope: RequestIdentity;
   /** Kept from the first time on: nothing below this grain would keep it. */
   readonly admitted?: boolean;
+  /** Bounds the wait for what another request executes; null where its time is over. @default it waits as long as that takes */
+  readonly wait?: <Value>(pending: Promise<Value>) => Promise<Value | null>;
 }
 
 /** An execution, and its `data` as JSON when it had no error; null keeps it from being kept. */
@@ -35,7 +37,10 @@ export type Served<Response> =
 
 /** Whole responses of operations that are asked again and again, as bytes: a hit neither executes nor serialises. */
 export interface ResponseCache {
-  /** Answers from the cache, or executes and keeps the result; identical requests meanwhile share one execution. */
+  /**
+   * Answers from the cache, or executes and keeps the result; identical requests meanwhile share one execution. Whoever waits
+   * for that of another, in vain or for too long, executes itself: how the other one failed is its own affair.
+   */
   serve<Response>(request: ResponseRequest, execute: () => Promise<Executed<Response>>): Promise<Served<Response>>;
   /** Takes over what the loaders of this process noted in a request that was executed without a data source. */
   noteReads(scope: RequestIdentity): void;
@@ -111,17 +116,27 @@ export function createResponseCache(deps: ResponseCacheDeps): ResponseCache {
       if (!request.admitted && !admission.seenBefore(key)) return executeAlone();
 
       let own: Executed<Response> | undefined;
-      const cached = await cache.getOrLoad(key, {
+      let leads = false;
+      const pending = cache.getOrLoad(key, {
         ttlMs: (plan.maxAgeSeconds ?? 0) * 1_000,
         since: reads.began,
         async load() {
+          leads = true;
           own = await execute();
           if (own.data === null || !reads.complete) return null;
           return { value: own.data, tags: [...reads.tags], stamp: reads.stamp };
         },
       });
+      let cached: Cached | null;
+      try {
+        cached = await (request.wait === undefined ? pending : request.wait(pending));
+        if (cached === null && leads) cached = await pending;
+      } catch (error) {
+        if (leads) throw error;
+        cached = null;
+      }
       if (own) return { response: own.response, hit: 'miss' };
-      return cached.value === null ? executeAlone() : { data: cached.value, hit: cached.hit };
+      return cached === null || cached.value === null ? executeAlone() : { data: cached.value, hit: cached.hit };
     },
 
     noteReads(scope) {

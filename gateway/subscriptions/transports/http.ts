@@ -7,6 +7,7 @@ import { RateLimited, rateLimitHeaders } from '../../limits/admission.ts';
 import type { Toll } from '../../limits/toll.ts';
 import { headerText } from '../../requestHeaders.ts';
 import type { HttpStreamOptions, HubCore } from '../contract.ts';
+import type { Transport } from '../metrics.ts';
 import type { GraphQLRequest } from '../operation.ts';
 import type { ConnectionInfo, Subscriber } from '../subscriber.ts';
 import { readGraphQLRequest } from './httpRequest.ts';
@@ -103,7 +104,7 @@ export function createHttpTransport(core: HubCore, format: StreamFormat) {
       }
     } catch (error) {
       if (!response.headersSent) tellCorrelation();
-      answerError(core, response, { error, correlationId: correlationId() });
+      answerError(core, response, { error, correlationId: correlationId(), transport: format.transport });
     }
   }
 
@@ -159,9 +160,14 @@ export function createHttpTransport(core: HubCore, format: StreamFormat) {
 function answerError(
   core: HubCore,
   response: ServerResponse,
-  { error, correlationId }: { readonly error: unknown; readonly correlationId: string },
+  {
+    error,
+    correlationId,
+    transport,
+  }: { readonly error: unknown; readonly correlationId: string; readonly transport: Transport },
 ): void {
   if (response.headersSent) {
+    core.metrics.connectionFailed(transport);
     core.logger.error({ err: error, correlationId }, 'a subscription stream failed after it began');
     response.destroy();
     return;

@@ -43,6 +43,8 @@ export function createWebSocketConnection({ core, webSocket, socket, request }: 
   });
 
   function close(code: number, reason: string): void {
+    if (code === closeCodes.internal && webSocket.readyState === webSocket.OPEN)
+      core.metrics.connectionFailed('websocket');
     writer.flush();
     webSocket.close(code, Buffer.byteLength(reason) <= maxReasonBytes ? reason : '');
   }

@@ -120,6 +120,8 @@ export const start: StartPeer = async ({ variant, supergraphSdl, subgraphsOrigin
     operations: federation.operations,
     isNarrowed: () => false,
     direct: createDirectAnswers({ logger, metrics, deadlines }),
+    deadlines,
+    authenticate: ({ headers }) => verifier.verify(headers.authorization),
     createContext: async ({ headers }, signal) => {
       const context = createGatewayContext(await verifier.verify(headers.authorization), {
         traceparent: headerText(headers['traceparent']),

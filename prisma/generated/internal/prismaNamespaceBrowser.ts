@@ -3217,7 +3217,9 @@ export const PlatformAuditBlockScalarFieldEnum = {
   firstAt: 'firstAt',
   lastAt: 'lastAt',
   sealedAt: 'sealedAt',
-  prunedAt: 'prunedAt'
+  prunedAt: 'prunedAt',
+  pruning: 'pruning',
+  prunedBy: 'prunedBy'
 } as const
 
 export type PlatformAuditBlockScalarFieldEnum = (typeof PlatformAuditBlockScalarFieldEnum)[keyof typeof PlatformAuditBlockScalarFieldEnum]
@@ -3516,7 +3518,8 @@ export const PlatformMetricSeriesScalarFieldEnum = {
   unit: 'unit',
   help: 'help',
   lastAt: 'lastAt',
-  fellAt: 'fellAt'
+  fellAt: 'fellAt',
+  beganAt: 'beganAt'
 } as const
 
 export type PlatformMetricSeriesScalarFieldEnum = (typeof PlatformMetricSeriesScalarFieldEnum)[keyof typeof PlatformMetricSeriesScalarFieldEnum]

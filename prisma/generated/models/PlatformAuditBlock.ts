@@ -29,11 +29,13 @@ export type AggregatePlatformAuditBlock = {
 export type PlatformAuditBlockAvgAggregateOutputType = {
   number: number | null
   rowCount: number | null
+  prunedBy: number | null
 }
 
 export type PlatformAuditBlockSumAggregateOutputType = {
   number: bigint | null
   rowCount: number | null
+  prunedBy: bigint | null
 }
 
 export type PlatformAuditBlockMinAggregateOutputType = {
@@ -47,6 +49,7 @@ export type PlatformAuditBlockMinAggregateOutputType = {
   lastAt: Date | null
   sealedAt: Date | null
   prunedAt: Date | null
+  prunedBy: bigint | null
 }
 
 export type PlatformAuditBlockMaxAggregateOutputType = {
@@ -60,6 +63,7 @@ export type PlatformAuditBlockMaxAggregateOutputType = {
   lastAt: Date | null
   sealedAt: Date | null
   prunedAt: Date | null
+  prunedBy: bigint | null
 }
 
 export type PlatformAuditBlockCountAggregateOutputType = {
@@ -74,6 +78,8 @@ export type PlatformAuditBlockCountAggregateOutputType = {
   lastAt: number
   sealedAt: number
   prunedAt: number
+  pruning: number
+  prunedBy: number
   _all: number
 }
 
@@ -81,11 +87,13 @@ export type PlatformAuditBlockCountAggregateOutputType = {
 export type PlatformAuditBlockAvgAggregateInputType = {
   number?: true
   rowCount?: true
+  prunedBy?: true
 }
 
 export type PlatformAuditBlockSumAggregateInputType = {
   number?: true
   rowCount?: true
+  prunedBy?: true
 }
 
 export type PlatformAuditBlockMinAggregateInputType = {
@@ -99,6 +107,7 @@ export type PlatformAuditBlockMinAggregateInputType = {
   lastAt?: true
   sealedAt?: true
   prunedAt?: true
+  prunedBy?: true
 }
 
 export type PlatformAuditBlockMaxAggregateInputType = {
@@ -112,6 +121,7 @@ export type PlatformAuditBlockMaxAggregateInputType = {
   lastAt?: true
   sealedAt?: true
   prunedAt?: true
+  prunedBy?: true
 }
 
 export type PlatformAuditBlockCountAggregateInputType = {
@@ -126,6 +136,8 @@ export type PlatformAuditBlockCountAggregateInputType = {
   lastAt?: true
   sealedAt?: true
   prunedAt?: true
+  pruning?: true
+  prunedBy?: true
   _all?: true
 }
 
@@ -227,6 +239,8 @@ export type PlatformAuditBlockGroupByOutputType = {
   lastAt: Date
   sealedAt: Date
   prunedAt: Date | null
+  pruning: runtime.JsonValue | null
+  prunedBy: bigint | null
   _count: PlatformAuditBlockCountAggregateOutputType | null
   _avg: PlatformAuditBlockAvgAggregateOutputType | null
   _sum: PlatformAuditBlockSumAggregateOutputType | null
@@ -264,6 +278,8 @@ export type PlatformAuditBlockWhereInput = {
   lastAt?: Prisma.DateTimeFilter<"PlatformAuditBlock"> | Date | string
   sealedAt?: Prisma.DateTimeFilter<"PlatformAuditBlock"> | Date | string
   prunedAt?: Prisma.DateTimeNullableFilter<"PlatformAuditBlock"> | Date | string | null
+  pruning?: Prisma.JsonNullableFilter<"PlatformAuditBlock">
+  prunedBy?: Prisma.BigIntNullableFilter<"PlatformAuditBlock"> | bigint | number | null
 }
 
 export type PlatformAuditBlockOrderByWithRelationInput = {
@@ -278,6 +294,8 @@ export type PlatformAuditBlockOrderByWithRelationInput = {
   lastAt?: Prisma.SortOrder
   sealedAt?: Prisma.SortOrder
   prunedAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  pruning?: Prisma.SortOrderInput | Prisma.SortOrder
+  prunedBy?: Prisma.SortOrderInput | Prisma.SortOrder
 }
 
 export type PlatformAuditBlockWhereUniqueInput = Prisma.AtLeast<{
@@ -296,6 +314,8 @@ export type PlatformAuditBlockWhereUniqueInput = Prisma.AtLeast<{
   lastAt?: Prisma.DateTimeFilter<"PlatformAuditBlock"> | Date | string
   sealedAt?: Prisma.DateTimeFilter<"PlatformAuditBlock"> | Date | string
   prunedAt?: Prisma.DateTimeNullableFilter<"PlatformAuditBlock"> | Date | string | null
+  pruning?: Prisma.JsonNullableFilter<"PlatformAuditBlock">
+  prunedBy?: Prisma.BigIntNullableFilter<"PlatformAuditBlock"> | bigint | number | null
 }, "tenantId_number">
 
 export type PlatformAuditBlockOrderByWithAggregationInput = {
@@ -310,6 +330,8 @@ export type PlatformAuditBlockOrderByWithAggregationInput = {
   lastAt?: Prisma.SortOrder
   sealedAt?: Prisma.SortOrder
   prunedAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  pruning?: Prisma.SortOrderInput | Prisma.SortOrder
+  prunedBy?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.PlatformAuditBlockCountOrderByAggregateInput
   _avg?: Prisma.PlatformAuditBlockAvgOrderByAggregateInput
   _max?: Prisma.PlatformAuditBlockMaxOrderByAggregateInput
@@ -332,6 +354,8 @@ export type PlatformAuditBlockScalarWhereWithAggregatesInput = {
   lastAt?: Prisma.DateTimeWithAggregatesFilter<"PlatformAuditBlock"> | Date | string
   sealedAt?: Prisma.DateTimeWithAggregatesFilter<"PlatformAuditBlock"> | Date | string
   prunedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"PlatformAuditBlock"> | Date | string | null
+  pruning?: Prisma.JsonNullableWithAggregatesFilter<"PlatformAuditBlock">
+  prunedBy?: Prisma.BigIntNullableWithAggregatesFilter<"PlatformAuditBlock"> | bigint | number | null
 }
 
 export type PlatformAuditBlockCreateInput = {
@@ -346,6 +370,8 @@ export type PlatformAuditBlockCreateInput = {
   lastAt: Date | string
   sealedAt: Date | string
   prunedAt?: Date | string | null
+  pruning?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  prunedBy?: bigint | number | null
 }
 
 export type PlatformAuditBlockUncheckedCreateInput = {
@@ -360,6 +386,8 @@ export type PlatformAuditBlockUncheckedCreateInput = {
   lastAt: Date | string
   sealedAt: Date | string
   prunedAt?: Date | string | null
+  pruning?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  prunedBy?: bigint | number | null
 }
 
 export type PlatformAuditBlockUpdateInput = {
@@ -374,6 +402,8 @@ export type PlatformAuditBlockUpdateInput = {
   lastAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   sealedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   prunedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  pruning?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  prunedBy?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
 }
 
 export type PlatformAuditBlockUncheckedUpdateInput = {
@@ -388,6 +418,8 @@ export type PlatformAuditBlockUncheckedUpdateInput = {
   lastAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   sealedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   prunedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  pruning?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  prunedBy?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
 }
 
 export type PlatformAuditBlockCreateManyInput = {
@@ -402,6 +434,8 @@ export type PlatformAuditBlockCreateManyInput = {
   lastAt: Date | string
   sealedAt: Date | string
   prunedAt?: Date | string | null
+  pruning?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  prunedBy?: bigint | number | null
 }
 
 export type PlatformAuditBlockUpdateManyMutationInput = {
@@ -416,6 +450,8 @@ export type PlatformAuditBlockUpdateManyMutationInput = {
   lastAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   sealedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   prunedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  pruning?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  prunedBy?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
 }
 
 export type PlatformAuditBlockUncheckedUpdateManyInput = {
@@ -430,6 +466,8 @@ export type PlatformAuditBlockUncheckedUpdateManyInput = {
   lastAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   sealedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   prunedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  pruning?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  prunedBy?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
 }
 
 export type PlatformAuditBlockTenantIdNumberCompoundUniqueInput = {
@@ -449,11 +487,14 @@ export type PlatformAuditBlockCountOrderByAggregateInput = {
   lastAt?: Prisma.SortOrder
   sealedAt?: Prisma.SortOrder
   prunedAt?: Prisma.SortOrder
+  pruning?: Prisma.SortOrder
+  prunedBy?: Prisma.SortOrder
 }
 
 export type PlatformAuditBlockAvgOrderByAggregateInput = {
   number?: Prisma.SortOrder
   rowCount?: Prisma.SortOrder
+  prunedBy?: Prisma.SortOrder
 }
 
 export type PlatformAuditBlockMaxOrderByAggregateInput = {
@@ -467,6 +508,7 @@ export type PlatformAuditBlockMaxOrderByAggregateInput = {
   lastAt?: Prisma.SortOrder
   sealedAt?: Prisma.SortOrder
   prunedAt?: Prisma.SortOrder
+  prunedBy?: Prisma.SortOrder
 }
 
 export type PlatformAuditBlockMinOrderByAggregateInput = {
@@ -480,11 +522,13 @@ export type PlatformAuditBlockMinOrderByAggregateInput = {
   lastAt?: Prisma.SortOrder
   sealedAt?: Prisma.SortOrder
   prunedAt?: Prisma.SortOrder
+  prunedBy?: Prisma.SortOrder
 }
 
 export type PlatformAuditBlockSumOrderByAggregateInput = {
   number?: Prisma.SortOrder
   rowCount?: Prisma.SortOrder
+  prunedBy?: Prisma.SortOrder
 }
 
 
@@ -501,6 +545,8 @@ export type PlatformAuditBlockSelect<ExtArgs extends runtime.Types.Extensions.In
   lastAt?: boolean
   sealedAt?: boolean
   prunedAt?: boolean
+  pruning?: boolean
+  prunedBy?: boolean
 }, ExtArgs["result"]["platformAuditBlock"]>
 
 export type PlatformAuditBlockSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -515,6 +561,8 @@ export type PlatformAuditBlockSelectCreateManyAndReturn<ExtArgs extends runtime.
   lastAt?: boolean
   sealedAt?: boolean
   prunedAt?: boolean
+  pruning?: boolean
+  prunedBy?: boolean
 }, ExtArgs["result"]["platformAuditBlock"]>
 
 export type PlatformAuditBlockSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -529,6 +577,8 @@ export type PlatformAuditBlockSelectUpdateManyAndReturn<ExtArgs extends runtime.
   lastAt?: boolean
   sealedAt?: boolean
   prunedAt?: boolean
+  pruning?: boolean
+  prunedBy?: boolean
 }, ExtArgs["result"]["platformAuditBlock"]>
 
 export type PlatformAuditBlockSelectScalar = {
@@ -543,9 +593,11 @@ export type PlatformAuditBlockSelectScalar = {
   lastAt?: boolean
   sealedAt?: boolean
   prunedAt?: boolean
+  pruning?: boolean
+  prunedBy?: boolean
 }
 
-export type PlatformAuditBlockOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "number" | "previousHash" | "hash" | "rowsHash" | "rowCount" | "ranges" | "firstAt" | "lastAt" | "sealedAt" | "prunedAt", ExtArgs["result"]["platformAuditBlock"]>
+export type PlatformAuditBlockOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "number" | "previousHash" | "hash" | "rowsHash" | "rowCount" | "ranges" | "firstAt" | "lastAt" | "sealedAt" | "prunedAt" | "pruning" | "prunedBy", ExtArgs["result"]["platformAuditBlock"]>
 
 export type $PlatformAuditBlockPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "PlatformAuditBlock"
@@ -574,6 +626,14 @@ export type $PlatformAuditBlockPayload<ExtArgs extends runtime.Types.Extensions.
      * When its rows were dropped by age; the block itself stays.
      */
     prunedAt: Date | null
+    /**
+     * Of a block that tells of rows dropped by age: who, when, and of which blocks. Part of what it hashes.
+     */
+    pruning: runtime.JsonValue | null
+    /**
+     * Number of the block that tells so of this one.
+     */
+    prunedBy: bigint | null
   }, ExtArgs["result"]["platformAuditBlock"]>
   composites: {}
 }
@@ -1008,6 +1068,8 @@ export interface PlatformAuditBlockFieldRefs {
   readonly lastAt: Prisma.FieldRef<"PlatformAuditBlock", 'DateTime'>
   readonly sealedAt: Prisma.FieldRef<"PlatformAuditBlock", 'DateTime'>
   readonly prunedAt: Prisma.FieldRef<"PlatformAuditBlock", 'DateTime'>
+  readonly pruning: Prisma.FieldRef<"PlatformAuditBlock", 'Json'>
+  readonly prunedBy: Prisma.FieldRef<"PlatformAuditBlock", 'BigInt'>
 }
     
 

@@ -45,6 +45,7 @@ export type PlatformMetricSeriesMinAggregateOutputType = {
   help: string | null
   lastAt: Date | null
   fellAt: Date | null
+  beganAt: Date | null
 }
 
 export type PlatformMetricSeriesMaxAggregateOutputType = {
@@ -58,6 +59,7 @@ export type PlatformMetricSeriesMaxAggregateOutputType = {
   help: string | null
   lastAt: Date | null
   fellAt: Date | null
+  beganAt: Date | null
 }
 
 export type PlatformMetricSeriesCountAggregateOutputType = {
@@ -73,6 +75,7 @@ export type PlatformMetricSeriesCountAggregateOutputType = {
   help: number
   lastAt: number
   fellAt: number
+  beganAt: number
   _all: number
 }
 
@@ -96,6 +99,7 @@ export type PlatformMetricSeriesMinAggregateInputType = {
   help?: true
   lastAt?: true
   fellAt?: true
+  beganAt?: true
 }
 
 export type PlatformMetricSeriesMaxAggregateInputType = {
@@ -109,6 +113,7 @@ export type PlatformMetricSeriesMaxAggregateInputType = {
   help?: true
   lastAt?: true
   fellAt?: true
+  beganAt?: true
 }
 
 export type PlatformMetricSeriesCountAggregateInputType = {
@@ -124,6 +129,7 @@ export type PlatformMetricSeriesCountAggregateInputType = {
   help?: true
   lastAt?: true
   fellAt?: true
+  beganAt?: true
   _all?: true
 }
 
@@ -226,6 +232,7 @@ export type PlatformMetricSeriesGroupByOutputType = {
   help: string | null
   lastAt: Date
   fellAt: Date | null
+  beganAt: Date | null
   _count: PlatformMetricSeriesCountAggregateOutputType | null
   _avg: PlatformMetricSeriesAvgAggregateOutputType | null
   _sum: PlatformMetricSeriesSumAggregateOutputType | null
@@ -264,6 +271,7 @@ export type PlatformMetricSeriesWhereInput = {
   help?: Prisma.StringNullableFilter<"PlatformMetricSeries"> | string | null
   lastAt?: Prisma.DateTimeFilter<"PlatformMetricSeries"> | Date | string
   fellAt?: Prisma.DateTimeNullableFilter<"PlatformMetricSeries"> | Date | string | null
+  beganAt?: Prisma.DateTimeNullableFilter<"PlatformMetricSeries"> | Date | string | null
 }
 
 export type PlatformMetricSeriesOrderByWithRelationInput = {
@@ -279,6 +287,7 @@ export type PlatformMetricSeriesOrderByWithRelationInput = {
   help?: Prisma.SortOrderInput | Prisma.SortOrder
   lastAt?: Prisma.SortOrder
   fellAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  beganAt?: Prisma.SortOrderInput | Prisma.SortOrder
 }
 
 export type PlatformMetricSeriesWhereUniqueInput = Prisma.AtLeast<{
@@ -298,6 +307,7 @@ export type PlatformMetricSeriesWhereUniqueInput = Prisma.AtLeast<{
   help?: Prisma.StringNullableFilter<"PlatformMetricSeries"> | string | null
   lastAt?: Prisma.DateTimeFilter<"PlatformMetricSeries"> | Date | string
   fellAt?: Prisma.DateTimeNullableFilter<"PlatformMetricSeries"> | Date | string | null
+  beganAt?: Prisma.DateTimeNullableFilter<"PlatformMetricSeries"> | Date | string | null
 }, "tenantId_id">
 
 export type PlatformMetricSeriesOrderByWithAggregationInput = {
@@ -313,6 +323,7 @@ export type PlatformMetricSeriesOrderByWithAggregationInput = {
   help?: Prisma.SortOrderInput | Prisma.SortOrder
   lastAt?: Prisma.SortOrder
   fellAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  beganAt?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.PlatformMetricSeriesCountOrderByAggregateInput
   _avg?: Prisma.PlatformMetricSeriesAvgOrderByAggregateInput
   _max?: Prisma.PlatformMetricSeriesMaxOrderByAggregateInput
@@ -336,6 +347,7 @@ export type PlatformMetricSeriesScalarWhereWithAggregatesInput = {
   help?: Prisma.StringNullableWithAggregatesFilter<"PlatformMetricSeries"> | string | null
   lastAt?: Prisma.DateTimeWithAggregatesFilter<"PlatformMetricSeries"> | Date | string
   fellAt?: Prisma.DateTimeNullableWithAggregatesFilter<"PlatformMetricSeries"> | Date | string | null
+  beganAt?: Prisma.DateTimeNullableWithAggregatesFilter<"PlatformMetricSeries"> | Date | string | null
 }
 
 export type PlatformMetricSeriesCreateInput = {
@@ -351,6 +363,7 @@ export type PlatformMetricSeriesCreateInput = {
   help?: string | null
   lastAt: Date | string
   fellAt?: Date | string | null
+  beganAt?: Date | string | null
 }
 
 export type PlatformMetricSeriesUncheckedCreateInput = {
@@ -366,6 +379,7 @@ export type PlatformMetricSeriesUncheckedCreateInput = {
   help?: string | null
   lastAt: Date | string
   fellAt?: Date | string | null
+  beganAt?: Date | string | null
 }
 
 export type PlatformMetricSeriesUpdateInput = {
@@ -381,6 +395,7 @@ export type PlatformMetricSeriesUpdateInput = {
   help?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   lastAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   fellAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  beganAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type PlatformMetricSeriesUncheckedUpdateInput = {
@@ -396,6 +411,7 @@ export type PlatformMetricSeriesUncheckedUpdateInput = {
   help?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   lastAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   fellAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  beganAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type PlatformMetricSeriesCreateManyInput = {
@@ -411,6 +427,7 @@ export type PlatformMetricSeriesCreateManyInput = {
   help?: string | null
   lastAt: Date | string
   fellAt?: Date | string | null
+  beganAt?: Date | string | null
 }
 
 export type PlatformMetricSeriesUpdateManyMutationInput = {
@@ -426,6 +443,7 @@ export type PlatformMetricSeriesUpdateManyMutationInput = {
   help?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   lastAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   fellAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  beganAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type PlatformMetricSeriesUncheckedUpdateManyInput = {
@@ -441,6 +459,7 @@ export type PlatformMetricSeriesUncheckedUpdateManyInput = {
   help?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   lastAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   fellAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  beganAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type PlatformMetricSeriesTenantIdIdCompoundUniqueInput = {
@@ -461,6 +480,7 @@ export type PlatformMetricSeriesCountOrderByAggregateInput = {
   help?: Prisma.SortOrder
   lastAt?: Prisma.SortOrder
   fellAt?: Prisma.SortOrder
+  beganAt?: Prisma.SortOrder
 }
 
 export type PlatformMetricSeriesAvgOrderByAggregateInput = {
@@ -478,6 +498,7 @@ export type PlatformMetricSeriesMaxOrderByAggregateInput = {
   help?: Prisma.SortOrder
   lastAt?: Prisma.SortOrder
   fellAt?: Prisma.SortOrder
+  beganAt?: Prisma.SortOrder
 }
 
 export type PlatformMetricSeriesMinOrderByAggregateInput = {
@@ -491,6 +512,7 @@ export type PlatformMetricSeriesMinOrderByAggregateInput = {
   help?: Prisma.SortOrder
   lastAt?: Prisma.SortOrder
   fellAt?: Prisma.SortOrder
+  beganAt?: Prisma.SortOrder
 }
 
 export type PlatformMetricSeriesSumOrderByAggregateInput = {
@@ -521,6 +543,7 @@ export type PlatformMetricSeriesSelect<ExtArgs extends runtime.Types.Extensions.
   help?: boolean
   lastAt?: boolean
   fellAt?: boolean
+  beganAt?: boolean
 }, ExtArgs["result"]["platformMetricSeries"]>
 
 export type PlatformMetricSeriesSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -536,6 +559,7 @@ export type PlatformMetricSeriesSelectCreateManyAndReturn<ExtArgs extends runtim
   help?: boolean
   lastAt?: boolean
   fellAt?: boolean
+  beganAt?: boolean
 }, ExtArgs["result"]["platformMetricSeries"]>
 
 export type PlatformMetricSeriesSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -551,6 +575,7 @@ export type PlatformMetricSeriesSelectUpdateManyAndReturn<ExtArgs extends runtim
   help?: boolean
   lastAt?: boolean
   fellAt?: boolean
+  beganAt?: boolean
 }, ExtArgs["result"]["platformMetricSeries"]>
 
 export type PlatformMetricSeriesSelectScalar = {
@@ -566,9 +591,10 @@ export type PlatformMetricSeriesSelectScalar = {
   help?: boolean
   lastAt?: boolean
   fellAt?: boolean
+  beganAt?: boolean
 }
 
-export type PlatformMetricSeriesOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "name" | "kind" | "labels" | "instance" | "isDelta" | "bounds" | "unit" | "help" | "lastAt" | "fellAt", ExtArgs["result"]["platformMetricSeries"]>
+export type PlatformMetricSeriesOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "name" | "kind" | "labels" | "instance" | "isDelta" | "bounds" | "unit" | "help" | "lastAt" | "fellAt" | "beganAt", ExtArgs["result"]["platformMetricSeries"]>
 
 export type $PlatformMetricSeriesPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "PlatformMetricSeries"
@@ -595,6 +621,10 @@ export type $PlatformMetricSeriesPayload<ExtArgs extends runtime.Types.Extension
      * When its running totals last began anew; null where they never did.
      */
     fellAt: Date | null
+    /**
+     * First sample of running totals that a process counts from nothing; null of all others.
+     */
+    beganAt: Date | null
   }, ExtArgs["result"]["platformMetricSeries"]>
   composites: {}
 }
@@ -1030,6 +1060,7 @@ export interface PlatformMetricSeriesFieldRefs {
   readonly help: Prisma.FieldRef<"PlatformMetricSeries", 'String'>
   readonly lastAt: Prisma.FieldRef<"PlatformMetricSeries", 'DateTime'>
   readonly fellAt: Prisma.FieldRef<"PlatformMetricSeries", 'DateTime'>
+  readonly beganAt: Prisma.FieldRef<"PlatformMetricSeries", 'DateTime'>
 }
     
 

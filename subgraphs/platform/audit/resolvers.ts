@@ -30,8 +30,8 @@ export const auditQueries = {
   auditTrail: async (_parent, { resource, resourceId, ...page }, { service, scope }) =>
     shownPage(await service.audit.events(scope, { resource, resourceId }, page)),
   verifyAuditChain: async (_parent, { range }, { service, scope }) => {
-    const { problems, ...found } = await service.audit.verify(scope, range ?? {});
-    return { ...found, problems: [...problems] };
+    const { problems, prunings, ...found } = await service.audit.verify(scope, range ?? {});
+    return { ...found, problems: [...problems], prunings: [...prunings] };
   },
   auditExport: async (_parent, { id }, { service, scope }) => {
     const file = await service.files.find(scope, id, 'audit');

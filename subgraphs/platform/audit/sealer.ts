@@ -1,26 +1,18 @@
 import { backedOff } from '#shared/backoff.ts';
 import { runForAll } from '#shared/cancellation.ts';
 import { settledPositionsOf } from '#shared/eventSource.ts';
-import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { type SubgraphName, subgraphNames } from '../../names.ts';
 import { type AuditBlock, hashBlock, noHash, type Ranges } from './blocks.ts';
+import { type Chain, chainLock, readChains, writeBlocks } from './chain.ts';
 import { modulesByDatabase } from './databases.ts';
 import { type AuditRange, type AuditRow, hashRows, readAuditRows } from './rows.ts';
 
 const pauseMs = 500;
 /** How long a look waits for transactions still open, ms; what they wrote is sealed at a later one. */
 const settleMs = 200;
-const lockKey = 4_706_021;
 /** Rows of a module taken at a time. */
 const pageSize = 5_000;
-
-interface Chain {
-  readonly tenantId: string;
-  readonly number: number;
-  readonly hash: string;
-  readonly positions: Readonly<Partial<Record<SubgraphName, number>>>;
-}
 
 export interface Sealer extends StartedModule {
   /** Seals everything committed before the call that no open transaction holds back. */
@@ -50,33 +42,9 @@ export function nextBlock(
     firstAt: times[0]!,
     lastAt: times.at(-1)!,
     sealedAt: new Date().toISOString(),
+    pruning: null,
   };
-  return { ...block, hash: hashBlock(block), prunedAt: null };
-}
-
-async function writeBlocks(tx: SqlTransaction, blocks: readonly AuditBlock[]): Promise<void> {
-  await tx.unsafe(
-    `WITH input AS MATERIALIZED (
-       SELECT * FROM json_to_recordset($1::text::json) AS b("tenantId" text, number bigint, "previousHash" text, hash text, "rowsHash" text,
-         "rowCount" int, ranges jsonb, "firstAt" timestamptz, "lastAt" timestamptz, "sealedAt" timestamptz, positions jsonb)
-     ), heads AS (
-       INSERT INTO platform.audit_chain AS c (tenant_id, number, hash, positions)
-       SELECT "tenantId", number, decode(hash, 'hex'), positions FROM input
-       ON CONFLICT (tenant_id) DO UPDATE SET number = EXCLUDED.number, hash = EXCLUDED.hash, positions = c.positions || EXCLUDED.positions
-     )
-     INSERT INTO platform.audit_block (tenant_id, number, previous_hash, hash, rows_hash, row_count, ranges, first_at, last_at, sealed_at)
-     SELECT "tenantId", number, decode("previousHash", 'hex'), decode(hash, 'hex'), decode("rowsHash", 'hex'), "rowCount", ranges,
-       "firstAt", "lastAt", "sealedAt" FROM input`,
-    [
-      JSON.stringify(
-        blocks.map((block) => ({
-          ...block,
-          positions: Object.fromEntries(Object.entries(block.ranges).map(([module, [, upTo]]) => [module, upTo])),
-        })),
-      ),
-    ],
-    { prepare: true },
-  );
+  return { ...block, hash: hashBlock(block), prunedAt: null, prunedBy: null };
 }
 
 /**
@@ -95,7 +63,7 @@ export function createSealer({ sql, sqlOf, consumerSqlOf, logger }: ModuleRuntim
   /** Answers whether more is there to be read. */
   async function page(goal: ReadonlyMap<SubgraphName, number>): Promise<boolean> {
     return (await ownSql.begin(async (tx) => {
-      const [lock] = await tx<{ free: boolean }[]>`SELECT pg_try_advisory_xact_lock(${lockKey}) AS free`;
+      const [lock] = await tx<{ free: boolean }[]>`SELECT pg_try_advisory_xact_lock(${chainLock}) AS free`;
       if (!lock!.free) return false;
       const cursors = new Map(
         (
@@ -120,13 +88,7 @@ export function createSealer({ sql, sqlOf, consumerSqlOf, logger }: ModuleRuntim
         reached.set(module, last.length === pageSize ? last.at(-1)!.position : upTo);
       }
       const byTenant = Map.groupBy(rows, ({ tenantId }) => tenantId);
-      const chains = new Map(
-        (
-          await tx<Chain[]>`
-            SELECT tenant_id AS "tenantId", number, encode(hash, 'hex') AS hash, positions
-            FROM platform.audit_chain WHERE tenant_id = ANY(${[...byTenant.keys()]})`
-        ).map((chain) => [chain.tenantId, chain] as const),
-      );
+      const chains = await readChains(tx, [...byTenant.keys()]);
       const blocks = [...byTenant].map(([tenantId, own]) =>
         nextBlock(chains.get(tenantId) ?? { tenantId, number: 0, hash: noHash, positions: {} }, own, reached),
       );

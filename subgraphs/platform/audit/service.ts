@@ -7,6 +7,7 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
 import type { createFiles } from '../files/files.ts';
 import type { FileFormat } from '../files/rows.ts';
+import type { Keyring } from '../security/keyring.ts';
 import { createAuditSource } from './export.ts';
 import { auditFilter, createAuditList } from './list.ts';
 import { createAuditRetention } from './retention.ts';
@@ -19,10 +20,10 @@ export interface AuditRangeInput {
 }
 
 /** Who changed what over all modules, the chain that seals it, and its exports. */
-export function createAudit(runtime: ModuleRuntime, files: ReturnType<typeof createFiles>) {
+export function createAudit(runtime: ModuleRuntime, files: ReturnType<typeof createFiles>, keyring: Keyring) {
   const list = createAuditList(runtime);
-  const verify = createVerifier(runtime);
-  const retention = createAuditRetention(runtime);
+  const verify = createVerifier({ ...runtime, keyring });
+  const retention = createAuditRetention({ ...runtime, keyring });
   return {
     source: createAuditSource(list),
     prune: retention.prune,

@@ -1,8 +1,11 @@
 import type { Sql } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { type SubgraphName, subgraphNames } from '../../names.ts';
+import type { Keyring } from '../security/keyring.ts';
 import { type AuditBlock, blockColumns, hashBlock, noHash } from './blocks.ts';
 import { modulesByDatabase } from './databases.ts';
+import type { Pruning } from './pruning.ts';
+import { createPruningProofs } from './pruningProofs.ts';
 import { type AuditRow, hashRows, readAuditRows } from './rows.ts';
 
 export type AuditProblemKind =
@@ -14,6 +17,8 @@ export type AuditProblemKind =
   | 'BLOCK_MISSING'
   /** Between what two blocks cover lies something that none covers. */
   | 'RANGE_GAP'
+  /** Rows of a block are gone, and no block of the chain proves that they had to go. */
+  | 'PRUNING_UNPROVEN'
   /** The chain ends before the block that was last. */
   | 'CHAIN_CUT';
 
@@ -29,8 +34,10 @@ export interface AuditVerification {
   readonly lastBlock: number | null;
   readonly blocks: number;
   readonly rows: number;
-  /** Rows of blocks whose retention is over: their blocks are held to the chain, they themselves are gone. */
+  /** Rows of blocks whose retention is over: their blocks are held to the chain, which tells of it; they themselves are gone. */
   readonly prunedRows: number;
+  /** Told of by the blocks of this look, the newest at most 100. */
+  readonly prunings: readonly ToldPruning[];
   /** Committed rows that no block covers yet. */
   readonly unsealedRows: number;
   readonly oldestUnsealedAt: string | null;
@@ -38,6 +45,17 @@ export interface AuditVerification {
   readonly problems: readonly AuditProblem[];
   /** The block to go on from where this look ended before the range did. */
   readonly nextBlock: number | null;
+}
+
+/** What a block tells of rows dropped by age. */
+export interface ToldPruning {
+  readonly block: number;
+  readonly prunedAt: string;
+  readonly prunedBy: string;
+  readonly retentionDays: number;
+  readonly before: string;
+  readonly blocks: number;
+  readonly rows: number;
 }
 
 export interface BlockSpan {
@@ -49,6 +67,7 @@ const pageSize = 200;
 /** Blocks one look takes. */
 export const maxBlocks = 20_000;
 const maxProblems = 100;
+const maxPrunings = 100;
 
 interface Head {
   readonly number: number;
@@ -56,8 +75,14 @@ interface Head {
   readonly positions: Partial<Record<SubgraphName, number>>;
 }
 
-export function createVerifier({ sql, sqlOf }: Pick<ModuleRuntime, 'sql' | 'sqlOf'>) {
+export function createVerifier({
+  sql,
+  sqlOf,
+  config,
+  keyring,
+}: Pick<ModuleRuntime, 'sql' | 'sqlOf' | 'config'> & { readonly keyring: Keyring }) {
   const databases = modulesByDatabase(sqlOf);
+  const findDoubts = createPruningProofs({ sql, config, keyring });
 
   async function findHead(tenantId: string): Promise<Head | null> {
     const [head] = await sql<Head[]>`
@@ -119,7 +144,7 @@ export function createVerifier({ sql, sqlOf }: Pick<ModuleRuntime, 'sql' | 'sqlO
 
   /** Holds every block of the span to its words, its rows and the block before. */
   return async function verify(tenantId: string, { fromBlock, toBlock }: BlockSpan): Promise<AuditVerification> {
-    const head = await findHead(tenantId);
+    let head = await findHead(tenantId);
     const problems: AuditProblem[] = [];
     const tell = (kind: AuditProblemKind, block: number, message: string) => {
       if (problems.length < maxProblems) problems.push({ kind, block, message });
@@ -131,13 +156,21 @@ export function createVerifier({ sql, sqlOf }: Pick<ModuleRuntime, 'sql' | 'sqlO
       fromBlock > 1 ? ((await findBlocks(tenantId, fromBlock - 1, fromBlock - 1))[0] ?? null) : null;
     let previousHash: string | null = fromBlock === 1 ? noHash : (before?.hash ?? null);
     const covered = new Map<SubgraphName, number>();
+    const prunings: ToldPruning[] = [];
     const isEmpty = toBlock !== null && toBlock < fromBlock;
     if (fromBlock > 1 && before === null && !isEmpty)
       tell('BLOCK_MISSING', fromBlock - 1, `block ${fromBlock - 1} is not there`);
     for (;;) {
       const page = await findBlocks(tenantId, expected, end);
-      if (page.length === 0) break;
+      if (page.length === 0) {
+        // What was sealed since the look began is part of it: its last block is not the one that was last then.
+        const known: Head | null = head;
+        head = await findHead(tenantId);
+        if (head !== null && head.number > (known?.number ?? 0) && expected <= Math.min(end, head.number)) continue;
+        break;
+      }
       const ownRows = await rowsOf(tenantId, page);
+      const doubts = await findDoubts(tenantId, page);
       for (const block of page) {
         if (block.number !== expected)
           tell('BLOCK_MISSING', expected, `blocks ${expected} to ${block.number - 1} are not there`);
@@ -151,9 +184,22 @@ export function createVerifier({ sql, sqlOf }: Pick<ModuleRuntime, 'sql' | 'sqlO
             tell('RANGE_GAP', block.number, `nothing covers ${module} from ${reached} to ${after}`);
           covered.set(module, upTo);
         }
-        if (block.prunedAt !== null) prunedRows += block.rowCount;
+        if (block.pruning !== null) prunings.push(toldBy(block.number, block.sealedAt, block.pruning));
+        let own = ownRows(block);
+        let { prunedAt } = block;
+        let doubt = doubts.get(block.number);
+        if (prunedAt === null && own.length < block.rowCount) {
+          // Dropped since the page was read?
+          const [now] = await findBlocks(tenantId, block.number, block.number);
+          prunedAt = now?.prunedAt ?? null;
+          if (now !== undefined && prunedAt !== null) {
+            doubt = (await findDoubts(tenantId, [now])).get(block.number);
+            own = [];
+          }
+        }
+        if (doubt !== undefined) tell('PRUNING_UNPROVEN', block.number, doubt);
+        else if (prunedAt !== null) prunedRows += block.rowCount;
         else {
-          const own = ownRows(block);
           rows += own.length;
           if (own.length !== block.rowCount)
             tell('ROWS_CHANGED', block.number, `expected ${block.rowCount} rows, got ${own.length}`);
@@ -180,6 +226,7 @@ export function createVerifier({ sql, sqlOf }: Pick<ModuleRuntime, 'sql' | 'sqlO
       blocks,
       rows,
       prunedRows,
+      prunings: prunings.slice(-maxPrunings),
       unsealedRows: tail.rows,
       oldestUnsealedAt: tail.oldest,
       headHash: head?.hash ?? null,
@@ -187,6 +234,10 @@ export function createVerifier({ sql, sqlOf }: Pick<ModuleRuntime, 'sql' | 'sqlO
       nextBlock: stopped,
     };
   };
+}
+
+function toldBy(block: number, prunedAt: string, { by, retentionDays, before, blocks, rows }: Pruning): ToldPruning {
+  return { block, prunedAt, prunedBy: by, retentionDays, before, blocks: blocks.length, rows };
 }
 
 /** The blocks whose rows were written within a time, first and last; null where there are none. */

@@ -13,6 +13,8 @@ export interface SampledSeries {
   /** Whether its samples are increments, and no running totals that begin anew with the process. */
   readonly isDelta: boolean;
   readonly kind: 'COUNTER' | 'GAUGE' | 'HISTOGRAM';
+  /** The first sample there ever was, ms, of totals that its process counts from nothing. @default nobody knows */
+  readonly beganAtMs?: number | null;
   /** Upper edges of the buckets but the last. */
   readonly bounds: readonly number[];
   readonly samples: readonly MetricSample[];
@@ -156,8 +158,9 @@ function addIncreases(
   for (const sample of series.samples) {
     const step = Math.floor((sample.atMs - fromMs) / stepMs);
     const isNew = series.isDelta || before === null || beganAnew(before, sample, series.kind);
-    // The first total of a series that ran before says nothing of when it grew.
-    const counts = series.isDelta || before !== null;
+    // The first total of a series that ran before says nothing of when it grew. Rolled up, it stands at the beginning of its step.
+    const isFirst = before === null && sample.atMs <= (series.beganAtMs ?? Number.NEGATIVE_INFINITY);
+    const counts = series.isDelta || before !== null || isFirst;
     if (counts && step >= 0 && step < grown.length) {
       grown[step] ??= { value: 0, count: 0, buckets: [] };
       const into = grown[step];

@@ -143,7 +143,7 @@ export const resourceLines: readonly Line[] = [
   },
 ];
 
-type GuideRule = Pick<NewRule, 'name' | 'description' | 'conditions' | 'forSeconds' | 'severity' | 'action'> &
+export type GuideRule = Pick<NewRule, 'name' | 'description' | 'conditions' | 'forSeconds' | 'severity' | 'action'> &
   Partial<Pick<NewRule, 'match'>>;
 
 /** The guide's four alert rules, with their actions. */
@@ -288,8 +288,8 @@ export const operationLines: readonly OperationLine[] = [
   },
 ];
 
-/** Gives the operators' tenant the guide's rules, each where it has none of the name, as they are now; what they made of them stays. */
-export async function ensureGuideRules(sql: Sql, operatorTenant: string): Promise<void> {
+/** All of them, as rules. */
+export function allGuideRules(): readonly GuideRule[] {
   const lines = resourceLines.map(
     ({ name, says, metric, fn, windowSeconds, above, forSeconds, also = [] }): GuideRule => ({
       name,
@@ -310,7 +310,12 @@ export async function ensureGuideRules(sql: Sql, operatorTenant: string): Promis
       action: 'NONE',
     }),
   );
-  for (const guided of [...guideRules, ...objectiveRules, ...lines, ...operations]) {
+  return [...guideRules, ...objectiveRules, ...lines, ...operations];
+}
+
+/** Gives the operators' tenant the guide's rules, each where it has none of the name, as they are now; what they made of them stays. */
+export async function ensureGuideRules(sql: Sql, operatorTenant: string): Promise<void> {
+  for (const guided of allGuideRules()) {
     const rule: NewRule = {
       match: 'ANY',
       ...guided,

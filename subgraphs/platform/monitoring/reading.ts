@@ -33,7 +33,7 @@ export async function findSeries(
     `SELECT q.n::int - 1 AS selection, s.* FROM unnest($2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS q(name, labels, instance, n)
      CROSS JOIN LATERAL (
        SELECT id, name, kind, labels, instance, is_delta AS "isDelta", bounds, extract(epoch FROM fell_at)::float8 * 1000 AS "fellAtMs",
-         extract(epoch FROM last_at)::float8 * 1000 AS "lastAtMs"
+         extract(epoch FROM began_at)::float8 * 1000 AS "beganAtMs", extract(epoch FROM last_at)::float8 * 1000 AS "lastAtMs"
        FROM platform.metric_series m
        WHERE m.tenant_id = $1 AND m.name = q.name AND m.labels @> q.labels::jsonb AND (q.instance IS NULL OR m.instance = q.instance)
        ORDER BY id LIMIT ${maxSeries + 1}

@@ -30,9 +30,9 @@ const indicators: readonly Indicator[] = [
   {
     name: 'real_time_services',
     target: 0.999,
-    formula: '1 - increase(mplp_slow_consumers_total) / increase(mplp_subscription_messages_total)',
-    bad: { metric: 'mplp_slow_consumers_total', fn: 'INCREASE' },
-    all: { metric: 'mplp_subscription_messages_total', fn: 'INCREASE' },
+    formula: '1 - increase(mplp_real_time_failures_total) / increase(mplp_real_time_total)',
+    bad: { metric: 'mplp_real_time_failures_total', fn: 'INCREASE' },
+    all: { metric: 'mplp_real_time_total', fn: 'INCREASE' },
   },
   {
     name: 'batch_processing',

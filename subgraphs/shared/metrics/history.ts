@@ -9,6 +9,8 @@ export interface SeriesKey {
   /** Process it is of; empty of what a tenant records. */
   readonly instance: string;
   readonly isDelta: boolean;
+  /** Running totals that its process counts from nothing, so that the first sample is what they grew by. @default nobody knows */
+  readonly isFromZero?: boolean;
   readonly bounds: readonly number[];
   readonly unit: string | null;
   readonly help: string | null;
@@ -77,8 +79,14 @@ export function seriesId({ tenantId, name, labels, instance, isDelta }: SeriesKe
 export async function appendSamples(sql: Sql | SqlTransaction, samples: readonly NewSample[]): Promise<void> {
   if (samples.length === 0) return;
   const series = new Map(samples.map((sample) => [seriesId(sample.series), sample.series]));
+  const firstMs = new Map<string, number>();
+  for (const { series: one, atMs } of samples) {
+    if (!one.isFromZero) continue;
+    const id = seriesId(one);
+    firstMs.set(id, Math.min(atMs, firstMs.get(id) ?? atMs));
+  }
   const text = JSON.stringify(
-    [...series].map(([id, { tenantId, name, kind, labels, instance, isDelta, bounds, unit, help }]) => ({
+    [...series].map(([id, { tenantId, name, kind, labels, instance, isDelta, isFromZero, bounds, unit, help }]) => ({
       tenant_id: tenantId,
       id,
       name,
@@ -89,12 +97,14 @@ export async function appendSamples(sql: Sql | SqlTransaction, samples: readonly
       bounds,
       unit,
       help,
+      began_at: isFromZero ? new Date(firstMs.get(id)!).toISOString() : null,
     })),
   );
   await sql.unsafe(
-    `INSERT INTO platform.metric_series AS m (tenant_id, id, name, kind, labels, instance, is_delta, bounds, unit, help, last_at)
-     SELECT tenant_id, id, name, kind, labels, instance, is_delta, ARRAY(SELECT json_array_elements_text(bounds)::float8), unit, help, now()
-     FROM json_to_recordset($1::text::json) AS r(tenant_id text, id uuid, name text, kind text, labels jsonb, instance text, is_delta boolean, bounds json, unit text, help text)
+    `INSERT INTO platform.metric_series AS m (tenant_id, id, name, kind, labels, instance, is_delta, bounds, unit, help, last_at, began_at)
+     SELECT tenant_id, id, name, kind, labels, instance, is_delta, ARRAY(SELECT json_array_elements_text(bounds)::float8), unit, help, now(), began_at
+     FROM json_to_recordset($1::text::json) AS r(tenant_id text, id uuid, name text, kind text, labels jsonb, instance text, is_delta boolean, bounds json,
+       unit text, help text, began_at timestamptz)
      ORDER BY tenant_id, id
      ON CONFLICT (tenant_id, id) DO UPDATE SET last_at = now() WHERE m.last_at < now() - interval '5 minutes'`,
     [text],

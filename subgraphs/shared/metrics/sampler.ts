@@ -97,6 +97,7 @@ function samplesOf(
     labels,
     instance,
     isDelta: false,
+    isFromZero: kind !== 'GAUGE',
     bounds,
     unit: null,
     help,

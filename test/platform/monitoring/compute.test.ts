@@ -47,6 +47,31 @@ describe('steps of a metric', () => {
     expect(computeSteps([{ ...one, isDelta: true }], { ...range, fn: 'INCREASE' })).toEqual([110, 134, 5]);
   });
 
+  it('are of totals that a process counts from nothing all of what they grew by, from the first sample on', () => {
+    const totals = [
+      [12, 3],
+      [22, 5],
+    ] as const;
+    expect(computeSteps([seriesOf('COUNTER', totals)], { ...range, fn: 'INCREASE' })).toEqual([null, null, 2]);
+    expect(computeSteps([seriesOf('COUNTER', totals, { beganAtMs: 12 })], { ...range, fn: 'INCREASE' })).toEqual([
+      null,
+      3,
+      2,
+    ]);
+    // Begun before what is read: its first total there is not the first one.
+    expect(computeSteps([seriesOf('COUNTER', totals, { beganAtMs: 11 })], { ...range, fn: 'INCREASE' })).toEqual([
+      null,
+      null,
+      2,
+    ]);
+    const histogram = seriesOf('HISTOGRAM', [], {
+      samples: [{ atMs: 1, value: 30, count: 10, buckets: [0, 5, 5, 0, 0] }],
+      beganAtMs: 1,
+    });
+    const of = (fn: 'MEAN' | 'P50' | 'INCREASE') => computeSteps([histogram], { ...range, fn })[0];
+    expect([of('MEAN'), of('INCREASE'), of('P50')]).toEqual([3, 10, 2]);
+  });
+
   it('are of gauges what they stood at', () => {
     const [one, two] = [
       seriesOf('GAUGE', [

@@ -147,18 +147,21 @@ describe('metrics', () => {
     await sampleAll();
     await Promise.all(samplers.map((sampler) => sampler.close()));
     const range = { from: new Date(Date.now() - 30_000).toISOString(), stepMs: 60_000 };
+    // With what they counted before they were first sampled.
     expect(
       valuesOf(await series(operator, { metric: 'calls_total', fn: 'INCREASE', by: ['instance'] }, range)),
     ).toEqual([
-      ['one', [2]],
-      ['two', [2]],
+      ['one', [7]],
+      ['two', [7]],
     ]);
     expect(valuesOf(await series(operator, { metric: 'calls_total', fn: 'INCREASE', by: ['module'] }, range))).toEqual([
-      ['plan', [4]],
+      ['plan', [14]],
     ]);
-    expect(valuesOf(await series(operator, { metric: 'took_ms', fn: 'MEAN', by: [] }, range))).toEqual([['', [20]]]);
+    expect(valuesOf(await series(operator, { metric: 'took_ms', fn: 'MEAN', by: [] }, range))).toEqual([
+      ['', [60.5 / 4]],
+    ]);
     expect(valuesOf(await series(operator, { metric: 'took_ms', fn: 'P50', by: [] }, range))).toEqual([
-      ['', [expect.closeTo(7.75)]],
+      ['', [expect.closeTo(5.5)]],
     ]);
 
     await rig.sql`UPDATE platform.metric_sample SET at = at - interval '10 minutes'`;

@@ -57,7 +57,7 @@ async function compare(
   tenantId: string,
   kind: 'HISTOGRAM' | 'COUNTER',
   told: readonly (readonly Told[])[],
-  asked: typeof range,
+  { asked, isFromZero }: { readonly asked: typeof range; readonly isFromZero: boolean },
 ): Promise<void> {
   const isHistogram = kind === 'HISTOGRAM';
   const plain = told.map((all, at): SampledSeries => {
@@ -72,6 +72,7 @@ async function compare(
       labels: {},
       instance: `i${at}`,
       isDelta: false,
+      ...(isFromZero ? { beganAtMs: all[0]!.atMs } : {}),
       kind,
       bounds: isHistogram ? bounds : [],
       samples: own.filter(({ atMs }) => atMs >= asked.fromMs - lookBackMs && atMs < toMs),
@@ -97,31 +98,43 @@ describe('samples that need not leave the database', () => {
   it('change no figure, whenever processes begin anew', async () => {
     let tenant = 0;
     await fc.assert(
-      fc.asyncProperty(fc.array(history, { minLength: 1, maxLength: 3 }), async (processes) => {
-        tenant += 1;
-        const tenantId = `t${tenant}`;
-        const told = processes.map(totalsOf);
-        for (const kind of ['HISTOGRAM', 'COUNTER'] as const) {
-          const metric = metricOf(kind);
-          const samples = told.flatMap((all, at) =>
-            all.map(({ atMs, buckets }): NewSample => {
-              const isHistogram = kind === 'HISTOGRAM';
-              const series = { tenantId, name: metric, kind, labels: {}, instance: `i${at}`, isDelta: false };
-              return {
-                series: { ...series, bounds: isHistogram ? bounds : [], unit: null, help: null },
-                atMs,
-                value: sum(buckets),
-                count: isHistogram ? sum(buckets) : null,
-                buckets: isHistogram ? buckets : null,
-              };
-            }),
-          );
-          // In two parts: what is told together and what is told before are both known.
-          await appendSamples(sql, samples.slice(0, samples.length / 2));
-          await appendSamples(sql, samples.slice(samples.length / 2));
-          for (const asked of ranges) await compare(tenantId, kind, told, asked);
-        }
-      }),
+      fc.asyncProperty(
+        fc.array(history, { minLength: 1, maxLength: 3 }),
+        fc.boolean(),
+        async (processes, isFromZero) => {
+          tenant += 1;
+          const tenantId = `t${tenant}`;
+          const told = processes.map(totalsOf);
+          for (const kind of ['HISTOGRAM', 'COUNTER'] as const) {
+            const metric = metricOf(kind);
+            const samples = told.flatMap((all, at) =>
+              all.map(({ atMs, buckets }): NewSample => {
+                const isHistogram = kind === 'HISTOGRAM';
+                const series = {
+                  tenantId,
+                  name: metric,
+                  kind,
+                  labels: {},
+                  instance: `i${at}`,
+                  isDelta: false,
+                  isFromZero,
+                };
+                return {
+                  series: { ...series, bounds: isHistogram ? bounds : [], unit: null, help: null },
+                  atMs,
+                  value: sum(buckets),
+                  count: isHistogram ? sum(buckets) : null,
+                  buckets: isHistogram ? buckets : null,
+                };
+              }),
+            );
+            // In two parts: what is told together and what is told before are both known.
+            await appendSamples(sql, samples.slice(0, samples.length / 2));
+            await appendSamples(sql, samples.slice(samples.length / 2));
+            for (const asked of ranges) await compare(tenantId, kind, told, { asked, isFromZero });
+          }
+        },
+      ),
       { numRuns: 30 },
     );
   });
