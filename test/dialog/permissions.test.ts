@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type DialogRig, type Json, openDialogRig, principal } from './rig.ts';
 
@@ -98,6 +99,33 @@ describe('permissions of a participant', () => {
     expect((await rig.ask(cat, summary, { id }))['generateSummary']!['userErrors']).toEqual([]);
     expect(await kept()).toEqual([{ requested_by: 'cat' }]);
   });
+});
+
+it('stored participants with what their role brought keep what they could do, those with a list of their own its words', async () => {
+  const contributor = ['READ', 'WRITE', 'INITIATE_TOPICS', 'ATTACH_DOCUMENTS', 'SUGGEST'];
+  const before: [role: string, permissions: string[], added: string[]][] = [
+    ['CONTRIBUTOR', contributor, ['ANALYZE', 'SUMMARIZE']],
+    ['CONTRIBUTOR', [...contributor].reverse(), ['ANALYZE', 'SUMMARIZE']],
+    ['REVIEWER', [...contributor, 'REQUEST_CHANGES', 'ANALYZE'], ['SUMMARIZE']],
+    ['APPROVER', [...contributor, 'APPROVE', 'REJECT', 'REQUEST_CHANGES'], ['ANALYZE', 'SUMMARIZE']],
+    ['CONTRIBUTOR', ['READ', 'WRITE'], []],
+    ['CONTRIBUTOR', [...contributor, 'APPROVE'], []],
+    ['OBSERVER', ['READ'], []],
+  ];
+  const { id, participants } = await rig.createDialog(ada, {
+    participants: before.map(([role], at) => ({ subject: `p${at}`, role })),
+  });
+  for (const [at, [, permissions]] of before.entries())
+    await rig.sql`UPDATE dialog.participant SET permissions = ${permissions} WHERE id = ${participants[`p${at}`]!}`;
+  const migration = await readFile('prisma/migrations/20261129190000_context_and_dialog_rights/migration.sql', 'utf8');
+  for (const _time of [1, 2]) {
+    await rig.sql.unsafe(migration);
+    const rows = await rig.sql`SELECT subject, permissions FROM dialog.participant WHERE dialog_id = ${id}`;
+    const stored = new Map(rows.map((row) => [row['subject'], row['permissions']]));
+    expect(before.map((_, at) => stored.get(`p${at}`))).toEqual(
+      before.map(([, permissions, added]) => [...permissions, ...added]),
+    );
+  }
 });
 
 describe('attachments that ask for permissions', () => {
