@@ -293,4 +293,34 @@ describe('a replay from before the rights were lost', () => {
     await join(bot, id);
     expect(await told(bot, id)).toEqual(['MESSAGE before', 'MESSAGE meanwhile']);
   });
+
+  it('tells nothing of how a closed dialog stood meanwhile', async () => {
+    for (const visibility of ['PARTICIPANTS', 'TENANT']) {
+      const { id, participants } = await rig.createDialog(ada, { ...trio, configuration: { visibility } });
+      const move = (field: string, args: string, variables: object) =>
+        rig.mutate(ada, field, `$dialogId: ID!${args}`, { dialogId: id, ...variables }, 'dialog { status }');
+      const pause = async (reason: string) => {
+        expect(codesOf(await move('pauseDialog', ', $reason: String', { reason }))).toEqual([]);
+        expect(codesOf(await move('resumeDialog', '', {}))).toEqual([]);
+      };
+      await pause('before');
+      for (const secret of ['once', 'twice']) {
+        await remove(id, participants['bot']!);
+        await pause(secret);
+        await invite(id, 'bot');
+        await join(bot, id);
+      }
+      await pause('after');
+      const reasons = async (who: typeof bot, afterSequence = 0) =>
+        (await rig.replay(who, 'dialogStatusChanged', { dialogId: id }, afterSequence)).received.flatMap(
+          ({ reason }) => (reason as string | null) ?? [],
+        );
+      const all = ['before', 'once', 'twice', 'after'];
+      expect(await reasons(cat)).toEqual(all);
+      expect(await reasons(bot)).toEqual(visibility === 'TENANT' ? all : ['before', 'after']);
+      // From a place within its absence as well.
+      const [away] = (await rig.stream(id)).filter(({ type }) => type === 'dialog.participant.removed');
+      expect(await reasons(bot, away!.sequence)).toEqual(visibility === 'TENANT' ? all.slice(1) : ['after']);
+    }
+  });
 });
