@@ -26,6 +26,8 @@ export interface DemoPlatform {
   readonly notes: readonly string[];
   /** Signs in with a token of its own, as long as the demo may take. */
   signIn(subject: string, role: string, subjectType?: 'agent' | 'human' | 'service'): Promise<Caller>;
+  /** When the COMMIT of each event returned to the server, monotonic ms by cursor; null where the demo did not start it. */
+  takeCommits(): Promise<ReadonlyMap<string, number> | null>;
   close(): Promise<void>;
 }
 
@@ -72,6 +74,7 @@ function joinPlatform(url: string, { dataDir = '.data', tenant }: PlatformOption
     pids: {},
     notes: [`platform: ${endpoint.href}, with the quotas it was started with`],
     signIn: createSignIn(dataDir, tenant),
+    takeCommits: async () => null,
     close: async () => {},
   };
 }
@@ -88,7 +91,7 @@ async function startPlatform({ dataDir, tenant }: PlatformOptions): Promise<Demo
     await rm(folder, { recursive: true, force: true });
   }
   try {
-    const server = await startServerProcess({ dataDir: folder, logFile, env: perfProfile });
+    const server = await startServerProcess({ dataDir: folder, logFile, env: perfProfile, commitClock: true });
     const quotas = Object.entries(perfProfile).map(([name, value]) => `${name}=${value}`);
     const database = process.env['DATABASE_URL'] ? 'the PostgreSQL of DATABASE_URL' : 'embedded PostgreSQL';
     const postmaster = findPostmaster(server.pid);
@@ -101,6 +104,7 @@ async function startPlatform({ dataDir, tenant }: PlatformOptions): Promise<Demo
         `quotas are raised: ${quotas.join(' ')}`,
       ],
       signIn: createSignIn(folder, tenant),
+      takeCommits: () => server.takeCommits(),
       async close() {
         await server.stop();
         await discard();

@@ -35,6 +35,14 @@ function latencyLine(name: string, data: HistogramData, note: string): string {
   return `  ${name.padEnd(23)}${ms(p50Ms)} ${ms(p95Ms)} ${ms(p99Ms)} ${ms(maxMs)}   ${note}`;
 }
 
+/** What real time is judged by; the other times begin later, or earlier. */
+function commitLine({ sinceCommitted, untimed }: AudienceReport): string {
+  const name = 'COMMIT to client';
+  if (sinceCommitted === null) return `  ${name.padEnd(23)} unknown: the platform was not started by the demo`;
+  const note = untimed === 0 ? '' : `, of all but ${count(untimed)} deliveries`;
+  return latencyLine(name, sinceCommitted, `from the moment COMMIT returned to the server${note}`);
+}
+
 function listCounts(counts: Readonly<{ [name: string]: number }>): string {
   return Object.entries(counts)
     .map(([name, times]) => `${name} (${times})`)
@@ -58,6 +66,7 @@ export function describeResult(result: DemoResult): readonly string[] {
     `gaps ${findings.gaps}, duplicates ${findings.duplicates}, reordered ${findings.reordered}, wrong content ${findings.wrongContent}, missing ${findings.missing}`,
     '',
     `  ms                         p50     p95     p99     max`,
+    commitLine(audience),
     latencyLine(
       'answer to client',
       audience.sinceAcknowledged,

@@ -106,6 +106,8 @@ export async function runDemo(
   print(`${options.subscribers} subscribers per dialog: the dialog's agents, the rest as its observer`);
   await orAborted(sleep(settleMs));
 
+  // Of what was done to set the stage nobody asks.
+  await orAborted(platform.takeCommits());
   const watch = createCpuWatch(platform.pids);
   const total = stage.runs.reduce((sum, { run }) => sum + run.messages.length, 0) * options.repeat;
   const durationMs = (total * 1000) / options.ratePerSecond;
@@ -128,8 +130,10 @@ export async function runDemo(
   const rows = (await orAborted(Promise.all(stage.runs.map((staged) => readHistory(client, staged))))).flat();
   const { sent, acknowledged, acknowledgedMs } = played;
   const lengths = stage.runs.map(({ dialogId, run }) => [dialogId, run.messages.length * options.repeat] as const);
+  const committed = await orAborted(platform.takeCommits());
+  const committedMs = committed && [...committed];
   const report: AudienceReport = await orAborted(
-    audience.finish({ record: { sent, acknowledged, rows }, acknowledgedMs, lengths, patienceMs }),
+    audience.finish({ record: { sent, acknowledged, rows }, acknowledgedMs, committedMs, lengths, patienceMs }),
   );
   return {
     contexts: stage.contexts,

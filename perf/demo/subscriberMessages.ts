@@ -27,6 +27,8 @@ export interface AudienceFinish {
   readonly record: RunRecord;
   /** When the sender had the answer, monotonic ms, by message. */
   readonly acknowledgedMs: readonly (readonly [id: string, atMs: number])[];
+  /** When the COMMIT of each event returned to the server, monotonic ms, by cursor; null where it was not told. */
+  readonly committedMs: readonly (readonly [cursor: string, atMs: number])[] | null;
   /** Messages in each dialog: what every subscriber must have got to. */
   readonly lengths: readonly (readonly [dialogId: string, messages: number])[];
   /** How long to wait for what is still on its way, since the last arrival. */
@@ -46,6 +48,10 @@ export interface AudienceReport extends AudienceProgress {
   readonly findings: Findings;
   /** Messages that were committed while their subscriber was away. */
   readonly replayed: number;
+  /** Live deliveries only: receive time - time the COMMIT returned to the server; null where that was not told. */
+  readonly sinceCommitted: HistogramData | null;
+  /** Live deliveries whose time of COMMIT was not among those told. */
+  readonly untimed: number;
   /** Live deliveries only: receive time - time the sender had the answer (negative counts as 0). */
   readonly sinceAcknowledged: HistogramData;
   /** Live deliveries only: receive time - createdAt, which is the start of the writing transaction. */

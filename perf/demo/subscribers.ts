@@ -102,12 +102,15 @@ function createAudience(spec: AudienceSpec) {
     timers.clear();
   }
 
-  function latencies(acknowledgedMs: AudienceFinish['acknowledgedMs']) {
+  function latencies({ acknowledgedMs, committedMs }: AudienceFinish) {
     const answered = new Map(acknowledgedMs);
+    const committed = new Map(committedMs);
+    const sinceCommitted = createHistogram();
     const sinceAcknowledged = createHistogram();
     const sinceCreated = createHistogram();
     const replayWait = createHistogram();
     let replayed = 0;
+    let untimed = 0;
     for (const { arrivals } of members) {
       let waitedFor: number | null = null;
       for (const { message, atMs, epochMs, resumedAtMs } of arrivals) {
@@ -117,13 +120,17 @@ function createAudience(spec: AudienceSpec) {
           waitedFor = resumedAtMs;
           continue;
         }
+        const committedAtMs = committed.get(message.cursor);
+        if (committedAtMs === undefined) untimed += 1;
+        else sinceCommitted.record(atMs - committedAtMs);
         sinceCreated.record(epochMs - message.createdAtMs);
         const answeredMs = answered.get(message.id);
         if (answeredMs !== undefined) sinceAcknowledged.record(atMs - answeredMs);
       }
     }
     return {
-      replayed,
+      ...{ replayed, untimed },
+      sinceCommitted: committedMs === null ? null : sinceCommitted.toData(),
       sinceAcknowledged: sinceAcknowledged.toData(),
       sinceCreated: sinceCreated.toData(),
       replayWait: replayWait.toData(),
@@ -168,7 +175,7 @@ function createAudience(spec: AudienceSpec) {
         subscribers: members.length,
         subscribersCut: members.filter((member) => member.cut).length,
         findings: checker.check(finish.record),
-        ...latencies(finish.acknowledgedMs),
+        ...latencies(finish),
         windowMs: lastMs - firstMs,
         closed,
         errors,

@@ -16,6 +16,12 @@ import { nowText, requireOwnerOr } from './rules.ts';
 import { checksumOf, type SharedEntry } from './sharedState.ts';
 import { isOpen, permissionForTransition, requireTransition } from './states.ts';
 
+/** What the platform does by itself it does as `system`, or as `system:` and a module. */
+export function ownerTypeOf({ subject, subjectType }: Principal): 'USER' | 'SERVICE' | 'SYSTEM' {
+  if (subjectType !== 'service') return 'USER';
+  return subject === 'system' || subject.startsWith('system:') ? 'SYSTEM' : 'SERVICE';
+}
+
 export function newContext(
   id: string,
   principal: Principal,
@@ -51,7 +57,7 @@ export function newContext(
     type: input.type ?? 'COLLABORATIVE',
     lifecycleStage: 'PLANNING',
     ownerId: principal.subject,
-    ownerType: principal.subjectType === 'service' ? 'SERVICE' : 'USER',
+    ownerType: ownerTypeOf(principal),
     uniqueName: null,
     configuration,
     accessControl,

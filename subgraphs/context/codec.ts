@@ -3,6 +3,7 @@ import { PlatformError } from '#shared/errors.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { ContextDocument } from '../../schema/protocol/index.ts';
 import { keepVisible } from './access.ts';
+import { ownerTypeOf } from './changes.ts';
 import { toDocument } from './document.ts';
 import { contextEvent } from './events.ts';
 import { defaultAccessControl, defaultConfiguration } from './inputs.ts';
@@ -130,7 +131,7 @@ function toRow(document: ContextDocument, principal: Principal): ContextRow {
     type: 'COLLABORATIVE',
     lifecycleStage: document.status === 'closed' || document.status === 'archived' ? 'COMPLETED' : 'PLANNING',
     ownerId: principal.subject,
-    ownerType: principal.subjectType === 'service' ? 'SERVICE' : 'USER',
+    ownerType: ownerTypeOf(principal),
     uniqueName: null,
     configuration: defaultConfiguration,
     accessControl: defaultAccessControl,

@@ -1,6 +1,7 @@
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { requireVersion } from '#shared/validation.ts';
 import { isOwnerOrAdmin } from './access.ts';
 import { isGranted, requirePolicies } from './accessRights.ts';
 import { timerJobs } from './changes.ts';
@@ -47,7 +48,7 @@ export function createDeletion(runtime: ModuleRuntime, { commands, changes }: De
       scope: RequestScope,
       contextId: string,
       { force, idempotencyKey, ...options }: { readonly force: boolean } & Omit<WriteOptions, 'expectedVersion'>,
-    ): Promise<{ contextId: string; restorableUntil: string }> {
+    ): Promise<{ contextId: string; restorableUntil: string; version: number | null }> {
       const claim = await readOverride(runtime, scope.principal, contextId, options.override);
       const { tenantId } = scope.principal;
       const command = (runs: Runs): ContextCommand => ({
@@ -66,7 +67,10 @@ export function createDeletion(runtime: ModuleRuntime, { commands, changes }: De
           if (!current || (current.deletedAt !== null && !isOwnerOrAdmin(current, scope.principal)))
             throw unknownContext(contextId);
           if (current.deletedAt !== null)
-            return { row: null, response: { restorableUntil: restorableUntil(current.deletedAt) } };
+            return {
+              row: null,
+              response: { restorableUntil: restorableUntil(current.deletedAt), version: current.version },
+            };
           if (!isGranted(current, scope.principal, 'context', ['delete']))
             requireOwnerOr(current, scope.principal, 'context:admin');
           requirePolicies(current, scope.principal, 'context', 'delete');
@@ -84,7 +88,7 @@ export function createDeletion(runtime: ModuleRuntime, { commands, changes }: De
             row,
             action: 'context.delete',
             detail: { force },
-            response: { restorableUntil: restorableUntil(row.deletedAt!) },
+            response: { restorableUntil: restorableUntil(row.deletedAt!), version: row.version },
             events: [contextEvent('context.deleted', row, { deletedAt: row.deletedAt })],
             jobs: [
               {
@@ -106,18 +110,25 @@ export function createDeletion(runtime: ModuleRuntime, { commands, changes }: De
         const count = force ? 0 : await countRunningPlans(runtime, { tenantId, contextId });
         try {
           const { response } = await commands.run(command({ count, toldAtMs: performance.now() }));
-          return { contextId, restorableUntil: response['restorableUntil'] as string };
+          return {
+            contextId,
+            restorableUntil: response['restorableUntil'] as string,
+            version: (response['version'] as number | undefined) ?? null,
+          };
         } catch (error) {
           if (!(error instanceof StaleAnswer) || asked === maxAsks) throw error;
         }
       }
     },
 
-    /** @throws {NOT_FOUND} when it was never there or its undo time is over. @throws {GOVERNANCE_LOCKED} {QUOTA_EXCEEDED} {PERMISSION_DENIED} */
+    /**
+     * @throws {NOT_FOUND} when it was never there or its undo time is over. {GOVERNANCE_LOCKED} {QUOTA_EXCEEDED}
+     *   {PERMISSION_DENIED} {VERSION_CONFLICT}
+     */
     async restore(
       scope: RequestScope,
       contextId: string,
-      { idempotencyKey, ...options }: Omit<WriteOptions, 'expectedVersion'>,
+      { idempotencyKey, expectedVersion, ...options }: WriteOptions,
     ): Promise<ContextRow> {
       const claim = await readOverride(runtime, scope.principal, contextId, options.override);
       const result = await commands.run({
@@ -127,11 +138,13 @@ export function createDeletion(runtime: ModuleRuntime, { commands, changes }: De
         name: { of: (current) => current?.title ?? '', path: ['contextId'] },
         idempotent: callOf(scope.principal, idempotencyKey, 'restoreContext', {
           contextId,
+          expectedVersion: expectedVersion ?? null,
           override: claim?.override ?? null,
         }),
         decide(current, usage) {
           if (!current || (current.deletedAt !== null && !isOwnerOrAdmin(current, scope.principal)))
             throw unknownContext(contextId);
+          requireVersion(expectedVersion, current.version);
           if (current.deletedAt === null) return { row: null };
           const reference = requireUnlocked(current, claim);
           if (isOpen(current.status))

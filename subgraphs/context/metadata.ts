@@ -3,7 +3,7 @@ import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
-import { json, parseInput, text } from '#shared/validation.ts';
+import { json, parseInput, requireVersion, text } from '#shared/validation.ts';
 import type { Prisma } from '../../prisma/generated/client.ts';
 import { findMemberships, isOwnerOrAdmin } from './access.ts';
 import { metadataColumns } from './children.ts';
@@ -16,6 +16,7 @@ import { inContext, requireOpen } from './transaction.ts';
 const maxEntries = 1_000;
 const maxValueBytes = 1_048_576;
 const key = text({ min: 1, max: 255 });
+const version = z.number().int().min(0);
 
 const entry = z.object({
   key,
@@ -26,10 +27,12 @@ const entry = z.object({
   type: text({ min: 1, max: 100 }).nullish(),
   description: text({ max: 2_000 }).nullish(),
   accessLevel: z.enum(['PUBLIC', 'PARTICIPANTS', 'OWNER']).nullish(),
+  expectedVersion: version.nullish(),
 });
 
 const entryList = z.array(entry).min(1).max(maxEntries);
 const keyList = z.array(key).min(1).max(maxEntries);
+const expectedList = z.array(z.object({ key, expectedVersion: version })).max(maxEntries);
 
 /** An answer small enough to be kept with an idempotency key: the entries themselves are read again. */
 export interface MetadataChange {
@@ -40,6 +43,10 @@ export interface MetadataChange {
 interface EntryAccess {
   readonly key: string;
   readonly access_level: string;
+}
+
+interface LockedEntry extends EntryAccess {
+  readonly version: number;
 }
 
 interface ChangeOptions {
@@ -56,8 +63,8 @@ export function createMetadata(runtime: ModuleRuntime) {
     principal: Principal,
     keys: readonly string[],
   ) {
-    const rows = await tx.$queryRawUnsafe<EntryAccess[]>(
-      'SELECT key, access_level FROM context.metadata WHERE tenant_id = $1 AND context_id = $2::uuid AND key = ANY($3::text[]) ORDER BY key FOR UPDATE',
+    const rows = await tx.$queryRawUnsafe<LockedEntry[]>(
+      'SELECT key, access_level, version FROM context.metadata WHERE tenant_id = $1 AND context_id = $2::uuid AND key = ANY($3::text[]) ORDER BY key FOR UPDATE',
       context.tenantId,
       context.id,
       keys,
@@ -78,7 +85,7 @@ export function createMetadata(runtime: ModuleRuntime) {
   return {
     /**
      * Writes entries, new or changed. A later one of the same key in the list wins.
-     * @throws {QUOTA_EXCEEDED} beyond 1,000 entries. @throws {PERMISSION_DENIED} {VALIDATION_FAILED} {NOT_FOUND}
+     * @throws {QUOTA_EXCEEDED} beyond 1,000 entries. @throws {PERMISSION_DENIED} {VALIDATION_FAILED} {NOT_FOUND} {VERSION_CONFLICT}
      */
     async set(scope: RequestScope, contextId: string, raw: unknown, options: ChangeOptions): Promise<MetadataChange> {
       const override = await readOverride(runtime, scope.principal, contextId, options.override);
@@ -101,6 +108,7 @@ export function createMetadata(runtime: ModuleRuntime) {
           if (ownerOnly >= 0 && !isOwnerOrAdmin(context, scope.principal))
             throw new PlatformError('PERMISSION_DENIED', 'only the owner keeps entries for the owner');
           const known = await lockEntries(tx, context, scope.principal, keys);
+          requireVersions(entries, known, 'entries');
           const [held] = await tx.$queryRawUnsafe<{ n: number }[]>(
             'SELECT count(*)::int AS n FROM context.metadata WHERE tenant_id = $1 AND context_id = $2::uuid',
             context.tenantId,
@@ -133,8 +141,9 @@ export function createMetadata(runtime: ModuleRuntime) {
           );
           const written = await tx.$queryRawUnsafe<EntryAccess[]>(
             `INSERT INTO context.metadata AS m (tenant_id, context_id, key, value, type, description, access_level, version, updated_at, updated_by)
-           SELECT $1, $2::uuid, i.key, i.value, COALESCE(i.type, i.derived), i.description, COALESCE(i.access, 'PUBLIC'), 1, now(), $4
-           FROM json_to_recordset($3::text::json) AS i(key text, value jsonb, type text, derived text, description text, access text) ORDER BY i.key
+           SELECT $1, $2::uuid, i.key, i.value, COALESCE(i.type, i.derived), i.description, COALESCE(i.access, 'PUBLIC'), c.metadata_floor + 1, now(), $4
+           FROM json_to_recordset($3::text::json) AS i(key text, value jsonb, type text, derived text, description text, access text)
+             JOIN context.context c ON c.tenant_id = $1 AND c.id = $2::uuid ORDER BY i.key
            ON CONFLICT (tenant_id, context_id, key) DO UPDATE SET value = EXCLUDED.value, type = EXCLUDED.type, version = m.version + 1, updated_at = EXCLUDED.updated_at, updated_by = EXCLUDED.updated_by,
              description = COALESCE(EXCLUDED.description, m.description), access_level = CASE WHEN EXCLUDED.key = ANY($5::text[]) THEN EXCLUDED.access_level ELSE m.access_level END
            RETURNING key, access_level`,
@@ -156,16 +165,28 @@ export function createMetadata(runtime: ModuleRuntime) {
       );
     },
 
-    /** Removes entries with their versions; keys that are not there are passed over. @throws {PERMISSION_DENIED} {NOT_FOUND} */
+    /**
+     * Removes entries with their versions; keys that are not there are passed over, unless a version of them is expected.
+     * @throws {PERMISSION_DENIED} {NOT_FOUND} {VERSION_CONFLICT}
+     */
     async remove(
       scope: RequestScope,
       contextId: string,
       raw: unknown,
-      options: ChangeOptions,
+      options: ChangeOptions & { readonly expectedVersions?: unknown },
     ): Promise<MetadataChange> {
       const override = await readOverride(runtime, scope.principal, contextId, options.override);
       const keys = [...new Set(parseInput(keyList, raw, ['keys']))];
-      const input = { contextId, keys, override: override?.override ?? null };
+      const expected = parseInput(expectedList.nullish(), options.expectedVersions, ['expectedVersions']) ?? [];
+      const foreign = expected.findIndex((item) => !keys.includes(item.key));
+      if (foreign >= 0)
+        throw new PlatformError('VALIDATION_FAILED', 'expected one of the keys that are to be removed', {
+          path: ['expectedVersions', foreign, 'key'],
+        });
+      const input = {
+        ...{ contextId, keys, override: override?.override ?? null },
+        ...(expected.length === 0 ? {} : { expected }),
+      };
       return inContext(
         runtime,
         {
@@ -178,6 +199,7 @@ export function createMetadata(runtime: ModuleRuntime) {
         async (tx, context) => {
           requireOpen(context);
           const rows = await lockEntries(tx, context, scope.principal, keys);
+          requireVersions(expected, rows, 'expectedVersions');
           const known = rows.map((row) => row.key);
           if (known.length === 0) return { response: { keys: [], deletedKeys: [] }, events: [], audit: [] };
           await tx.$executeRawUnsafe(
@@ -185,6 +207,13 @@ export function createMetadata(runtime: ModuleRuntime) {
             context.tenantId,
             context.id,
             known,
+          );
+          // Who has read what was removed must not take what is written in its place for the same.
+          await tx.$executeRawUnsafe(
+            'UPDATE context.context SET metadata_floor = GREATEST(metadata_floor, $3::int) WHERE tenant_id = $1 AND id = $2::uuid',
+            context.tenantId,
+            context.id,
+            rows.reduce((floor, row) => Math.max(floor, row.version), 0),
           );
           return finish(tx, context, { keys: [], deletedKeys: known }, rows);
         },
@@ -241,6 +270,17 @@ async function finish(
       },
     ],
   };
+}
+
+/** @throws {VERSION_CONFLICT} where an entry stands at another version than expected; what is not there stands at 0. */
+function requireVersions(
+  expected: readonly { readonly key: string; readonly expectedVersion?: number | null | undefined }[],
+  stored: readonly LockedEntry[],
+  list: 'entries' | 'expectedVersions',
+): void {
+  const versions = new Map(stored.map((row) => [row.key, row.version]));
+  for (const [index, item] of expected.entries())
+    requireVersion(item.expectedVersion, versions.get(item.key) ?? 0, [list, index, 'expectedVersion']);
 }
 
 function typeOf(value: unknown): string {

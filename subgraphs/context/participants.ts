@@ -269,7 +269,7 @@ export function createParticipants(runtime: ModuleRuntime, hooks: BeforeHooks) {
 
     /**
      * Lets in, or refuses, who asks to join.
-     * @throws {PARTICIPANT_NOT_FOUND} {PERMISSION_DENIED} {CONTEXT_FULL} {INVALID_STATE} {VALIDATION_FAILED}
+     * @throws {PARTICIPANT_NOT_FOUND} {PERMISSION_DENIED} {CONTEXT_FULL} {INVALID_STATE} {VERSION_CONFLICT} {VALIDATION_FAILED}
      */
     async decide(
       scope: RequestScope,
@@ -278,18 +278,20 @@ export function createParticipants(runtime: ModuleRuntime, hooks: BeforeHooks) {
       {
         decision,
         reason,
+        expectedVersion,
         ...call
-      }: Call & { readonly decision: JoinDecision; readonly reason?: string | null | undefined },
+      }: WriteOptions & { readonly decision: JoinDecision; readonly reason?: string | null | undefined },
     ): Promise<ParticipantChange> {
       requireId(contextId, ['contextId']);
       requireId(participantId, ['participantId']);
       const note = reason == null ? null : parseInput(text({ max: 2_000 }), reason, ['reason']);
-      const input = { participantId, decision, reason: note };
+      const input = { participantId, decision, reason: note, expectedVersion: expectedVersion ?? null };
       return run(scope, { contextId, operation: 'decideJoinRequest', input }, call, {
         about: { participantId },
         decide(context, members) {
           requireMayAdmit(context, scope.principal);
           const before = requireParticipant(members, participantId);
+          requireVersion(expectedVersion, before.version);
           if (before.status !== 'JOINING')
             throw new PlatformError('INVALID_STATE', `the participant is ${before.status}; this needs it JOINING`, {
               path: ['participantId'],

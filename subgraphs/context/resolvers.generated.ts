@@ -80,6 +80,7 @@ export type Mutation = {
   updateSharedState: SharedStatePayload;
   addParticipant: ContextParticipantPayload;
   updateParticipant: ContextParticipantPayload;
+  /** Ends somebody's part, as `leaveContext` does; refuses who only asks to join. */
   removeParticipant: ContextParticipantPayload;
   /**
    * Joins the caller, by join token where the policy asks for one. Where it asks for approval the caller is JOINING until
@@ -93,6 +94,10 @@ export type Mutation = {
    * it is decided in either way or taken back; where the outcome cannot be had, as in a full context, it goes on waiting here.
    */
   decideJoinRequest: ContextParticipantPayload;
+  /**
+   * The caller's part ends. Steps that it holds in plans of the context go back to be claimed by others, from what it reported
+   * last; those it is named for are for the others named, else for anyone. So it is with who is removed.
+   */
   leaveContext: ContextParticipantPayload;
   /**
    * Makes a join token, the first one or one in place of the former, which opens the context no longer; for contexts that
@@ -105,7 +110,9 @@ export type Mutation = {
   /** Pauses, resumes, completes or fails a session. */
   changeSessionStatus: ContextSessionPayload;
   endSession: ContextSessionPayload;
+  /** Writes entries, new or changed, all or none; of the same key twice the later one wins. */
   setMetadata: ContextMetadataPayload;
+  /** Removes entries; keys that are not there are passed over, unless a version of them is expected. */
   deleteMetadata: ContextMetadataPayload;
 };
 
@@ -151,6 +158,7 @@ export type MutationDeleteContextArgs = {
 
 export type MutationRestoreContextArgs = {
   contextId: Scalars['ID']['input'];
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
@@ -200,6 +208,7 @@ export type MutationDecideJoinRequestArgs = {
   participantId: Scalars['ID']['input'];
   decision: ContextJoinDecision;
   reason?: InputMaybe<Scalars['String']['input']>;
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
@@ -263,6 +272,7 @@ export type MutationSetMetadataArgs = {
 export type MutationDeleteMetadataArgs = {
   contextId: Scalars['ID']['input'];
   keys: Array<Scalars['String']['input']>;
+  expectedVersions?: InputMaybe<Array<ContextMetadataVersionInput>>;
   override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
@@ -334,7 +344,9 @@ export type ContextLifecycleStage =
   | 'COMPLETED';
 
 export type ContextOwnerType =
+  /** A person or an agent. */
   | 'USER'
+  /** The platform itself: a service whose subject is `system`, or begins with `system:`. */
   | 'SYSTEM'
   | 'SERVICE';
 
@@ -725,6 +737,7 @@ export type ContextMetadataEntry = {
   type: Scalars['String']['output'];
   description?: Maybe<Scalars['String']['output']>;
   accessLevel: ContextMetadataAccess;
+  /** Rises with each write of this key; one that is written again after it was removed goes on behind what was removed. */
   version: Scalars['Int']['output'];
   updatedAt: Scalars['DateTime']['output'];
   updatedBy: Scalars['String']['output'];
@@ -1009,6 +1022,8 @@ export type DeleteContextPayload = {
   deleted?: Maybe<Scalars['Boolean']['output']>;
   /** Until when `restoreContext` brings it back. */
   restorableUntil?: Maybe<Scalars['DateTime']['output']>;
+  /** Of the context as it was deleted: what `restoreContext` may expect. */
+  version?: Maybe<Scalars['Int']['output']>;
   userErrors: Array<UserError>;
 };
 
@@ -1338,6 +1353,13 @@ export type ContextMetadataInput = {
   type?: InputMaybe<Scalars['String']['input']>;
   description?: InputMaybe<Scalars['String']['input']>;
   accessLevel?: InputMaybe<ContextMetadataAccess>;
+  /** Version of the entry as it was read, 0 where there must be none; where it stands at another, VERSION_CONFLICT and nothing is written. */
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+};
+
+export type ContextMetadataVersionInput = {
+  key: Scalars['String']['input'];
+  expectedVersion: Scalars['Int']['input'];
 };
 
 export type Link__Purpose =
@@ -1628,6 +1650,7 @@ export type ResolversTypes = {
   ContextParticipantPatch: ContextParticipantPatch;
   CreateSessionInput: CreateSessionInput;
   ContextMetadataInput: ContextMetadataInput;
+  ContextMetadataVersionInput: ContextMetadataVersionInput;
   link__Import: ResolverTypeWrapper<Scalars['link__Import']['output']>;
   link__Purpose: Link__Purpose;
   federation__FieldSet: ResolverTypeWrapper<Scalars['federation__FieldSet']['output']>;
@@ -1733,6 +1756,7 @@ export type ResolversParentTypes = {
   ContextParticipantPatch: ContextParticipantPatch;
   CreateSessionInput: CreateSessionInput;
   ContextMetadataInput: ContextMetadataInput;
+  ContextMetadataVersionInput: ContextMetadataVersionInput;
   link__Import: Scalars['link__Import']['output'];
   federation__FieldSet: Scalars['federation__FieldSet']['output'];
   federation__Scope: Scalars['federation__Scope']['output'];
@@ -2358,6 +2382,7 @@ export type DeleteContextPayloadResolvers<ContextType = RequestContext, ParentTy
   contextId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   deleted?: Resolver<Maybe<ResolversTypes['Boolean']>, ParentType, ContextType>;
   restorableUntil?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  version?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
 };
 

@@ -69,12 +69,12 @@ export function createAutoReplies(runtime: ModuleRuntime, provider: AnalysisProv
         WHERE m.tenant_id = ${tenantId} AND m.dialog_id = ${id} AND m.sequence < ${question.sequence} AND m.recipients IS NULL AND m.deleted_at IS NULL
           AND m.text IS NOT NULL AND m.type <> 'SYSTEM' AND NOT (m.sender_id IS NULL AND m.type = 'AI_RESPONSE')
           AND (${dialog.configuration.showHistory} OR m.sequence >= ALL (
-            SELECT (p.spans->-1->>0)::bigint FROM dialog.participant p WHERE p.tenant_id = ${tenantId} AND p.dialog_id = ${id} AND p.status = 'ACTIVE'))
+            SELECT (p.spans->-1->>0)::bigint FROM dialog.participant p WHERE p.tenant_id = ${tenantId} AND p.dialog_id = ${id} AND p.status = 'ACTIVE' AND 'READ' = ANY(p.permissions)))
         ORDER BY m.sequence DESC LIMIT ${maxKnowledge}`,
       sql<{ key: string; value: unknown }[]>`
         SELECT e.key, e.value FROM dialog.memory e WHERE e.tenant_id = ${tenantId} AND e.dialog_id = ${id} AND (e.expires_at IS NULL OR e.expires_at > now())
           AND (${dialog.configuration.showHistory} OR e.present @> ARRAY(
-            SELECT p.id FROM dialog.participant p WHERE p.tenant_id = ${tenantId} AND p.dialog_id = ${id} AND p.status = 'ACTIVE'))
+            SELECT p.id FROM dialog.participant p WHERE p.tenant_id = ${tenantId} AND p.dialog_id = ${id} AND p.status = 'ACTIVE' AND 'READ' = ANY(p.permissions)))
         ORDER BY e.kind, e.key`,
     ]);
     return [

@@ -115,3 +115,9 @@ export function judgeMessage(event: EventRow | EphemeralEvent, { view, deleted }
   if (event.type !== 'dialog.message.deleted' && deleted.has(message.id)) return 'skip';
   return inSpans(view.spans, message.sequence) && isFor(message, view.participantId) ? 'deliver' : 'skip';
 }
+
+/** How far somebody has read is for whoever may see the message that it stands at. */
+export function judgeReceipt(event: EventRow | EphemeralEvent, { view }: GateState): Decision {
+  const { readUpto } = event.data['receipt'] as { readonly readUpto: number };
+  return inSpans(view.spans, readUpto) ? 'deliver' : 'skip';
+}

@@ -79,23 +79,20 @@ const governance = z.object({
 });
 
 const role = z.enum(['REQUESTER', 'APPROVER', 'FACILITATOR', 'CONTRIBUTOR', 'REVIEWER', 'MODERATOR', 'OBSERVER']);
-const permissions = z
-  .array(
-    z.enum([
-      'READ',
-      'WRITE',
-      'INITIATE_TOPICS',
-      'ATTACH_DOCUMENTS',
-      'APPROVE',
-      'REJECT',
-      'REQUEST_CHANGES',
-      'SUGGEST',
-      'ANALYZE',
-      'MODERATE',
-      'SUMMARIZE',
-    ]),
-  )
-  .max(11);
+const permission = z.enum([
+  'READ',
+  'WRITE',
+  'INITIATE_TOPICS',
+  'ATTACH_DOCUMENTS',
+  'APPROVE',
+  'REJECT',
+  'REQUEST_CHANGES',
+  'SUGGEST',
+  'ANALYZE',
+  'MODERATE',
+  'SUMMARIZE',
+]);
+const permissions = z.array(permission).max(11);
 const participantType = z.enum(['HUMAN', 'AI_AGENT', 'SYSTEM']);
 const capabilities = z.array(label).max(100);
 
@@ -255,7 +252,10 @@ export const attachment = z.object({
     'expected a URL',
   ),
   checksum: text({ min: 1, max: 255 }).nullish(),
-  accessPermissions: z.array(label).max(50).nullish(),
+  accessPermissions: z
+    .array(label.transform((word) => word.toUpperCase()).pipe(permission))
+    .max(11)
+    .nullish(),
 });
 
 export const sendMessage = z.object({

@@ -16,6 +16,7 @@ import {
   joined,
   newParticipant,
   participantTypeOf,
+  permitted,
   shownSubject,
 } from './participants.ts';
 import { availabilityOf, changeNotifications } from './preferences.ts';
@@ -332,14 +333,14 @@ export function createMembership(runtime: ModuleRuntime, { dialogs }: { readonly
             patch.role === undefined && patch.permissions == null && target.identity === principal.subject;
           if (!onlyOwn) requireModerator(current.record, principal, participant);
           if (!isOpen(current.record.status)) throw new PlatformError('DIALOG_NOT_ACTIVE', 'the dialog has ended');
+          const permissions = patch.permissions
+            ? [...new Set(patch.permissions)]
+            : patch.role
+              ? rolePermissions[patch.role]
+              : target.permissions;
           const row: DialogParticipantRow = {
-            ...target,
+            ...permitted(target, permissions, current.state.lastSequence),
             role: patch.role ?? target.role,
-            permissions: patch.permissions
-              ? [...new Set(patch.permissions)]
-              : patch.role
-                ? rolePermissions[patch.role]
-                : target.permissions,
             displayName: patch.displayName === undefined ? target.displayName : patch.displayName,
             capabilities: patch.capabilities ?? target.capabilities,
             notifications:

@@ -43,7 +43,7 @@ export async function findMemory(
 const setText = `
 INSERT INTO dialog.memory AS e (tenant_id, dialog_id, kind, key, value, importance, ttl_seconds, expires_at, last_accessed_at, updated_by, present)
 SELECT $2, $3::uuid, kind, key, value, importance, ttl_seconds, now() + make_interval(secs => ttl_seconds), now(), $4,
-  ARRAY(SELECT p.id FROM dialog.participant p WHERE p.tenant_id = $2 AND p.dialog_id = $3::uuid AND p.status = 'ACTIVE')
+  ARRAY(SELECT p.id FROM dialog.participant p WHERE p.tenant_id = $2 AND p.dialog_id = $3::uuid AND p.status = 'ACTIVE' AND 'READ' = ANY(p.permissions))
 FROM json_to_recordset($1::text::json) AS i(kind text, key text, value jsonb, importance float8, ttl_seconds int)
 ON CONFLICT (tenant_id, dialog_id, kind, key) DO UPDATE SET value = EXCLUDED.value, importance = EXCLUDED.importance, ttl_seconds = EXCLUDED.ttl_seconds,
   expires_at = EXCLUDED.expires_at, last_accessed_at = now(), updated_at = now(), updated_by = EXCLUDED.updated_by, present = EXCLUDED.present

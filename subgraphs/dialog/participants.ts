@@ -3,7 +3,7 @@ import type { Principal } from '#shared/principal.ts';
 import type { ParticipantInput } from './inputs.ts';
 import { availabilityOf, changeNotifications } from './preferences.ts';
 import { rolePermissions } from './rights.ts';
-import type { DialogParticipantRow, DialogStateRecord } from './rows.ts';
+import type { DialogParticipantRow, DialogStateRecord, ParticipantPermission } from './rows.ts';
 import type { CursorStart } from './store/participants.ts';
 import { closeSpan, openSpan } from './visibility.ts';
 
@@ -51,12 +51,26 @@ export function handOver(
   ];
 }
 
+const reads = (permissions: readonly ParticipantPermission[]) => permissions.includes('READ');
+
+/** With other permissions: what is said while it may not read is none of its stays, as when it is away. */
+export function permitted(
+  row: DialogParticipantRow,
+  permissions: readonly ParticipantPermission[],
+  lastSequence: number,
+): DialogParticipantRow {
+  if (row.status !== 'ACTIVE' || reads(row.permissions) === reads(permissions)) return { ...row, permissions };
+  const closed = closeSpan(row.spans, lastSequence);
+  return { ...row, permissions, spans: reads(permissions) ? openSpan(closed, lastSequence) : closed };
+}
+
 /** Someone who has not taken part before: active, or invited where the input says so. */
 export function newParticipant(
   input: ParticipantInput,
   { tenantId, dialogId, invitedBy, at, lastSequence, anonymous = false }: NewParticipant,
 ): DialogParticipantRow {
   const role = input.role ?? 'CONTRIBUTOR';
+  const permissions = [...new Set(input.permissions ?? rolePermissions[role])];
   const invited = input.invited === true;
   const pseudonym = anonymous ? newId() : null;
   return {
@@ -69,13 +83,13 @@ export function newParticipant(
     type: input.type ?? 'AI_AGENT',
     displayName: input.displayName ?? null,
     role,
-    permissions: [...new Set(input.permissions ?? rolePermissions[role])],
+    permissions,
     status: invited ? 'INVITED' : 'ACTIVE',
     capabilities: input.capabilities ?? [],
     notifications: changeNotifications(null, input.notifications),
     availability: availabilityOf(input.availability),
     timezone: input.timezone ?? null,
-    spans: invited ? [] : openSpan([], lastSequence),
+    spans: invited || !reads(permissions) ? [] : openSpan([], lastSequence),
     invitedBy,
     statusReason: null,
     invitedAt: invited ? at : null,
@@ -91,7 +105,7 @@ export function joined(row: DialogParticipantRow, lastSequence: number, at: stri
   return {
     ...row,
     status: 'ACTIVE',
-    spans: openSpan(row.spans, lastSequence),
+    spans: reads(row.permissions) ? openSpan(row.spans, lastSequence) : row.spans,
     joinedAt: at,
     leftAt: null,
     statusReason: null,

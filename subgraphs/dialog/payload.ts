@@ -1,4 +1,5 @@
 import type { DialogSummaryRow, MessageAnalysisRow, MessageRow } from './rows.ts';
+import { isForReaders } from './visibility.ts';
 
 /** A message in the graph's shape, with every field that is the same for all who may see it. */
 export function messagePayload(message: MessageRow): Record<string, unknown> {
@@ -21,7 +22,8 @@ export function messagePayload(message: MessageRow): Record<string, unknown> {
     requiresResponse: message.requiresResponse,
     responseDeadline: message.responseDeadline,
     recipients: message.recipients,
-    attachments: message.attachments,
+    // Those that are not for all are asked for in the name of each subscriber.
+    ...(message.attachments.every(isForReaders) ? { attachments: message.attachments } : {}),
     reactions: message.reactions,
     clientMessageId: message.clientMessageId,
     sentAt: message.createdAt,

@@ -109,7 +109,7 @@ export type Mutation = {
   /**
    * Asks for a summary of a range of messages, all of which the caller may read (else HISTORY_FORBIDDEN); without one, of its
    * last stay, and with one end of it, as far as it reads without a gap. It is made in the background and announced by
-   * `aiAnalysisCompleted`, to those who may read all of the range.
+   * `aiAnalysisCompleted`, to those who may read all of the range. Takes the permission SUMMARIZE, or moderating the dialog.
    */
   generateSummary: DialogSummaryPayload;
   /** Tells the others that one is there; lapses after five minutes. Not kept. */
@@ -393,6 +393,10 @@ export type DialogParticipantRole =
   | 'MODERATOR'
   | 'OBSERVER';
 
+/**
+ * What a participant may do. Where none are named its role brings them: READ alone for an OBSERVER; for all others READ, WRITE,
+ * INITIATE_TOPICS, ATTACH_DOCUMENTS, SUGGEST, ANALYZE and SUMMARIZE, and what the role itself decides.
+ */
 export type DialogPermission =
   | 'READ'
   | 'WRITE'
@@ -401,9 +405,12 @@ export type DialogPermission =
   | 'APPROVE'
   | 'REJECT'
   | 'REQUEST_CHANGES'
+  /** Sends messages that put something forward: of type POLL and ACTION_ITEM. */
   | 'SUGGEST'
+  /** Asks for the analysis of what it sends (`aiProcessing`). */
   | 'ANALYZE'
   | 'MODERATE'
+  /** Asks for summaries (`generateSummary`). */
   | 'SUMMARIZE';
 
 export type MessageType =
@@ -416,12 +423,14 @@ export type MessageType =
   | 'NOTIFICATION'
   | 'SYSTEM'
   | 'ATTACHMENT'
+  /** Needs the permission SUGGEST. */
   | 'POLL'
   /**
    * That something is decided. Where `structuredData.decision` is `approved`, `rejected` or `changes_requested`, the sender needs
    * the permission APPROVE, REJECT or REQUEST_CHANGES.
    */
   | 'DECISION'
+  /** Needs the permission SUGGEST. */
   | 'ACTION_ITEM';
 
 export type MessageSenderType =
@@ -752,6 +761,7 @@ export type Message = {
   responseDeadline?: Maybe<Scalars['DateTime']['output']>;
   /** Participants it is for; null: all who were active. */
   recipients?: Maybe<Array<Scalars['ID']['output']>>;
+  /** Those the caller may have: an attachment may ask for permissions of whoever reads it (`accessPermissions`). */
   attachments: Array<MessageAttachment>;
   reactions: Array<MessageReaction>;
   clientMessageId?: Maybe<Scalars['String']['output']>;
@@ -784,6 +794,7 @@ export type MessageAttachment = {
   sizeBytes: Scalars['Int']['output'];
   url: Scalars['String']['output'];
   checksum?: Maybe<Scalars['String']['output']>;
+  /** Permissions of a participant (`DialogPermission`), all of which its readers hold, beside its sender and who observes the dialog. */
   accessPermissions: Array<Scalars['String']['output']>;
 };
 
@@ -1486,6 +1497,7 @@ export type MessageAttachmentInput = {
   sizeBytes: Scalars['Int']['input'];
   url: Scalars['String']['input'];
   checksum?: InputMaybe<Scalars['String']['input']>;
+  /** Permissions of a participant (`DialogPermission`, in either case) that its readers have to hold, all of them; none: whoever reads the message. */
   accessPermissions?: InputMaybe<Array<Scalars['String']['input']>>;
 };
 
@@ -1513,6 +1525,7 @@ export type SendMessageInput = {
   requiresResponse?: InputMaybe<Scalars['Boolean']['input']>;
   responseDeadline?: InputMaybe<Scalars['DateTime']['input']>;
   attachments?: InputMaybe<Array<MessageAttachmentInput>>;
+  /** Takes the permission ANALYZE. */
   aiProcessing?: InputMaybe<MessageAiProcessingInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };

@@ -15,16 +15,18 @@ const contributor: readonly ParticipantPermission[] = [
   'INITIATE_TOPICS',
   'ATTACH_DOCUMENTS',
   'SUGGEST',
+  'ANALYZE',
+  'SUMMARIZE',
 ];
 
 /** What a role brings where no permissions are named. */
 export const rolePermissions: Readonly<Record<ParticipantRole, readonly ParticipantPermission[]>> = {
   REQUESTER: [...contributor, 'REQUEST_CHANGES'],
   APPROVER: [...contributor, 'APPROVE', 'REJECT', 'REQUEST_CHANGES'],
-  FACILITATOR: [...contributor, 'ANALYZE', 'SUMMARIZE'],
+  FACILITATOR: contributor,
   CONTRIBUTOR: contributor,
-  REVIEWER: [...contributor, 'REQUEST_CHANGES', 'ANALYZE'],
-  MODERATOR: [...contributor, 'APPROVE', 'REJECT', 'REQUEST_CHANGES', 'ANALYZE', 'MODERATE', 'SUMMARIZE'],
+  REVIEWER: [...contributor, 'REQUEST_CHANGES'],
+  MODERATOR: [...contributor, 'APPROVE', 'REJECT', 'REQUEST_CHANGES', 'MODERATE'],
   OBSERVER: ['READ'],
 };
 
@@ -50,6 +52,19 @@ export function isActive<Participant extends Pick<DialogParticipantRow, 'status'
 
 export function may(participant: DialogParticipantRow | null | undefined, permission: ParticipantPermission): boolean {
   return isActive(participant) && participant.permissions.includes(permission);
+}
+
+/** @throws {PERMISSION_DENIED} unless who takes part holds it. */
+export function requirePermission(
+  participant: DialogParticipantRow | null | undefined,
+  permission: ParticipantPermission,
+  path?: readonly string[],
+): void {
+  if (may(participant, permission)) return;
+  throw new PlatformError('PERMISSION_DENIED', `the caller takes part without the permission ${permission}`, {
+    ...(path === undefined ? {} : { path }),
+    details: { permission },
+  });
 }
 
 /** Creator, active moderator of the dialog, or the tenant's own moderators. */

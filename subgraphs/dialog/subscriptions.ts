@@ -1,7 +1,7 @@
 import { encodeCursor } from '#shared/cursor.ts';
 import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/events.ts';
-import { admit, createMemberGate, findTombstones, judgeMessage, requireReader } from './gate.ts';
-import { createOpenGate } from './openGate.ts';
+import { admit, createMemberGate, findTombstones, judgeMessage, judgeReceipt, requireReader } from './gate.ts';
+import { createOpenGate, findAbsences } from './openGate.ts';
 import { analysisPayload, messagePayload, summaryPayload } from './payload.ts';
 import { createRedelivery, noteHandovers, type RedeliveryData, redeliveryType } from './redelivery.ts';
 import type { DialogRow, DialogSummaryRow, MessageAnalysisRow, MessageRow } from './rows.ts';
@@ -76,8 +76,8 @@ export const dialogSubscriptions: Readonly<Record<string, StreamSubscription>> =
         deleted,
         handed: redelivery.handed,
         judge(event, state) {
-          const decision = redelivery.judge(event, state);
-          return event.type === 'dialog.receipt.read' && wantsReceipts ? 'deliver' : decision;
+          if (event.type === 'dialog.receipt.read') return wantsReceipts ? judgeReceipt(event, state) : 'skip';
+          return redelivery.judge(event, state);
         },
       });
     },
@@ -105,7 +105,8 @@ export const dialogSubscriptions: Readonly<Record<string, StreamSubscription>> =
     },
     // Whoever sees the dialog sees how it stands; who is removed from one that is not for all, no longer.
     async admit(principal, args, deps) {
-      return createOpenGate(await admit(principal, args, deps));
+      const admission = await admit(principal, args, deps);
+      return createOpenGate(admission, await findAbsences(admission, deps));
     },
   },
 

@@ -1,6 +1,14 @@
 import type { Principal } from '#shared/principal.ts';
 import { type DialogPlace, observes } from './rights.ts';
-import type { DialogConfigurationValue, DialogMemoryEntryRow, DialogParticipantRow, MessageRow, Span } from './rows.ts';
+import type {
+  AttachmentValue,
+  DialogConfigurationValue,
+  DialogMemoryEntryRow,
+  DialogParticipantRow,
+  MessageRow,
+  ParticipantPermission,
+  Span,
+} from './rows.ts';
 
 /** What a principal may read of one dialog's messages. */
 export interface MessageView {
@@ -10,9 +18,16 @@ export interface MessageView {
   readonly spans: readonly Span[];
   /** All that the dialog remembers, not only what was noted while it was there. */
   readonly wholeMemory: boolean;
+  /** Null: all of them. */
+  readonly permissions: readonly ParticipantPermission[] | null;
 }
 
-export const everything: MessageView = { participantId: null, spans: [[1, null]], wholeMemory: true };
+export const everything: MessageView = {
+  participantId: null,
+  spans: [[1, null]],
+  wholeMemory: true,
+  permissions: null,
+};
 
 /**
  * Null when it may read nothing: neither taking part nor observing. Whoever left keeps what was said while it was there;
@@ -26,10 +41,10 @@ export function viewOf(
   if (observes(dialog, principal)) return everything;
   if (!participant || participant.status === 'REMOVED' || participant.spans.length === 0) return null;
   if (!participant.permissions.includes('READ')) return null;
-  const spans = participant.spans;
-  if (!dialog.configuration.showHistory) return { participantId: participant.id, spans, wholeMemory: false };
+  const { id: participantId, spans, permissions } = participant;
+  if (!dialog.configuration.showHistory) return { participantId, spans, wholeMemory: false, permissions };
   const last = spans.at(-1)![1];
-  return { participantId: participant.id, spans: [[1, last]], wholeMemory: last === null };
+  return { participantId, spans: [[1, last]], wholeMemory: last === null, permissions };
 }
 
 export function inSpans(spans: readonly Span[], sequence: number): boolean {
@@ -71,6 +86,29 @@ export function seesMessage(
   message: Pick<MessageRow, 'recipients' | 'senderId' | 'sequence'>,
 ): boolean {
   return view !== null && inSpans(view.spans, message.sequence) && isFor(message, view.participantId);
+}
+
+/** As attachments may name them: those from before they were checked stand as they were sent. */
+export function namesOf(permissions: readonly ParticipantPermission[]): readonly string[] {
+  return [...permissions, ...permissions.map((permission) => permission.toLowerCase())];
+}
+
+const reading = namesOf(['READ']);
+
+/** True where whoever reads the message may have it. */
+export function isForReaders({ accessPermissions }: Pick<AttachmentValue, 'accessPermissions'>): boolean {
+  return accessPermissions.every((permission) => reading.includes(permission));
+}
+
+/** An attachment of a message that is seen is for its sender, and for whoever holds all that it asks for. */
+export function seesAttachment(
+  view: MessageView,
+  { senderId }: Pick<MessageRow, 'senderId'>,
+  { accessPermissions }: Pick<AttachmentValue, 'accessPermissions'>,
+): boolean {
+  if (view.permissions === null || (senderId !== null && senderId === view.participantId)) return true;
+  const held = namesOf(view.permissions);
+  return accessPermissions.every((asked) => held.includes(asked));
 }
 
 /** A stay begins behind the last message there is. */

@@ -9,14 +9,17 @@ import {
   newContexts,
   participantChanges,
   readContext,
+  readParticipant,
 } from '#shared/contextAudience.ts';
 import { PlatformError } from '#shared/errors.ts';
+import type { EventRow } from '#shared/events.ts';
 import type { Principal } from '#shared/principal.ts';
 import { createReplica, replicaChanges } from '#shared/replica.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { isContextHidden, viewerOf } from './access.ts';
 import { tellAccess, tellHeard } from './accessChanges.ts';
 import type { Commands } from './commands.ts';
+import { type Departure, handOverSteps } from './departures.ts';
 
 const askText = `query PlanContext($id: ID!) { context(contextId: $id) { id status ${accessFields} } }`;
 
@@ -29,6 +32,16 @@ export interface ContextChange {
   readonly tenantId: string;
   readonly contextId: string;
   readonly status: string;
+}
+
+/** Who has left a context; who only asked to join and was refused held nothing. */
+function departuresIn(events: readonly EventRow[]): readonly Departure[] {
+  return events.flatMap((event) => {
+    const left = event.type === 'context.participant.left' ? readParticipant(event) : null;
+    if (left === null) return [];
+    const { contextId, agentId } = left.detail;
+    return [{ tenantId: event.tenantId, contextId: String(contextId), agentId: String(agentId) }];
+  });
 }
 
 /** What this module knows of contexts: that they exist, and in which state. */
@@ -119,6 +132,7 @@ export function createContexts(runtime: ModuleRuntime, commands: Commands): Cont
           for (const context of changedAccess(known, changes, taken))
             await tellAccess({ sql: runtime.sql, commands }, context);
           await tellHeard({ sql: runtime.sql, commands }, newContexts(known, changes));
+          await handOverSteps({ sql: runtime.sql, commands }, departuresIn(events));
           for (const event of events) {
             const entry = readContext(event);
             if (entry && (event.type === 'context.state.changed' || event.type === 'context.deleted'))

@@ -117,10 +117,14 @@ export function parseInput<Schema extends z.ZodType>(
 }
 
 /** @throws {VERSION_CONFLICT} when the caller read another version than the one stored. */
-export function requireVersion(expected: number | null | undefined, actual: number): void {
+export function requireVersion(
+  expected: number | null | undefined,
+  actual: number,
+  path: readonly (string | number)[] = ['expectedVersion'],
+): void {
   if (expected !== null && expected !== undefined && expected !== actual) {
     throw new PlatformError('VERSION_CONFLICT', `expected version ${expected}, the stored one is ${actual}`, {
-      path: ['expectedVersion'],
+      path,
       details: { expectedVersion: expected, actualVersion: actual },
     });
   }

@@ -5,7 +5,7 @@ import { appendChange } from '#shared/outbox.ts';
 import { sameDocument, validateEvent, validateProtocolObject } from '../../schema/protocol/index.ts';
 import { contextCodec } from '../../subgraphs/context/codec.ts';
 import { contextPayload } from '../../subgraphs/context/events.ts';
-import { alice, type ContextRig, openContextRig } from './rig.ts';
+import { alice, type ContextRig, openContextRig, principal } from './rig.ts';
 
 let rig: ContextRig;
 beforeAll(async () => {
@@ -80,6 +80,25 @@ test.each(documents.map((document, index) => [index, document] as const))(
     expect(await contextCodec.idsOfContext(rig.sql, 'one', document.context_id)).toEqual([document.context_id]);
   },
 );
+
+test.each([
+  ['someone', 'human', 'USER'],
+  ['someone', 'agent', 'USER'],
+  ['someone', 'service', 'SERVICE'],
+  ['system', 'service', 'SYSTEM'],
+  ['system:extension', 'service', 'SYSTEM'],
+  ['systematic', 'service', 'SERVICE'],
+  // A subject alone makes nobody the platform.
+  ['system:extension', 'human', 'USER'],
+] as const)('what %s, a %s, creates or imports is owned by %s', async (subject, subjectType, ownerType) => {
+  const owner = principal(subject, { subjectType });
+  const document = minimal();
+  await rig.sql.begin(async (tx) => appendChange(tx, 'context', await contextCodec.write(tx, owner, [document])));
+  for (const id of [await rig.createContext(owner), document.context_id])
+    expect(
+      (await rig.ask(owner, 'query ($id: ID!) { context(contextId: $id) { ownerId ownerType } }', { id }))['context'],
+    ).toEqual({ ownerId: subject, ownerType });
+});
 
 test('a deleted id begins anew when it is imported', async () => {
   const id = await rig.createContext(alice, { sharedState: { variables: { former: 1 } } });

@@ -183,3 +183,26 @@ test('no more ask than may wait; who is decided about makes room, together and o
   for (const name of ['g', 'h']) expect((await tryJoin(name))['userErrors']).toEqual([]);
   expect((await tryJoin('i'))['userErrors']).toMatchObject([{ code: 'QUOTA_EXCEEDED' }]);
 });
+
+test('a request is decided at the version that is expected', async () => {
+  const id = await approved();
+  const decideAt = `mutation ($id: ID!, $participant: ID!, $decision: ContextJoinDecision!, $version: Int) { answer: decideJoinRequest(contextId: $id, participantId: $participant, decision: $decision, expectedVersion: $version) ${fields} }`;
+  const { participant } = await ask(bob, join, { id });
+  const of = { id, participant: participant!['id'] };
+  const refused = async (decision: string, version: number) =>
+    expect((await ask(alice, decideAt, { ...of, decision, version }))['userErrors']).toEqual([
+      { code: 'VERSION_CONFLICT', path: ['expectedVersion'] },
+    ]);
+  await refused('APPROVE', 2);
+  await refused('REFUSE', 0);
+  const stored = () =>
+    rig.sql`SELECT status, version FROM context.participant WHERE id = ${participant!['id']}`.then((rows) => [...rows]);
+  expect(await stored()).toEqual([{ status: 'JOINING', version: 1 }]);
+  expect(typesOf(id)).toEqual(['context.created', 'context.participant.requested']);
+  expect(await ask(alice, decideAt, { ...of, decision: 'APPROVE', version: 1 })).toMatchObject({
+    participant: { status: 'ACTIVE', version: 2 },
+    userErrors: [],
+  });
+  await refused('REFUSE', 1);
+  expect(await stored()).toEqual([{ status: 'ACTIVE', version: 2 }]);
+});

@@ -329,6 +329,32 @@ describe('deletion', () => {
     expect(restored['restoreContext']).toEqual({ context: { id, status: 'ACTIVE' }, userErrors: [] });
   });
 
+  test('is undone at the version it left', async () => {
+    const id = await contextIn('active');
+    const deleted = (
+      await rig.ask(alice, 'mutation ($id: ID!) { deleteContext(contextId: $id) { version userErrors { code } } }', {
+        id,
+      })
+    )['deleteContext'];
+    const version = Number(deleted!['version']);
+    const restore = async (expectedVersion: number) =>
+      (
+        await rig.ask(
+          alice,
+          'mutation ($id: ID!, $version: Int) { restoreContext(contextId: $id, expectedVersion: $version) { context { version } userErrors { code path } } }',
+          { id, version: expectedVersion },
+        )
+      )['restoreContext'];
+    const conflict = { context: null, userErrors: [{ code: 'VERSION_CONFLICT', path: ['expectedVersion'] }] };
+    const told = rig.events.length;
+    expect(await restore(version - 1)).toEqual(conflict);
+    const [row] = await rig.sql`SELECT deleted_at IS NOT NULL AS gone, version FROM context.context WHERE id = ${id}`;
+    expect(row).toEqual({ gone: true, version });
+    expect(rig.events).toHaveLength(told);
+    expect(await restore(version)).toEqual({ context: { version: version + 1 }, userErrors: [] });
+    expect(await restore(version)).toEqual(conflict);
+  });
+
   test('open sessions hold it up unless forced', async () => {
     const id = await contextIn('active');
     await rig.ask(

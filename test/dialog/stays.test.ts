@@ -189,3 +189,138 @@ describe('what was made of messages', () => {
     expect(await heard(() => summarize(ada, id, { fromSequence: 1, toSequence: 1 }))).toEqual(['deliver', 'deliver']);
   });
 });
+
+describe('a replay from before the rights were lost', () => {
+  const permit = (dialogId: string, participantId: string, permissions: readonly string[]) =>
+    rig.mutate(
+      ada,
+      'updateParticipantRole',
+      '$dialogId: ID!, $participantId: ID!, $patch: DialogParticipantPatch!',
+      { dialogId, participantId, patch: { permissions } },
+      'participant { status }',
+    );
+  const acknowledge = (who: typeof bot, dialogId: string, upToSequence: number) =>
+    rig.mutate(who, 'ackMessages', '$dialogId: ID!, $upToSequence: Int!', { dialogId, upToSequence }, 'newCursor');
+
+  /** What the stream tells: texts, and how far was read. */
+  async function told(who: typeof bot, dialogId: string): Promise<(string | number)[]> {
+    const { received } = await rig.replay(who, 'messageReceived', { dialogId, receipts: true });
+    return received.map(({ kind, message, receipt }) =>
+      kind === 'RECEIPT'
+        ? (receipt as { readUpto: number }).readUpto
+        : `${String(kind)} ${String((message as { content: { text: string } | null }).content?.text)}`,
+    );
+  }
+  const listed = async (who: typeof bot, dialogId: string) =>
+    (
+      await rig.ask(who, 'query ($id: ID!) { dialogMessages(dialogId: $id) { nodes { content { text } } } }', {
+        id: dialogId,
+      })
+    )['dialogMessages']!['nodes']!.map((node) => String(node['content']!['text']));
+
+  it.each([
+    [
+      'took it from the dialog',
+      async (id: string, part: string) => {
+        await remove(id, part);
+        return async () => {
+          await invite(id, 'bot');
+          await join(bot, id);
+        };
+      },
+    ],
+    [
+      'let it no longer read',
+      async (id: string, part: string) => {
+        await permit(id, part, ['WRITE']);
+        return async () => void (await permit(id, part, ['READ', 'WRITE']));
+      },
+    ],
+  ])('tells nothing of what happened after a moderator %s', async (_name, lose) => {
+    const { id, participants } = await rig.createDialog(ada, trio);
+    await rig.send(ada, id, 'before');
+    await acknowledge(cat, id, 1);
+    const regain = await lose(id, participants['bot']!);
+    const away = await rig.send(ada, id, 'meanwhile');
+    await acknowledge(cat, id, 2);
+    const messageId = String(away['message']!['id']);
+    await rig.mutate(
+      ada,
+      'editMessage',
+      '$messageId: ID!, $content: MessageContentInput!',
+      {
+        ...{ messageId, content: { text: 'meanwhile, changed' } },
+      },
+      'message { id }',
+    );
+    await rig.mutate(
+      cat,
+      'reactToMessage',
+      '$messageId: ID!, $type: String!',
+      { messageId, type: 'like' },
+      'message { id }',
+    );
+    await note(ada, id, 'secret');
+    await expect(rig.replay(bot, 'messageReceived', { dialogId: id })).rejects.toMatchObject({
+      code: 'NOT_A_PARTICIPANT',
+    });
+    await regain();
+    await rig.send(ada, id, 'after');
+    await acknowledge(cat, id, 3);
+    expect(await told(bot, id)).toEqual(['MESSAGE before', 1, 'MESSAGE after', 3]);
+    expect(await listed(bot, id)).toEqual(['before', 'after']);
+    expect((await reads(bot, id)).keys).toEqual([]);
+    expect(await told(cat, id)).toEqual([
+      ...['MESSAGE before', 1, 'MESSAGE meanwhile', 2, 'EDIT meanwhile, changed'],
+      ...['REACTION meanwhile, changed', 'MESSAGE after', 3],
+    ]);
+    // A stream that ran meanwhile was ended, and what is told live follows the stay that began anew.
+    const gate = await dialogSubscriptions['messageReceived']!.admit(bot, { dialogId: id }, rig);
+    await permit(id, participants['bot']!, ['WRITE']);
+    const before = rig.events.length;
+    await rig.send(ada, id, 'unheard');
+    const change = (await rig.stream(id)).filter(({ type }) => type === 'dialog.participant.updated').at(-1)!;
+    expect(gate.decide(change)).toBe('end');
+    expect(rig.events.length).toBeGreaterThan(before);
+  });
+
+  it('tells all of it where the dialog shows its history', async () => {
+    const { id, participants } = await rig.createDialog(ada, { ...trio, configuration: { showHistory: true } });
+    await rig.send(ada, id, 'before');
+    await remove(id, participants['bot']!);
+    await rig.send(ada, id, 'meanwhile');
+    await invite(id, 'bot');
+    await join(bot, id);
+    expect(await told(bot, id)).toEqual(['MESSAGE before', 'MESSAGE meanwhile']);
+  });
+
+  it('tells nothing of how a closed dialog stood meanwhile', async () => {
+    for (const visibility of ['PARTICIPANTS', 'TENANT']) {
+      const { id, participants } = await rig.createDialog(ada, { ...trio, configuration: { visibility } });
+      const move = (field: string, args: string, variables: object) =>
+        rig.mutate(ada, field, `$dialogId: ID!${args}`, { dialogId: id, ...variables }, 'dialog { status }');
+      const pause = async (reason: string) => {
+        expect(codesOf(await move('pauseDialog', ', $reason: String', { reason }))).toEqual([]);
+        expect(codesOf(await move('resumeDialog', '', {}))).toEqual([]);
+      };
+      await pause('before');
+      for (const secret of ['once', 'twice']) {
+        await remove(id, participants['bot']!);
+        await pause(secret);
+        await invite(id, 'bot');
+        await join(bot, id);
+      }
+      await pause('after');
+      const reasons = async (who: typeof bot, afterSequence = 0) =>
+        (await rig.replay(who, 'dialogStatusChanged', { dialogId: id }, afterSequence)).received.flatMap(
+          ({ reason }) => (reason as string | null) ?? [],
+        );
+      const all = ['before', 'once', 'twice', 'after'];
+      expect(await reasons(cat)).toEqual(all);
+      expect(await reasons(bot)).toEqual(visibility === 'TENANT' ? all : ['before', 'after']);
+      // From a place within its absence as well.
+      const [away] = (await rig.stream(id)).filter(({ type }) => type === 'dialog.participant.removed');
+      expect(await reasons(bot, away!.sequence)).toEqual(visibility === 'TENANT' ? all.slice(1) : ['after']);
+    }
+  });
+});

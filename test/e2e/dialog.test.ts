@@ -135,6 +135,97 @@ describe.each(modes)('a dialog in a context, %s', (mode) => {
     await Promise.all([mine, his, hers, back].map((entry) => entry!.close()));
   });
 
+  it('answers what was asked often as it stands now, and to each its own', async () => {
+    const { id, bobId } = await open();
+    // As whole answers are kept from the second time on.
+    const read = async (token: string) => {
+      const answer = await platform.query<{ dialogMessages: { nodes: { content: { text: string } }[] } }>(
+        'query Often($id: ID!) { dialogMessages(dialogId: $id) { nodes { content { text } } } }',
+        { id },
+        { token },
+      );
+      return answer.errors.length > 0 ? null : answer.data!.dialogMessages.nodes.map(({ content }) => content.text);
+    };
+    const part = async (token: string) =>
+      (
+        await platform.query<{ dialog: { lastSequence: number; viewer: { subject: string } | null } }>(
+          'query Part($id: ID!) { dialog(id: $id) { lastSequence viewer { subject } } }',
+          { id },
+          { token },
+        )
+      ).data!.dialog;
+    const often = async <Answer>(ask: () => Promise<Answer>): Promise<Answer> => {
+      const answers = [await ask(), await ask(), await ask()];
+      expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(1);
+      return answers[0]!;
+    };
+    await platform.query(send, { id, text: 'one' }, { token: ann });
+    expect(await often(() => read(bob))).toEqual(['one']);
+    expect(await often(() => read(ann))).toEqual(['one']);
+    expect(await often(() => read(outsider))).toBeNull();
+    for (const [token, subject] of [
+      [ann, 'ann'],
+      [bob, 'bob'],
+      [outsider, undefined],
+    ] as const)
+      expect(await often(() => part(token))).toEqual({
+        lastSequence: 1,
+        viewer: subject === undefined ? null : { subject },
+      });
+    await platform.query(send, { id, text: 'two' }, { token: ann });
+    expect(await often(() => read(bob))).toEqual(['one', 'two']);
+    await platform.query(send, { id, text: 'three' }, { token: bob });
+    expect(await often(() => read(bob))).toEqual(['one', 'two', 'three']);
+    expect((await part(ann)).lastSequence).toBe(3);
+    await platform.query(
+      'mutation ($id: ID!, $bobId: ID!) { removeDialogParticipant(dialogId: $id, participantId: $bobId) { userErrors { code } } }',
+      { id, bobId },
+      { token: ann },
+    );
+    expect(await read(bob)).toBeNull();
+    expect(await read(ann)).toEqual(['one', 'two', 'three']);
+    expect(await read(outsider)).toBeNull();
+  });
+
+  it('streams to each the attachments it may have', async () => {
+    const { id } = await open();
+    const { data } = await platform.query<{ dialog: { cursor: string } }>(
+      'query ($id: ID!) { dialog(id: $id) { cursor } }',
+      { id },
+      { token: ann },
+    );
+    const file = { type: 'text', sizeBytes: 1, url: 'https://example.test/a' };
+    const sent = await platform.query<Sent>(
+      `mutation ($id: ID!, $attachments: [MessageAttachmentInput!]) {
+        sendMessage(input: { dialogId: $id, content: { text: "see" }, attachments: $attachments }) { message { id sequence } userErrors { code path } }
+      }`,
+      {
+        id,
+        attachments: [
+          { ...file, name: 'open' },
+          { ...file, name: 'approvers', accessPermissions: ['APPROVE'] },
+        ],
+      },
+      { token: ann },
+    );
+    expect(sent.data!.sendMessage.userErrors).toEqual([]);
+    for (const [token, expected] of [
+      [ann, ['open', 'approvers']],
+      [bob, ['open']],
+    ] as const) {
+      const stream = subscribe<{ messageReceived: { message: { attachments: { name: string }[] } } }>({
+        url: platform.url,
+        query:
+          'subscription ($id: ID!, $after: String) { messageReceived(dialogId: $id, after: $after) { message { attachments { name } } } }',
+        variables: { id, after: data!.dialog.cursor },
+        token,
+      });
+      await stream.until((payloads) => payloads.length === 1);
+      expect(stream.payloads[0]!.messageReceived.message.attachments.map(({ name }) => name)).toEqual(expected);
+      await stream.close();
+    }
+  });
+
   const follow = (id: string) =>
     subscribe<{ messageReceived: { redelivery: boolean; message: { id: string } } }>({
       url: platform.url,

@@ -49,6 +49,10 @@ describe('npm run demo', () => {
     expect(stdout).toContain(`deliveries   ${messages * 4}: `);
     expect(stdout).toContain('gaps 0, duplicates 0, reordered 0, wrong content 0, missing 0');
     expect(stdout).toMatch(/cuts {9}[1-9]\d*, of [12] subscribers; [1-9]\d* times resumed/);
+    // The first line of times, of every delivery that was not replayed.
+    expect(stdout).toMatch(
+      / max\n {2}COMMIT to client( +\d+\.\d+){4} {3}from the moment COMMIT returned to the server\n {2}answer to client /,
+    );
   });
 
   test('ends everything it has started when it is interrupted', async () => {
@@ -108,6 +112,7 @@ describe('npm run demo against a server', () => {
     expect(code, stdout + stderr).toBe(0);
     expect(stdout).toContain('gaps 0, duplicates 0, reordered 0, wrong content 0, missing 0');
     expect(stdout).toMatch(/, [1-9]\d* messages replayed/);
+    expect(stdout).toMatch(/ max\n {2}COMMIT to client +unknown: the platform was not started by the demo\n/);
   });
 });
 

@@ -194,7 +194,7 @@ describe.each(modes)('exports, %s', (mode) => {
     };
     const { createDialog } = await ask(
       `mutation ($contextId: ID!) {
-        createDialog(input: { contextId: $contextId, name: "exported", participants: [{ subject: "bob" }, { subject: "cat" }] }) {
+        createDialog(input: { contextId: $contextId, name: "exported", participants: [{ subject: "bob" }, { subject: "cat", role: APPROVER }] }) {
           dialog { id participants { nodes { id subject } } } userErrors { code message }
         }
       }`,
@@ -202,10 +202,18 @@ describe.each(modes)('exports, %s', (mode) => {
     );
     const { id, participants } = createDialog.dialog;
     const cat = participants.nodes.find(({ subject }: Json) => subject === 'cat').id as string;
-    const send = `mutation ($id: ID!, $text: String!, $recipients: [ID!]) {
-      sendMessage(input: { dialogId: $id, content: { text: $text }, recipients: $recipients }) { userErrors { code message } }
+    const send = `mutation ($id: ID!, $text: String!, $recipients: [ID!], $attachments: [MessageAttachmentInput!]) {
+      sendMessage(input: { dialogId: $id, content: { text: $text }, recipients: $recipients, attachments: $attachments }) { userErrors { code message } }
     }`;
-    await ask(send, { id, text: awkward });
+    const file = { type: 'text', sizeBytes: 1, url: 'https://example.test/a' };
+    await ask(send, {
+      id,
+      text: awkward,
+      attachments: [
+        { ...file, name: 'open' },
+        { ...file, name: 'approvers', accessPermissions: ['APPROVE'] },
+      ],
+    });
     await ask(send, { id, text: 'for cat alone', recipients: [cat] });
     const token = (subject: string) => platform.token({ tenant: 'exports', subject, roles: ['member'] });
     const seen = async (of: string, query = '') =>
@@ -218,6 +226,14 @@ describe.each(modes)('exports, %s', (mode) => {
     expect(await seen(root, `?after=${id},1`)).toEqual(['for cat alone']);
     expect(await seen(root, `?contextId=${ids[1]}`)).toEqual([]);
     expect(await seen(stranger)).toEqual([]);
+    const attached = async (of: string) =>
+      readLines(await text('dialog/messages', of)).map(({ attachments }) =>
+        attachments.map(({ name }: Json) => name as string),
+      );
+    expect(await attached(ann)).toEqual([['open', 'approvers'], []]);
+    expect(await attached(await token('cat'))).toEqual([['open', 'approvers'], []]);
+    expect(await attached(bob)).toEqual([['open']]);
+    expect(await attached(root)).toEqual([['open', 'approvers'], []]);
   });
 
   describe('of many rows', () => {

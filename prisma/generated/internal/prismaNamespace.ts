@@ -17058,6 +17058,7 @@ export const ContextScalarFieldEnum = {
   category: 'category',
   customData: 'customData',
   metadataText: 'metadataText',
+  metadataFloor: 'metadataFloor',
   joinTokenHash: 'joinTokenHash',
   version: 'version',
   participantCount: 'participantCount',

@@ -736,6 +736,7 @@ export const ContextScalarFieldEnum = {
   category: 'category',
   customData: 'customData',
   metadataText: 'metadataText',
+  metadataFloor: 'metadataFloor',
   joinTokenHash: 'joinTokenHash',
   version: 'version',
   participantCount: 'participantCount',

@@ -27,6 +27,7 @@ export type AggregateContext = {
 }
 
 export type ContextAvgAggregateOutputType = {
+  metadataFloor: number | null
   version: number | null
   participantCount: number | null
   sessionCount: number | null
@@ -35,6 +36,7 @@ export type ContextAvgAggregateOutputType = {
 }
 
 export type ContextSumAggregateOutputType = {
+  metadataFloor: number | null
   version: number | null
   participantCount: number | null
   sessionCount: number | null
@@ -61,6 +63,7 @@ export type ContextMinAggregateOutputType = {
   priority: string | null
   category: string | null
   metadataText: string | null
+  metadataFloor: number | null
   joinTokenHash: string | null
   version: number | null
   participantCount: number | null
@@ -99,6 +102,7 @@ export type ContextMaxAggregateOutputType = {
   priority: string | null
   category: string | null
   metadataText: string | null
+  metadataFloor: number | null
   joinTokenHash: string | null
   version: number | null
   participantCount: number | null
@@ -147,6 +151,7 @@ export type ContextCountAggregateOutputType = {
   category: number
   customData: number
   metadataText: number
+  metadataFloor: number
   joinTokenHash: number
   version: number
   participantCount: number
@@ -169,6 +174,7 @@ export type ContextCountAggregateOutputType = {
 
 
 export type ContextAvgAggregateInputType = {
+  metadataFloor?: true
   version?: true
   participantCount?: true
   sessionCount?: true
@@ -177,6 +183,7 @@ export type ContextAvgAggregateInputType = {
 }
 
 export type ContextSumAggregateInputType = {
+  metadataFloor?: true
   version?: true
   participantCount?: true
   sessionCount?: true
@@ -203,6 +210,7 @@ export type ContextMinAggregateInputType = {
   priority?: true
   category?: true
   metadataText?: true
+  metadataFloor?: true
   joinTokenHash?: true
   version?: true
   participantCount?: true
@@ -241,6 +249,7 @@ export type ContextMaxAggregateInputType = {
   priority?: true
   category?: true
   metadataText?: true
+  metadataFloor?: true
   joinTokenHash?: true
   version?: true
   participantCount?: true
@@ -289,6 +298,7 @@ export type ContextCountAggregateInputType = {
   category?: true
   customData?: true
   metadataText?: true
+  metadataFloor?: true
   joinTokenHash?: true
   version?: true
   participantCount?: true
@@ -424,6 +434,7 @@ export type ContextGroupByOutputType = {
   category: string | null
   customData: runtime.JsonValue | null
   metadataText: string
+  metadataFloor: number
   joinTokenHash: string | null
   version: number
   participantCount: number
@@ -495,6 +506,7 @@ export type ContextWhereInput = {
   category?: Prisma.StringNullableFilter<"Context"> | string | null
   customData?: Prisma.JsonNullableFilter<"Context">
   metadataText?: Prisma.StringFilter<"Context"> | string
+  metadataFloor?: Prisma.IntFilter<"Context"> | number
   joinTokenHash?: Prisma.StringNullableFilter<"Context"> | string | null
   version?: Prisma.IntFilter<"Context"> | number
   participantCount?: Prisma.IntFilter<"Context"> | number
@@ -548,6 +560,7 @@ export type ContextOrderByWithRelationInput = {
   category?: Prisma.SortOrderInput | Prisma.SortOrder
   customData?: Prisma.SortOrderInput | Prisma.SortOrder
   metadataText?: Prisma.SortOrder
+  metadataFloor?: Prisma.SortOrder
   joinTokenHash?: Prisma.SortOrderInput | Prisma.SortOrder
   version?: Prisma.SortOrder
   participantCount?: Prisma.SortOrder
@@ -606,6 +619,7 @@ export type ContextWhereUniqueInput = Prisma.AtLeast<{
   category?: Prisma.StringNullableFilter<"Context"> | string | null
   customData?: Prisma.JsonNullableFilter<"Context">
   metadataText?: Prisma.StringFilter<"Context"> | string
+  metadataFloor?: Prisma.IntFilter<"Context"> | number
   joinTokenHash?: Prisma.StringNullableFilter<"Context"> | string | null
   version?: Prisma.IntFilter<"Context"> | number
   participantCount?: Prisma.IntFilter<"Context"> | number
@@ -659,6 +673,7 @@ export type ContextOrderByWithAggregationInput = {
   category?: Prisma.SortOrderInput | Prisma.SortOrder
   customData?: Prisma.SortOrderInput | Prisma.SortOrder
   metadataText?: Prisma.SortOrder
+  metadataFloor?: Prisma.SortOrder
   joinTokenHash?: Prisma.SortOrderInput | Prisma.SortOrder
   version?: Prisma.SortOrder
   participantCount?: Prisma.SortOrder
@@ -715,6 +730,7 @@ export type ContextScalarWhereWithAggregatesInput = {
   category?: Prisma.StringNullableWithAggregatesFilter<"Context"> | string | null
   customData?: Prisma.JsonNullableWithAggregatesFilter<"Context">
   metadataText?: Prisma.StringWithAggregatesFilter<"Context"> | string
+  metadataFloor?: Prisma.IntWithAggregatesFilter<"Context"> | number
   joinTokenHash?: Prisma.StringNullableWithAggregatesFilter<"Context"> | string | null
   version?: Prisma.IntWithAggregatesFilter<"Context"> | number
   participantCount?: Prisma.IntWithAggregatesFilter<"Context"> | number
@@ -763,6 +779,7 @@ export type ContextUpdateInput = {
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   metadataText?: Prisma.StringFieldUpdateOperationsInput | string
+  metadataFloor?: Prisma.IntFieldUpdateOperationsInput | number
   joinTokenHash?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
   participantCount?: Prisma.IntFieldUpdateOperationsInput | number
@@ -816,6 +833,7 @@ export type ContextUncheckedUpdateInput = {
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   metadataText?: Prisma.StringFieldUpdateOperationsInput | string
+  metadataFloor?: Prisma.IntFieldUpdateOperationsInput | number
   joinTokenHash?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
   participantCount?: Prisma.IntFieldUpdateOperationsInput | number
@@ -869,6 +887,7 @@ export type ContextUpdateManyMutationInput = {
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   metadataText?: Prisma.StringFieldUpdateOperationsInput | string
+  metadataFloor?: Prisma.IntFieldUpdateOperationsInput | number
   joinTokenHash?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
   participantCount?: Prisma.IntFieldUpdateOperationsInput | number
@@ -917,6 +936,7 @@ export type ContextUncheckedUpdateManyInput = {
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   metadataText?: Prisma.StringFieldUpdateOperationsInput | string
+  metadataFloor?: Prisma.IntFieldUpdateOperationsInput | number
   joinTokenHash?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
   participantCount?: Prisma.IntFieldUpdateOperationsInput | number
@@ -984,6 +1004,7 @@ export type ContextCountOrderByAggregateInput = {
   category?: Prisma.SortOrder
   customData?: Prisma.SortOrder
   metadataText?: Prisma.SortOrder
+  metadataFloor?: Prisma.SortOrder
   joinTokenHash?: Prisma.SortOrder
   version?: Prisma.SortOrder
   participantCount?: Prisma.SortOrder
@@ -1004,6 +1025,7 @@ export type ContextCountOrderByAggregateInput = {
 }
 
 export type ContextAvgOrderByAggregateInput = {
+  metadataFloor?: Prisma.SortOrder
   version?: Prisma.SortOrder
   participantCount?: Prisma.SortOrder
   sessionCount?: Prisma.SortOrder
@@ -1030,6 +1052,7 @@ export type ContextMaxOrderByAggregateInput = {
   priority?: Prisma.SortOrder
   category?: Prisma.SortOrder
   metadataText?: Prisma.SortOrder
+  metadataFloor?: Prisma.SortOrder
   joinTokenHash?: Prisma.SortOrder
   version?: Prisma.SortOrder
   participantCount?: Prisma.SortOrder
@@ -1068,6 +1091,7 @@ export type ContextMinOrderByAggregateInput = {
   priority?: Prisma.SortOrder
   category?: Prisma.SortOrder
   metadataText?: Prisma.SortOrder
+  metadataFloor?: Prisma.SortOrder
   joinTokenHash?: Prisma.SortOrder
   version?: Prisma.SortOrder
   participantCount?: Prisma.SortOrder
@@ -1088,6 +1112,7 @@ export type ContextMinOrderByAggregateInput = {
 }
 
 export type ContextSumOrderByAggregateInput = {
+  metadataFloor?: Prisma.SortOrder
   version?: Prisma.SortOrder
   participantCount?: Prisma.SortOrder
   sessionCount?: Prisma.SortOrder
@@ -1189,6 +1214,7 @@ export type ContextUpdateWithoutParticipantsInput = {
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   metadataText?: Prisma.StringFieldUpdateOperationsInput | string
+  metadataFloor?: Prisma.IntFieldUpdateOperationsInput | number
   joinTokenHash?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
   participantCount?: Prisma.IntFieldUpdateOperationsInput | number
@@ -1241,6 +1267,7 @@ export type ContextUncheckedUpdateWithoutParticipantsInput = {
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   metadataText?: Prisma.StringFieldUpdateOperationsInput | string
+  metadataFloor?: Prisma.IntFieldUpdateOperationsInput | number
   joinTokenHash?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
   participantCount?: Prisma.IntFieldUpdateOperationsInput | number
@@ -1298,6 +1325,7 @@ export type ContextUpdateWithoutSessionsInput = {
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   metadataText?: Prisma.StringFieldUpdateOperationsInput | string
+  metadataFloor?: Prisma.IntFieldUpdateOperationsInput | number
   joinTokenHash?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
   participantCount?: Prisma.IntFieldUpdateOperationsInput | number
@@ -1350,6 +1378,7 @@ export type ContextUncheckedUpdateWithoutSessionsInput = {
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   metadataText?: Prisma.StringFieldUpdateOperationsInput | string
+  metadataFloor?: Prisma.IntFieldUpdateOperationsInput | number
   joinTokenHash?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
   participantCount?: Prisma.IntFieldUpdateOperationsInput | number
@@ -1407,6 +1436,7 @@ export type ContextUpdateWithoutMetadataInput = {
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   metadataText?: Prisma.StringFieldUpdateOperationsInput | string
+  metadataFloor?: Prisma.IntFieldUpdateOperationsInput | number
   joinTokenHash?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
   participantCount?: Prisma.IntFieldUpdateOperationsInput | number
@@ -1459,6 +1489,7 @@ export type ContextUncheckedUpdateWithoutMetadataInput = {
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   metadataText?: Prisma.StringFieldUpdateOperationsInput | string
+  metadataFloor?: Prisma.IntFieldUpdateOperationsInput | number
   joinTokenHash?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
   participantCount?: Prisma.IntFieldUpdateOperationsInput | number
@@ -1516,6 +1547,7 @@ export type ContextUpdateWithoutVersionsInput = {
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   metadataText?: Prisma.StringFieldUpdateOperationsInput | string
+  metadataFloor?: Prisma.IntFieldUpdateOperationsInput | number
   joinTokenHash?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
   participantCount?: Prisma.IntFieldUpdateOperationsInput | number
@@ -1568,6 +1600,7 @@ export type ContextUncheckedUpdateWithoutVersionsInput = {
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   metadataText?: Prisma.StringFieldUpdateOperationsInput | string
+  metadataFloor?: Prisma.IntFieldUpdateOperationsInput | number
   joinTokenHash?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
   participantCount?: Prisma.IntFieldUpdateOperationsInput | number
@@ -1625,6 +1658,7 @@ export type ContextUpdateWithoutSharedKeysInput = {
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   metadataText?: Prisma.StringFieldUpdateOperationsInput | string
+  metadataFloor?: Prisma.IntFieldUpdateOperationsInput | number
   joinTokenHash?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
   participantCount?: Prisma.IntFieldUpdateOperationsInput | number
@@ -1677,6 +1711,7 @@ export type ContextUncheckedUpdateWithoutSharedKeysInput = {
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   metadataText?: Prisma.StringFieldUpdateOperationsInput | string
+  metadataFloor?: Prisma.IntFieldUpdateOperationsInput | number
   joinTokenHash?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
   participantCount?: Prisma.IntFieldUpdateOperationsInput | number
@@ -1796,6 +1831,7 @@ export type ContextSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs 
   category?: boolean
   customData?: boolean
   metadataText?: boolean
+  metadataFloor?: boolean
   joinTokenHash?: boolean
   version?: boolean
   participantCount?: boolean
@@ -1851,6 +1887,7 @@ export type ContextSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Exten
   category?: boolean
   customData?: boolean
   metadataText?: boolean
+  metadataFloor?: boolean
   joinTokenHash?: boolean
   version?: boolean
   participantCount?: boolean
@@ -1899,6 +1936,7 @@ export type ContextSelectScalar = {
   category?: boolean
   customData?: boolean
   metadataText?: boolean
+  metadataFloor?: boolean
   joinTokenHash?: boolean
   version?: boolean
   participantCount?: boolean
@@ -1918,7 +1956,7 @@ export type ContextSelectScalar = {
   ordinal?: boolean
 }
 
-export type ContextOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "title" | "status" | "root" | "domain" | "environment" | "summary" | "tags" | "language" | "ownerRole" | "constraints" | "governance" | "protocol" | "type" | "lifecycleStage" | "ownerId" | "ownerType" | "uniqueName" | "configuration" | "accessControl" | "isPrivate" | "readers" | "conditionalReaders" | "priority" | "category" | "customData" | "metadataText" | "joinTokenHash" | "version" | "participantCount" | "sessionCount" | "sharedVersion" | "sharedChecksum" | "sharedUpdatedAt" | "lastActivityAt" | "expiresAt" | "closeReason" | "closedAt" | "deletedAt" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["context"]>
+export type ContextOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "title" | "status" | "root" | "domain" | "environment" | "summary" | "tags" | "language" | "ownerRole" | "constraints" | "governance" | "protocol" | "type" | "lifecycleStage" | "ownerId" | "ownerType" | "uniqueName" | "configuration" | "accessControl" | "isPrivate" | "readers" | "conditionalReaders" | "priority" | "category" | "customData" | "metadataText" | "metadataFloor" | "joinTokenHash" | "version" | "participantCount" | "sessionCount" | "sharedVersion" | "sharedChecksum" | "sharedUpdatedAt" | "lastActivityAt" | "expiresAt" | "closeReason" | "closedAt" | "deletedAt" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["context"]>
 export type ContextInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   participants?: boolean | Prisma.Context$participantsArgs<ExtArgs>
   sessions?: boolean | Prisma.Context$sessionsArgs<ExtArgs>
@@ -1983,6 +2021,10 @@ export type $ContextPayload<ExtArgs extends runtime.Types.Extensions.InternalArg
     category: string | null
     customData: runtime.JsonValue | null
     metadataText: string
+    /**
+     * Highest version of a metadata entry that was removed: those written anew go on behind it.
+     */
+    metadataFloor: number
     joinTokenHash: string | null
     version: number
     participantCount: number
@@ -2388,6 +2430,7 @@ export interface ContextFieldRefs {
   readonly category: Prisma.FieldRef<"Context", 'String'>
   readonly customData: Prisma.FieldRef<"Context", 'Json'>
   readonly metadataText: Prisma.FieldRef<"Context", 'String'>
+  readonly metadataFloor: Prisma.FieldRef<"Context", 'Int'>
   readonly joinTokenHash: Prisma.FieldRef<"Context", 'String'>
   readonly version: Prisma.FieldRef<"Context", 'Int'>
   readonly participantCount: Prisma.FieldRef<"Context", 'Int'>

@@ -1,6 +1,5 @@
-import { PlatformError } from '#shared/errors.ts';
 import type { NewAudit } from '#shared/outbox.ts';
-import { may } from '../rights.ts';
+import { requirePermission } from '../rights.ts';
 import type { DialogParticipantRow, MessageRow, ParticipantPermission } from '../rows.ts';
 
 /** What a message of type DECISION may say of something that was asked for, as `structuredData.decision`. */
@@ -10,6 +9,9 @@ const permissionOf: Readonly<Record<string, ParticipantPermission>> = {
   changes_requested: 'REQUEST_CHANGES',
 };
 
+/** Messages that put something forward for others to take up. */
+const suggesting: readonly string[] = ['POLL', 'ACTION_ITEM'];
+
 type Said = Pick<MessageRow, 'type'> & { readonly structuredData?: unknown };
 
 function verdictOf({ type, structuredData }: Said): string | null {
@@ -18,19 +20,18 @@ function verdictOf({ type, structuredData }: Said): string | null {
   return typeof decision === 'string' && Object.hasOwn(permissionOf, decision) ? decision : null;
 }
 
-/** @throws {PERMISSION_DENIED} unless the participant may say so, beside that it may write. */
-export function requireToDecide(
+/**
+ * @param path to the content
+ * @throws {PERMISSION_DENIED} unless the participant may say so, beside that it may write.
+ */
+export function requireToSay(
   participant: DialogParticipantRow | null | undefined,
   said: Said,
   path: readonly string[],
 ): void {
+  if (suggesting.includes(said.type)) requirePermission(participant, 'SUGGEST', path);
   const verdict = verdictOf(said);
-  const permission = verdict === null ? null : permissionOf[verdict]!;
-  if (permission === null || may(participant, permission)) return;
-  throw new PlatformError('PERMISSION_DENIED', `the caller takes part without the permission ${permission}`, {
-    path,
-    details: { permission },
-  });
+  if (verdict !== null) requirePermission(participant, permissionOf[verdict]!, [...path, 'structuredData', 'decision']);
 }
 
 /** What the audit holds of a message beside that it was sent: that something was decided, and that it was approved. */

@@ -20,7 +20,7 @@ import { keyOf, lockDialogs } from '../store/dialogs.ts';
 import { findMessages, updateMessages } from '../store/messages.ts';
 import { findParticipantsOf } from '../store/participants.ts';
 import { seesMessage, viewOf } from '../visibility.ts';
-import { requireToDecide } from './approval.ts';
+import { requireToSay } from './approval.ts';
 import { mentionsOf } from './decide.ts';
 import { requireAllowed, requireSize } from './draft.ts';
 import { analysisJob } from './send.ts';
@@ -147,11 +147,7 @@ export function createMessageChanges(runtime: ModuleRuntime) {
           requireVersion(options.expectedVersion, message.revision);
           requireActive(dialog);
           requireLiving(message);
-          requireToDecide(caller, { type: message.type, structuredData: content.structuredData ?? null }, [
-            'content',
-            'structuredData',
-            'decision',
-          ]);
+          requireToSay(caller, { type: message.type, structuredData: content.structuredData ?? null }, ['content']);
           if (dialog.configuration.moderationEnabled) requireAllowed(text, { moderated: true, recentTexts: [] });
           const edited: MessageRow = {
             ...message,

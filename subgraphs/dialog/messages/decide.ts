@@ -6,6 +6,7 @@ import {
   may,
   moderates,
   notAParticipant,
+  requirePermission,
   requireUnlocked,
   seesDialog,
   unknownDialog,
@@ -14,7 +15,7 @@ import type { DialogParticipantRow, DialogRecord, DialogStateRecord, MessageRole
 import { requireActive } from '../states.ts';
 import { requireTurn, type TurnInput, turnAfter, turnOrderOf } from '../turns.ts';
 import { seesMessage, viewOf } from '../visibility.ts';
-import { requireToDecide } from './approval.ts';
+import { requireToSay } from './approval.ts';
 import { allAiProcessing, type MessageDraft, requireAllowed } from './draft.ts';
 import { followsDelivery } from './followed.ts';
 
@@ -188,23 +189,11 @@ function requireSender(
     throw new PlatformError('NOT_A_PARTICIPANT', 'the caller takes part without the permission WRITE', {
       details: { permission: 'WRITE' },
     });
-  if (draft.input.topic != null && draft.input.replyTo == null && !may(sender, 'INITIATE_TOPICS')) {
-    throw new PlatformError('PERMISSION_DENIED', 'the caller takes part without the permission INITIATE_TOPICS', {
-      path: ['input', 'topic'],
-      details: { permission: 'INITIATE_TOPICS' },
-    });
-  }
-  requireToDecide(sender, { type: draft.type, structuredData: draft.input.content.structuredData }, [
-    'input',
-    'content',
-    'structuredData',
-    'decision',
-  ]);
-  if (draft.attachments.length > 0 && !may(sender, 'ATTACH_DOCUMENTS')) {
-    throw new PlatformError('PERMISSION_DENIED', 'the caller takes part without the permission ATTACH_DOCUMENTS', {
-      details: { permission: 'ATTACH_DOCUMENTS' },
-    });
-  }
+  if (draft.input.topic != null && draft.input.replyTo == null)
+    requirePermission(sender, 'INITIATE_TOPICS', ['input', 'topic']);
+  requireToSay(sender, { type: draft.type, structuredData: draft.input.content.structuredData }, ['input', 'content']);
+  if (draft.attachments.length > 0) requirePermission(sender, 'ATTACH_DOCUMENTS');
+  if (draft.aiProcessing !== null) requirePermission(sender, 'ANALYZE', ['input', 'aiProcessing']);
 }
 
 function requireReplyTarget(draft: MessageDraft, { replyTarget, sender }: Situation, dialog: DialogRecord): void {

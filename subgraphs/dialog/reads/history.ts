@@ -62,7 +62,7 @@ export async function readHistory(
     const where = createConditions();
     where.add(`m.tenant_id = ${where.param(dialog.tenantId)} AND m.dialog_id = ${where.param(dialog.id)}::uuid`);
     addView(where, view);
-    addMessageFilter(where, filter);
+    addMessageFilter(where, filter, view);
     const tsquery = query === null ? null : tsqueryOf(where, query);
     if (tsquery !== null)
       where.add(

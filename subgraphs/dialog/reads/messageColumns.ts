@@ -28,7 +28,7 @@ const columnsOf: Readonly<Record<string, readonly Column[]>> = {
   requiresResponse: ['requiresResponse'],
   responseDeadline: ['responseDeadline'],
   recipients: ['recipients'],
-  attachments: ['attachments'],
+  attachments: ['attachments', 'senderId'],
   reactions: ['reactions'],
   clientMessageId: ['clientMessageId'],
   sentAt: ['createdAt'],

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { id, text } from '#shared/validation.ts';
 import { instant } from '../inputs.ts';
-import type { MessageView } from '../visibility.ts';
+import { type MessageView, namesOf } from '../visibility.ts';
 import type { Conditions } from './conditions.ts';
 
 const range = z.object({ from: instant.nullish(), to: instant.nullish() });
@@ -33,6 +33,11 @@ export function tsqueryOf(where: Conditions, query: string): string {
   return `(SELECT websearch_to_tsquery('simple', ${where.param(query)}))`;
 }
 
+/** On alias a: that an attachment is for who holds these permissions, a text array of their names. */
+export function isForText(names: string): string {
+  return `a->'accessPermissions' <@ to_jsonb(${names})`;
+}
+
 /** What a view lets through, on alias m; the outer bounds are for the index. */
 export function addView(where: Conditions, view: MessageView): void {
   const first = view.spans[0]?.[0] ?? 1;
@@ -50,7 +55,17 @@ export function toMultirange(view: MessageView): string {
   return `{${view.spans.map(([first, last]) => `[${first},${last === null ? '' : last}${last === null ? ')' : ']'}`).join(',')}}`;
 }
 
-export function addMessageFilter(where: Conditions, filter: MessageFilterInput): void {
+/** Attachments that the view does not show are not there. */
+function addHasAttachments(where: Conditions, view: MessageView, wanted: boolean): void {
+  const shown =
+    view.permissions === null
+      ? `m.attachments <> '[]'::jsonb`
+      : `EXISTS (SELECT FROM jsonb_array_elements(m.attachments) a WHERE m.sender_id = ${where.param(view.participantId)}::uuid
+          OR ${isForText(`${where.param(namesOf(view.permissions))}::text[]`)})`;
+  where.add(`(${shown}) = ${where.param(wanted)}::boolean`);
+}
+
+export function addMessageFilter(where: Conditions, filter: MessageFilterInput, view: MessageView): void {
   if (filter.threadId != null) where.add(`m.thread_id = ${where.param(filter.threadId)}::uuid`);
   if (filter.senderId != null) where.add(`m.sender_id = ${where.param(filter.senderId)}::uuid`);
   if (filter.senderSubject != null) where.add(`m.sender_subject = ${where.param(filter.senderSubject)}`);
@@ -59,8 +74,7 @@ export function addMessageFilter(where: Conditions, filter: MessageFilterInput):
   if (filter.sentAt?.from)
     where.add(`m.created_at >= ${where.param(filter.sentAt.from.toISOString())}::text::timestamptz`);
   if (filter.sentAt?.to) where.add(`m.created_at < ${where.param(filter.sentAt.to.toISOString())}::text::timestamptz`);
-  if (filter.hasAttachments != null)
-    where.add(`(m.attachments <> '[]'::jsonb) = ${where.param(filter.hasAttachments)}::boolean`);
+  if (filter.hasAttachments != null) addHasAttachments(where, view, filter.hasAttachments);
   if (filter.mentions != null) where.add(`${where.param(filter.mentions)}::uuid = ANY(m.mentions)`);
   if (filter.replyTo != null) where.add(`m.reply_to = ${where.param(filter.replyTo)}::uuid`);
   if (filter.topic != null) where.add(`m.topic = ${where.param(filter.topic)}`);

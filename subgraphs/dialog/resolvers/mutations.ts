@@ -4,7 +4,7 @@ import type { CommandResult } from '../commands.ts';
 import type { RequestContext } from '../context.ts';
 import { shownSubject } from '../participants.ts';
 import type { MutationResolvers } from '../resolvers.generated.ts';
-import { may, moderates, requireUnlocked } from '../rights.ts';
+import { may, moderates, requirePermission, requireUnlocked } from '../rights.ts';
 import { isOpen, requireActive } from '../states.ts';
 import { requireAccess, requireActivePart } from './queries.ts';
 
@@ -146,12 +146,10 @@ export const mutations: MutationResolvers = {
     const { dialog, participant, view } = await requireAccess(context, dialogId);
     if (threadId != null && !isId(threadId))
       throw new PlatformError('VALIDATION_FAILED', 'threadId: expected a lower-case UUID v4', { path: ['threadId'] });
-    if (
-      view === null ||
-      !(may(participant, 'SUMMARIZE') || may(participant, 'READ') || moderates(dialog, context.principal, participant))
-    ) {
+    const isModerator = moderates(dialog, context.principal, participant);
+    if (view === null || !(may(participant, 'READ') || isModerator))
       throw new PlatformError('NOT_A_PARTICIPANT', 'only participants ask for a summary');
-    }
+    if (!isModerator) requirePermission(participant, 'SUMMARIZE');
     const summary = await context.service.analyses.request(context.scope, dialog, {
       ...input,
       view,

@@ -8,7 +8,7 @@ import { shownDeliveries, showsReading } from '../readReceipts.ts';
 import { readSessionSpan } from '../reads/sessionFigures.ts';
 import type { DialogParticipantStatus, DialogStatus, Resolvers } from '../resolvers.generated.ts';
 import type { DialogRow } from '../rows.ts';
-import { everything, seesMessage } from '../visibility.ts';
+import { everything, isForReaders, seesAttachment, seesMessage } from '../visibility.ts';
 import { requireAccess } from './queries.ts';
 
 /** What messages move is read with their tag, so that talk drops only the answers that show it. */
@@ -207,6 +207,12 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     messageId: (row) => row.id,
     role: (row) => row.role.toUpperCase() as Uppercase<typeof row.role>,
     content: (row) => contentOf(row),
+    async attachments(row, _args, { loaders }) {
+      const shown = row.attachments.every(isForReaders) ? everything : (await loaders.access(row.dialogId))?.view;
+      return row.attachments
+        .filter((attachment) => shown != null && seesAttachment(shown, row, attachment))
+        .map(({ accessPermissions, ...attachment }) => ({ ...attachment, accessPermissions: [...accessPermissions] }));
+    },
     replyToMessageId: (row) => row.replyTo,
     sentAt: (row) => row.createdAt,
     dialog: async (row, _args, context) => (await requireAccess(context, row.dialogId)).dialog,

@@ -205,8 +205,9 @@ export const moduleVariables = {
     description: 'contexts one owner may hold open; by default 1000, in production 500',
   },
   QUOTA_CONTEXTS_PER_TENANT: {
-    schema: count.default(100_000),
-    description: 'contexts of a tenant that are neither closed nor archived',
+    schema: count.default(10_000),
+    byEnvironment: { production: '100000' },
+    description: 'contexts of a tenant that are neither closed nor archived; by default 10000, in production 100000',
   },
   QUOTA_OPEN_CONFIRMS: {
     schema: count.optional(),

@@ -31,6 +31,8 @@ export interface ExportEntity {
   readonly context: string | null;
   /** Condition that a row is about a context, where no expression says so alone. */
   readonly about?: (contextId: string) => string;
+  /** Columns that do not show everybody all that stands in them, as expressions: what the principal sees of them. */
+  readonly columnText?: (principal: Principal, literals: Literals) => Readonly<Record<string, string>>;
   /** Further conditions: what the principal sees of what its rights show. */
   readonly visible?: (principal: Principal, literals: Literals) => readonly string[];
 }

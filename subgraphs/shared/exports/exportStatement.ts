@@ -29,18 +29,15 @@ function placesCondition({ requires, context }: ExportEntity, principal: Princip
   return everywhere ? `(${context} IS NULL OR NOT ${listed})` : listed;
 }
 
+const none: ReadonlySet<string> = new Set();
+
 /**
  * The rows of an export as a SELECT: those of the principal's tenant that it sees, in the order of their keys. The first
  * condition is the tenant's, and nothing that the caller sends stands in the text but as an escaped literal.
- * @param columnOf how a column is selected @default by its name
+ * @param asText columns that are selected as text
  * @throws {PERMISSION_DENIED}
  */
-export function selectRows(
-  entity: ExportEntity,
-  principal: Principal,
-  query: ExportQuery,
-  columnOf: (column: string) => string = (column) => `${entity.alias}.${column}`,
-): string {
+export function selectRows(entity: ExportEntity, principal: Principal, query: ExportQuery, asText = none): string {
   const { alias, keys, context, about } = entity;
   const where = [`${alias}.tenant_id = ${literals.text(principal.tenantId)}`];
   const places = placesCondition(entity, principal);
@@ -58,6 +55,12 @@ export function selectRows(
     const last = query.after.map((text, at) => `${escapeLiteral(text)}::${keys[at]![1]}`);
     where.push(`(${key}) > (${last.join(', ')})`);
   }
+  const shown = entity.columnText?.(principal, literals) ?? {};
+  const columnOf = (column: string) => {
+    const own = `${alias}.${column}`;
+    const text = asText.has(column) ? `(${shown[column] ?? own})::text` : (shown[column] ?? own);
+    return text === own ? own : `${text} AS ${column}`;
+  };
   const columns = [...keys.map(([column]) => column), ...entity.columns].map(columnOf).join(', ');
   const limit = query.limit === null ? '' : ` LIMIT ${query.limit}`;
   return `SELECT ${columns} FROM ${entity.from} WHERE ${where.join(' AND ')} ORDER BY ${key}${limit}`;

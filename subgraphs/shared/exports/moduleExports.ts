@@ -87,9 +87,7 @@ export function createModuleExports(options: {
     if (format === 'parquet') {
       const described = await connection.describe(select);
       const wide = new Set(described.filter(isWide).map(({ name }) => name));
-      const exact = selectRows(entity, principal, query, (column) =>
-        wide.has(column) ? `${entity.alias}.${column}::text AS ${column}` : `${entity.alias}.${column}`,
-      );
+      const exact = selectRows(entity, principal, query, wide);
       const { stream, rowCount } = await connection.copy(copyStatement(exact, 'ndjson'));
       return { ...common, rowCount, stream: joined(stream, createParquet(stream, described)) };
     }

@@ -33,6 +33,7 @@ const stepOutcomes: Readonly<Record<string, StepAttempt['status']>> = {
   'step.retrying': 'error',
   'step.blocked': 'error',
   'step.lease.lapsed': 'error',
+  'step.lease.released': 'error',
 };
 
 /** Null for events of no run. */
