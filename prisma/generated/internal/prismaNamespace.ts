@@ -17097,6 +17097,8 @@ export const ContextParticipantScalarFieldEnum = {
   maxConcurrentTasks: 'maxConcurrentTasks',
   timeoutMs: 'timeoutMs',
   notifications: 'notifications',
+  approvedBy: 'approvedBy',
+  approvedAt: 'approvedAt',
   version: 'version'
 } as const
 
