@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { EventRow } from '#shared/events.ts';
 import { newId } from '#shared/ids.ts';
@@ -116,6 +117,37 @@ test('rules are a tenant’s own, and an older event changes no newer one', asyn
   await tell({ id, active: false, triggers: {} }, 'workflow.template.updated');
   sequence += 2;
   expect(await approve(await plan())).toBe('CONFIRM_PENDING');
+});
+
+test('templates that stood before plans were held to them bind as those do that are told since', async () => {
+  const [bound, idle] = [newId(), newId()];
+  for (const [id, active] of [
+    [bound, true],
+    [idle, false],
+  ] as const) {
+    await rig.sql`INSERT INTO confirm.template (tenant_id, id, name, active, latest_version, created_at, created_by, updated_at, updated_by)
+      VALUES ('one', ${id}, ${id}, ${active}, 2, now(), 'boss', now(), 'boss')`;
+    for (const [version, type] of [
+      [1, 'risk_acceptance'],
+      [2, 'plan_approval'],
+    ] as const)
+      await rig.sql`INSERT INTO confirm.template_version (tenant_id, template_id, version, triggers, definition, created_by)
+        VALUES ('one', ${id}, ${version}, jsonb_build_object('confirmationTypes', jsonb_build_array(${type}::text)), '{}', 'boss')`;
+  }
+  const folder = new URL('../../prisma/migrations/20261129200000_governed_lifecycle/', import.meta.url);
+  const text = await readFile(new URL('migration.sql', folder), 'utf8');
+  for (const _time of [1, 2]) await rig.sql.unsafe(text);
+  const known =
+    await rig.sql`SELECT id, status, detail, sequence::int AS sequence FROM plan.replica WHERE type = 'WorkflowTemplate'`;
+  const detail = { confirmationTypes: ['plan_approval'] };
+  expect([...known].sort((a, b) => String(a['status']).localeCompare(String(b['status'])))).toEqual([
+    { id: bound, status: 'active', detail, sequence: 0 },
+    { id: idle, status: 'inactive', detail, sequence: 0 },
+  ]);
+  expect(await approve(await plan())).toBe('CONFIRM_PENDING');
+  // What is told of it later counts.
+  await tell({ id: bound, active: false, triggers: detail }, 'workflow.template.updated');
+  expect(await approve(await plan())).toBeNull();
 });
 
 test('a document decides about no plan that a template wants approved', async () => {
