@@ -52,9 +52,11 @@ export const queries: QueryResolvers = {
     if (isId(args.filter?.confirmId)) await loaders.confirm.load(args.filter.confirmId);
     return searchDecisions(service.sql, scope, args);
   },
-  approvalWorkflow: async (_parent, { confirmId }, { loaders, service, principal }) => {
+  approvalWorkflow: async (_parent, { confirmId }, { loaders, service, principal }, info) => {
     const confirm = isId(confirmId) ? await loaders.confirm.load(confirmId) : null;
-    if (confirm === null || confirm.status !== 'pending') return confirm && { confirm };
+    const asked = selectedFields(info, '');
+    const isForecast = asked.has('nextApprovers') || asked.has('tallies');
+    if (confirm === null || confirm.status !== 'pending' || !isForecast) return confirm && { confirm };
     const lost = await service.returns.findLost(principal.tenantId, await loaders.approvers.load(confirm.id));
     if (lost.size === 0) return { confirm };
     loaders.confirm.clear(confirm.id);
