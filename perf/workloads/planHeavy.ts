@@ -31,8 +31,8 @@ const executePlan = `mutation Execute($input: ExecutePlanInput!) {
 const claimStep = `mutation Claim($id: ID!, $key: String!) {
   claimStep(executionId: $id, idempotencyKey: $key) { lease { stepId epoch } userErrors { code message } }
 }`;
-const workStep = `mutation Work($id: ID!, $agent: ID!, $key: String!) {
-  claimStep(executionId: $id, agentId: $agent, idempotencyKey: $key) {
+const workStep = `mutation Work($id: ID!, $key: String!) {
+  claimStep(executionId: $id, idempotencyKey: $key) {
     lease { executionId stepId epoch } execution { status } userErrors { code message }
   }
 }`;
@@ -94,9 +94,9 @@ export const createWorkload: CreateWorkload<PlanHeavyParams> = ({ seed, token, u
   }
 
   /** One of the agents of a run: works on whatever is ready until the run is over; answers how many steps it has done. */
-  async function work(id: string, agent: string): Promise<number> {
+  async function work(id: string): Promise<number> {
     for (let done = 0; ; ) {
-      const claimed = await ask(workStep, { id, agent, key: randomUUID() });
+      const claimed = await ask(workStep, { id, key: randomUUID() });
       const lease = readPath(claimed.data, 'claimStep', 'lease');
       if (lease == null) {
         if (readPath(claimed.data, 'claimStep', 'execution', 'status') !== 'RUNNING') return done;
@@ -116,7 +116,7 @@ export const createWorkload: CreateWorkload<PlanHeavyParams> = ({ seed, token, u
     const verdict = withoutUserErrors(started, 'executePlan');
     if (verdict !== true) return verdict;
     const id = String(readPath(started.data, 'executePlan', 'execution', 'id'));
-    const done = await Promise.all(Array.from({ length: 4 }, (_, agent) => work(id, `worker-${agent}`)));
+    const done = await Promise.all(Array.from({ length: 4 }, () => work(id)));
     const all = done.reduce((sum, count) => sum + count, 0);
     return all === stepsPerPlan || `expected ${stepsPerPlan} steps done, got ${all}`;
   }

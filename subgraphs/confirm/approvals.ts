@@ -18,12 +18,13 @@ import * as inputs from './inputs.ts';
 import { escalateByHand, levelsOf, type ResolvedLevels } from './levels.ts';
 import { readConfirmLimits } from './limits.ts';
 import { type OpeningRequest, openConfirm, writeDraft } from './opening.ts';
-import type { RequestChecks } from './requestChecks.ts';
+import { type RequestChecks, recordedDepartment } from './requestChecks.ts';
 import type { Returns } from './returns.ts';
 import { assessRisk } from './risk.ts';
 import { type Routing, routingScopeOf } from './routing.ts';
 import type { ConfirmRow, TargetType } from './rows.ts';
 import { administers } from './standing.ts';
+import { withCost } from './templates.ts';
 
 export interface ApprovalsDeps {
   readonly access: ConfirmAccess;
@@ -76,9 +77,11 @@ export function createApprovals(
     const known = await findIdempotentResponse(sql, 'confirm', idempotent);
     if (known) return repeatOf(known);
     // One after the other, so that of two faults always the same one is told.
-    const { contextId, author } = await checks.placeOf(scope, input);
+    const { contextId, author, cost } = await checks.placeOf(scope, input);
     const barred = author === null ? [subject] : [subject, author];
-    const chosen = await checks.chooseWorkflow(scope, { ...input, contextId, barred });
+    const about = withCost(input.subject ?? null, cost);
+    const department = recordedDepartment(principal) ?? input.department;
+    const chosen = await checks.chooseWorkflow(scope, { ...input, contextId, barred, subject: about, department });
     const isDraft = input.draft === true;
     const request: OpeningRequest = {
       tenantId,
@@ -96,11 +99,11 @@ export function createApprovals(
       requestedByRole: input.requestedByRole ?? principal.roles[0] ?? principal.subjectType,
       reason: input.reason ?? null,
       requester: {
-        ...(input.department == null ? {} : { department: input.department }),
+        ...(department == null ? {} : { department }),
         ...(input.requestReason == null ? {} : { requestReason: input.requestReason }),
         ...(author === null ? {} : { author }),
       },
-      subject: input.subject ?? null,
+      subject: about,
       riskAssessment: assessRisk(input.riskAssessment, limits.riskCutoffs),
       impact: toImpact(input.impactAssessment),
       attachments: toAttachments(input.attachments),

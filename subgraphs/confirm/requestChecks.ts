@@ -1,6 +1,8 @@
 import { requirePermission } from '#shared/auth.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
+import type { Principal } from '#shared/principal.ts';
+import { attributesOf } from '#shared/rights.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import type { Contexts } from './contexts.ts';
 import { decidesPlan, planApproval } from './deciders.ts';
@@ -34,6 +36,8 @@ interface ChosenWorkflow {
 export interface ApprovalPlace {
   readonly contextId: string;
   readonly author: string | null;
+  /** What it costs by figures of its own; null where it has none. */
+  readonly cost: number | null;
 }
 
 /** What a request for an approval means: which workflow it takes and whose context its target is in. */
@@ -149,7 +153,9 @@ export function createRequestChecks(
     },
     path: readonly string[] = ['input', 'targetId'],
   ): Promise<ApprovalPlace> {
-    const place = await findPlace(scope, input, path);
+    const found = await findPlace(scope, input, path);
+    // Other questions about a plan have amounts of their own.
+    const place = input.confirmationType === planApproval ? found : { ...found, cost: null };
     const { contextId } = place;
     if (contextId !== input.contextId)
       await requirePermission(authorizer, scope.principal, 'confirm:create', {
@@ -172,7 +178,7 @@ export function createRequestChecks(
   ): Promise<ApprovalPlace> {
     if (input.targetType === 'context') {
       await requireContext(scope, input.targetId, path);
-      return { contextId: input.targetId, author: null };
+      return { contextId: input.targetId, author: null, cost: null };
     }
     const about = { type: input.targetType as TargetType, id: input.targetId };
     const target = await requireTarget(graph, scope.principal, about, path);
@@ -187,10 +193,16 @@ export function createRequestChecks(
       });
     if (input.contextId != null && target?.contextId == null)
       await requireContext(scope, contextId, ['input', 'contextId']);
-    return { contextId, author: target?.author ?? null };
+    return { contextId, author: target?.author ?? null, cost: target?.cost ?? null };
   }
 
   return { chooseWorkflow, placeOf, inRoom };
+}
+
+/** The department that is recorded of the caller, whatever it says; null where none is. */
+export function recordedDepartment(principal: Principal): string | null {
+  const department = attributesOf(principal)?.['department'];
+  return typeof department === 'string' ? department : null;
 }
 
 export type RequestChecks = ReturnType<typeof createRequestChecks>;

@@ -734,7 +734,10 @@ export type TraceConfirmsArgs = {
 
 export type Subject = {
   id: Scalars['ID']['output'];
-  /** What waits for the subject: its own to see, or with confirm:admin anybody's. */
+  /**
+   * What waits for the subject: its own to see, or with confirm:admin anybody's. What was passed on to it is there while it may
+   * decide it; once it may not, it goes back to who passed it on.
+   */
   pendingApprovals: ApprovalItemConnection;
 };
 
@@ -962,6 +965,7 @@ export type ApprovalWorkflowState = {
   activeSteps: Array<ApprovalStep>;
   /** Part of the steps that is done, 0 to 1. */
   progress: Scalars['Float']['output'];
+  /** Whose decisions are waited for. One to whom a part was passed on counts, here and in `tallies`, while it may decide it. */
   nextApprovers: Array<ConfirmApprover>;
   tallies: Array<ApprovalTally>;
   /** By how long the steps took before in confirms of the same template, else by when they are due; null once ended. */
@@ -1371,9 +1375,10 @@ export type CreateApprovalInput = {
   urgency?: InputMaybe<ConfirmUrgency>;
   /** Role the caller asks in. @default the first of its token */
   requestedByRole?: InputMaybe<Scalars['String']['input']>;
+  /** For triggers and conditions. Where one is recorded of the caller (attribute `department`) that one counts. */
   department?: InputMaybe<Scalars['String']['input']>;
   requestReason?: InputMaybe<Scalars['String']['input']>;
-  /** What is to be approved, for conditions and triggers. */
+  /** What is to be approved, for conditions and triggers. Of a plan with costs the amount is at least what it costs. */
   subject?: InputMaybe<ApprovalSubjectInput>;
   riskAssessment?: InputMaybe<ApprovalRiskInput>;
   impactAssessment?: InputMaybe<ApprovalImpactInput>;
@@ -1712,8 +1717,8 @@ export type Query = {
   confirms: ConfirmConnection;
   /**
    * Everything that waits for the caller, the most urgent first, whichever module asked for it. An item stays until it is
-   * decided, delegated, escalated or its confirm ends, a condition until it is settled: reading it again after a failure
-   * shows exactly what is left.
+   * decided, delegated, escalated or its confirm ends, a condition until it is settled, and what was passed on as long as the
+   * caller may decide it: reading it again after a failure shows exactly what is left.
    */
   approvalsInbox: ApprovalItemConnection;
   /**

@@ -48,13 +48,15 @@ export function createReturns({ sql, logger }: Pick<ModuleRuntime, 'sql' | 'logg
     return rows.map(({ id }) => id);
   }
 
-  async function look(confirm: ConfirmRow, approvers: readonly ConfirmApproverRow[]): Promise<void> {
+  /** Gives back what has to be, and answers the delegates that may not decide as it is now. */
+  async function look(confirm: ConfirmRow, approvers: readonly ConfirmApproverRow[]): Promise<readonly string[]> {
     const delegates = approvers.filter(isDelegated).map(({ subject }) => subject);
-    if (delegates.length === 0) return;
+    if (delegates.length === 0) return [];
     const givers = approvers.filter(({ state }) => state === 'delegated').map(({ subject }) => subject);
     const asked = new Set([...delegates, ...givers]);
     const able = await findAble(confirm, [...asked]);
-    if (delegates.every((subject) => able.has(subject))) return;
+    const lost = delegates.filter((subject) => !able.has(subject));
+    if (lost.length === 0) return lost;
     const levels = await levelsOf(routing, confirm, () => true);
     await commands.run({
       scope: null,
@@ -76,6 +78,7 @@ export function createReturns({ sql, logger }: Pick<ModuleRuntime, 'sql' | 'logg
         return null;
       },
     });
+    return lost;
   }
 
   return {
@@ -89,14 +92,56 @@ export function createReturns({ sql, logger }: Pick<ModuleRuntime, 'sql' | 'logg
       }
     },
 
-    async checkConfirms(tenantId: string, ids: readonly string[]): Promise<void> {
-      if (ids.length === 0) return;
+    /** The same for every tenant: what time alone takes, nobody tells. */
+    async checkAll(): Promise<void> {
+      const rows = (await sql.unsafe(
+        `SELECT DISTINCT tenant_id AS id FROM confirm.approver WHERE delegated_from IS NOT NULL AND state IN ('waiting', 'queued') ORDER BY tenant_id`,
+        [],
+        { prepare: true },
+      )) as unknown as { id: string }[];
+      for (const { id } of rows) await this.check(id);
+    },
+
+    /** Looks at these alone; answers the parts, by `partKey`, of delegates who may not decide as it is now. */
+    async checkConfirms(tenantId: string, ids: readonly string[]): Promise<ReadonlySet<string>> {
+      const lost = new Set<string>();
+      if (ids.length === 0) return lost;
       const confirms = (await findConfirms(sql, tenantId, ids)).filter(({ status }) => status === 'pending');
-      if (confirms.length === 0) return;
+      if (confirms.length === 0) return lost;
       const approvers = Map.groupBy(await findApproversOf(sql, confirms), ({ confirmId }) => confirmId);
-      for (const confirm of confirms) await look(confirm, approvers.get(confirm.id) ?? []);
+      for (const confirm of confirms)
+        for (const subject of await look(confirm, approvers.get(confirm.id) ?? []))
+          lost.add(partKey({ confirmId: confirm.id, subject }));
+      return lost;
+    },
+
+    /**
+     * For who is about to show them: the same of those parts that were passed on. Where nobody can be asked, as if all
+     * might still decide.
+     */
+    async findLost(tenantId: string, parts: readonly ConfirmApproverRow[]): Promise<ReadonlySet<string>> {
+      const ids = [...new Set(parts.filter(isDelegated).map(({ confirmId }) => confirmId))];
+      try {
+        return await this.checkConfirms(tenantId, ids);
+      } catch (error) {
+        logger.warn({ error: String(error) }, 'whether delegates may still decide could not be asked');
+        return new Set();
+      }
     },
   };
+}
+
+/** One's part in a confirm. */
+export const partKey = ({ confirmId, subject }: Pick<ConfirmApproverRow, 'confirmId' | 'subject'>) =>
+  `${confirmId}/${subject}`;
+
+/** The parts as they count where some are of delegates who may decide no more: as if they had been given back. */
+export function withoutLost(
+  approvers: readonly ConfirmApproverRow[],
+  lost: ReadonlySet<string>,
+): readonly ConfirmApproverRow[] {
+  if (lost.size === 0) return approvers;
+  return approvers.map((row) => (isDelegated(row) && lost.has(partKey(row)) ? { ...row, state: 'closed' } : row));
 }
 
 export type Returns = ReturnType<typeof createReturns>;

@@ -14,11 +14,12 @@ import { toAttachments, toImpact } from './impact.ts';
 import * as inputs from './inputs.ts';
 import { readConfirmLimits } from './limits.ts';
 import { newStep, type OpeningRequest, openConfirm, openDraft } from './opening.ts';
-import type { RequestChecks } from './requestChecks.ts';
+import { type RequestChecks, recordedDepartment } from './requestChecks.ts';
 import { assessRisk } from './risk.ts';
 import { type Routing, routingScopeOf } from './routing.ts';
 import type { ConfirmRow } from './rows.ts';
 import { administers } from './standing.ts';
+import { withCost } from './templates.ts';
 
 export interface RevisionsDeps {
   readonly access: ConfirmAccess;
@@ -41,9 +42,9 @@ export function createRevisions(runtime: ModuleRuntime, { access, commands, chan
   const limits = readConfirmLimits(runtime.config);
 
   /** The request with what a revision says differently. */
-  async function revise(scope: RequestScope, row: ConfirmRow, revision: Revision) {
+  async function revise(scope: RequestScope, row: ConfirmRow, revision: Revision, cost: number | null) {
     const { approvers, quorum, timeout, workflow, templateId, ...said } = revision;
-    const subject = said.subject === undefined ? row.subject : said.subject;
+    const subject = withCost(said.subject === undefined ? row.subject : (said.subject ?? null), cost);
     // What is proposed for a plan goes by the rules of today, also where it stays as it was.
     const isRuled = decidesPlan(row);
     const isRouted = isRuled || workflow != null || templateId != null || (approvers?.length ?? 0) > 0;
@@ -58,7 +59,7 @@ export function createRevisions(runtime: ModuleRuntime, { access, commands, chan
             ...{ approvers, quorum, timeout, workflow, templateId, subject },
             ...{ targetType: row.targetType, contextId: row.contextId, barred: barredOf(row) },
             confirmationType: row.confirmationType ?? '',
-            department: departmentOf(row),
+            department: recordedDepartment(scope.principal) ?? departmentOf(row),
           },
           isRuled ? proposalIn(row) : noProposal,
         )
@@ -89,7 +90,8 @@ export function createRevisions(runtime: ModuleRuntime, { access, commands, chan
       const row = await access.requireConfirm(scope.principal, confirmId);
       const mayAdmin = administers(scope.principal, row);
       requireDraft(row, scope, mayAdmin);
-      const revised = await revise(scope, row, revision);
+      // What it costs is looked up when it is asked for.
+      const revised = await revise(scope, row, revision, null);
       const idempotent = callOf(scope, idempotencyKey, 'updateApproval', { confirmId, ...revision });
       // What is left out stays as it was read: a draft that was changed meanwhile is another one.
       const options = { expectedVersion: expectedVersion ?? row.version, idempotent, action: 'confirm.update' };
@@ -117,10 +119,10 @@ export function createRevisions(runtime: ModuleRuntime, { access, commands, chan
       requireVersion(expectedVersion, row.version);
       const mayAdmin = administers(scope.principal, row);
       requireDraft(row, scope, mayAdmin);
-      const { author } = await checks.placeOf(scope, row, ['confirmId']);
-      const asked = withAuthor(row, author);
+      const { author, cost } = await checks.placeOf(scope, row, ['confirmId']);
+      const asked = withAuthor({ ...row, subject: withCost(row.subject, cost) }, author);
       // Of a plan, the rules may have changed since it was written down.
-      const ruled = decidesPlan(row) ? await revise(scope, asked, {}) : null;
+      const ruled = decidesPlan(row) ? await revise(scope, asked, {}, cost) : null;
       const workflow = ruled?.workflow ?? row.workflow!;
       const routes = await routing.route(routingScopeOf(asked), workflow);
       const gateKey = gateKeyOf(row);
@@ -131,7 +133,7 @@ export function createRevisions(runtime: ModuleRuntime, { access, commands, chan
           requireDraft(draft.confirm, scope, mayAdmin);
           const { templateId, templateVersion } = ruled ?? row;
           return openDraft(draft.before!, routes, {
-            ...{ gateKey, workflow, templateId, templateVersion, requester: asked.requester },
+            ...{ gateKey, workflow, templateId, templateVersion, requester: asked.requester, subject: asked.subject },
             atMs: Date.parse(draft.at),
             ...(ruled === null ? {} : { steps: workflow.steps.map(({ id }) => newStep(id)) }),
           });
@@ -163,9 +165,9 @@ export function createRevisions(runtime: ModuleRuntime, { access, commands, chan
           `expected a confirm that was rejected or cancelled, got ${row.status.toUpperCase()}`,
           { path: ['input', 'confirmId'] },
         );
-      const { author } = await checks.placeOf(scope, row, ['input', 'confirmId']);
+      const { author, cost } = await checks.placeOf(scope, row, ['input', 'confirmId']);
       const asked = withAuthor(row, author);
-      const revised = await revise(scope, asked, revision);
+      const revised = await revise(scope, asked, revision, cost);
       const workflow = revised.workflow!;
       const request: OpeningRequest = {
         ...askedOf(asked),

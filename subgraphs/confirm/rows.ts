@@ -277,6 +277,8 @@ export type ApprovalStepRow = ReturnType<typeof stepPayload>;
 /** How the workflow of a confirm stands; what of it is asked for is worked out then. */
 export interface ApprovalWorkflowStateRow {
   readonly confirm: ConfirmRow;
+  /** Parts that were passed on to who may decide no more, and that nobody else can take. @default none */
+  readonly lost?: ReadonlySet<string>;
 }
 
 /** A confirm whose question is put to the vote. */

@@ -99,6 +99,7 @@ export function createConfirmService(runtime: ModuleRuntime, options: ConfirmSer
     consensus,
     escalations,
     requests,
+    returns,
     templates,
 
     isAdmin: async (principal: Principal) => runtime.authorizer.allows(principal, 'confirm:admin'),
@@ -164,7 +165,7 @@ export function createConfirmService(runtime: ModuleRuntime, options: ConfirmSer
       return new Date(Math.min(Date.parse(confirm.expiresAt), Math.max(...ends.values()))).toISOString();
     },
 
-    jobs: () => confirmJobs(escalations),
+    jobs: () => confirmJobs(escalations, returns),
 
     async start(): Promise<StartedModule> {
       const timers = startTimers({ logger }, escalations);

@@ -15,6 +15,7 @@ import { transactionRetry } from '#shared/retry.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
+import { readClock } from './clock.ts';
 import { templateEvent } from './events.ts';
 import * as inputs from './inputs.ts';
 import { readConfirmLimits } from './limits.ts';
@@ -115,8 +116,7 @@ export function createTemplates(runtime: ModuleRuntime) {
       const { idempotencyKey, ...input } = parseInput(inputs.template, raw);
       const { tenantId, subject } = scope.principal;
       const definition = toDefinition(input.workflow, ['input', 'workflow'], limits);
-      const at = new Date().toISOString();
-      const row: WorkflowTemplateRow = {
+      const draft: Omit<WorkflowTemplateRow, 'createdAt' | 'updatedAt'> = {
         tenantId,
         id: newId(),
         name: input.name,
@@ -126,12 +126,13 @@ export function createTemplates(runtime: ModuleRuntime) {
         version: 1,
         triggers: toTriggers(input.triggers),
         definition,
-        createdAt: at,
         createdBy: subject,
-        updatedAt: at,
         updatedBy: subject,
       };
       return write(scope, callOf(scope, idempotencyKey, 'createWorkflowTemplate', input), async (tx) => {
+        // By the clock of the deadlines: of equal templates the oldest fits.
+        const at = await nowText(tx);
+        const row: WorkflowTemplateRow = { ...draft, createdAt: at, updatedAt: at };
         await tx.unsafe(
           'INSERT INTO confirm.template (tenant_id, id, name, description, active, latest_version, created_at, created_by, updated_at, updated_by) VALUES ($1, $2, $3, $4, $5, 1, $6::text::timestamptz, $7, $6::text::timestamptz, $7)',
           [tenantId, row.id, row.name, row.description, row.active, at, subject],
@@ -166,7 +167,7 @@ export function createTemplates(runtime: ModuleRuntime) {
           version,
           triggers: patch.triggers == null ? before.triggers : toTriggers(patch.triggers),
           definition: definition ?? before.definition,
-          updatedAt: new Date().toISOString(),
+          updatedAt: await nowText(tx),
           updatedBy: subject,
         };
         await tx.unsafe(
@@ -217,12 +218,26 @@ export function createTemplates(runtime: ModuleRuntime) {
   };
 }
 
+const nowText = async (tx: SqlTransaction) => new Date(await readClock(tx)).toISOString();
+
 export type Templates = ReturnType<typeof createTemplates>;
 
 /** The amount that triggers look at. */
 export function amountOf(subject: Readonly<Record<string, unknown>> | null | undefined): number | null {
   const amount = subject?.['amount'];
   return typeof amount === 'number' ? amount : null;
+}
+
+/**
+ * What an approval is about, with the amount at least what the target costs by figures of its own: who asks may say more,
+ * and not less.
+ */
+export function withCost<Subject extends Readonly<Record<string, unknown>> | null>(
+  subject: Subject,
+  cost: number | null,
+): Subject | Json {
+  if (cost === null || (amountOf(subject) ?? Number.NEGATIVE_INFINITY) >= cost) return subject;
+  return { ...subject, amount: cost };
 }
 
 function toTriggers(triggers: object | null | undefined): Json {

@@ -2,25 +2,30 @@ import { requireId } from '#shared/ids.ts';
 import type { JobHandler } from '#shared/jobs.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { type Escalations, maxEscalationBatch } from './escalations.ts';
+import type { Returns } from './returns.ts';
 
 const lookEveryMs = 1_000;
 /** How far ahead a look reaches: beyond the next one, so that nothing falls between. */
 const lookAheadMs = 2_500;
 
-/** Once a minute whatever timers missed is looked for. */
-export const confirmCrontab = ['* * * * * confirm.sweep'];
+/** Once a minute whatever timers missed is looked for, and whether delegates may still decide: hours of a condition tell nobody. */
+export const confirmCrontab = ['* * * * * confirm.sweep', '* * * * * confirm.returns'];
 
 /**
  * The deadline in a confirm's row is its durable timer: a sweep meets what no process was there for. `deadline` serves jobs
  * of versions that made one for each confirm.
  */
-export function confirmJobs(escalations: Escalations): Readonly<Record<string, JobHandler>> {
+export function confirmJobs(
+  escalations: Escalations,
+  returns: Pick<Returns, 'checkAll'>,
+): Readonly<Record<string, JobHandler>> {
   return {
     async deadline(payload) {
       const { tenantId, confirmId } = payload as { readonly tenantId?: unknown; readonly confirmId?: unknown };
       if (typeof tenantId !== 'string') throw new Error('a job without tenant');
       await escalations.meetOne(tenantId, requireId(confirmId, ['confirmId']));
     },
+    returns: () => returns.checkAll(),
     async sweep() {
       for (;;) {
         const { examined } = await escalations.process({

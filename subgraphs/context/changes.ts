@@ -224,3 +224,14 @@ export function timerJobs(row: ContextRow): readonly NewJob[] {
   if (row.expiresAt === null || !isOpen(row.status)) return [];
   return [{ task: 'context.expire', payload, runAt: new Date(row.expiresAt), key: `context.expire:${row.id}` }];
 }
+
+/** Where more may take part than before, under other conditions, or again, who waits for a place is looked at. */
+export function seatJobs(before: ContextRow, after: ContextRow): readonly NewJob[] {
+  const isWider =
+    after.configuration.maxParticipants > before.configuration.maxParticipants ||
+    after.accessControl !== before.accessControl ||
+    (before.governance?.locked === true && after.governance?.locked !== true);
+  if (!isWider || !isOpen(after.status)) return [];
+  const payload = { tenantId: after.tenantId, contextId: after.id };
+  return [{ task: 'context.seat', payload, key: `context.seat:${after.id}` }];
+}

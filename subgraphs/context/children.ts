@@ -40,7 +40,7 @@ export interface ChildList<Row> {
 /** Select list of a participant under the alias `p`. */
 export const participantColumns = `p.tenant_id AS "tenantId", p.id, p.context_id AS "contextId", p.agent_id AS "agentId", p.type, p.display_name AS "displayName", p.status, p.roles, p.capabilities, p.permissions,
   ${isoText('p.joined_at')} AS "joinedAt", ${isoText('p.left_at')} AS "leftAt", ${isoText('p.last_activity_at')} AS "lastActivityAt", p.max_concurrent_tasks AS "maxConcurrentTasks", p.timeout_ms AS "timeoutMs",
-  p.notifications, p.version`;
+  p.notifications, p.approved_by AS "approvedBy", ${isoText('p.approved_at')} AS "approvedAt", p.version`;
 
 /** Select list of a session under the alias `p`. */
 export const sessionColumns = `p.tenant_id AS "tenantId", p.id, p.context_id AS "contextId", p.name, p.type, p.status, p.participant_ids AS "participantIds", p.active_participant_ids AS "activeParticipantIds",

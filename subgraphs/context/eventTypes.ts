@@ -12,6 +12,7 @@ export const contextTypes = [
 ] as const;
 export const participantTypes = [
   'context.participant.requested',
+  'context.participant.approved',
   'context.participant.joined',
   'context.participant.updated',
   'context.participant.refused',

@@ -17,7 +17,7 @@ import {
   sharedStateTypes,
 } from './eventTypes.ts';
 import { notificationsOf } from './notificationPreferences.ts';
-import { isTakingPart } from './participantRules.ts';
+import { isTakingPart, waitsForPlace } from './participantRules.ts';
 import type { ContextParticipantRow, ContextRow, ContextSessionRow } from './rows.ts';
 
 /**
@@ -236,6 +236,8 @@ function participantPayload(row: Row): Row {
   return {
     ...{ __typename: 'ContextParticipant', ...participant, participantId: participant['id'] },
     notifications: notificationsOf(participant['notifications']),
+    waitsFor: waitsForPlace(participant as unknown as ContextParticipantRow) ? 'PLACE' : null,
+    approvedAt: participant['approvedAt'] ?? null,
   };
 }
 

@@ -66,9 +66,11 @@ export async function answerJoinRequests(
       await participants.decide(scope, contextId, participantId, {
         decision: status === 'approved' ? 'APPROVE' : 'REFUSE',
         reason: status === 'approved' ? null : (resolution?.slice(0, 2_000) ?? null),
+        // Nobody is asked again: what was granted is kept until there is a place.
+        waits: true,
       });
     } catch (error) {
-      // It waits on in the context's own list: full, locked, or no longer for who decided.
+      // It waits on in the context's own list: locked, or no longer for who decided.
       if (!(error instanceof PlatformError) || error.retryable) throw error;
       logger.info({ contextId, participantId, code: error.code }, 'a request to join stays as it is');
     }

@@ -3,6 +3,7 @@ import type { NewAudit, NewEvent } from '#shared/outbox.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import { isListed, isOwnerOrAdmin, isPrivate, requireListedTo } from './access.ts';
 import { requirePolicies } from './accessRights.ts';
+import { type LimitOf, seatWaiting } from './admission.ts';
 import { participantEvent, sessionEvent } from './events.ts';
 import { type Citation, citeConfirm, type OverrideClaim, requireUnlocked, storeCitations } from './governance.ts';
 import type { Decision, GroupCommand } from './groupCommit.ts';
@@ -102,6 +103,7 @@ type Roster = ReturnType<typeof createRoster>;
 export async function decideParticipants(
   tx: SqlTransaction,
   commands: readonly ParticipantCommand[],
+  limitOf: LimitOf,
 ): Promise<readonly (Decision<ParticipantChange> | PlatformError)[]> {
   const contexts = await lockContexts(
     tx,
@@ -116,12 +118,13 @@ export async function decideParticipants(
       ? createRoster([], [], new Map())
       : createRoster(contexts, await lockParticipants(tx, wanted), await countWaiting(tx, contexts));
   const citations: Citation[] = [];
-  const leavers: { readonly row: ContextParticipantRow; readonly events: NewEvent[] }[] = [];
+  const leavers: { readonly row: ContextParticipantRow; readonly events: NewEvent[]; readonly audit: NewAudit[] }[] =
+    [];
   const decisions = commands.map((command) => {
     try {
-      const { decision, events, citation, left } = decideOne(roster, command);
+      const { decision, events, audit, citation, left } = decideOne(roster, command);
       if (citation) citations.push(citation);
-      if (left) leavers.push({ row: decision.result.after!.participant, events });
+      if (left) leavers.push({ row: decision.result.after!.participant, events, audit });
       return decision;
     } catch (error) {
       if (error instanceof PlatformError) return error;
@@ -143,7 +146,29 @@ export async function decideParticipants(
     );
     last?.events.push(sessionEvent('context.session.updated', session));
   }
-  return decisions;
+  const left = new Set(leavers.map(({ row }) => roster.context(row.tenantId, row.contextId)!));
+  const seated = await seatWaiting(tx, [...left], limitOf);
+  for (const { context, event, audit } of seated) {
+    // Told by the last one who left a place.
+    const last = leavers.findLast(({ row }) => row.tenantId === context.tenantId && row.contextId === context.id)!;
+    last.events.push(event);
+    last.audit.push(audit);
+    roster.putContext(context, false);
+  }
+  if (seated.length === 0) return decisions;
+  return decisions.map((decision) => (decision instanceof PlatformError ? decision : asItStands(roster, decision)));
+}
+
+/** With the count of the context as the whole group has left it. */
+function asItStands(roster: Roster, decision: Decision<ParticipantChange>): Decision<ParticipantChange> {
+  const { after } = decision.result;
+  if (after === null || after.context === null) return decision;
+  const { tenantId, id } = after.context;
+  const { participantCount } = roster.context(tenantId, id)!;
+  return {
+    ...decision,
+    result: { ...decision.result, after: { ...after, context: { ...after.context, participantCount } } },
+  };
 }
 
 function decideOne(roster: Roster, command: ParticipantCommand) {
@@ -188,13 +213,14 @@ function decideOne(roster: Roster, command: ParticipantCommand) {
     roster.put(participant);
     events.push(told.event, ...(told.asks === undefined ? [] : [told.asks]));
   }
+  const audit = told === null ? [] : [told.audit];
   const shown = maySee(roster.present(row, principal.subject)) ? row : null;
   const decision: Decision<ParticipantChange> = {
     result: { participantId: participant.id, after: { participant, context: shown } },
     response: { participantId: participant.id },
-    change: { events, audit: told === null ? [] : [told.audit] },
+    change: { events, audit },
   };
-  return { decision, events, citation, left: delta < 0 };
+  return { decision, events, audit, citation, left: delta < 0 };
 }
 
 /** Who writes to a context it takes part in is active there: noted once a minute, at once for one that was idle. */

@@ -11,6 +11,12 @@ export function isTakingPart({ status }: Pick<ContextParticipantRow, 'status'>):
   return status !== 'LEFT' && status !== 'JOINING';
 }
 
+/** True for who asked to join, was let in, and found no place. */
+export function waitsForPlace({ status, approvedAt }: Pick<ContextParticipantRow, 'status' | 'approvedAt'>): boolean {
+  // Events of former versions say nothing of it.
+  return status === 'JOINING' && approvedAt != null;
+}
+
 /** joining -> active <-> inactive -> leaving -> left; left is for good, the agent may join anew. */
 const transitions: Readonly<Record<string, readonly string[]>> = {
   JOINING: ['ACTIVE', 'LEFT'],

@@ -2,12 +2,13 @@ import { isDeepStrictEqual } from 'node:util';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { newId } from '#shared/ids.ts';
+import { seated } from './admission.ts';
 import { participantEvent } from './events.ts';
 import { askToLetIn } from './joinConfirms.ts';
 import { changeNotifications } from './notificationPreferences.ts';
 import type { Members, ParticipantOutcome } from './participantGroup.ts';
 import type { ParticipantPatch } from './participantInput.ts';
-import { permissionsOf, requireAdmissible, requireMayAdmit } from './participantRules.ts';
+import { permissionsOf, requireAdmissible, requireMayAdmit, waitsForPlace } from './participantRules.ts';
 import type { ContextParticipantRow, ContextRow } from './rows.ts';
 import { nowText, requireOwnerOr } from './rules.ts';
 
@@ -72,17 +73,29 @@ export function approve(
 ): ParticipantOutcome {
   requireMayAdmit(context, principal);
   requireAdmissible(context, before, { present: undefined, limit });
-  const at = nowText();
-  const participant: ContextParticipantRow = {
-    ...before,
-    status: 'ACTIVE',
-    permissions: permissionsOf(context, before.agentId, before.roles),
-    joinedAt: at,
-    lastActivityAt: at,
-    version: before.version + 1,
-  };
+  const participant = seated(context, before);
   const event = participantEvent('context.participant.joined', participant);
   const detail = { agentId: before.agentId, by: principal.subject };
+  return { participant, told: { event, audit: auditOf('approve', participant, detail) } };
+}
+
+/**
+ * The same of one that no second answer comes to: where there is no place it waits, and is in once one comes free.
+ * @throws {VALIDATION_FAILED} {INVALID_STATE} {PERMISSION_DENIED}
+ */
+export function approveOrKeep(acting: Acting, before: ContextParticipantRow): ParticipantOutcome {
+  const { context, limit } = acting;
+  const { principal } = acting.scope;
+  if (context.participantCount < limit) return approve(acting, before);
+  requireMayAdmit(context, principal);
+  requireAdmissible(context, before, { present: undefined, limit: Number.POSITIVE_INFINITY });
+  if (waitsForPlace(before)) return { participant: before, told: null };
+  const participant: ContextParticipantRow = {
+    ...before,
+    ...{ approvedBy: principal.subject, approvedAt: nowText(), version: before.version + 1 },
+  };
+  const event = participantEvent('context.participant.approved', participant, 'CONTEXT_FULL');
+  const detail = { agentId: before.agentId, by: principal.subject, waitsFor: 'PLACE' };
   return { participant, told: { event, audit: auditOf('approve', participant, detail) } };
 }
 
@@ -92,7 +105,7 @@ function newcomer(context: ContextRow, input: NewParticipant, status: 'ACTIVE' |
     ...input,
     ...{ tenantId: context.tenantId, id: newId(), contextId: context.id, status },
     permissions: status === 'ACTIVE' ? permissionsOf(context, input.agentId, input.roles) : [],
-    ...{ joinedAt: at, leftAt: null, lastActivityAt: at, version: 1 },
+    ...{ joinedAt: at, leftAt: null, lastActivityAt: at, approvedBy: null, approvedAt: null, version: 1 },
   };
 }
 

@@ -73,6 +73,8 @@ const columns = [
   ['max_concurrent_tasks', 'maxConcurrentTasks', 'int'],
   ['timeout_ms', 'timeoutMs', 'bigint'],
   ['notifications', 'notifications', 'jsonb'],
+  ['approved_by', 'approvedBy', 'text'],
+  ['approved_at', 'approvedAt', 'timestamptz'],
   ['version', 'version', 'int'],
 ] as const satisfies readonly (readonly [string, keyof ContextParticipantRow, string])[];
 

@@ -5,6 +5,7 @@ import { requireId } from '#shared/ids.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion, text } from '#shared/validation.ts';
 import { isPrivate } from './access.ts';
+import type { LimitOf } from './admission.ts';
 import { findChildren, participantList } from './children.ts';
 import type { WriteOptions } from './contextChanges.ts';
 import { readOverride } from './governance.ts';
@@ -18,6 +19,7 @@ import { mayAdmit, requireMayAdmit, requireParticipantTransition } from './parti
 import {
   admit,
   approve,
+  approveOrKeep,
   depart,
   patchParticipant,
   requestToJoin,
@@ -51,8 +53,10 @@ export type Participants = ReturnType<typeof createParticipants>;
 /** Who takes part in a context: joining, changing, leaving. */
 export function createParticipants(runtime: ModuleRuntime, hooks: BeforeHooks) {
   const { config, sql } = runtime;
+  const limitOf: LimitOf = ({ configuration }) =>
+    Math.min(configuration.maxParticipants, config.QUOTA_PARTICIPANTS_PER_CONTEXT);
   const group = createGroupCommit<ParticipantCommand, ParticipantChange>(runtime, {
-    decide: decideParticipants,
+    decide: (tx, commands) => decideParticipants(tx, commands, limitOf),
     recall: (response) => ({ ...(response as { participantId: string }), after: null }),
   });
 
@@ -110,7 +114,7 @@ export function createParticipants(runtime: ModuleRuntime, hooks: BeforeHooks) {
 
   const acting = (scope: RequestScope, context: ContextRow) => ({
     ...{ scope, context },
-    limit: Math.min(context.configuration.maxParticipants, config.QUOTA_PARTICIPANTS_PER_CONTEXT),
+    limit: limitOf(context),
   });
 
   return {
@@ -120,6 +124,7 @@ export function createParticipants(runtime: ModuleRuntime, hooks: BeforeHooks) {
     },
 
     drain: () => group.drain(),
+    limitOf,
 
     /**
      * Adds an agent; where a context is not open to all, only its owner or an administrator does.
@@ -268,7 +273,7 @@ export function createParticipants(runtime: ModuleRuntime, hooks: BeforeHooks) {
     },
 
     /**
-     * Lets in, or refuses, who asks to join.
+     * Lets in, or refuses, who asks to join. With `waits`, one for whom there is no place is kept until there is one.
      * @throws {PARTICIPANT_NOT_FOUND} {PERMISSION_DENIED} {CONTEXT_FULL} {INVALID_STATE} {VERSION_CONFLICT} {VALIDATION_FAILED}
      */
     async decide(
@@ -279,8 +284,13 @@ export function createParticipants(runtime: ModuleRuntime, hooks: BeforeHooks) {
         decision,
         reason,
         expectedVersion,
+        waits = false,
         ...call
-      }: WriteOptions & { readonly decision: JoinDecision; readonly reason?: string | null | undefined },
+      }: WriteOptions & {
+        readonly decision: JoinDecision;
+        readonly reason?: string | null | undefined;
+        readonly waits?: boolean;
+      },
     ): Promise<ParticipantChange> {
       requireId(contextId, ['contextId']);
       requireId(participantId, ['participantId']);
@@ -297,7 +307,7 @@ export function createParticipants(runtime: ModuleRuntime, hooks: BeforeHooks) {
               path: ['participantId'],
             });
           return decision === 'APPROVE'
-            ? approve(acting(scope, context), before)
+            ? (waits ? approveOrKeep : approve)(acting(scope, context), before)
             : depart(scope, context, { before, reason: note });
         },
       });

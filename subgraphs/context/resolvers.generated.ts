@@ -91,7 +91,9 @@ export type Mutation = {
   /**
    * Lets in who asks to join, or refuses it. Only the owner and administrators may; `participants(status: [JOINING])` lists
    * who waits, `leaveContext` takes a request back. Each request stands in the owner's inbox of approvals too (`join_request`), until
-   * it is decided in either way or taken back; where the outcome cannot be had, as in a full context, it goes on waiting here.
+   * it is decided in either way or taken back. What is granted there while the context is full is kept (`waitsFor: PLACE`) and
+   * carried out once a place comes free, first come first; here the answer is CONTEXT_FULL then. Where the outcome cannot be had
+   * for another reason the request goes on waiting here.
    */
   decideJoinRequest: ContextParticipantPayload;
   /**
@@ -438,6 +440,10 @@ export type ContextParticipantType =
   | 'SERVICE'
   | 'SYSTEM';
 
+export type ContextParticipantWait =
+  /** The context is full: it is in once a place comes free, first come first. */
+  | 'PLACE';
+
 export type ContextParticipantStatus =
   | 'JOINING'
   | 'ACTIVE'
@@ -685,6 +691,10 @@ export type ContextParticipant = {
   type: ContextParticipantType;
   displayName?: Maybe<Scalars['String']['output']>;
   status: ContextParticipantStatus;
+  /** What a request to join that an approval has granted waits for; null where it waits for nothing, or for the approval. */
+  waitsFor?: Maybe<ContextParticipantWait>;
+  /** When it was granted, where there was no place then. */
+  approvedAt?: Maybe<Scalars['DateTime']['output']>;
   roles: Array<Scalars['String']['output']>;
   capabilities: Array<Scalars['String']['output']>;
   permissions: Array<Scalars['String']['output']>;
@@ -1559,6 +1569,7 @@ export type ResolversTypes = {
   ContextGoalStatus: ContextGoalStatus;
   ContextCriterionOperator: ContextCriterionOperator;
   ContextParticipantType: ContextParticipantType;
+  ContextParticipantWait: ContextParticipantWait;
   ContextParticipantStatus: ContextParticipantStatus;
   ContextSessionStatus: ContextSessionStatus;
   ContextMetadataAccess: ContextMetadataAccess;
@@ -2084,6 +2095,8 @@ export type ContextParticipantResolvers<ContextType = RequestContext, ParentType
   type?: Resolver<ResolversTypes['ContextParticipantType'], ParentType, ContextType>;
   displayName?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   status?: Resolver<ResolversTypes['ContextParticipantStatus'], ParentType, ContextType>;
+  waitsFor?: Resolver<Maybe<ResolversTypes['ContextParticipantWait']>, ParentType, ContextType>;
+  approvedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   roles?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   capabilities?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   permissions?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;

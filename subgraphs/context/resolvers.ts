@@ -10,6 +10,7 @@ import { toDocument } from './document.ts';
 import { readSelection } from './filter.ts';
 import { notificationsOf } from './notificationPreferences.ts';
 import type { ParticipantChange } from './participantGroup.ts';
+import { waitsForPlace } from './participantRules.ts';
 import type { Resolvers } from './resolvers.generated.ts';
 import { showState } from './stateShape.ts';
 
@@ -215,6 +216,7 @@ export const resolvers: Resolvers = {
   ContextParticipant: {
     __resolveReference: ({ id }, { loaders }) => loaders.participant.load(id),
     participantId: (row) => row.id,
+    waitsFor: (row) => (waitsForPlace(row) ? 'PLACE' : null),
     notifications: (row) => notificationsOf(row.notifications),
     context: async (row, _args, { loaders }) => requireSeen(await loaders.context.load(row.contextId)),
   },

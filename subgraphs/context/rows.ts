@@ -116,6 +116,9 @@ export interface ContextParticipantRow {
   readonly maxConcurrentTasks: number;
   readonly timeoutMs: number;
   readonly notifications: unknown;
+  /** Who let in one that asked to join and found no place, and when: it is in once a place comes free. */
+  readonly approvedBy: string | null;
+  readonly approvedAt: string | null;
   readonly version: number;
 }
 

@@ -5,7 +5,7 @@ import { parseInput } from '#shared/validation.ts';
 import { isPrivate } from './access.ts';
 import { hidesFrom } from './accessList.ts';
 import { createBulk } from './bulk.ts';
-import { moveContext, patchContext, timerJobs } from './changes.ts';
+import { moveContext, patchContext, seatJobs, timerJobs } from './changes.ts';
 import { createCommandRunner } from './commands.ts';
 import { createContextChanges, type WriteOptions } from './contextChanges.ts';
 import { createDeletion } from './deletion.ts';
@@ -54,7 +54,7 @@ export function createContextService(runtime: ModuleRuntime) {
     health: createHealth(runtime),
     joinTokens: createJoinTokens(changes),
     bulk: createBulk({ sql, commands, createCommand: changes.createCommand }),
-    upkeep: createUpkeep(runtime, { commands, changeCommand: changes.changeCommand }),
+    upkeep: createUpkeep(runtime, { commands, changeCommand: changes.changeCommand, limitOf: participants.limitOf }),
     ...createDeletion(runtime, { commands, changes }),
 
     /** Waits for what is being written. */
@@ -99,7 +99,8 @@ export function createContextService(runtime: ModuleRuntime) {
           if (Object.keys(changed).length === 0) return null;
           closes = isPrivate(moved) && (!isPrivate(current) || hidesFrom(current, moved));
           const timed = 'expiresAt' in changed || moved.status !== current.status;
-          return { row: moved, changes: changed, jobs: timed ? timerJobs(moved) : [] };
+          const jobs = [...(timed ? timerJobs(moved) : []), ...seatJobs(current, moved)];
+          return { row: moved, changes: changed, jobs };
         },
       );
       if (closes) await untilHeard(sql, { tenantId: row.tenantId, contextId });

@@ -19,6 +19,7 @@ export function contextJobs({ sql }: Pick<ModuleRuntime, 'sql'>, upkeep: Upkeep)
     cleanUp: job((payload) => upkeep.cleanUp(upkeep.parseTarget(payload))),
     cascadeDelete: job((payload) => upkeep.cascadeDelete(upkeep.parseTarget(payload))),
     purge: job((payload) => upkeep.purge(upkeep.parseTarget(payload))),
+    seat: job((payload) => upkeep.seat(upkeep.parseTarget(payload))),
     endSession: job((payload) => upkeep.endSession(upkeep.parseSession(payload))),
     sweep: job(async () => {
       await upkeep.sweep();

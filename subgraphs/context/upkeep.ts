@@ -7,6 +7,7 @@ import { createPrincipal } from '#shared/principal.ts';
 import { transactionRetry } from '#shared/retry.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { type LimitOf, seatWaiting } from './admission.ts';
 import { moveContext, timerJobs } from './changes.ts';
 import { participantColumns, sessionColumns } from './children.ts';
 import type { CommandRunner, ContextCommand } from './commands.ts';
@@ -16,6 +17,7 @@ import { participantEvent, sessionEvent } from './events.ts';
 import { isTakingPart } from './participantRules.ts';
 import type { ContextParticipantRow, ContextRow, ContextSessionRow } from './rows.ts';
 import { isOpen } from './states.ts';
+import { lockContexts } from './store.ts';
 
 /** Closed contexts become archived after this many days. */
 export const archiveAfterDays = 30;
@@ -37,10 +39,11 @@ type ChangeCommand = (
 export interface UpkeepDeps {
   readonly commands: CommandRunner;
   readonly changeCommand: ChangeCommand;
+  readonly limitOf: LimitOf;
 }
 
 /** What time does to contexts. Every step looks again at what is locked, so doing it twice, or in two places, changes nothing more. */
-export function createUpkeep(runtime: ModuleRuntime, { commands, changeCommand }: UpkeepDeps) {
+export function createUpkeep(runtime: ModuleRuntime, { commands, changeCommand, limitOf }: UpkeepDeps) {
   const { sql, publisher, logger } = runtime;
 
   function systemScope(tenantId: string): RequestScope {
@@ -187,6 +190,13 @@ export function createUpkeep(runtime: ModuleRuntime, { commands, changeCommand }
     ];
   }
 
+  /** Lets in who was let in before and found no place, where there is one now. */
+  const seat = (given: UpkeepTarget) =>
+    within(given, async (tx) => {
+      const contexts = await lockContexts(tx, [{ tenantId: given.tenantId, id: given.contextId }]);
+      return (await seatWaiting(tx, contexts, limitOf)).map(({ event }) => event);
+    });
+
   /** After a deletion: everyone leaves, sessions end. Metadata and state stay until the undo time is over. */
   const cascadeDelete = (given: UpkeepTarget) =>
     within(given, async (tx, context) => (context.deletedAt === null ? [] : endMembers(tx, given, 'deleted')));
@@ -275,6 +285,11 @@ export function createUpkeep(runtime: ModuleRuntime, { commands, changeCommand }
       `status = 'closed' AND deleted_at IS NULL AND closed_at <= now() - interval '${archiveAfterDays} days'`,
     ))
       await archive(due);
+    for (const due of await rowsOf(
+      `(tenant_id, id) IN (SELECT p.tenant_id, p.context_id FROM context.participant p WHERE p.status = 'JOINING' AND p.approved_at IS NOT NULL)
+       AND deleted_at IS NULL AND participant_count < (configuration->>'maxParticipants')::int`,
+    ))
+      await seat(due);
     for (const due of await rowsOf(`deleted_at <= now() - interval '${undoDays} days'`)) await purge(due);
     const marked = await markIdle();
     await prune();
@@ -287,6 +302,7 @@ export function createUpkeep(runtime: ModuleRuntime, { commands, changeCommand }
     cascadeDelete,
     cleanUp,
     endSession,
+    seat,
     purge,
     markIdle,
     prune,

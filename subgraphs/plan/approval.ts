@@ -38,6 +38,8 @@ export function askForApproval(
         approverRoles: approval?.approverRoles ?? [],
         approvers: approval?.approvers ?? [],
         quorum: approval?.quorum ?? null,
+        // What it costs by its own figures, which nobody has to be believed: templates look at it.
+        ...(plan.summary.cost > 0 ? { subject: { amount: plan.summary.cost } } : {}),
         reference: { kind: 'plan', planId: plan.id, version: plan.version },
       },
     },

@@ -1,4 +1,5 @@
 import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
 import type { EventRow } from '#shared/events.ts';
 import {
   findIdempotentResponse,
@@ -6,7 +7,7 @@ import {
   idempotencyRecord,
   isIdempotencyRace,
 } from '#shared/idempotency.ts';
-import { appendChange, type NewAudit, type NewEvent, type NewJob } from '#shared/outbox.ts';
+import { appendChange, type Change, type NewAudit, type NewEvent, type NewJob } from '#shared/outbox.ts';
 import { transactionRetry } from '#shared/retry.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
@@ -44,6 +45,8 @@ export interface Commands {
     actor: string,
     work: (tx: SqlTransaction) => Promise<CommandOutcome<Response>>,
   ): Promise<Response>;
+  /** One transaction for what several have caused, each change in the name of its own. */
+  runGroup(work: (tx: SqlTransaction) => Promise<readonly Change[]>): Promise<void>;
 }
 
 export function toIdempotentCall(scope: RequestScope, call: Call): IdempotentCall | null {
@@ -91,8 +94,6 @@ export function createCommands({ sql, publisher }: ModuleRuntime): Commands {
     async run(scope, call, work) {
       const idempotent = toIdempotentCall(scope, call);
       const { tenantId, subject } = scope.principal;
-      const known = await findIdempotentResponse(sql, 'plan', idempotent);
-      if (known) return known.response as never;
       try {
         const { response, events } = await transact(
           { tenantId, subject, traceparent: scope.traceparent },
@@ -102,9 +103,11 @@ export function createCommands({ sql, publisher }: ModuleRuntime): Commands {
         await publisher.published(events, scope);
         return response;
       } catch (error) {
-        // The other call has committed meanwhile: its answer is found now.
-        const raced = isIdempotencyRace(error) ? await findIdempotentResponse(sql, 'plan', idempotent) : undefined;
-        if (raced) return raced.response as never;
+        // Most keys are new, so they are looked for only where one may not be: the transaction wrote it in vain, or refused
+        // what an earlier call has done already.
+        const mayBeKnown = isIdempotencyRace(error) || error instanceof PlatformError;
+        const known = mayBeKnown ? await findIdempotentResponse(sql, 'plan', idempotent) : undefined;
+        if (known) return known.response as never;
         throw error;
       }
     },
@@ -112,6 +115,12 @@ export function createCommands({ sql, publisher }: ModuleRuntime): Commands {
       const { response, events } = await transact({ tenantId, subject: actor }, null, work);
       await publisher.published(events);
       return response;
+    },
+    async runGroup(work) {
+      const events = await transactionRetry.execute(() =>
+        sql.begin(async (tx) => appendChange(tx, 'plan', await work(tx))),
+      );
+      await publisher.published(events);
     },
   };
 }

@@ -3,12 +3,14 @@ import { type Consumer, createConsumer } from '#shared/consumer.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EventRow } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
+import type { Change } from '#shared/outbox.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { type ApprovalRules, findApprovalRule, templateTypes } from './approvalRules.ts';
 import type { Commands } from './commands.ts';
 import { planEvent } from './events.ts';
 import type { PlanRow, PlanStatusValue } from './rows.ts';
 import type { Runs } from './runs.ts';
-import { lockPlan, upsertPlans } from './store.ts';
+import { lockPlan, lockPlans, upsertPlans } from './store.ts';
 
 interface ConfirmValue {
   /** The `approval.requested` that it was opened for; null where a client opened it. */
@@ -39,26 +41,39 @@ const late = new Set(['NOT_FOUND', 'INVALID_STATE', 'EXECUTION_NOT_ACTIVE']);
 /** Follows the confirm module: what people decide about plans and blocked steps. */
 export function createConfirms(
   runtime: ModuleRuntime,
-  { commands, runs }: { readonly commands: Commands; readonly runs: Runs },
+  { commands, runs, rules }: { readonly commands: Commands; readonly runs: Runs; readonly rules: ApprovalRules },
 ) {
-  /** A repeat changes nothing: the plan is then no longer where the step begins. */
-  async function movePlan(event: EventRow, confirm: ConfirmValue): Promise<void> {
-    await commands.runAs(event.tenantId, event.actor, async (tx) => {
-      const plan = await lockPlan(tx, event.tenantId, confirm.targetId);
-      const change = plan && decide(plan, event, confirm);
-      if (!plan || !change) return { response: null };
-      const row: PlanRow = {
-        ...plan,
-        ...change,
-        version: plan.version + 1,
-        updatedAt: new Date().toISOString(),
-        updatedBy: event.actor,
-      };
-      await upsertPlans(tx, [row], 'upsert');
-      return {
-        response: null,
-        events: [planEvent('plan.status.changed', row, { status: [plan.status, row.status], confirmId: confirm.id })],
-      };
+  /**
+   * Moves plans along with what their confirms tell, one after the other in one transaction. A repeat changes nothing: the plan is
+   * then no longer where the step begins.
+   */
+  async function movePlans(moves: readonly PlanMove[]): Promise<void> {
+    if (moves.length === 0) return;
+    const keyOf = (tenantId: string, planId: string) => `${tenantId}/${planId}`;
+    const keys = moves.map(({ event: { tenantId }, confirm: { targetId: id } }) => ({ tenantId, id }));
+    await commands.runGroup(async (tx) => {
+      const plans = new Map((await lockPlans(tx, keys)).map((plan) => [keyOf(plan.tenantId, plan.id), plan]));
+      const moved = new Map<string, PlanRow>();
+      const changes: Change[] = [];
+      for (const { event, confirm } of moves) {
+        const { tenantId, actor } = event;
+        const key = keyOf(tenantId, confirm.targetId);
+        const plan = plans.get(key);
+        if (!plan) continue;
+        const isRuled = isBroughtIn(event) && (await findApprovalRule(tx, plan, null)) !== null;
+        const change = decide(isRuled ? { ...plan, requiresApproval: true } : plan, event, confirm);
+        if (!change) continue;
+        const row: PlanRow = {
+          ...{ ...plan, ...change },
+          ...{ version: plan.version + 1, updatedAt: new Date().toISOString(), updatedBy: actor },
+        };
+        plans.set(key, row);
+        moved.set(key, row);
+        const detail = { status: [plan.status, row.status], confirmId: confirm.id };
+        changes.push({ tenantId, actor, events: [planEvent('plan.status.changed', row, detail)] });
+      }
+      if (moved.size > 0) await upsertPlans(tx, [...moved.values()], 'upsert');
+      return changes;
     });
   }
 
@@ -130,16 +145,27 @@ export function createConfirms(
     }
   }
 
-  async function heard(event: EventRow): Promise<void> {
+  async function heardAlone(event: EventRow): Promise<void> {
     if (event.type === 'approval.refused') return refused(event);
-    if (event.type !== 'confirm.created' && event.type !== 'confirm.resolved') return;
-    const confirm = event.data['confirm'] as ConfirmValue | undefined;
-    if (confirm?.targetType !== 'plan' || !isId(confirm.targetId)) return;
-    if (confirm.reference?.kind === 'plan.step') {
-      if (event.type === 'confirm.resolved' && wasAskedFor(confirm)) await resolveStep(event, confirm);
-    } else if (confirm.reference?.kind === 'plan.step.review') {
-      if (event.type === 'confirm.resolved' && wasAskedFor(confirm)) await answerReviews(event, confirm);
-    } else if (decidesPlan(confirm)) await movePlan(event, confirm);
+    if (templateTypes.some((type) => type === event.type)) return rules.heard(event);
+    const confirm = stepConfirmOf(event);
+    if (confirm === null || event.type !== 'confirm.resolved' || !wasAskedFor(confirm)) return;
+    await (confirm.reference?.kind === 'plan.step' ? resolveStep : answerReviews)(event, confirm);
+  }
+
+  /** In their order; what moves plans and stands together is done together. */
+  async function heard(...events: readonly EventRow[]): Promise<void> {
+    let moves: PlanMove[] = [];
+    for (const event of events) {
+      const move = planMoveOf(event);
+      if (move) moves.push(move);
+      else {
+        await movePlans(moves);
+        moves = [];
+        await heardAlone(event);
+      }
+    }
+    await movePlans(moves);
   }
 
   return {
@@ -148,17 +174,43 @@ export function createConfirms(
       return createConsumer({
         name: 'plan.confirms',
         module: 'confirm',
-        types: ['confirm.created', 'confirm.resolved', 'approval.refused'],
+        types: ['confirm.created', 'confirm.resolved', 'approval.refused', ...templateTypes],
         sql: (runtime.consumerSqlOf ?? runtime.sqlOf)('confirm'),
         bus: runtime.bus,
         logger: runtime.logger,
-        async handle(events) {
-          for (const event of events) await heard(event);
-        },
+        handle: (events) => heard(...events),
       });
     },
   };
 }
+
+/** What a confirm tells of the plan that it decides about. */
+interface PlanMove {
+  readonly event: EventRow;
+  readonly confirm: ConfirmValue;
+}
+
+const stepKinds: readonly unknown[] = ['plan.step', 'plan.step.review'];
+
+function confirmOf({ type, data }: EventRow): ConfirmValue | null {
+  if (type !== 'confirm.created' && type !== 'confirm.resolved') return null;
+  const confirm = data['confirm'] as ConfirmValue | undefined;
+  return confirm?.targetType === 'plan' && isId(confirm.targetId) ? confirm : null;
+}
+
+function planMoveOf(event: EventRow): PlanMove | null {
+  const confirm = confirmOf(event);
+  if (confirm === null || stepKinds.includes(confirm.reference?.kind) || !decidesPlan(confirm)) return null;
+  return { event, confirm };
+}
+
+function stepConfirmOf(event: EventRow): ConfirmValue | null {
+  const confirm = confirmOf(event);
+  return stepKinds.includes(confirm?.reference?.kind) ? confirm : null;
+}
+
+/** A document that is to decide about the plan. */
+const isBroughtIn = ({ type, data }: EventRow) => type === 'confirm.created' && data['imported'] === true;
 
 function decide(plan: PlanRow, { type, data }: EventRow, confirm: ConfirmValue): Partial<PlanRow> | null {
   if (type === 'confirm.created') {

@@ -1,12 +1,13 @@
-import type { Authorizer } from '#shared/auth.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
+import type { NewAudit } from '#shared/outbox.ts';
 import type { Principal } from '#shared/principal.ts';
-import { holds } from '#shared/rights.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
 import { criteriaOf, judgeCompletion, judgements, reviewsOpen } from './acceptance.ts';
-import { planTarget, requireVisible } from './access.ts';
+import { requireVisible } from './access.ts';
+import { mayUseLease, requireOwnName } from './actingFor.ts';
 import { askForReview } from './approval.ts';
 import { narrow, openClaimant } from './claimant.ts';
 import type { Commands } from './commands.ts';
@@ -66,18 +67,30 @@ async function requireLease(tx: SqlTransaction, principal: Principal, key: Lease
       { path: ['lease', 'epoch'], details: { epoch: key.epoch, latestEpoch: step.leaseEpoch } },
     );
   }
-  if (step.leaseSubject !== principal.subject && !holds(principal, 'plan:admin', planTarget(run)))
+  if (!mayUseLease(principal, { ...run, holder: step.leaseOwner }))
     throw new PlatformError('PERMISSION_DENIED', 'the lease is held by another', { path: ['lease'] });
-  return { run, step };
+  return { run, step, audit: auditOf(principal, step.leaseOwner, step) };
+}
+
+/** What is done in another's name stands in the audit trail beside the name. */
+function auditOf(
+  principal: Principal,
+  agentId: string | null,
+  { executionId, stepId }: { readonly executionId: string; readonly stepId: string },
+): NewAudit[] {
+  if (agentId === principal.subject) return [];
+  const detail = { stepId, agentId };
+  return [{ action: 'plan.actFor', resource: 'PlanExecution', resourceId: executionId, detail }];
 }
 
 /** What agents do with steps: each under a lease whose epoch is its fencing token. */
-export function createLeases(commands: Commands, authorizer: Authorizer) {
+export function createLeases(runtime: Pick<ModuleRuntime, 'authorizer' | 'sql'>, commands: Commands) {
   return {
     /**
      * Hands out a step that asks for no role and capability but those of the caller. Where the run has a pool, to its members
      * alone, as far as they have room, and first to the least loaded of those who can.
      * @throws {NOT_FOUND} {EXECUTION_NOT_ACTIVE} when the run has ended. @throws {AGENT_NOT_IN_POOL} {AGENT_UNAVAILABLE} {AGENT_AT_CAPACITY}
+     * @throws {PERMISSION_DENIED} when it is for another agent and the caller does not administer the plan.
      */
     async claim(
       scope: RequestScope,
@@ -87,7 +100,8 @@ export function createLeases(commands: Commands, authorizer: Authorizer) {
       const given = parseInput(inputs.claim, { ...input, agentId: input['agentId'] ?? scope.principal.subject }, []);
       const { subject, tenantId } = scope.principal;
       // Before the transaction: what has to be read for it takes a connection of its own.
-      const claimant = await openClaimant(authorizer, scope.principal, given);
+      const agent = await requireOwnName(runtime, scope.principal, given);
+      const claimant = await openClaimant(runtime.authorizer, agent, given);
       return commands.run<LeaseResponse>(
         scope,
         { operation: 'claimStep', input: given, idempotencyKey },
@@ -149,7 +163,7 @@ export function createLeases(commands: Commands, authorizer: Authorizer) {
             `status = 'leased', attempt = attempt + 1, lease_epoch = lease_epoch + 1, lease_owner = $4, lease_subject = $5, retry_at = NULL, offered_at = NULL, error = NULL,
            lease_until = clock_timestamp() + $6 * interval '1 millisecond', started_at = COALESCE(started_at, clock_timestamp()),
            overdue_at = clock_timestamp() + timeout_ms * interval '1 millisecond'`,
-            [given.agentId, subject, given.leaseMs ?? run.leaseMs],
+            [agent.subject, agent.subject, given.leaseMs ?? run.leaseMs],
           );
           const rolled = await rollUpRun(tx, [step]);
           const { begun } = splitByEnd(rolled);
@@ -157,15 +171,18 @@ export function createLeases(commands: Commands, authorizer: Authorizer) {
             mirrorSteps(tx, [step, ...rolled]),
             changeRun(tx, run, 'running_steps = running_steps + 1'),
             // Start-to-start and start-to-finish relations run from here.
-            recountSuccessors(
-              tx,
-              run,
-              [step, ...begun].map(({ stepId }) => stepId),
-            ),
+            run.policy.startBound === false
+              ? []
+              : recountSuccessors(
+                  tx,
+                  run,
+                  [step, ...begun].map(({ stepId }) => stepId),
+                ),
           ]);
           return {
             response: { executionId: run.id, stepId: step.stepId, epoch: step.leaseEpoch },
             events: [...events, ...[...begun, step].flatMap((entry) => stepEvents('step.started', entry, after))],
+            audit: auditOf(scope.principal, agent.subject, step),
             jobs,
           };
         },
@@ -192,7 +209,7 @@ export function createLeases(commands: Commands, authorizer: Authorizer) {
         idempotencyKey: options.idempotencyKey,
       };
       return commands.run(scope, call, async (tx) => {
-        const { run } = await requireLease(tx, scope.principal, key);
+        const { run, audit } = await requireLease(tx, scope.principal, key);
         const step = await changeRunStep(
           tx,
           run,
@@ -204,6 +221,7 @@ export function createLeases(commands: Commands, authorizer: Authorizer) {
         return {
           response: { ...key, paused: run.status === 'PAUSED' },
           events: progress === null ? [] : stepEvents('step.progress', step, run),
+          audit,
         };
       });
     },
@@ -232,7 +250,7 @@ export function createLeases(commands: Commands, authorizer: Authorizer) {
       };
       return commands.run(scope, call, async (tx) => {
         const { subject } = scope.principal;
-        const { run, step: before } = await requireLease(tx, scope.principal, key);
+        const { run, step: before, audit } = await requireLease(tx, scope.principal, key);
         const criteria = criteriaOf(await findDetails(tx, before));
         const found = judgeCompletion(criteria, endedNow(before, result, run.now), {
           ...{ given: given ?? [], by: subject, at: run.now },
@@ -247,8 +265,8 @@ export function createLeases(commands: Commands, authorizer: Authorizer) {
           run,
           key.stepId,
           `status = $4, result = $5::text::jsonb, progress = 1, lease_until = NULL, finished_at = CASE WHEN $4 = 'completed' THEN clock_timestamp() END,
-           criteria = $6::text::jsonb, open_reviews = $7`,
-          [held ? 'finishing' : 'completed', JSON.stringify(result), JSON.stringify(found), reviews],
+           criteria = $6::text::jsonb, open_reviews = $7, lease_subject = $8`,
+          [held ? 'finishing' : 'completed', JSON.stringify(result), JSON.stringify(found), reviews, subject],
         );
         const outcome = await ended(tx, run, [step], { released: 1, actor: subject });
         const asked =
@@ -256,7 +274,7 @@ export function createLeases(commands: Commands, authorizer: Authorizer) {
             ? [...stepEvents('step.review.requested', step, outcome.run), askForReview(step, outcome.run, waiting)]
             : [];
         const jobs = bound && before.finishWaits === 0 ? [settleJob(run, step.stepId, before.finishAt!)] : [];
-        return { response: key, events: [...outcome.events, ...asked], jobs: [...outcome.jobs, ...jobs] };
+        return { response: key, events: [...outcome.events, ...asked], audit, jobs: [...outcome.jobs, ...jobs] };
       });
     },
 
@@ -270,12 +288,12 @@ export function createLeases(commands: Commands, authorizer: Authorizer) {
       const error = parseInput(inputs.stepError, options.error, ['error']);
       const call = { operation: 'failStep', input: { key, error }, idempotencyKey: options.idempotencyKey };
       return commands.run(scope, call, async (tx) => {
-        const { run, step } = await requireLease(tx, scope.principal, key);
+        const { run, step, audit } = await requireLease(tx, scope.principal, key);
         const outcome = await handleFailure(
           { tx, run, step, error, subject: scope.principal.subject },
           { ended, failRun },
         );
-        return { response: key, ...outcome };
+        return { response: key, ...outcome, audit };
       });
     },
   };

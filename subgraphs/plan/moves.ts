@@ -2,11 +2,13 @@ import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
 import type { NewEvent } from '#shared/outbox.ts';
-import { holds } from '#shared/rights.ts';
+import { attributesOf, holds } from '#shared/rights.ts';
+import type { SqlTransaction } from '#shared/sql.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
 import { planTarget } from './access.ts';
 import { scoreFeasibility } from './analysis/index.ts';
 import { askForApproval, toApproval } from './approval.ts';
+import { findApprovalRule } from './approvalRules.ts';
 import type { Call, Commands } from './commands.ts';
 import { rollUpSteps } from './composites.ts';
 import { crashStep } from './crashedStep.ts';
@@ -48,15 +50,18 @@ export function createPlanMoves(commands: Commands, { change, changeBy }: PlanCh
       /** More of the input that a repeat must share. */
       readonly extra?: unknown;
     },
-    decide: (plan: PlanRow) => {
+    decide: (
+      plan: PlanRow,
+      tx: SqlTransaction,
+    ) => Promise<{
       readonly change?: Partial<PlanRow>;
       readonly events?: readonly NewEvent[];
-    } = () => ({}),
+    }>,
   ): Promise<string> {
     const { to, reason = null, extra = null } = options;
-    return change(scope, planId, { ...options, input: { to, reason, extra } }, async (plan) => {
+    return change(scope, planId, { ...options, input: { to, reason, extra } }, async (plan, tx) => {
       requireTransition(plan.status, to);
-      const { change: also = {}, events = [] } = decide(plan);
+      const { change: also = {}, events = [] } = await decide(plan, tx);
       return {
         row: touch(plan, scope, { status: to, statusReason: reason, ...also }),
         type: 'plan.status.changed',
@@ -64,6 +69,10 @@ export function createPlanMoves(commands: Commands, { change, changeBy }: PlanCh
       };
     });
   }
+
+  /** The workflow template that wants an approval of the plan, whatever its author says. */
+  const ruleOf = (tx: SqlTransaction, plan: PlanRow, { principal }: RequestScope) =>
+    findApprovalRule(tx, plan, attributesOf(principal)?.['department']);
 
   return {
     propose(
@@ -74,19 +83,33 @@ export function createPlanMoves(commands: Commands, { change, changeBy }: PlanCh
       const approval = raw == null ? null : toApproval(parseInput(inputs.approval, raw, ['approval']));
       const { subject, roles } = scope.principal;
       const call = { ...options, operation: 'proposePlan', to: 'proposed', extra: approval } as const;
-      return move(scope, planId, call, (plan) => ({
-        events: plan.requiresApproval ? [askForApproval(plan, { subject, role: roles[0], approval })] : [],
-      }));
+      return move(scope, planId, call, async (plan, tx) => {
+        const requiresApproval = plan.requiresApproval || (await ruleOf(tx, plan, scope)) !== null;
+        return {
+          change: { requiresApproval },
+          events: requiresApproval ? [askForApproval(plan, { subject, role: roles[0], approval })] : [],
+        };
+      });
     },
 
-    /** @throws {CONFIRM_PENDING} where a person has to approve it. */
+    /** @throws {CONFIRM_PENDING} where a person has to approve it, as the plan or a workflow template says. */
     approve(scope: RequestScope, planId: string, options: WriteOptions): Promise<string> {
-      return move(scope, planId, { ...options, operation: 'approvePlan', to: 'approved' }, (plan) => {
+      return move(scope, planId, { ...options, operation: 'approvePlan', to: 'approved' }, async (plan, tx) => {
         if (plan.requiresApproval || plan.confirmId !== null)
           throw new PlatformError('CONFIRM_PENDING', 'the outcome of a Confirm approves this plan', {
             path: ['planId'],
             details: { confirmId: plan.confirmId },
           });
+        const templateId = await ruleOf(tx, plan, scope);
+        if (templateId !== null)
+          throw new PlatformError(
+            'CONFIRM_PENDING',
+            'a workflow template wants an approval of such plans: propose it',
+            {
+              path: ['planId'],
+              details: { templateId },
+            },
+          );
         return {};
       });
     },

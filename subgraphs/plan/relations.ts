@@ -18,3 +18,7 @@ export const isConditional = (dependency: Pick<PlanDependencyRow, 'criticality' 
 
 /** Whether it waits for the end of the predecessor, not for its beginning. */
 export const startsAtEnd = (type: DependencyType): boolean => type === 'finish_to_start' || type === 'finish_to_finish';
+
+/** Whether it runs from the start of its source: then claims move what waits. */
+export const isStartBound = (dependency: Pick<PlanDependencyRow, 'criticality' | 'type'>): boolean =>
+  isBinding(dependency) && !startsAtEnd(dependency.type);

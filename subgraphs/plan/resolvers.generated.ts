@@ -75,14 +75,18 @@ export type Mutation = {
   /** Removes a plan that does not run. */
   deletePlan: DeletePlanPayload;
   /**
-   * DRAFT to PROPOSED; asks for approval where the plan needs one: of whom the workflow template bound to the approval of such
+   * DRAFT to PROPOSED; asks for approval where the plan needs one, by what it says or because a workflow template that names
+   * PLAN_APPROVAL is bound to such plans (by context, by their cost as the amount, by the caller's recorded department): of whom the workflow template bound to the approval of such
    * plans names, else of one of those who have plan:approve in its context, its author and who proposes it left out; beside them of
    * those named here, else of those named in the plan (see createApproval). Where nobody can approve, or one who is named has not
    * got plan:approve by a role, the plan goes back to DRAFT with the reason. A Confirm that comes as a document decides about a
    * plan that needs no approval alone.
    */
   proposePlan: PlanPayload;
-  /** To APPROVED, where the plan needs no approval and no Confirm is open. */
+  /**
+   * To APPROVED, where the plan needs no approval and no Confirm is open. CONFIRM_PENDING where it does, also where its author left
+   * `requiresApproval` off and a workflow template wants it (see `proposePlan`).
+   */
   approvePlan: PlanPayload;
   /** PROPOSED or FAILED back to DRAFT; a failed plan at most three times. */
   revisePlan: PlanPayload;
@@ -498,6 +502,7 @@ export type Plan = {
   /** What kind of plan it says it is, for who reads it. Order is by dependencies; how many steps go at a time by how it is executed. */
   type: PlanType;
   priority: PlanPriority;
+  /** Whether people have to approve it. As its author says, and since it was proposed also where a workflow template wants it. */
   requiresApproval: Scalars['Boolean']['output'];
   /** Open Confirm that decides about the plan: one of the type PLAN_APPROVAL. Those of other types leave its status alone. */
   confirmId?: Maybe<Scalars['ID']['output']>;

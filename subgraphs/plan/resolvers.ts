@@ -1,6 +1,8 @@
+import type { GraphQLResolveInfo } from 'graphql';
 import { subjectBoundTag } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { isId, requireId } from '#shared/ids.ts';
+import { selectedFields } from '#shared/selectedFields.ts';
 import { contextTraceId } from '#shared/traceIds.ts';
 import { criterionStates } from './acceptance.ts';
 import { shapeAnalysis, shapeChange, shapeInfeasibility } from './analysisShape.ts';
@@ -50,30 +52,41 @@ async function findRunStep({ service, principal }: RequestContext, executionId: 
   return steps[0] ?? null;
 }
 
-/** The lease as it stands: a repeat of a claim answers it again while it is open. */
-async function leaseOf(context: RequestContext, { executionId, stepId, epoch }: LeaseResponse) {
+/** The lease as it stands: a repeat of a claim answers it again while it is open. Its step is read where it is asked for. */
+async function leaseOf(
+  context: RequestContext,
+  { executionId, stepId, epoch }: LeaseResponse,
+  info: GraphQLResolveInfo,
+) {
   const step = stepId === null ? null : await findRunStep(context, executionId, stepId);
   if (!step || step.leaseEpoch !== epoch || step.leaseUntil === null || step.leaseOwner === null) return null;
   return {
     ...{ executionId, epoch, agentId: step.leaseOwner, leaseUntil: step.leaseUntil },
     ...{ stepId: step.stepId, planId: step.planId, attempt: step.attempt },
     ...{ progress: step.progress, state: step.state },
-    step: await context.loaders.step.clearAll().load({ planId: step.planId, id: step.stepId }),
+    step: selectedFields(info, 'lease').has('step')
+      ? await context.loaders.step.clearAll().load({ planId: step.planId, id: step.stepId })
+      : null,
   };
 }
 
+/** What agents ask for at each step is read only where it is asked for: most want to know that it was taken. */
 async function stepPayload(
   context: RequestContext,
   pending: Promise<{ readonly executionId: string; readonly stepId: string | null }>,
+  info: GraphQLResolveInfo,
 ) {
   const { executionId, stepId } = await pending;
-  context.loaders.execution.clearAll();
+  const asked = selectedFields(info, '');
   return {
-    step: stepId === null ? null : await findRunStep(context, executionId, stepId),
-    execution: await context.loaders.execution.load(executionId),
+    step: stepId === null || !asked.has('step') ? null : await findRunStep(context, executionId, stepId),
+    execution: asked.has('execution') ? await rereadRun(context, executionId) : null,
     userErrors: [],
   };
 }
+
+/** The run as it stands after a mutation. */
+const rereadRun = ({ loaders }: RequestContext, executionId: string) => loaders.execution.clearAll().load(executionId);
 
 const toMeasures = <Measures extends { readonly violations: readonly unknown[] }>(measures: Measures) => ({
   ...{ ...measures, violations: [...measures.violations] as Measures['violations'][number][] },
@@ -186,44 +199,52 @@ export const resolvers: Resolvers = {
         applied: input.apply,
       };
     },
-    executePlan: async (_parent, { input }, context) => {
+    executePlan: async (_parent, { input }, context, info) => {
       const started = await context.service.executions.start(context.scope, input);
       context.loaders.plan.clearAll();
+      const asked = selectedFields(info, '');
       return {
-        execution: started.executionId === null ? null : await context.loaders.execution.load(started.executionId),
-        plan: await context.loaders.plan.load(started.planId),
+        execution:
+          started.executionId === null || !asked.has('execution')
+            ? null
+            : await context.loaders.execution.load(started.executionId),
+        plan: asked.has('plan') ? await context.loaders.plan.load(started.planId) : null,
         readySteps: [...started.readySteps],
         schedule: started.schedule && [...started.schedule],
         ...{ makespanMs: started.makespanMs, cost: started.cost ?? null },
         userErrors: [],
       };
     },
-    claimStep: async (_parent, args, context) => {
+    claimStep: async (_parent, args, context, info) => {
       const claimed = await context.service.runs.claim(context.scope, args);
-      context.loaders.execution.clearAll();
+      const asked = selectedFields(info, '');
       return {
-        lease: await leaseOf(context, claimed),
+        lease: asked.has('lease') ? await leaseOf(context, claimed, info) : null,
         retryAfterMs: claimed.retryAfterMs ?? null,
-        execution: await context.loaders.execution.load(claimed.executionId),
+        execution: asked.has('execution') ? await rereadRun(context, claimed.executionId) : null,
         userErrors: [],
       };
     },
-    reportStepProgress: async (_parent, { lease, ...options }, context) => {
+    reportStepProgress: async (_parent, { lease, ...options }, context, info) => {
       const { paused, ...reported } = await context.service.runs.report(context.scope, lease, options);
       return {
-        lease: await leaseOf(context, reported),
+        lease: selectedFields(info, '').has('lease') ? await leaseOf(context, reported, info) : null,
         directive: paused ? ('PAUSE' as const) : ('CONTINUE' as const),
         userErrors: [],
       };
     },
-    completeStep: (_parent, { lease, ...options }, context) =>
-      stepPayload(context, context.service.runs.complete(context.scope, lease, options)),
-    reviewStep: (_parent, { executionId, stepId, ...options }, context) =>
-      stepPayload(context, context.service.runs.review(context.scope, { executionId, stepId }, options)),
-    failStep: (_parent, { lease, ...options }, context) =>
-      stepPayload(context, context.service.runs.fail(context.scope, lease, options)),
-    resolveStep: (_parent, { executionId, stepId, ...options }, context) =>
-      stepPayload(context, context.service.executions.resolveStep(context.scope, { executionId, stepId }, options)),
+    completeStep: (_parent, { lease, ...options }, context, info) =>
+      stepPayload(context, context.service.runs.complete(context.scope, lease, options), info),
+    reviewStep: (_parent, { executionId, stepId, ...options }, context, info) =>
+      stepPayload(context, context.service.runs.review(context.scope, { executionId, stepId }, options), info),
+    failStep: (_parent, { lease, ...options }, context, info) =>
+      stepPayload(context, context.service.runs.fail(context.scope, lease, options), info),
+    resolveStep: (_parent, { executionId, stepId, ...options }, context, info) =>
+      stepPayload(
+        context,
+        context.service.executions.resolveStep(context.scope, { executionId, stepId }, options),
+        info,
+      ),
     reassignTask: (_parent, { planId, stepId, agentId, transferState, ...options }, context) =>
       planPayload(
         context,

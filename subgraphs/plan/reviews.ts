@@ -110,7 +110,7 @@ async function judge(
       `expected a step that waits for a review, it is ${before.status.toUpperCase()}`,
       { path: ['stepId'] },
     );
-  if (before.leaseSubject === subject)
+  if (before.leaseSubject === subject || before.leaseOwner === subject)
     throw new PlatformError('SELF_APPROVAL_FORBIDDEN', 'expected a reviewer other than who did the work', {
       path: ['stepId'],
     });

@@ -224,6 +224,8 @@ export interface ExecutionPolicy {
   readonly calendars?: readonly RunCalendar[] | undefined;
   /** Whether dependencies of the plan have conditions. @default false */
   readonly conditional?: boolean | undefined;
+  /** Whether dependencies of the plan run from the start of a step. @default true */
+  readonly startBound?: boolean | undefined;
   /** Whom a blocked step is brought before, besides who started the run. */
   readonly approval?: PlanApproval | undefined;
   /** Whether only the agents of its pool work on it. @default false */

@@ -33,7 +33,7 @@ import { unknownPlan } from './planChanges.ts';
 import { type ExecutionMode, executionConfigOf } from './planDefaults.ts';
 import { findPreferences, toPlanProblem } from './planProblem.ts';
 import { atMoment, calendarAge, calendarsOfRun, capacitiesOf } from './planTimes.ts';
-import { isBinding, isConditional } from './relations.ts';
+import { isBinding, isConditional, isStartBound } from './relations.ts';
 import { limitResources, type ResourceLimits, requireDatedWeeks } from './resourceLimits.ts';
 import type { PlanRow, PlanStepRow } from './rows.ts';
 import { insertRun } from './runStore.ts';
@@ -246,6 +246,7 @@ export function createRunStarts(
               failure: plan.definition.failureResolver,
               approval: plan.definition.approval,
               conditional: dependencies.some(isConditional),
+              startBound: dependencies.some(isStartBound),
               resources: capacitiesOf(bound.definition),
               calendars: calendarsOfRun(bound.definition.resources, prepared.calendarMs),
               ...(pool === null ? {} : { pooled: true }),

@@ -14,9 +14,10 @@ import { changeRunStep, findRunStep, lockRun, mirrorSteps } from './runStore.ts'
 export type Runs = ReturnType<typeof createRuns>;
 
 /** What happens in a run once it is started. Every change is made under the run's lock, by the database's clock. */
-export function createRuns({ sql, authorizer }: ModuleRuntime, commands: Commands) {
+export function createRuns(runtime: ModuleRuntime, commands: Commands) {
+  const { sql } = runtime;
   return {
-    ...createLeases(commands, authorizer),
+    ...createLeases(runtime, commands),
     ...createReviews(commands),
 
     /** A person's decision about a blocked step. @throws {INVALID_STATE} {NOT_FOUND} {EXECUTION_NOT_ACTIVE} */

@@ -5,6 +5,7 @@ import type { JobHandler } from '#shared/jobs.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { createAdaptations } from './adaptations.ts';
 import { createAnalyses } from './analyses.ts';
+import { createApprovalRules } from './approvalRules.ts';
 import { createContributions } from './collaboration/contributions.ts';
 import { createSessions } from './collaboration/sessions.ts';
 import { createCommands } from './commands.ts';
@@ -37,7 +38,7 @@ export function createPlanService(runtime: ModuleRuntime) {
   const roles = createRoles(runtime);
   const analyses = createAnalyses(runtime, roles);
   const sessions = createSessions(runtime, commands);
-  const confirms = createConfirms(runtime, { commands, runs });
+  const confirms = createConfirms(runtime, { commands, runs, rules: createApprovalRules(runtime) });
   let followers: readonly Consumer[] = [];
 
   /** A context that is no longer active pauses its running executions; nobody resumes them for it. */

@@ -53,6 +53,18 @@ export async function lockPlan(tx: SqlTransaction, tenantId: string, id: string)
   return row ?? null;
 }
 
+/** Of several tenants, in the order of their keys. */
+export function lockPlans(
+  tx: SqlTransaction,
+  keys: readonly { readonly tenantId: string; readonly id: string }[],
+): Promise<PlanRow[]> {
+  return read(
+    tx,
+    `SELECT ${planColumns} FROM plan.plan p WHERE (p.tenant_id, p.id) IN (SELECT * FROM unnest($1::text[], $2::uuid[])) ORDER BY p.tenant_id, p.id FOR UPDATE`,
+    [keys.map(({ tenantId }) => tenantId), keys.map(({ id }) => id)],
+  );
+}
+
 export function findSteps(db: Db, tenantId: string, planIds: readonly string[]): Promise<PlanStepRow[]> {
   return read(
     db,

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
-import { admin, alice, bob, type ConfirmRig, codesOf, openConfirmRig } from './rig.ts';
+import { newId } from '#shared/ids.ts';
+import { admin, alice, bob, type ConfirmRig, codesOf, type Json, openConfirmRig } from './rig.ts';
 
 let rig: ConfirmRig;
 beforeAll(async () => {
@@ -113,3 +114,40 @@ test.each(jumps)('what is opened and decided by a clock that is %d ms away has t
   expect(codesOf(await conditional(31))).toEqual(['VALIDATION_FAILED']);
   expect(codesOf(await conditional(1))).toEqual([]);
 });
+
+test.each(jumps)(
+  'templates are as old as the database says, made and changed by a clock that is %d ms away',
+  async (ms) => {
+    const triggers = { confirmationTypes: ['RISK_ACCEPTANCE'], contextIds: [newId()] };
+    const create = async (name: string) =>
+      (
+        await rig.ask(
+          admin,
+          'mutation ($input: CreateWorkflowTemplateInput!) { createWorkflowTemplate(input: $input) { template { id createdAt updatedAt } userErrors { code } } }',
+          { input: { name, triggers, workflow: workflow('AUTO_APPROVE', 60) } },
+        )
+      )['createWorkflowTemplate']!['template']!;
+    const first = await create(`first ${ms}`);
+    jump(ms);
+    const second = await create(`second ${ms}`);
+    const { template: changed } = (
+      await rig.ask(
+        admin,
+        'mutation ($id: ID!) { updateWorkflowTemplate(templateId: $id, patch: { description: "d" }) { template { updatedAt } userErrors { code } } }',
+        { id: String(first['id']) },
+      )
+    )['updateWorkflowTemplate']! as Json;
+    const [row] = (await rig.sql`
+    SELECT (extract(epoch FROM clock_timestamp() - ${String(second['createdAt'])}::timestamptz) * 1000)::float8 AS made,
+           (extract(epoch FROM clock_timestamp() - ${String(changed!['updatedAt'])}::timestamptz) * 1000)::float8 AS changed`) as unknown as {
+      made: number;
+      changed: number;
+    }[];
+    for (const away of [row!.made, row!.changed]) expect(Math.abs(away)).toBeLessThan(dayMs / 2);
+    // Of equals the oldest, whatever the clock said when the other was made.
+    const found = await rig.service.templates.match('one', {
+      ...{ confirmationType: 'risk_acceptance', contextId: triggers.contextIds[0]!, amount: null, department: null },
+    });
+    expect(found?.id).toBe(String(first['id']));
+  },
+);

@@ -225,3 +225,95 @@ describe('a delegate that has lost the right', () => {
     expect(await partsOf(id)).toEqual({ bob: 'delegated', carol: 'waiting' });
   });
 });
+
+describe('a delegate that time has taken the right from, which nobody tells', () => {
+  const workflowOf = async (id: string) =>
+    (
+      await rig.ask(
+        able('alice'),
+        'query ($id: ID!) { approvalWorkflow(confirmId: $id) { nextApprovers { subject } tallies { remaining participation share } } }',
+        { id },
+      )
+    )['approvalWorkflow']!;
+  /** Whether it stands in the subject's list, as other modules lead to it. */
+  const hasPart = async (who: string, id: string) => {
+    const { _entities: found } = await rig.ask(
+      able(who),
+      'query ($r: [_Any!]!) { _entities(representations: $r) { ... on Subject { pendingApprovals(first: 100) { nodes { confirm { id } } } } } }',
+      { r: [{ __typename: 'Subject', id: who }] },
+    );
+    const [{ pendingApprovals } = {}] = found as unknown as {
+      pendingApprovals?: { nodes: { confirm: { id: string } }[] };
+    }[];
+    return pendingApprovals!.nodes.some(({ confirm }) => confirm.id === id);
+  };
+
+  test('gives the part back by the timer, of every tenant', async () => {
+    const id = await open();
+    await pass('bob', id, 'carol');
+    const info = { attempt: 1, jobId: '1', signal: AbortSignal.timeout(60_000) };
+    const run = () => rig.service.jobs()['returns']!({}, info);
+    await run();
+    expect(await partsOf(id)).toEqual({ bob: 'delegated', carol: 'waiting' });
+    grant('bob');
+    await run();
+    await run();
+    expect(await partsOf(id)).toEqual({ bob: 'waiting', carol: 'closed' });
+    expect((await rig.stream(id)).filter(({ type }) => type === 'confirm.returned')).toMatchObject([
+      { actor: 'system:confirm', data: { subject: 'carol', returnedTo: 'bob' } },
+    ]);
+  });
+
+  test('does not find it in its inbox, where it was passed on', async () => {
+    const id = await open();
+    await pass('bob', id, 'carol');
+    expect(await inboxOf(able('carol'))).toContain(id);
+    grant('bob');
+    expect(await inboxOf(able('carol'))).not.toContain(id);
+    expect(await partsOf(id)).toEqual({ bob: 'waiting', carol: 'closed' });
+    expect(await inboxOf(able('bob'))).toContain(id);
+  });
+
+  test('is nobody whose decision is waited for, nor one that the quorum counts', async () => {
+    const id = await open();
+    await pass('bob', id, 'carol');
+    const before = await workflowOf(id);
+    expect(before).toMatchObject({ nextApprovers: [{ subject: 'carol' }] });
+    grant('bob');
+    const after = await workflowOf(id);
+    expect(after).toEqual({ ...before, nextApprovers: [{ subject: 'bob' }] });
+    // Who watches it has caused what was due, and no more.
+    expect(await workflowOf(id)).toEqual(after);
+    expect((await rig.stream(id)).filter(({ type }) => type === 'confirm.returned')).toHaveLength(1);
+  });
+
+  test('that nobody else can stand in for is shown nowhere, and back where it has the right again', async () => {
+    const id = await open();
+    await pass('bob', id, 'carol');
+    const before = await workflowOf(id);
+    expect(await hasPart('carol', id)).toBe(true);
+    grant();
+    expect(await inboxOf(able('carol'))).not.toContain(id);
+    expect(await hasPart('carol', id)).toBe(false);
+    expect((await workflowOf(id))['nextApprovers']).toEqual([]);
+    expect((await workflowOf(id))['tallies']).not.toEqual(before['tallies']);
+    expect(await partsOf(id)).toEqual({ bob: 'delegated', carol: 'waiting' });
+    grant('carol');
+    expect(await inboxOf(able('carol'))).toContain(id);
+    expect(await hasPart('carol', id)).toBe(true);
+    expect(await workflowOf(id)).toEqual(before);
+  });
+
+  test('is shown as before while nobody can be asked', async () => {
+    const id = await open();
+    await pass('bob', id, 'carol');
+    const { standings } = rig.directory;
+    rig.directory.standings = () => Promise.reject(new Error('away'));
+    try {
+      expect(await inboxOf(able('carol'))).toContain(id);
+      expect(await workflowOf(id)).toMatchObject({ nextApprovers: [{ subject: 'carol' }] });
+    } finally {
+      rig.directory.standings = standings;
+    }
+  });
+});

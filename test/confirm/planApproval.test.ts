@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { newId } from '#shared/ids.ts';
+import { giveAttributes } from '#shared/rights.ts';
 import { admin, alice, bob, type ConfirmRig, codesOf, openConfirmRig, principal } from './rig.ts';
 
 let rig: ConfirmRig;
@@ -345,4 +346,62 @@ describe('what is approved', () => {
     expect(approvedOnes).toBeGreaterThan(5);
     expect(delegations).toBeGreaterThan(0);
   }, 120_000);
+});
+
+describe('what templates are picked by', () => {
+  test('of a plan with costs the amount is at least what it costs, whatever is said', async () => {
+    grant('bob', 'carol');
+    const dear = await bind({ confirmationTypes: ['PLAN_APPROVAL'], minimumAmount: 1_000 }, board);
+    const asks = async (cost: number | null, amount: number | null, draft = false) => {
+      const targetId = rig.openTarget();
+      if (cost !== null) rig.costs.set(targetId, cost);
+      return rig.mutate(alice, 'createApproval', 'CreateApprovalInput', {
+        ...{
+          targetType: 'PLAN',
+          targetId,
+          contextId: rig.openTarget(),
+          confirmationType: 'PLAN_APPROVAL',
+          title: 'T',
+          draft,
+        },
+        ...(amount === null ? {} : { subject: { amount } }),
+      });
+    };
+    const templateOf = async (payload: Awaited<ReturnType<typeof asks>>) => {
+      const id = String(payload['confirm']!['id']);
+      const [row] = (await rig.sql`SELECT template_id, subject FROM confirm.confirm WHERE id = ${id}`) as unknown as {
+        template_id: string | null;
+        subject: { amount?: number } | null;
+      }[];
+      return [row!.template_id, row!.subject?.amount ?? null];
+    };
+    expect(await templateOf(await asks(5_000, 1))).toEqual([dear, 5_000]);
+    expect(await templateOf(await asks(5_000, null))).toEqual([dear, 5_000]);
+    expect(await templateOf(await asks(1, 2_000))).toEqual([dear, 2_000]);
+    expect(await templateOf(await asks(null, 1))).toEqual([null, 1]);
+    // A draft is looked at when it is asked for.
+    const draft = String((await asks(5_000, 1, true))['confirm']!['id']);
+    const { submitApproval } = await rig.ask(
+      alice,
+      'mutation ($id: ID!) { submitApproval(confirmId: $id) { confirm { id } userErrors { code } } }',
+      { id: draft },
+    );
+    expect(await templateOf(submitApproval!)).toEqual([dear, 5_000]);
+  });
+
+  test('the department that is recorded of who asks counts, not the one it names', async () => {
+    grant('bob', 'carol');
+    const it = await bind({ confirmationTypes: ['PLAN_APPROVAL'], departments: ['it'] }, board);
+    const templateOf = async (who: ReturnType<typeof principal>, department: string) => {
+      const id = await open(who, { department, author: who.subject });
+      const [row] = await rig.sql<
+        { template: string | null; department: string }[]
+      >`SELECT template_id AS template, requester->>'department' AS department FROM confirm.confirm WHERE id = ${id}`;
+      return row;
+    };
+    const recorded = principal('rita', { scopes });
+    giveAttributes(recorded, () => () => ({ department: 'it' }));
+    expect(await templateOf(recorded, 'sales')).toEqual({ template: it, department: 'it' });
+    expect(await templateOf(principal('nina', { scopes }), 'sales')).toEqual({ template: null, department: 'sales' });
+  });
 });

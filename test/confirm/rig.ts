@@ -48,13 +48,17 @@ export async function openConfirmRig(environment: Readonly<Record<string, string
   const cited = new Map<string, { readonly status: string; readonly targetType: string; readonly targetId: string }>();
   /** Who wrote a target, by its id. */
   const authors = new Map<string, string>();
+  /** What plans cost, by id. */
+  const costs = new Map<string, number>();
   /** `tenant/id` of what exists. */
   const targets = new Set<string>();
   const graph: Graph = {
     execute: async (document, variables, principal) => {
       const id = String(variables['id']);
       if (document.includes('CitedConfirm')) return { data: { confirm: cited.get(id) ?? null } as never, errors: [] };
-      const target = targets.has(`${principal.tenantId}/${id}`) ? { id, createdBy: authors.get(id) ?? null } : null;
+      const target = targets.has(`${principal.tenantId}/${id}`)
+        ? { id, createdBy: authors.get(id) ?? null, summary: { cost: costs.get(id) ?? 0 } }
+        : null;
       return { data: { target } as never, errors: [] };
     },
   };
@@ -182,6 +186,7 @@ export async function openConfirmRig(environment: Readonly<Record<string, string
     rights,
     directory,
     authors,
+    costs,
     run,
     ask,
     mutate,

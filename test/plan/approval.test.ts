@@ -228,6 +228,36 @@ describe.each(modes)('approval of plans, %s', (mode) => {
     await becomes(id, { status: 'PROPOSED', confirmId });
   });
 
+  test('a plan to whose approval a template is bound is approved by its people, though its author needs none', async () => {
+    const { context } = await field(
+      'alice',
+      `mutation { createContext(input: { title: "A bank", root: { domain: "d", environment: "e" } }) { context { id } ${errors} } }`,
+    );
+    const bank = String(context!['id']);
+    const triggers = { confirmationTypes: ['PLAN_APPROVAL'], contextIds: [bank] };
+    const workflow = { type: 'SINGLE_APPROVER', steps: [{ id: 'board', approvers: [{ subject: 'carol' }] }] };
+    await field(
+      'alice',
+      `mutation ($input: CreateWorkflowTemplateInput!) { createWorkflowTemplate(input: $input) { template { id } ${errors} } }`,
+      { input: { name: `bank ${mode}`, triggers, workflow } },
+    );
+    const byHand = async () => {
+      const id = await createPlan({ contextId: bank, requiresApproval: false });
+      const { data } = await platform.query<Record<string, { userErrors: { code: string }[] }>>(
+        `mutation ($id: ID!) { approvePlan(planId: $id) { ${errors} } }`,
+        { id },
+        { token: tokens.alice },
+      );
+      return data!['approvePlan']!.userErrors[0]?.code ?? null;
+    };
+    // The plan module hears of it.
+    await eventually(byHand, (code) => expect(code).toBe('CONFIRM_PENDING'));
+    const id = await createPlan({ contextId: bank, requiresApproval: false });
+    await propose(id);
+    await approve('carol', await waiting('carol', id));
+    await becomes(id, { status: 'APPROVED', confirmId: null });
+  });
+
   test('asking for the approval of a plan takes the right to propose it, and is done once', async () => {
     const id = await createPlan({ requiresApproval: true, approval: { approvers: ['bob'] } });
     const ask = async (token: string, confirmationType: string) => {

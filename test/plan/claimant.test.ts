@@ -115,3 +115,30 @@ test('recorded capabilities count in place of stated ones; stated ones where not
   expect(await claims('skilled', weld, { capabilities: [] })).toBe(false);
   expect(await claims('skilled', weld)).toBe(true);
 });
+
+test('who administers the plan claims for another: by the roles and capabilities that are recorded of that one', async () => {
+  const claimFor = async (subject: string, executionId: string, agentId: string) =>
+    platform.query<{ claimStep: { lease: { agentId: string } | null; userErrors: { code: string }[] } | null }>(
+      `mutation ($executionId: ID!, $agentId: ID!) {
+        claimStep(executionId: $executionId, agentId: $agentId) { lease { agentId } userErrors { code } } }`,
+      { executionId, agentId },
+      { token: tokens.get(subject)! },
+    );
+  const here = await run(contexts[0]!, { agentRole: 'surveyor' });
+  const refused = await claimFor('other', here, 'scout');
+  expect(refused.errors[0]?.extensions.code).toBe('PERMISSION_DENIED');
+  expect((await claimFor('boss', here, 'other')).data!.claimStep!.lease).toBeNull();
+  expect((await claimFor('boss', here, 'scout')).data!.claimStep!.lease).toEqual({ agentId: 'scout' });
+  const weld = await run(contexts[1]!, { requiredCapabilities: ['weld'] });
+  expect((await claimFor('boss', weld, 'scout')).data!.claimStep!.lease).toBeNull();
+  expect((await claimFor('boss', weld, 'skilled')).data!.claimStep!.lease).toEqual({ agentId: 'skilled' });
+  // A role that grants it in one context lets its holder act for others there alone.
+  const deputy = await role('deputy', { permissions: [{ resourceType: 'plan', actions: ['admin', 'work'] }] });
+  await done('assignRole', 'AssignRoleInput', 'assignment { id }', {
+    ...{ roleId: deputy, subjectId: 'other', contextId: contexts[1] },
+  });
+  const there = await run(contexts[1]!, {});
+  expect((await claimFor('other', there, 'scout')).data!.claimStep!.lease).toEqual({ agentId: 'scout' });
+  const elsewhere = await run(contexts[0]!, {});
+  expect((await claimFor('other', elsewhere, 'scout')).errors[0]?.extensions.code).toBe('PERMISSION_DENIED');
+});

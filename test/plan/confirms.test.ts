@@ -73,3 +73,51 @@ test('a document takes no part in the approval of a plan for which people are as
   await tell('confirm.resolved', { ...asked, status: 'approved' });
   expect(await read(planId)).toMatchObject({ status: 'APPROVED', confirmId: null });
 });
+
+test('what confirms tell of many plans is taken over together, each in its order and in the name of its own', async () => {
+  const planIds = await Promise.all(
+    Array.from({ length: 4 }, () => rig.createPlan({ steps: [step()], requiresApproval: true })),
+  );
+  const confirms = planIds.map((targetId) => ({ id: newId(), targetType: 'plan', targetId }));
+  const event = (type: string, confirm: (typeof confirms)[0], status: string, actor: string) =>
+    ({
+      ...{ tenantId: 'one', actor, type, streamId: confirm.id, sequence: 1, eventId: newId(), tags: [] },
+      ...{ module: 'confirm', createdAt: new Date().toISOString(), data: { confirm: { ...confirm, status } } },
+    }) as unknown as EventRow;
+  const [a, b, c, d] = confirms as [
+    (typeof confirms)[0],
+    (typeof confirms)[0],
+    (typeof confirms)[0],
+    (typeof confirms)[0],
+  ];
+  const page = [
+    event('confirm.created', b, 'pending', 'bea'),
+    event('confirm.created', a, 'pending', 'ann'),
+    event('confirm.resolved', a, 'approved', 'rex'),
+    event('confirm.created', c, 'pending', 'cid'),
+    // Nobody's plan, and one that another confirm decides.
+    event('confirm.created', { ...d, targetId: newId() }, 'pending', 'dan'),
+    event('confirm.resolved', { ...d, targetId: c.targetId }, 'approved', 'dan'),
+    event('confirm.resolved', b, 'rejected', 'ria'),
+  ];
+  await rig.service.confirms.heard(...page);
+  const standing = async () => Promise.all(planIds.map(read));
+  const after = [
+    { status: 'APPROVED', confirmId: null, version: 3 },
+    { status: 'DRAFT', confirmId: null, version: 3 },
+    { status: 'PROPOSED', confirmId: c.id, version: 2 },
+    { status: 'DRAFT', confirmId: null, version: 1 },
+  ];
+  expect(await standing()).toEqual(after);
+  const told = rig.events.filter(({ type, streamId }) => type === 'plan.status.changed' && planIds.includes(streamId));
+  expect(told.map(({ streamId, actor }) => [planIds.indexOf(streamId), actor])).toEqual([
+    [1, 'bea'],
+    [0, 'ann'],
+    [0, 'rex'],
+    [2, 'cid'],
+    [1, 'ria'],
+  ]);
+  // Read again it changes nothing that has gone on.
+  await rig.service.confirms.heard(...page.slice(2, 3));
+  expect(await standing()).toEqual(after);
+});

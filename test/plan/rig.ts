@@ -152,7 +152,7 @@ export async function openPlanRig(env: Readonly<Record<string, string>> = {}) {
 
 export type PlanRig = Awaited<ReturnType<typeof openPlanRig>>;
 
-function leaseInput(lease: Json) {
+export function leaseInput(lease: Json) {
   return { executionId: lease['executionId'], stepId: lease['stepId'], epoch: lease['epoch'] };
 }
 

@@ -17098,6 +17098,8 @@ export const ContextParticipantScalarFieldEnum = {
   maxConcurrentTasks: 'maxConcurrentTasks',
   timeoutMs: 'timeoutMs',
   notifications: 'notifications',
+  approvedBy: 'approvedBy',
+  approvedAt: 'approvedAt',
   version: 'version'
 } as const
 

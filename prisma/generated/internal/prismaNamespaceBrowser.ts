@@ -776,6 +776,8 @@ export const ContextParticipantScalarFieldEnum = {
   maxConcurrentTasks: 'maxConcurrentTasks',
   timeoutMs: 'timeoutMs',
   notifications: 'notifications',
+  approvedBy: 'approvedBy',
+  approvedAt: 'approvedAt',
   version: 'version'
 } as const
 

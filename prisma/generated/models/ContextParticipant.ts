@@ -51,6 +51,8 @@ export type ContextParticipantMinAggregateOutputType = {
   lastActivityAt: Date | null
   maxConcurrentTasks: number | null
   timeoutMs: bigint | null
+  approvedBy: string | null
+  approvedAt: Date | null
   version: number | null
 }
 
@@ -67,6 +69,8 @@ export type ContextParticipantMaxAggregateOutputType = {
   lastActivityAt: Date | null
   maxConcurrentTasks: number | null
   timeoutMs: bigint | null
+  approvedBy: string | null
+  approvedAt: Date | null
   version: number | null
 }
 
@@ -87,6 +91,8 @@ export type ContextParticipantCountAggregateOutputType = {
   maxConcurrentTasks: number
   timeoutMs: number
   notifications: number
+  approvedBy: number
+  approvedAt: number
   version: number
   _all: number
 }
@@ -117,6 +123,8 @@ export type ContextParticipantMinAggregateInputType = {
   lastActivityAt?: true
   maxConcurrentTasks?: true
   timeoutMs?: true
+  approvedBy?: true
+  approvedAt?: true
   version?: true
 }
 
@@ -133,6 +141,8 @@ export type ContextParticipantMaxAggregateInputType = {
   lastActivityAt?: true
   maxConcurrentTasks?: true
   timeoutMs?: true
+  approvedBy?: true
+  approvedAt?: true
   version?: true
 }
 
@@ -153,6 +163,8 @@ export type ContextParticipantCountAggregateInputType = {
   maxConcurrentTasks?: true
   timeoutMs?: true
   notifications?: true
+  approvedBy?: true
+  approvedAt?: true
   version?: true
   _all?: true
 }
@@ -260,6 +272,8 @@ export type ContextParticipantGroupByOutputType = {
   maxConcurrentTasks: number
   timeoutMs: bigint
   notifications: runtime.JsonValue
+  approvedBy: string | null
+  approvedAt: Date | null
   version: number
   _count: ContextParticipantCountAggregateOutputType | null
   _avg: ContextParticipantAvgAggregateOutputType | null
@@ -303,6 +317,8 @@ export type ContextParticipantWhereInput = {
   maxConcurrentTasks?: Prisma.IntFilter<"ContextParticipant"> | number
   timeoutMs?: Prisma.BigIntFilter<"ContextParticipant"> | bigint | number
   notifications?: Prisma.JsonFilter<"ContextParticipant">
+  approvedBy?: Prisma.StringNullableFilter<"ContextParticipant"> | string | null
+  approvedAt?: Prisma.DateTimeNullableFilter<"ContextParticipant"> | Date | string | null
   version?: Prisma.IntFilter<"ContextParticipant"> | number
   context?: Prisma.XOR<Prisma.ContextScalarRelationFilter, Prisma.ContextWhereInput>
 }
@@ -324,6 +340,8 @@ export type ContextParticipantOrderByWithRelationInput = {
   maxConcurrentTasks?: Prisma.SortOrder
   timeoutMs?: Prisma.SortOrder
   notifications?: Prisma.SortOrder
+  approvedBy?: Prisma.SortOrderInput | Prisma.SortOrder
+  approvedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   version?: Prisma.SortOrder
   context?: Prisma.ContextOrderByWithRelationInput
 }
@@ -349,6 +367,8 @@ export type ContextParticipantWhereUniqueInput = Prisma.AtLeast<{
   maxConcurrentTasks?: Prisma.IntFilter<"ContextParticipant"> | number
   timeoutMs?: Prisma.BigIntFilter<"ContextParticipant"> | bigint | number
   notifications?: Prisma.JsonFilter<"ContextParticipant">
+  approvedBy?: Prisma.StringNullableFilter<"ContextParticipant"> | string | null
+  approvedAt?: Prisma.DateTimeNullableFilter<"ContextParticipant"> | Date | string | null
   version?: Prisma.IntFilter<"ContextParticipant"> | number
   context?: Prisma.XOR<Prisma.ContextScalarRelationFilter, Prisma.ContextWhereInput>
 }, "tenantId_id">
@@ -370,6 +390,8 @@ export type ContextParticipantOrderByWithAggregationInput = {
   maxConcurrentTasks?: Prisma.SortOrder
   timeoutMs?: Prisma.SortOrder
   notifications?: Prisma.SortOrder
+  approvedBy?: Prisma.SortOrderInput | Prisma.SortOrder
+  approvedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   version?: Prisma.SortOrder
   _count?: Prisma.ContextParticipantCountOrderByAggregateInput
   _avg?: Prisma.ContextParticipantAvgOrderByAggregateInput
@@ -398,6 +420,8 @@ export type ContextParticipantScalarWhereWithAggregatesInput = {
   maxConcurrentTasks?: Prisma.IntWithAggregatesFilter<"ContextParticipant"> | number
   timeoutMs?: Prisma.BigIntWithAggregatesFilter<"ContextParticipant"> | bigint | number
   notifications?: Prisma.JsonWithAggregatesFilter<"ContextParticipant">
+  approvedBy?: Prisma.StringNullableWithAggregatesFilter<"ContextParticipant"> | string | null
+  approvedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"ContextParticipant"> | Date | string | null
   version?: Prisma.IntWithAggregatesFilter<"ContextParticipant"> | number
 }
 
@@ -416,6 +440,8 @@ export type ContextParticipantCreateInput = {
   maxConcurrentTasks?: number
   timeoutMs?: bigint | number
   notifications?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  approvedBy?: string | null
+  approvedAt?: Date | string | null
   version?: number
   context: Prisma.ContextCreateNestedOneWithoutParticipantsInput
 }
@@ -437,6 +463,8 @@ export type ContextParticipantUncheckedCreateInput = {
   maxConcurrentTasks?: number
   timeoutMs?: bigint | number
   notifications?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  approvedBy?: string | null
+  approvedAt?: Date | string | null
   version?: number
 }
 
@@ -455,6 +483,8 @@ export type ContextParticipantUpdateInput = {
   maxConcurrentTasks?: Prisma.IntFieldUpdateOperationsInput | number
   timeoutMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   notifications?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  approvedBy?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  approvedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
   context?: Prisma.ContextUpdateOneRequiredWithoutParticipantsNestedInput
 }
@@ -476,6 +506,8 @@ export type ContextParticipantUncheckedUpdateInput = {
   maxConcurrentTasks?: Prisma.IntFieldUpdateOperationsInput | number
   timeoutMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   notifications?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  approvedBy?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  approvedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
 }
 
@@ -496,6 +528,8 @@ export type ContextParticipantCreateManyInput = {
   maxConcurrentTasks?: number
   timeoutMs?: bigint | number
   notifications?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  approvedBy?: string | null
+  approvedAt?: Date | string | null
   version?: number
 }
 
@@ -514,6 +548,8 @@ export type ContextParticipantUpdateManyMutationInput = {
   maxConcurrentTasks?: Prisma.IntFieldUpdateOperationsInput | number
   timeoutMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   notifications?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  approvedBy?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  approvedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
 }
 
@@ -534,6 +570,8 @@ export type ContextParticipantUncheckedUpdateManyInput = {
   maxConcurrentTasks?: Prisma.IntFieldUpdateOperationsInput | number
   timeoutMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   notifications?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  approvedBy?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  approvedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
 }
 
@@ -569,6 +607,8 @@ export type ContextParticipantCountOrderByAggregateInput = {
   maxConcurrentTasks?: Prisma.SortOrder
   timeoutMs?: Prisma.SortOrder
   notifications?: Prisma.SortOrder
+  approvedBy?: Prisma.SortOrder
+  approvedAt?: Prisma.SortOrder
   version?: Prisma.SortOrder
 }
 
@@ -591,6 +631,8 @@ export type ContextParticipantMaxOrderByAggregateInput = {
   lastActivityAt?: Prisma.SortOrder
   maxConcurrentTasks?: Prisma.SortOrder
   timeoutMs?: Prisma.SortOrder
+  approvedBy?: Prisma.SortOrder
+  approvedAt?: Prisma.SortOrder
   version?: Prisma.SortOrder
 }
 
@@ -607,6 +649,8 @@ export type ContextParticipantMinOrderByAggregateInput = {
   lastActivityAt?: Prisma.SortOrder
   maxConcurrentTasks?: Prisma.SortOrder
   timeoutMs?: Prisma.SortOrder
+  approvedBy?: Prisma.SortOrder
+  approvedAt?: Prisma.SortOrder
   version?: Prisma.SortOrder
 }
 
@@ -686,6 +730,8 @@ export type ContextParticipantCreateWithoutContextInput = {
   maxConcurrentTasks?: number
   timeoutMs?: bigint | number
   notifications?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  approvedBy?: string | null
+  approvedAt?: Date | string | null
   version?: number
 }
 
@@ -704,6 +750,8 @@ export type ContextParticipantUncheckedCreateWithoutContextInput = {
   maxConcurrentTasks?: number
   timeoutMs?: bigint | number
   notifications?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  approvedBy?: string | null
+  approvedAt?: Date | string | null
   version?: number
 }
 
@@ -753,6 +801,8 @@ export type ContextParticipantScalarWhereInput = {
   maxConcurrentTasks?: Prisma.IntFilter<"ContextParticipant"> | number
   timeoutMs?: Prisma.BigIntFilter<"ContextParticipant"> | bigint | number
   notifications?: Prisma.JsonFilter<"ContextParticipant">
+  approvedBy?: Prisma.StringNullableFilter<"ContextParticipant"> | string | null
+  approvedAt?: Prisma.DateTimeNullableFilter<"ContextParticipant"> | Date | string | null
   version?: Prisma.IntFilter<"ContextParticipant"> | number
 }
 
@@ -771,6 +821,8 @@ export type ContextParticipantUpdateWithoutContextInput = {
   maxConcurrentTasks?: Prisma.IntFieldUpdateOperationsInput | number
   timeoutMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   notifications?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  approvedBy?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  approvedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
 }
 
@@ -789,6 +841,8 @@ export type ContextParticipantUncheckedUpdateWithoutContextInput = {
   maxConcurrentTasks?: Prisma.IntFieldUpdateOperationsInput | number
   timeoutMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   notifications?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  approvedBy?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  approvedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
 }
 
@@ -807,6 +861,8 @@ export type ContextParticipantCreateManyContextInput = {
   maxConcurrentTasks?: number
   timeoutMs?: bigint | number
   notifications?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  approvedBy?: string | null
+  approvedAt?: Date | string | null
   version?: number
 }
 
@@ -825,6 +881,8 @@ export type ContextParticipantUncheckedUpdateManyWithoutContextInput = {
   maxConcurrentTasks?: Prisma.IntFieldUpdateOperationsInput | number
   timeoutMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   notifications?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  approvedBy?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  approvedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
 }
 
@@ -847,6 +905,8 @@ export type ContextParticipantSelect<ExtArgs extends runtime.Types.Extensions.In
   maxConcurrentTasks?: boolean
   timeoutMs?: boolean
   notifications?: boolean
+  approvedBy?: boolean
+  approvedAt?: boolean
   version?: boolean
   context?: boolean | Prisma.ContextDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["contextParticipant"]>
@@ -868,6 +928,8 @@ export type ContextParticipantSelectCreateManyAndReturn<ExtArgs extends runtime.
   maxConcurrentTasks?: boolean
   timeoutMs?: boolean
   notifications?: boolean
+  approvedBy?: boolean
+  approvedAt?: boolean
   version?: boolean
   context?: boolean | Prisma.ContextDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["contextParticipant"]>
@@ -889,6 +951,8 @@ export type ContextParticipantSelectUpdateManyAndReturn<ExtArgs extends runtime.
   maxConcurrentTasks?: boolean
   timeoutMs?: boolean
   notifications?: boolean
+  approvedBy?: boolean
+  approvedAt?: boolean
   version?: boolean
   context?: boolean | Prisma.ContextDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["contextParticipant"]>
@@ -910,10 +974,12 @@ export type ContextParticipantSelectScalar = {
   maxConcurrentTasks?: boolean
   timeoutMs?: boolean
   notifications?: boolean
+  approvedBy?: boolean
+  approvedAt?: boolean
   version?: boolean
 }
 
-export type ContextParticipantOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "contextId" | "agentId" | "type" | "displayName" | "status" | "roles" | "capabilities" | "permissions" | "joinedAt" | "leftAt" | "lastActivityAt" | "maxConcurrentTasks" | "timeoutMs" | "notifications" | "version", ExtArgs["result"]["contextParticipant"]>
+export type ContextParticipantOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "contextId" | "agentId" | "type" | "displayName" | "status" | "roles" | "capabilities" | "permissions" | "joinedAt" | "leftAt" | "lastActivityAt" | "maxConcurrentTasks" | "timeoutMs" | "notifications" | "approvedBy" | "approvedAt" | "version", ExtArgs["result"]["contextParticipant"]>
 export type ContextParticipantInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   context?: boolean | Prisma.ContextDefaultArgs<ExtArgs>
 }
@@ -946,6 +1012,8 @@ export type $ContextParticipantPayload<ExtArgs extends runtime.Types.Extensions.
     maxConcurrentTasks: number
     timeoutMs: bigint
     notifications: runtime.JsonValue
+    approvedBy: string | null
+    approvedAt: Date | null
     version: number
   }, ExtArgs["result"]["contextParticipant"]>
   composites: {}
@@ -1387,6 +1455,8 @@ export interface ContextParticipantFieldRefs {
   readonly maxConcurrentTasks: Prisma.FieldRef<"ContextParticipant", 'Int'>
   readonly timeoutMs: Prisma.FieldRef<"ContextParticipant", 'BigInt'>
   readonly notifications: Prisma.FieldRef<"ContextParticipant", 'Json'>
+  readonly approvedBy: Prisma.FieldRef<"ContextParticipant", 'String'>
+  readonly approvedAt: Prisma.FieldRef<"ContextParticipant", 'DateTime'>
   readonly version: Prisma.FieldRef<"ContextParticipant", 'Int'>
 }
     

@@ -10,6 +10,8 @@ import { listInbox } from '../inbox.ts';
 import { subjectId } from '../inputs.ts';
 import { listConfirms, readFilter } from '../lists.ts';
 import type { QueryResolvers } from '../resolvers.generated.ts';
+import { partKey } from '../returns.ts';
+import type { ApprovalItemRow } from '../rows.ts';
 import { readMetrics, readStatistics } from '../statistics.ts';
 
 /** What is one's own everyone sees; what is another's, administrators. @throws {PERMISSION_DENIED} */
@@ -30,22 +32,37 @@ export const queries: QueryResolvers = {
   confirm: (_parent, { id }, { loaders }) => (isId(id) ? loaders.confirm.load(id) : null),
   confirms: (_parent, { filter, ...page }, { service, scope }) =>
     listConfirms(service.sql, scope, readFilter(filter), page),
-  approvalsInbox: (_parent, args, { service, scope }, info) =>
-    listInbox(
-      service.sql,
-      scope,
-      scope.principal.subject,
-      args,
-      selectedFields(info, 'nodes.confirm', 'edges.node.confirm'),
-    ),
+  approvalsInbox: async (_parent, args, { service, scope }, info) => {
+    const { subject, tenantId } = scope.principal;
+    const asked = selectedFields(info, 'nodes.confirm', 'edges.node.confirm');
+    const read = () => listInbox(service.sql, scope, subject, args, asked);
+    const inbox = await read();
+    const lost = await service.returns.findLost(
+      tenantId,
+      inbox.nodes.map(({ approver }) => approver),
+    );
+    if (lost.size === 0) return inbox;
+    // What went back is gone; what nobody else can take is not for who may not decide it either.
+    const { edges, nodes, ...left } = await read();
+    const isFor = ({ approver }: ApprovalItemRow) => approver.delegatedFrom === null || !lost.has(partKey(approver));
+    return { ...left, edges: edges.filter(({ node }) => isFor(node)), nodes: nodes.filter(isFor) };
+  },
   searchDecisions: async (_parent, args, { service, scope, loaders }) => {
     // An answer about one confirm is stale when others may see it, or no longer.
     if (isId(args.filter?.confirmId)) await loaders.confirm.load(args.filter.confirmId);
     return searchDecisions(service.sql, scope, args);
   },
-  approvalWorkflow: async (_parent, { confirmId }, { loaders }) => {
+  approvalWorkflow: async (_parent, { confirmId }, { loaders, service, principal }, info) => {
     const confirm = isId(confirmId) ? await loaders.confirm.load(confirmId) : null;
-    return confirm && { confirm };
+    const asked = selectedFields(info, '');
+    const isForecast = asked.has('nextApprovers') || asked.has('tallies');
+    if (confirm === null || confirm.status !== 'pending' || !isForecast) return confirm && { confirm };
+    const lost = await service.returns.findLost(principal.tenantId, await loaders.approvers.load(confirm.id));
+    if (lost.size === 0) return { confirm };
+    loaders.confirm.clear(confirm.id);
+    loaders.approvers.clear(confirm.id);
+    const current = await loaders.confirm.load(confirm.id);
+    return current && { confirm: current, lost };
   },
   consensusProcess: (_parent, { consensusId }, context) => loadConsensus(context, consensusId),
   workflowTemplate: (_parent, { templateId, version }, { service, scope }) => {

@@ -30,11 +30,14 @@ import type {
   ConfirmUrgency,
   Resolvers,
 } from '../resolvers.generated.ts';
+import { partKey, withoutLost } from '../returns.ts';
 import { riskPayload } from '../risk.ts';
 import { subjectPayload } from '../subject.ts';
 import { consensusTypes } from './consensus.ts';
 import { requireOwn } from './queries.ts';
 import { targetOf, traceOf } from './target.ts';
+
+const noneLost: ReadonlySet<string> = new Set();
 
 const upper = <Enum extends string>(value: string) => value.toUpperCase() as Enum;
 
@@ -104,13 +107,16 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     pendingApprovals: async ({ id }, { filter, ...page }, context) => {
       await requireOwn(context, id);
       context.scope.readTags.add(inboxTag(id)).add(subjectBoundTag);
-      const { edges, nodes, ...inbox } = await context.loaders.inboxes.load(id, readInboxFilter(filter), page);
-      return {
-        ...inbox,
-        edges: edges.map(({ node, cursor }) => ({ cursor, node: toItem(node, true) })),
-        nodes: nodes.map((node) => toItem(node, true)),
-        subject: id,
-      };
+      const { edges, nodes: _nodes, ...inbox } = await context.loaders.inboxes.load(id, readInboxFilter(filter), page);
+      const items = edges.map(({ node, cursor }) => ({ cursor, node: toItem(node, true) }));
+      const lost = await context.service.returns.findLost(
+        context.principal.tenantId,
+        items.map(({ node }) => node.approver),
+      );
+      const shown = items.filter(
+        ({ node: { approver } }) => approver.delegatedFrom === null || !lost.has(partKey(approver)),
+      );
+      return { ...inbox, edges: shown, nodes: shown.map(({ node }) => node), subject: id };
     },
   },
   ConfirmConnection: {
@@ -187,10 +193,14 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
       status !== 'pending' || steps.length === 0
         ? Number(status !== 'pending')
         : steps.filter((step) => step.status !== 'pending' && step.status !== 'active').length / steps.length,
-    nextApprovers: async ({ confirm }, _args, { loaders }) =>
-      (await loaders.approvers.load(confirm.id)).filter((row) => row.state === 'waiting' && isDecider(row)),
-    tallies: async ({ confirm }, _args, { service, loaders }) =>
-      confirm.workflow === null ? [] : service.tallies(confirm, await loaders.approvers.load(confirm.id)),
+    nextApprovers: async ({ confirm, lost = noneLost }, _args, { loaders }) =>
+      withoutLost(await loaders.approvers.load(confirm.id), lost).filter(
+        (row) => row.state === 'waiting' && isDecider(row),
+      ),
+    tallies: async ({ confirm, lost = noneLost }, _args, { service, loaders }) =>
+      confirm.workflow === null
+        ? []
+        : service.tallies(confirm, withoutLost(await loaders.approvers.load(confirm.id), lost)),
     predictedCompletion: ({ confirm }, _args, { service }) => service.predict(confirm),
   },
   WorkflowTemplate: {
