@@ -911,6 +911,8 @@ export const CoreExecutionScalarFieldEnum = {
   statusReason: 'statusReason',
   ending: 'ending',
   holdsSlot: 'holdsSlot',
+  allocationId: 'allocationId',
+  holdsResources: 'holdsResources',
   told: 'told',
   historySequence: 'historySequence',
   totalSteps: 'totalSteps',
@@ -919,6 +921,7 @@ export const CoreExecutionScalarFieldEnum = {
   ruleDepth: 'ruleDepth',
   ruleChain: 'ruleChain',
   deadlineAt: 'deadlineAt',
+  warnAt: 'warnAt',
   nextAt: 'nextAt',
   version: 'version',
   createdAt: 'createdAt',
@@ -1025,6 +1028,8 @@ export const CoreQuotaScalarFieldEnum = {
   soft: 'soft',
   weight: 'weight',
   used: 'used',
+  warned: 'warned',
+  exceeded: 'exceeded',
   updatedAt: 'updatedAt',
   updatedBy: 'updatedBy'
 } as const
@@ -2837,7 +2842,8 @@ export const NetworkConnectionScalarFieldEnum = {
   version: 'version',
   createdAt: 'createdAt',
   updatedAt: 'updatedAt',
-  closedAt: 'closedAt'
+  closedAt: 'closedAt',
+  waitUntil: 'waitUntil'
 } as const
 
 export type NetworkConnectionScalarFieldEnum = (typeof NetworkConnectionScalarFieldEnum)[keyof typeof NetworkConnectionScalarFieldEnum]
