@@ -8,14 +8,17 @@ export const budgetStream = (tenantId: string, contextId: string): string =>
 
 export type BudgetEventType = 'budget.warning' | 'budget.exceeded';
 
-/** A budget that is near its end or would be passed: for who looks after the tenant, and for the context whose request it was. */
+/**
+ * A budget that is near its end or would be passed: for who looks after the tenant, and for the context whose request it was, which may
+ * be one that the former do not see.
+ */
 export function budgetEvents(
   tenantId: string,
   type: BudgetEventType,
   contextId: string | null,
   data: Readonly<Record<string, unknown>>,
 ): readonly NewEvent[] {
-  const told = systemEvent(tenantId, type, { ...data, contextId });
+  const told = systemEvent(tenantId, type, data);
   if (contextId === null) return [told];
   return [told, { streamId: budgetStream(tenantId, contextId), type, data: { contextId, ...data }, tags: [] }];
 }

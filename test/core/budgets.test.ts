@@ -63,7 +63,6 @@ test('a quota above its soft limit is told once, until so much goes back that it
       data: {
         budget: 'quota',
         owner: 'alice',
-        contextId,
         resources: ['cpuCores'],
         used: { cpuCores: 5 },
         limit: { cpuCores: 4 },
@@ -110,7 +109,6 @@ test('a request that would pass it is told once, until its owner gives something
       data: {
         budget: 'quota',
         owner: 'alice',
-        contextId,
         resources: ['cpuCores'],
         used: { cpuCores: 3 },
         requested: { cpuCores: 2 },
@@ -154,7 +152,7 @@ test("an execution's time: told when it is nearly over and when it is, once each
   expect(typesOf(done).filter((type) => type.startsWith('workflow.'))).toEqual([
     ...['workflow.started', 'workflow.budget.warning', 'workflow.failing', 'workflow.timed.out'],
   ]);
-  const data = { budget: 'time', executionId: id, contextId };
+  const data = { budget: 'time', executionId: id };
   expect(await heard('one')).toMatchObject([
     { type: 'budget.warning', data },
     { type: 'budget.exceeded', data },

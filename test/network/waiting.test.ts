@@ -156,6 +156,29 @@ describe('a request that finds no room', () => {
   });
 });
 
+test('what a process that died was about to reserve is left to the next look; a network that is retired closes what waits', async () => {
+  const net = await line();
+  const connect = (mbps: number, more: Readonly<Record<string, unknown>> = {}) =>
+    rig.connect(net.networkId, net.id('a'), net.id('b'), asked(mbps, more));
+  const first = await connect(100);
+  const [half, other] = [await connect(60, { waitMs: 60_000 }), await connect(60, { waitMs: 60_000 })];
+  await rig.sql`UPDATE network.connection SET status = 'establishing', version = version + 1 WHERE id = ${String(half['connection']!['id'])}`;
+  await close(first);
+  await rig.service.queue.sweep();
+  expect([await look(half), await look(other)]).toMatchObject([{ status: 'ESTABLISHED' }, { status: 'REQUESTED' }]);
+  const retire =
+    'mutation ($id: ID!) { retireNetwork(networkId: $id) { network { status } userErrors { code message } } }';
+  expect(await rig.field(alice, retire, { id: net.networkId })).toMatchObject({
+    network: { status: 'RETIRED' },
+    userErrors: [],
+  });
+  expect([await look(half), await look(other)]).toMatchObject([{ status: 'CLOSED' }, { status: 'CLOSED' }]);
+  const waiting =
+    await rig.sql`SELECT 1 FROM network.connection WHERE network_id = ${net.networkId} AND wait_until IS NOT NULL`;
+  expect(waiting).toHaveLength(0);
+  expect(await openAtEnds(net.networkId)).toEqual([0, 0]);
+});
+
 describe('a connection that loses its way', () => {
   const setNode = (net: Awaited<ReturnType<typeof line>>, name: string, status: string) =>
     rig.field(alice, setNodeStatus, { networkId: net.networkId, nodeId: net.id(name), status });

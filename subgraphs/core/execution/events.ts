@@ -24,15 +24,13 @@ export function budgetOf(type: string, data: Readonly<Record<string, unknown>>):
  * person, and time that is over or nearly so is a budget of the tenant, so whoever looks after the tenant hears of it too.
  */
 export function executionEvents(draft: Draft): NewEvent[] {
-  const { tenantId, id: executionId, workflowId, contextId } = draft.execution;
+  const { tenantId, id: executionId, workflowId } = draft.execution;
   const alarms = draft.history.flatMap(({ type, stepId, data }) => {
     if (type === 'step.compensation.failed')
       return [systemEvent(tenantId, 'workflow.compensation.failed', { executionId, workflowId, stepId })];
     const budget = budgetOf(type, data);
     // The context has it by the stream of the execution.
-    return budget === null
-      ? []
-      : [systemEvent(tenantId, budget, { budget: 'time', executionId, workflowId, contextId })];
+    return budget === null ? [] : [systemEvent(tenantId, budget, { budget: 'time', executionId, workflowId })];
   });
   return [...historyEvents(draft), ...alarms];
 }
