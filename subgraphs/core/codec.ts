@@ -2,6 +2,7 @@ import { ConcurrentInsert, type ProtocolCodec } from '#shared/codec.ts';
 import { isoText } from '#shared/record.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { CoreDocument } from '../../schema/protocol/index.ts';
+import { budgetStream } from './budgetEvents.ts';
 import { toDocument } from './manifest/document.ts';
 import type { ManifestRow } from './manifest/rows.ts';
 import { observeCore, observedTypes } from './observability.ts';
@@ -72,6 +73,6 @@ export const coreCodec: ProtocolCodec = {
       [tenantId, contextId],
       { prepare: true },
     )) as unknown as { id: string }[];
-    return rows.map(({ id }) => id);
+    return [...rows.map(({ id }) => id), budgetStream(tenantId, contextId)];
   },
 };

@@ -11,6 +11,7 @@ import { transactionRetry } from '#shared/retry.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { idempotencyKey, parseInput } from '#shared/validation.ts';
+import { noteBudgets } from './allocation/budgets.ts';
 import { grantAudits } from './allocation/queue.ts';
 
 /** What a command leaves behind; the response is kept with its idempotency key. */
@@ -70,7 +71,8 @@ export function createCommands({ sql, publisher }: ModuleRuntime): Commands {
       await sql.begin(async (tx) => {
         const outcome = await work(tx);
         response = outcome.response;
-        const { events: news = [], jobs = [] } = outcome;
+        const { events: own = [], jobs = [] } = outcome;
+        const news = [...own, ...(await noteBudgets(tx, actor.tenantId, own))];
         const audit = [...(outcome.audit ?? []), ...grantAudits(news)];
         if (news.length + audit.length + jobs.length === 0 && idempotent === null) return;
         events = await appendChange(tx, 'core', [

@@ -2,14 +2,20 @@ import type { ProtocolDocument } from '#shared/codec.ts';
 import { derivedId } from '#shared/derivedId.ts';
 import type { EventRow } from '#shared/events.ts';
 import type { BaseEventDocument } from '../../schema/protocol/index.ts';
+import type { BudgetEventType } from './budgetEvents.ts';
+import { budgetOf } from './execution/events.ts';
 import type { ManifestRow } from './manifest/rows.ts';
-import type { CoreExecutionRow } from './rows.ts';
+import type { CoreExecutionRow, JsonObject } from './rows.ts';
 
-export const observedTypes = ['manifest.changed', 'workflow.compensating', 'workflow.compensated'] as const;
+export const observedTypes = [
+  ...['manifest.changed', 'workflow.compensating', 'workflow.compensated'],
+  ...['workflow.budget.warning', 'workflow.failing', 'budget.warning', 'budget.exceeded'],
+] as const;
 
 /**
  * The frozen observability events of the module's own events: manifests that come into force and modules that go on and off
- * (`pipeline_stage`), executions that are undone (`compensation_plan`). Texts stay out.
+ * (`pipeline_stage`), executions that are undone (`compensation_plan`), budgets of time and of resources that are near their end or
+ * passed (`cost_budget`). Texts stay out.
  */
 export function observeCore(event: EventRow): readonly ProtocolDocument[] {
   switch (event.type) {
@@ -19,6 +25,25 @@ export function observeCore(event: EventRow): readonly ProtocolDocument[] {
       return [rollback(event, 'rollback_planned')];
     case 'workflow.compensated':
       return [rollback(event, 'rollback_executed')];
+    case 'workflow.budget.warning':
+    case 'workflow.failing': {
+      const told = budgetOf(event.type, (event.data['detail'] ?? {}) as JsonObject);
+      if (told === null) return [];
+      const { id, workflowId, contextId, deadlineAt } = event.data['execution'] as CoreExecutionRow;
+      const payload = { execution_id: id, workflow_id: workflowId };
+      return [
+        budgetTold(event, told, contextId, {
+          budget: 'time',
+          ...payload,
+          ...(told === 'budget.warning' ? { deadline_at: deadlineAt } : {}),
+        }),
+      ];
+    }
+    case 'budget.warning':
+    case 'budget.exceeded': {
+      const { contextId, ...payload } = event.data as JsonObject & { contextId: string };
+      return [budgetTold(event, event.type, contextId, payload)];
+    }
     default:
       return [];
   }
@@ -40,6 +65,21 @@ function stageOf({ eventId, data }: EventRow, { event_type, timestamp, data: pay
     stage_id: stage,
     stage_name: stage,
     stage_status: type === 'module_disabled' ? 'skipped' : 'running',
+  };
+}
+
+function budgetTold(
+  event: EventRow,
+  type: BudgetEventType,
+  contextId: string | null,
+  payload: JsonObject,
+): ProtocolDocument {
+  const name = type.replace('.', '_');
+  return {
+    ...{ event_id: derivedId(`${event.eventId}/${name}`), event_type: name, event_family: 'cost_budget' },
+    timestamp: event.createdAt,
+    ...(contextId === null ? {} : { project_id: contextId }),
+    payload,
   };
 }
 

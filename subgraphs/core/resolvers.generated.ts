@@ -99,7 +99,10 @@ export type Mutation = {
   allocateResources: CoreAllocationPayload;
   /** Several leases, on one node or on several: all of them, or none. It never waits, and who waits already is served before. */
   allocateResourceGang: CoreGangPayload;
-  /** Extends a lease. `epoch` is its fencing token; the answer has the next one. */
+  /**
+   * Extends a lease. `epoch` is its fencing token; the answer has the next one. `usage` is what its holder uses, as
+   * `reportResourceUsage` takes it.
+   */
   renewAllocation: CoreAllocationPayload;
   /**
    * What the holder of a lease uses of each resource since it said so last; what is left out is 0. Nothing is enforced by it: what is above
@@ -220,6 +223,7 @@ export type MutationSignalWorkflowArgs = {
 export type MutationHeartbeatWorkflowStepArgs = {
   executionId: Scalars['ID']['input'];
   stepId: Scalars['String']['input'];
+  usage?: InputMaybe<CoreResourcesInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -252,6 +256,7 @@ export type MutationRenewAllocationArgs = {
   allocationId: Scalars['ID']['input'];
   epoch: Scalars['Int']['input'];
   durationMs?: InputMaybe<Scalars['Int']['input']>;
+  usage?: InputMaybe<CoreResourcesInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -357,7 +362,10 @@ export type Subscription = {
   workflowProgress: CoreWorkflowProgress;
   /**
    * Modules that are enabled and disabled, manifests, what was tuned and taken back, what a workflow could not undo and leaves to a
-   * person (`workflow.compensation.failed`), and what was published, in order; `types`
+   * person (`workflow.compensation.failed`), budgets, and what was published, in order. `budget.warning` is told once when a quota is above
+   * its soft limit (where it has none, above 90 % of its hard one; of memory 85, of storage 80) or when 80 % of an execution's time are
+   * over, `budget.exceeded` once when a request would pass a hard limit or an execution's time is over: `data.budget` is `quota`, with
+   * `owner` and `resources`, or `time`, with `executionId`. What goes back lets them be told anew. `types`
    * are dotted, or prefixes that end in `.*`. Resumes after `after` without gap or repeat.
    */
   systemEvents: CoreSystemEvent;
@@ -728,6 +736,10 @@ export type CoreWorkflowEstimate = {
   peak: CoreResources;
   /** What its steps hold, times how long they do, in seconds: core seconds, MB seconds and so on. */
   resourceSeconds: CoreResources;
+  /** `peak` by what is really used: of each step the median of what holders said was used at most, or what is asked for where none said. */
+  usedPeak: CoreResources;
+  /** `resourceSeconds` by the same. */
+  usedSeconds: CoreResources;
   /** In the order of the definition. */
   steps: Array<CoreStepEstimate>;
 };
@@ -744,6 +756,8 @@ export type CoreStepEstimate = {
   /** 0 to 1: by ranks, whatever the distribution; 0.95 of six and more. */
   confidence: Scalars['Float']['output'];
   basis: CoreEstimateBasis;
+  /** What it uses at most of what it holds, by the median of what holders said, else what it asks for; null of what holds nothing. */
+  used?: Maybe<CoreResources>;
 };
 
 export type CoreEstimateBasis =
@@ -816,6 +830,11 @@ export type CoreWorkflowExecution = {
   criticalPath: Array<Scalars['String']['output']>;
   /** From the beginning, numbered without gap. */
   history: CoreHistoryConnection;
+  /** Resources that the run as a whole waits for or holds. */
+  allocationId?: Maybe<Scalars['ID']['output']>;
+  allocation?: Maybe<CoreResourceAllocation>;
+  /** Why the run's resources are not granted yet; null where it does not wait for any. */
+  resourceWait?: Maybe<CoreResourceWait>;
   /** What its own steps have taken so far; `children` have their own. */
   resourceUsage: CoreExecutionUsage;
   /** Executions that its steps have started. */
@@ -1055,6 +1074,13 @@ export type CoreWorkflowDefinitionInput = {
   timeoutMs?: InputMaybe<Scalars['DurationMs']['input']>;
   /** 1 to 100. @default 10 */
   maxConcurrentSteps?: InputMaybe<Scalars['Int']['input']>;
+  /**
+   * What the run holds as a whole, beside what its steps do, by the quota and the priority of who starts it (allocation:create): no step
+   * begins until all of it is granted, and it goes back with the end of the run, however it ends, with what is undone or not. Rounds of
+   * loops and what cleans up hold none of their own. Runs that hold something and wait for more, with their steps or their
+   * sub-workflows, may wait for each other until their time is over.
+   */
+  resources?: InputMaybe<CoreStepResourcesInput>;
   errorStrategy?: InputMaybe<CoreErrorStrategy>;
   rollback?: InputMaybe<CoreRollbackStrategy>;
   /**
@@ -1132,10 +1158,16 @@ export type CoreWorkflowStepInput = {
   /** Once it is completed, neither it nor what came before is undone. */
   irreversible?: InputMaybe<Scalars['Boolean']['input']>;
   /**
-   * Of a task: what it holds while it is carried out, by the quota and the priority of who started the execution (allocation:create).
-   * It waits until all of it is granted, and holds nothing meanwhile; it goes back when the attempt ends, however.
+   * Of a task: what it holds while it is carried out, of a SIGNAL or an APPROVAL while it waits, by the quota and the priority of who
+   * started the execution (allocation:create). It waits until all of it is granted, and holds nothing meanwhile; it goes back when the
+   * attempt or the wait ends, however.
    */
   resources?: InputMaybe<CoreStepResourcesInput>;
+  /**
+   * Of a SIGNAL or an APPROVAL of the first level: while such waits are all that goes on, what the run holds as a whole goes back, and is
+   * asked for anew before anything else begins. @default false
+   */
+  releasesResources?: InputMaybe<Scalars['Boolean']['input']>;
   /** Of a WAIT. */
   waitMs?: InputMaybe<Scalars['DurationMs']['input']>;
   /** Of a SIGNAL: its name. */
@@ -3032,6 +3064,8 @@ export type CoreWorkflowEstimateResolvers<ContextType = RequestContext, ParentTy
   calls?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   peak?: Resolver<ResolversTypes['CoreResources'], ParentType, ContextType>;
   resourceSeconds?: Resolver<ResolversTypes['CoreResources'], ParentType, ContextType>;
+  usedPeak?: Resolver<ResolversTypes['CoreResources'], ParentType, ContextType>;
+  usedSeconds?: Resolver<ResolversTypes['CoreResources'], ParentType, ContextType>;
   steps?: Resolver<Array<ResolversTypes['CoreStepEstimate']>, ParentType, ContextType>;
 };
 
@@ -3043,6 +3077,7 @@ export type CoreStepEstimateResolvers<ContextType = RequestContext, ParentType e
   samples?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   confidence?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   basis?: Resolver<ResolversTypes['CoreEstimateBasis'], ParentType, ContextType>;
+  used?: Resolver<Maybe<ResolversTypes['CoreResources']>, ParentType, ContextType>;
 };
 
 export type CoreWorkflowConnectionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreWorkflowConnection'] = ResolversParentTypes['CoreWorkflowConnection']> = {
@@ -3098,6 +3133,9 @@ export type CoreWorkflowExecutionResolvers<ContextType = RequestContext, ParentT
   currentSteps?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   criticalPath?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   history?: Resolver<ResolversTypes['CoreHistoryConnection'], ParentType, ContextType, Partial<CoreWorkflowExecutionHistoryArgs>>;
+  allocationId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  allocation?: Resolver<Maybe<ResolversTypes['CoreResourceAllocation']>, ParentType, ContextType>;
+  resourceWait?: Resolver<Maybe<ResolversTypes['CoreResourceWait']>, ParentType, ContextType>;
   resourceUsage?: Resolver<ResolversTypes['CoreExecutionUsage'], ParentType, ContextType>;
   children?: Resolver<ResolversTypes['CoreWorkflowExecutionConnection'], ParentType, ContextType, Partial<CoreWorkflowExecutionChildrenArgs>>;
   deadlineAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;

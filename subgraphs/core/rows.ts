@@ -65,7 +65,7 @@ export interface StoredPrincipal {
   readonly scopes: readonly string[];
   /** Of an API token: its scopes are the most that is done in its name. */
   readonly isBounded?: true;
-  /** Whether its steps may hold resources. */
+  /** Whether it and its steps may hold resources. */
   readonly mayAllocate?: true;
 }
 
@@ -88,6 +88,10 @@ export interface CoreExecutionRow {
   readonly statusReason: string | null;
   readonly ending: Ending | null;
   readonly holdsSlot: boolean;
+  /** Resources that the run as a whole waits for or holds. */
+  readonly allocationId: string | null;
+  /** Whether it has been given them. */
+  readonly holdsResources: boolean;
   readonly told: boolean;
   readonly historySequence: number;
   readonly totalSteps: number;
@@ -97,6 +101,8 @@ export interface CoreExecutionRow {
   readonly ruleDepth: number;
   readonly ruleChain: readonly string[];
   readonly deadlineAt: string | null;
+  /** When it is told that its time is nearly over; null once it was. */
+  readonly warnAt: string | null;
   readonly nextAt: string | null;
   readonly version: number;
   readonly createdAt: string;

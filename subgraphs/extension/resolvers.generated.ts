@@ -391,7 +391,10 @@ export type RegisterExtensionInput = {
 };
 
 export type ExtensionReleaseInput = {
-  /** See README, Extensions: entry_point, main_class, capabilities and what else a manifest says. Beside a bundle. */
+  /**
+   * See README, Extensions: entry_point, main_class, capabilities and what else a manifest says. Beside a bundle. Other keys are
+   * MANIFEST_INVALID, but for `meta` and those that begin with `x-`, which are kept.
+   */
   manifest?: InputMaybe<Scalars['JSON']['input']>;
   /** The code: one ES module that imports nothing, at most 1 MiB. Or a package. */
   bundle?: InputMaybe<Scalars['String']['input']>;

@@ -9,6 +9,7 @@ import {
   trafficClasses,
 } from './rows.ts';
 import { read } from './store.ts';
+import { holdsClause } from './waiting.ts';
 
 /**
  * The total of a network is one more link that each connection passes: of it too the reserve stays free and a class takes its
@@ -95,7 +96,7 @@ export async function boundTotal(
   const rows = await read<{ trafficClass: TrafficClass; kbps: number }>(
     tx,
     `SELECT c.traffic_class AS "trafficClass", sum(c.bandwidth_kbps)::float8 AS kbps FROM network.connection c
-     WHERE c.tenant_id = $1 AND c.network_id = $2 AND c.closed_at IS NULL GROUP BY 1`,
+     WHERE c.tenant_id = $1 AND c.network_id = $2 AND ${holdsClause} GROUP BY 1`,
     [tenantId, id],
   );
   const heldBy = new Map(rows.map(({ trafficClass, kbps }) => [trafficClass, kbps]));

@@ -108,6 +108,7 @@ export const connectionRecord = defineRecord<NetworkConnectionRow>([
   ['created_at', 'createdAt', 'timestamptz'],
   ['updated_at', 'updatedAt', 'timestamptz'],
   ['closed_at', 'closedAt', 'timestamptz'],
+  ['wait_until', 'waitUntil', 'timestamptz'],
 ]);
 
 export const serviceRecord = defineRecord<NetworkServiceRow>([

@@ -30,12 +30,15 @@ import { openStatuses } from './states.ts';
 import { connectionColumns, findNetworks, insertConnections, read, saveConnections } from './store.ts';
 import type { NetworkSnapshot, Topologies } from './topologies.ts';
 import { avoiding, linkIdsOf, nodeIdsOf, type Topology } from './topology.ts';
+import { isWaiting, noWays } from './waiting.ts';
 
 /** How often a way is sought again when others took what it needed meanwhile. */
 const maxTries = 8;
 /** So old may be what a first search knows of reservations: what it finds is reserved only if it still fits. */
 const reservedMaxAgeMs = 1_000;
 const reasonText = text({ max: 2_000 }).nullish();
+/** Refusals that others may lift by giving something back. */
+const passing: ReadonlySet<string> = new Set(['INSUFFICIENT_BANDWIDTH', 'MAX_CONNECTIONS']);
 const noRequirements: RequirementsValue = { bandwidthMbps: 0, failoverSupport: false };
 
 export interface ConnectionsDeps {
@@ -107,7 +110,7 @@ export function createConnections({ sql }: ModuleRuntime, { commands, topologies
       }),
       predicted: way.metrics,
       openedBy: scope.principal.subject,
-      ...{ version: 1, createdAt: now, updatedAt: now, closedAt: null },
+      ...{ version: 1, createdAt: now, updatedAt: now, closedAt: null, waitUntil: null },
     };
     const circuit = config.circuit ?? defaultCircuit;
     const trials = row.nodeIds.filter((id) => snapshot.trials.has(id));
@@ -132,6 +135,59 @@ export function createConnections({ sql }: ModuleRuntime, { commands, topologies
     return connectionId;
   }
 
+  /** Keeps a request that found no room, where it would find some on the empty network; else what refused it stands. */
+  async function enqueue(scope: RequestScope, input: inputs.EstablishInput, refused: PlatformError): Promise<string> {
+    const { tenantId, subject } = scope.principal;
+    const snapshot = await topologies.find(sql, tenantId, input.networkId);
+    if (!snapshot) throw unknownNetwork();
+    if (!openStatuses.includes(snapshot.status)) throw notActive(snapshot.status);
+    const { topology, config } = snapshot;
+    const source = requireEnd(topology, input.source.nodeId, ['input', 'source', 'nodeId']);
+    const target = requireEnd(topology, input.destination.nodeId, ['input', 'destination', 'nodeId']);
+    const requirements = ownRouting(input.requirements ?? noRequirements, config);
+    const trafficClass = input.trafficClass.toLowerCase() as TrafficClass;
+    const bandwidthKbps = toKbps(requirements.bandwidthMbps);
+    const none = topology.linkIds.map(() => 0);
+    const empty = createReservations(
+      topology.capacityKbps,
+      { real_time: none, interactive: none, bulk: none, management: none },
+      config,
+    );
+    if (findWay(topology, empty, { source, target, requirements, bandwidthKbps, trafficClass }).kind !== 'way')
+      throw refused;
+    const now = new Date();
+    const { nodeId: sourceId, ...sourceEnd } = input.source;
+    const { nodeId: targetId, ...targetEnd } = input.destination;
+    const row: NetworkConnectionRow = {
+      ...{ tenantId, id: newId(), networkId: input.networkId, type: input.type.toLowerCase() },
+      ...{ status: 'requested', statusReason: refused.message, sourceId, targetId },
+      endpoints: { source: sourceEnd, destination: targetEnd },
+      ...{ requirements, trafficClass, priority: input.priority, bandwidthKbps },
+      ...noWays,
+      ...{ openedBy: subject, version: 1, createdAt: now.toISOString(), updatedAt: now.toISOString(), closedAt: null },
+      waitUntil: new Date(now.getTime() + input.waitMs!).toISOString(),
+    };
+    const { connectionId } = await commands.run(scope, callOf(input), async (tx) => {
+      await requireUnchanged(tx, snapshot, tenantId);
+      await insertConnections(tx, [row]);
+      return {
+        response: { connectionId: row.id },
+        events: [connectionEvent('connection.requested', { id: row.networkId, contextId: snapshot.contextId }, row)],
+        audit: [{ action: 'network.connect', resource: 'NetworkConnection', resourceId: row.id }],
+      };
+    });
+    return connectionId;
+  }
+
+  async function attemptOrWait(scope: RequestScope, input: inputs.EstablishInput, isFirst: boolean): Promise<string> {
+    try {
+      return await attempt(scope, input, isFirst);
+    } catch (error) {
+      if ((input.waitMs ?? 0) === 0 || !(error instanceof PlatformError) || !passing.has(error.code)) throw error;
+      return enqueue(scope, input, error);
+    }
+  }
+
   return {
     /**
      * @throws {PROBE_REFUSED} {NO_PATH} {QOS_UNSATISFIABLE} {INSUFFICIENT_BANDWIDTH} {NODE_UNREACHABLE} {MAX_CONNECTIONS} {NETWORK_NOT_ACTIVE} {NOT_FOUND}
@@ -149,7 +205,7 @@ export function createConnections({ sql }: ModuleRuntime, { commands, topologies
         ]);
       for (let tries = 1; ; tries += 1) {
         try {
-          return await attempt(scope, input, tries === 1);
+          return await attemptOrWait(scope, input, tries === 1);
         } catch (error) {
           if (!(error instanceof Outrun)) throw error;
           if (tries >= maxTries)
@@ -186,20 +242,22 @@ export function createConnections({ sql }: ModuleRuntime, { commands, topologies
           throw new PlatformError('CONNECTION_CLOSED', `the connection is ${row.status.toUpperCase()}`, {
             path: ['connectionId'],
           });
-        await release(tx, row);
-        await tx.unsafe(
-          'UPDATE network.node SET open_connections = open_connections - 1 WHERE tenant_id = $1 AND network_id = $2 AND id = ANY($3::uuid[])',
-          [tenantId, row.networkId, [row.sourceId, row.targetId]],
-          { prepare: true },
-        );
+        const holds = !isWaiting(row);
+        if (holds) await release(tx, row);
+        if (holds)
+          await tx.unsafe(
+            'UPDATE network.node SET open_connections = open_connections - 1 WHERE tenant_id = $1 AND network_id = $2 AND id = ANY($3::uuid[])',
+            [tenantId, row.networkId, [row.sourceId, row.targetId]],
+            { prepare: true },
+          );
         const now = new Date().toISOString();
         const after: NetworkConnectionRow = {
           ...row,
-          ...{ status: 'closed', statusReason: reason, backupReserved: false },
+          ...{ status: 'closed', statusReason: reason, backupReserved: false, waitUntil: null },
           ...{ version: row.version + 1, updatedAt: now, closedAt: now },
         };
         await saveConnections(tx, [after]);
-        if (isBounded(network.config)) await giveBackToTotal(tx, row, [row]);
+        if (holds && isBounded(network.config)) await giveBackToTotal(tx, row, [row]);
         return {
           response: { connectionId: row.id, networkId: row.networkId },
           events: [connectionEvent('connection.closed', network, after)],
@@ -232,7 +290,7 @@ export function ownRouting(asked: RequirementsValue, config: NetworkConfigValue)
   return { ...asked, routing, routingWeights, backupPaths: asked.backupPaths ?? config.backupPaths ?? 1 };
 }
 
-function waysOf(topology: Topology, { arcs, backup }: Way, requirements: RequirementsValue) {
+export function waysOf(topology: Topology, { arcs, backup }: Omit<Way, 'metrics'>, requirements: RequirementsValue) {
   const second = isSecondTold(requirements) ? backup : null;
   return {
     linkIds: linkIdsOf(topology, arcs),
@@ -298,7 +356,7 @@ export function refusal(
 }
 
 /** The structure stays as it was until the end of the transaction. @throws {Outrun} when it no longer is. */
-async function requireUnchanged(tx: SqlTransaction, snapshot: NetworkSnapshot, tenantId: string): Promise<void> {
+export async function requireUnchanged(tx: SqlTransaction, snapshot: NetworkSnapshot, tenantId: string): Promise<void> {
   const [row] = await read<Pick<NetworkRow, 'structure' | 'status' | 'config'>>(
     tx,
     'SELECT structure, status, config FROM network.network WHERE tenant_id = $1 AND id = $2 FOR SHARE',

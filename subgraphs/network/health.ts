@@ -4,6 +4,7 @@ import { requireVisible, unknownNetwork, viewerOf, visibleCondition } from './ac
 import type { Heartbeats } from './heartbeats.ts';
 import { suspicionOf } from './heartbeats.ts';
 import { findNetworks, read } from './store.ts';
+import { holdsClause } from './waiting.ts';
 
 export type HealthLevel = 'HEALTHY' | 'DEGRADED' | 'UNHEALTHY' | 'CRITICAL';
 
@@ -113,7 +114,7 @@ export function createHealth({ sql }: ModuleRuntime, heartbeats: Heartbeats) {
                 (SELECT (l.status = 'active' AND EXISTS (SELECT 1 FROM d WHERE d.id = l.source_id AND d.up) AND EXISTS (SELECT 1 FROM d WHERE d.id = l.target_id AND d.up)) AS up,
                    CASE WHEN l.capacity_kbps > 0 THEN (l.reserved_real_time + l.reserved_interactive + l.reserved_bulk + l.reserved_management)::float8 / l.capacity_kbps END AS used
                  FROM network.link l WHERE l.tenant_id = $1 AND l.network_id = $2) k) l,
-             (SELECT count(*) FILTER (WHERE c.closed_at IS NULL)::int AS "connectionsOpen",
+             (SELECT count(*) FILTER (WHERE ${holdsClause})::int AS "connectionsOpen",
                 count(*) FILTER (WHERE c.closed_at IS NULL AND c.status = 'degraded')::int AS "connectionsDegraded",
                 count(*) FILTER (WHERE c.status = 'failed' AND c.closed_at > now() - interval '1 hour')::int AS "connectionsLost"
               FROM network.connection c WHERE c.tenant_id = $1 AND c.network_id = $2) c,
@@ -164,7 +165,7 @@ export function createHealth({ sql }: ModuleRuntime, heartbeats: Heartbeats) {
            AND n.status <> 'retired' AND ($3::text[] IS NULL OR ${visibleCondition('n', '$3')}))
          SELECT count(*)::int AS networks, count(*) FILTER (WHERE status = 'active')::int AS active,
            coalesce(sum((stats->>'nodeCount')::int), 0)::int AS nodes, coalesce(sum((stats->>'linkCount')::int), 0)::int AS links,
-           (SELECT count(*)::int FROM network.connection c JOIN seen s ON s.tenant_id = c.tenant_id AND s.id = c.network_id WHERE c.closed_at IS NULL) AS "openConnections",
+           (SELECT count(*)::int FROM network.connection c JOIN seen s ON s.tenant_id = c.tenant_id AND s.id = c.network_id WHERE ${holdsClause}) AS "openConnections",
            (SELECT count(*)::int FROM network.service v JOIN seen s ON s.tenant_id = v.tenant_id AND s.id = v.network_id WHERE v.expires_at IS NULL OR v.expires_at > now()) AS services
          FROM seen`,
         [scope.principal.tenantId, contextId, viewer],

@@ -197,6 +197,9 @@ export const patch = z.object({
   approval: approval.nullish(),
 });
 
+/** How long a connection waits for a way. */
+const waitMs = z.number().int().min(0).max(3_600_000);
+
 export const requirements = z.object({
   bandwidthMbps: capacity,
   latencyMaxMs: ms.gt(0).nullish(),
@@ -207,6 +210,7 @@ export const requirements = z.object({
   routing: z.enum(routingAlgorithms).nullish(),
   routingWeights: routingWeights.nullish(),
   backupPaths: backupPaths.nullish(),
+  rerouteMs: waitMs.nullish(),
 });
 
 const endpoint = z.object({
@@ -225,6 +229,7 @@ export const establish = z.object({
   trafficClass: word,
   priority: z.number().int().min(0).max(10),
   probe: z.boolean(),
+  waitMs: waitMs.nullish(),
   idempotencyKey: idempotencyKey.nullish(),
 });
 export type EstablishInput = z.output<typeof establish>;

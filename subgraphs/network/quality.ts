@@ -1,14 +1,15 @@
 import type { NetworkConnectionRow, PathMetrics } from './rows.ts';
+import { waitingStatuses } from './waiting.ts';
 
 /**
  * 0 to 100: the mean over what was asked for of the room left, 1 - value / limit (of reliability the share of the way from
- * the limit to 1), or 100 where nothing was; halved while the connection is degraded, 0 once it has failed.
+ * the limit to 1), or 100 where nothing was; halved while the connection is degraded, 0 while it waits for a way and once it has failed.
  */
 export function qualityOf(
   { requirements, status }: Pick<NetworkConnectionRow, 'requirements' | 'status'>,
   metrics: PathMetrics,
 ): number {
-  if (status === 'failed') return 0;
+  if (status === 'failed' || waitingStatuses.includes(status)) return 0;
   const { latencyMaxMs, jitterMaxMs, packetLossMax, reliability } = requirements;
   const room = (value: number, limit: number) =>
     limit > 0 ? Math.min(1, Math.max(0, 1 - value / limit)) : Number(value <= limit);

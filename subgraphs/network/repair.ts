@@ -3,6 +3,7 @@ import { besideWays, furtherWays } from './furtherWays.ts';
 import type { Reservations } from './reservations.ts';
 import type { ConnectionStatusValue, NetworkConnectionRow } from './rows.ts';
 import { arcsOf, avoiding, linkIdsOf, metricsOf, nodeIdsOf, type Topology } from './topology.ts';
+import { noWays } from './waiting.ts';
 
 /** What became of connections when the network under them changed, by id. */
 export interface RepairReport {
@@ -45,7 +46,7 @@ interface Open {
  * Puts connections on ways that hold: first those with a reserved backup onto it, at no search, then all others in their
  * order over what is left, each with all limits kept if it can be, without its second way if not, without its limits at
  * the least; of ways that keep as much, one around nodes whose circuits are open. Who finds no way with its bandwidth, or
- * has lost an end, has failed.
+ * has lost an end, has failed, or waits for another way as long as it asked for.
  */
 export function repairConnections({ topology, reservations, affected, blocked = noNodes, now }: RepairInput): Repair {
   const rows: NetworkConnectionRow[] = [];
@@ -127,6 +128,16 @@ export function repairConnections({ topology, reservations, affected, blocked = 
     const target = topology.nodeIndex.get(row.targetId);
     const areEndsUp = [source, target].every((node) => node !== undefined && topology.isNodeUp[node] === 1);
     const found = areEndsUp ? place({ topology, around: around(row) }, reservations, row, arcs) : null;
+    const waitMs = row.requirements.rerouteMs ?? 0;
+    if (found === null && waitMs > 0) {
+      const reason = areEndsUp ? 'no way with its bandwidth is left' : 'an end is down';
+      const waitUntil = new Date(Date.parse(now) + waitMs).toISOString();
+      rows.push({
+        ...{ ...row, ...noWays, status: 'rerouting', statusReason: reason, waitUntil },
+        ...{ version: row.version + 1, updatedAt: now },
+      });
+      continue;
+    }
     if (found === null) {
       rows.push({
         ...row,
@@ -173,7 +184,7 @@ function passes(
 }
 
 interface Found {
-  readonly status: ConnectionStatusValue;
+  readonly status: Extract<ConnectionStatusValue, 'established' | 'degraded'>;
   readonly reason: string | null;
 }
 
@@ -191,13 +202,15 @@ function standing(
   return arcs?.every((arc) => topology.isLinkUp[topology.graph.link[arc]!] === 1) ? arcs : null;
 }
 
+export type Placed = Found & { readonly way: Omit<Way, 'metrics'> };
+
 /** Where nothing is blocked both topologies are one, and each search is made once. */
-function place(
+export function place(
   { topology, around }: { readonly topology: Topology; readonly around: Topology },
   reservations: Reservations,
   row: NetworkConnectionRow,
   arcs: readonly number[] | null,
-): (Found & { readonly way: Omit<Way, 'metrics'> }) | null {
+): Placed | null {
   const { requirements } = row;
   const request = wayRequestOf(topology, row);
   const find = (asked: NetworkConnectionRow['requirements']): Way | null => {

@@ -456,9 +456,15 @@ export type NetworkConnectionType =
   | 'BACKUP_CONNECTION';
 
 export type NetworkConnectionStatus =
+  /** It waits for room (`waitMs`), and holds nothing. */
+  | 'REQUESTED'
+  /** A way was found for one that waited, and is being reserved. */
+  | 'ESTABLISHING'
   | 'ESTABLISHED'
   /** Open on a way that no longer keeps what was asked for. */
   | 'DEGRADED'
+  /** Its way is gone and no other was left: it waits for one (`rerouteMs`), and holds nothing. */
+  | 'REROUTING'
   | 'FAILED'
   | 'CLOSED';
 
@@ -807,6 +813,11 @@ export type NetworkRequirementsInput = {
    * @default that of the network
    */
   backupPaths?: InputMaybe<Scalars['Int']['input']>;
+  /**
+   * How long it waits for another way where it loses its own and none is left, ms, up to an hour (REROUTING); then it fails.
+   * @default 0: it fails at once
+   */
+  rerouteMs?: InputMaybe<Scalars['Int']['input']>;
 };
 
 export type NetworkEndpointInput = {
@@ -827,6 +838,12 @@ export type EstablishConnectionInput = {
   priority?: Scalars['Int']['input'];
   /** Reaches for the destination's address first, as `probeNetworkNode`: NODE_UNREACHABLE where nobody answers within a second. */
   probe?: Scalars['Boolean']['input'];
+  /**
+   * How long it waits where others hold what it needs (INSUFFICIENT_BANDWIDTH, MAX_CONNECTIONS), ms, up to an hour: it is REQUESTED then, and
+   * tried again each second, the greater priority first, until it is ESTABLISHED or its time is over (FAILED). What would not
+   * fit on the empty network is refused. @default 0: it is refused at once
+   */
+  waitMs?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -1322,7 +1339,7 @@ export type NetworkConnection = {
   measured?: Maybe<NetworkPathMetrics>;
   /**
    * 0 to 100: the mean over what was asked for of the room left, `1 - value / limit`, or 100 where nothing was; halved while
-   * the connection is degraded.
+   * the connection is degraded, 0 while it waits for a way and once it has failed.
    */
   qualityScore: Scalars['Float']['output'];
   openedBy: Scalars['String']['output'];
@@ -1330,6 +1347,8 @@ export type NetworkConnection = {
   createdAt: Scalars['DateTime']['output'];
   updatedAt: Scalars['DateTime']['output'];
   closedAt?: Maybe<Scalars['DateTime']['output']>;
+  /** Until when it waits for a way (REQUESTED, ESTABLISHING, REROUTING); null of one that does not. */
+  waitUntil?: Maybe<Scalars['DateTime']['output']>;
 };
 
 export type NetworkConnectionConnection = {
@@ -1360,6 +1379,7 @@ export type NetworkRequirements = {
   routing: NetworkRoutingAlgorithm;
   routingWeights?: Maybe<NetworkRoutingWeights>;
   backupPaths: Scalars['Int']['output'];
+  rerouteMs: Scalars['Int']['output'];
 };
 
 export type NetworkHop = {
@@ -1728,18 +1748,21 @@ export type NetworkFeasibility =
 export type NetworkInfeasibility = {
   /** Null of those from before proofs had kinds, which were cuts. */
   kind?: Maybe<NetworkInfeasibilityKind>;
-  /** Of a cut, those across it; of PRICES, those that have a price. */
+  /** Of a cut, those across it; of PRICES, those that have a price; of LATENCY the way. */
   linkIds: Array<Scalars['ID']['output']>;
-  /** One side of the cut. */
+  /** One side of the cut; of LATENCY the way. */
   nodeIds: Array<Scalars['ID']['output']>;
   /** Of PRICES, by link of `linkIds`, the greatest of them 1; else empty. */
   prices: Array<Scalars['Float']['output']>;
-  /** Of CUT all links together, of ONE_PATH the widest; of PRICES the sum over links, each times its price. */
+  /** Of CUT all links together, of ONE_PATH the widest, of LATENCY the narrowest; of PRICES the sum over links, each times its price. */
   capacityMbps: Scalars['Float']['output'];
   /** Of PRICES the sum over demands, each times the price of its cheapest way: more than `capacityMbps`. */
   demandedMbps: Scalars['Float']['output'];
   /** Places of the demands that have to cross, or to pay. */
   demands: Array<Scalars['Int']['output']>;
+  /** Of LATENCY: that of the way, ms, and the most that the demand allows. */
+  latencyMs?: Maybe<Scalars['Float']['output']>;
+  maxLatencyMs?: Maybe<Scalars['Float']['output']>;
 };
 
 export type NetworkInfeasibilityKind =
@@ -1752,6 +1775,8 @@ export type NetworkInfeasibilityKind =
   | 'PRICES'
   /** A demand needs more than any single link across a cut carries: it fits on no path, though parts of it may. */
   | 'ONE_PATH'
+  /** The quickest way of links that carry a demand at all, were they empty, takes longer than the demand allows. */
+  | 'LATENCY'
   /** What all connections of the network may hold together is exceeded: no link is in the way. */
   | 'TOTAL';
 
@@ -2907,6 +2932,7 @@ export type NetworkConnectionResolvers<ContextType = RequestContext, ParentType 
   createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   updatedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   closedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  waitUntil?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
 };
 
 export type NetworkConnectionConnectionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkConnectionConnection'] = ResolversParentTypes['NetworkConnectionConnection']> = {
@@ -2937,6 +2963,7 @@ export type NetworkRequirementsResolvers<ContextType = RequestContext, ParentTyp
   routing?: Resolver<ResolversTypes['NetworkRoutingAlgorithm'], ParentType, ContextType>;
   routingWeights?: Resolver<Maybe<ResolversTypes['NetworkRoutingWeights']>, ParentType, ContextType>;
   backupPaths?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  rerouteMs?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
 };
 
 export type NetworkHopResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkHop'] = ResolversParentTypes['NetworkHop']> = {
@@ -3202,6 +3229,8 @@ export type NetworkInfeasibilityResolvers<ContextType = RequestContext, ParentTy
   capacityMbps?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   demandedMbps?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   demands?: Resolver<Array<ResolversTypes['Int']>, ParentType, ContextType>;
+  latencyMs?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  maxLatencyMs?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
 };
 
 export type NetworkPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkPayload'] = ResolversParentTypes['NetworkPayload']> = {

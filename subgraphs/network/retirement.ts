@@ -23,7 +23,7 @@ export async function retire(
   ]);
   const closed = open.map((connection) => ({
     ...connection,
-    ...{ status: 'closed' as const, statusReason: 'the network is retired', backupReserved: false },
+    ...{ status: 'closed' as const, statusReason: 'the network is retired', backupReserved: false, waitUntil: null },
     ...{ version: connection.version + 1, updatedAt: now, closedAt: now },
   }));
   const nothing = { reservedRealTime: 0, reservedInteractive: 0, reservedBulk: 0, reservedManagement: 0 };

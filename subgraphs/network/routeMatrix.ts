@@ -46,8 +46,8 @@ export function demandsOf(snapshot: NetworkSnapshot, given: NonNullable<inputs.O
 /** The connections that are open, on the ways they have. */
 export async function liveMatrix(db: Db, tenantId: string, { networkId, topology }: NetworkSnapshot): Promise<Matrix> {
   const open = (await findOpenConnections(db, tenantId, networkId)).filter(
-    ({ bandwidthKbps, sourceId, targetId }) =>
-      bandwidthKbps > 0 && topology.nodeIndex.has(sourceId) && topology.nodeIndex.has(targetId),
+    ({ bandwidthKbps, sourceId, targetId, waitUntil }) =>
+      waitUntil === null && bandwidthKbps > 0 && topology.nodeIndex.has(sourceId) && topology.nodeIndex.has(targetId),
   );
   return {
     connections: open,
@@ -151,6 +151,7 @@ function infeasibilityOf({ linkIds, nodeIds }: Topology, proof: InfeasibilityPro
     nodeIds: kind === 'PRICES' ? [] : proof.nodes.map((node) => nodeIds[node]!),
     ...{ kind, capacityMbps, demandedMbps, demands: [...proof.demands] },
     ...(kind === 'PRICES' && { prices: [...proof.prices] }),
+    ...(kind === 'LATENCY' && { latencyMs: proof.latencyMs, maxLatencyMs: proof.maxLatencyMs }),
   };
 }
 

@@ -11,7 +11,14 @@ export type { InfeasibilityValue, OptimizationResult } from './routing/rows.ts';
 export type NetworkStatusValue = 'draft' | 'provisioning' | 'active' | 'degraded' | 'maintenance' | 'retired';
 export type NodeStatusValue = 'active' | 'inactive' | 'degraded' | 'unreachable' | 'retired';
 export type LinkStatusValue = 'active' | 'inactive' | 'pending' | 'completed' | 'failed' | 'cancelled';
-export type ConnectionStatusValue = 'established' | 'degraded' | 'failed' | 'closed';
+export type ConnectionStatusValue =
+  | 'requested'
+  | 'establishing'
+  | 'established'
+  | 'degraded'
+  | 'rerouting'
+  | 'failed'
+  | 'closed';
 export type TrafficClass = 'real_time' | 'interactive' | 'bulk' | 'management';
 
 export const trafficClasses = ['real_time', 'interactive', 'bulk', 'management'] as const;
@@ -244,6 +251,8 @@ export interface RequirementsValue {
   readonly routing?: RoutingAlgorithm | null | undefined;
   readonly routingWeights?: RoutingWeights | null | undefined;
   readonly backupPaths?: number | null | undefined;
+  /** How long it waits for another way where none is left; not there of those of before. */
+  readonly rerouteMs?: number | null | undefined;
 }
 
 /** A way by its links and nodes. */
@@ -290,6 +299,8 @@ export interface NetworkConnectionRow {
   readonly createdAt: string;
   readonly updatedAt: string;
   readonly closedAt: string | null;
+  /** Until when it waits for a way, and holds nothing; null of one that does not. */
+  readonly waitUntil: string | null;
 }
 
 export interface NetworkServiceRow {

@@ -10,6 +10,7 @@ import { forecast } from './forecast/holtWinters.ts';
 import * as inputs from './inputs.ts';
 import type { LinkMeasured } from './rows.ts';
 import { findNetworks, read } from './store.ts';
+import { holdsClause } from './waiting.ts';
 
 export interface SampleRow {
   readonly tenantId: string;
@@ -100,7 +101,7 @@ export function createSamples({ sql }: ModuleRuntime, commands: Commands) {
          ), written AS (
            INSERT INTO network.sample (tenant_id, network_id, created_at, max_utilization, mean_utilization, latency_ms, loss_rate, connections, unreachable_nodes)
            SELECT f.tenant_id, f.id, f.at, f.max_used, f.mean_used, f.latency, f.loss,
-             (SELECT count(*) FROM network.connection c WHERE c.tenant_id = f.tenant_id AND c.network_id = f.id AND c.closed_at IS NULL),
+             (SELECT count(*) FROM network.connection c WHERE c.tenant_id = f.tenant_id AND c.network_id = f.id AND ${holdsClause}),
              (SELECT count(*) FROM network.node d WHERE d.tenant_id = f.tenant_id AND d.network_id = f.id AND d.status = 'unreachable')
            FROM figures f ON CONFLICT DO NOTHING RETURNING *
          )

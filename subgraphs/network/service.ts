@@ -5,6 +5,7 @@ import { createAnalyses } from './analyses.ts';
 import { createConfirms } from './approval/confirms.ts';
 import { createCircuits } from './circuits.ts';
 import { createCommands } from './commands.ts';
+import { createConnectionQueue } from './connectionQueue.ts';
 import { createConnections } from './connections.ts';
 import { createContexts } from './contexts.ts';
 import { createSeeking } from './discovery/seeking.ts';
@@ -28,6 +29,7 @@ import { createTopologies } from './topologies.ts';
 
 /** Detection is promised within five seconds; a node of one heartbeat a second is given up after about one and a half. */
 const sweepEveryMs = 250;
+const waitEveryMs = 1_000;
 const expireEveryMs = 5_000;
 
 export type NetworkService = ReturnType<typeof createNetworkService>;
@@ -47,6 +49,7 @@ export function createNetworkService(runtime: ModuleRuntime) {
   const probes = createProbes(runtime, commands, circuits);
   const foresight = createForesight(runtime, commands);
   const confirms = createConfirms(runtime, { commands, topologies });
+  const queue = createConnectionQueue(runtime, { commands, topologies });
   let followers: readonly Consumer[] = [];
 
   return {
@@ -61,6 +64,7 @@ export function createNetworkService(runtime: ModuleRuntime) {
     circuits,
     probes,
     connections: createConnections(runtime, { commands, topologies, probes }),
+    queue,
     optimizations: createOptimizations(runtime, commands, topologies),
     analyses: createAnalyses(runtime),
     routes: createRoutes(runtime, topologies),
@@ -80,6 +84,7 @@ export function createNetworkService(runtime: ModuleRuntime) {
       followers = await Promise.all([contexts.follow(async () => {}), confirms.follow()]);
       const closers = [
         repeat(sweepEveryMs, 'a sweep of heartbeats', () => heartbeats.sweep()),
+        repeat(waitEveryMs, 'a look at connections that wait', () => queue.sweep()),
         repeat(expireEveryMs, 'the end of services and messages', async () => {
           await services.expire();
           await messages.expire();

@@ -1,5 +1,6 @@
 import type { EndpointValue, NetworkConnectionRow, NetworkNodeRow } from './rows.ts';
 import type { Topology } from './topology.ts';
+import { isWaiting } from './waiting.ts';
 
 /** Connections with the nodes that take the place of ends that are down. */
 export interface StoodIn {
@@ -71,7 +72,7 @@ export function keepLostEnds(
 ): readonly NetworkConnectionRow[] {
   return connections.map((row) => {
     const original = originals.get(row.id);
-    if (row.closedAt === null || original === undefined) return row;
+    if ((row.closedAt === null && row.waitUntil === null) || original === undefined) return row;
     const { sourceId, targetId, endpoints } = original;
     return { ...row, sourceId, targetId, endpoints };
   });
@@ -87,8 +88,9 @@ export function countEnds(
     for (const end of [row.sourceId, row.targetId]) changed.set(end, (changed.get(end) ?? 0) + by);
   };
   for (const row of connections) {
-    add(originals.get(row.id)!, -1);
-    if (row.closedAt === null) add(row, 1);
+    const original = originals.get(row.id)!;
+    if (!isWaiting(original)) add(original, -1);
+    if (row.closedAt === null && !isWaiting(row)) add(row, 1);
   }
   return changed;
 }

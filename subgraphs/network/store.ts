@@ -103,7 +103,7 @@ export function findConnections(db: Db, tenantId: string, ids: readonly string[]
   );
 }
 
-/** Open connections of a network, the more urgent first, then the older. */
+/** Open connections of a network, those that wait among them, the more urgent first, then the older. */
 export function findOpenConnections(db: Db, tenantId: string, networkId: string): Promise<NetworkConnectionRow[]> {
   return read(
     db,

@@ -98,7 +98,7 @@ export async function settleStructure(
     await giveBackToTotal(
       tx,
       { tenantId, networkId },
-      connections.filter(({ closedAt }) => closedAt !== null),
+      connections.filter(({ closedAt, waitUntil }) => closedAt !== null || waitUntil !== null),
     );
   const state = openStatuses.includes(network.status)
     ? computedStatus(after.nodes, topology)
@@ -154,6 +154,7 @@ export function withReserved(link: NetworkLinkRow, reservations: Reservations, a
 
 function eventOf({ id, status }: NetworkConnectionRow, report: RepairReport): string {
   if (report.lost.includes(id)) return 'connection.lost';
+  if (status === 'rerouting') return 'connection.rerouting';
   if (status === 'degraded') return 'connection.degraded';
   return report.switched.includes(id) || report.rerouted.includes(id) ? 'connection.rerouted' : 'connection.restored';
 }

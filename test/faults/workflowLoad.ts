@@ -28,6 +28,8 @@ const holding = (stepId: string, dependsOn: string[]) => ({
   resources: { requirements: { cpuCores: 1 } },
 });
 const good = { steps: [effect('a', []), effect('b', ['a'])] };
+/** Its run as a whole holds one. */
+const whole = { ...good, resources: { requirements: { cpuCores: 1 } } };
 const leased = { steps: [holding('a', []), holding('b', ['a'])] };
 /** Its last step deletes what does not exist: everything before it has to be undone. */
 const bad = {
@@ -46,15 +48,16 @@ const bad = {
 const lastOutput = (platform: HostedPlatform) => platform.output().slice(-2_000);
 const isBad = (n: number) => n % 5 === 0;
 const isLeased = (n: number) => n % 5 === 1;
+const isWhole = (n: number) => n % 5 === 2;
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export interface WorkflowLoadOptions {
   readonly sql: Sql;
   /** Those that are asked; what stands in a place may change meanwhile. */
   readonly platforms: readonly HostedPlatform[];
-  /** A multiple of five: two of five hold resources, one of five has to be undone. */
+  /** A multiple of five: two of five have steps that hold resources, one of five as a whole, one of five has to be undone. */
   readonly total: number;
-  /** Cores of the only node, of which steps hold one each. */
+  /** Cores of the only node, of which steps and runs hold one each. */
   readonly cpuCores: number;
 }
 
@@ -97,14 +100,15 @@ export function createWorkflowLoad({ sql, platforms, total, cpuCores }: Workflow
       await ask(putNode, { name: 'node', capacity: { cpuCores } });
       const define = (name: string, definition: object) =>
         ask(create, { name, definition: { ...definition, timeoutMs: 890_000 } });
-      const [leasedId, goodId, badId] = [
+      const [leasedId, wholeId, goodId, badId] = [
         await define('leased', leased),
+        await define('whole', whole),
         await define('good', good),
         await define('bad', bad),
       ];
       return Array.from({ length: total }, async (_item, n) => {
         await pause(n * everyMs);
-        const workflowId = isBad(n) ? badId : isLeased(n) ? leasedId : goodId;
+        const workflowId = isBad(n) ? badId : isLeased(n) ? leasedId : isWhole(n) ? wholeId : goodId;
         return ask(execute, { workflowId, input: { name: `w${n}` }, idempotencyKey: `w${n}` });
       });
     },
@@ -153,10 +157,21 @@ export function createWorkflowLoad({ sql, platforms, total, cpuCores }: Workflow
       const [allocations] = await sql<
         { all: number; open: number; leased: number }[]
       >`SELECT count(*)::int AS all, count(*) FILTER (WHERE status IN ('queued', 'active'))::int AS open, count(DISTINCT execution_id)::int AS leased FROM core.allocation`;
-      expect(allocations).toMatchObject({ open: 0, leased: (2 * total) / 5 });
-      expect(allocations!.all).toBeGreaterThanOrEqual((3 * total) / 5);
+      expect(allocations).toMatchObject({ open: 0, leased: (3 * total) / 5 });
+      expect(allocations!.all).toBeGreaterThanOrEqual((4 * total) / 5);
       const reserved = await sql`SELECT name FROM core.node WHERE 0 <> ANY(used)`;
       expect([...reserved]).toEqual([]);
+      // Runs that hold a core as a whole had it before their first step, and none of their steps asked for one.
+      const early =
+        await sql`SELECT h.execution_id FROM core.history h JOIN core.execution e ON e.tenant_id = h.tenant_id AND e.id = h.execution_id
+        JOIN core.workflow w ON w.tenant_id = e.tenant_id AND w.id = e.workflow_id WHERE w.name = 'whole'
+        GROUP BY h.execution_id HAVING min(h.sequence) FILTER (WHERE h.type = 'workflow.allocated') IS NULL
+          OR min(h.sequence) FILTER (WHERE h.type = 'workflow.allocated') > min(h.sequence) FILTER (WHERE h.type = 'step.started')`;
+      expect([...early]).toEqual([]);
+      const ofRuns =
+        await sql`SELECT DISTINCT w.name FROM core.allocation a JOIN core.execution e ON e.tenant_id = a.tenant_id AND e.id = a.execution_id
+        JOIN core.workflow w ON w.tenant_id = e.tenant_id AND w.id = e.workflow_id WHERE a.step_id IS NULL`;
+      expect(ofRuns.map(({ name }) => name)).toEqual(['whole']);
       const waited = await sql`SELECT 1 FROM core.history WHERE type = 'step.waiting' LIMIT 1`;
       expect(waited).toHaveLength(1);
     },

@@ -58,6 +58,25 @@ describe('route optimisation', () => {
     expect(optimization!['feasibility']).toBe('INFEASIBLE');
   });
 
+  test('a demand that no way is quick enough for is answered with the quickest', async () => {
+    const net = await rig.open('abc', [
+      ['ab', { capacityMbps: 10, latencyMs: 4 }],
+      ['bc', { capacityMbps: 10, latencyMs: 4 }],
+    ]);
+    const demands = [{ source: net.id('a'), target: net.id('c'), mbps: 1, maxLatencyMs: 7 }];
+    const { optimization, userErrors } = await run({ networkId: net.networkId, demands });
+    expect(userErrors!.map(({ code, message }) => [code, message])).toEqual([
+      ['INFEASIBLE_DEMANDS', 'the quickest way of a demand takes 8 ms, it may take 7'],
+    ]);
+    expect(optimization).toMatchObject({
+      feasibility: 'INFEASIBLE',
+      infeasibility: {
+        ...{ kind: 'LATENCY', latencyMs: 8, maxLatencyMs: 7, capacityMbps: 10, demandedMbps: 1, demands: [0] },
+        nodeIds: ['a', 'b', 'c'].map((name) => net.id(name)),
+      },
+    });
+  });
+
   test('demands that exceed no cut and still do not fit come with the prices of links that prove it', async () => {
     // Two nodes joined to each of three others (Okamura and Seymour 1981): four demands take two links each, eight of six.
     const net = await rig.open(

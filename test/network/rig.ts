@@ -204,7 +204,7 @@ export const terminate = `mutation ($id: ID!, $key: String) { terminateConnectio
 export const readConnection = `query ($id: ID!) { networkConnection(connectionId: $id) { ${connectionFields} } }`;
 export const readNetwork = `query ($id: ID!) { network(networkId: $id) { ${networkFields} document } }`;
 export const setNodeStatus = `mutation ($networkId: ID!, $nodeId: ID!, $status: NetworkNodeStatus!) { updateNetworkNodeStatus(networkId: $networkId, nodeId: $nodeId, status: $status) { network { status } switched rerouted degraded lost ${errors} } }`;
-export const optimize = `mutation ($input: OptimizeRoutesInput!) { optimizeRoutes(input: $input) { optimization { runId before { maxUtilization unroutedMbps meanLatencyMs } after { maxUtilization unroutedMbps meanLatencyMs } lowerBound boundIsTight boundKind gap optimal feasibility changes { demand connectionId oldPath newPath } movesMade movesDropped state refusal unrouted { demand mbps } infeasibility { kind linkIds nodeIds prices capacityMbps demandedMbps demands } appliedAt } ${errors} } }`;
+export const optimize = `mutation ($input: OptimizeRoutesInput!) { optimizeRoutes(input: $input) { optimization { runId before { maxUtilization unroutedMbps meanLatencyMs } after { maxUtilization unroutedMbps meanLatencyMs } lowerBound boundIsTight boundKind gap optimal feasibility changes { demand connectionId oldPath newPath } movesMade movesDropped state refusal unrouted { demand mbps } infeasibility { kind linkIds nodeIds prices capacityMbps demandedMbps demands latencyMs maxLatencyMs } appliedAt } ${errors} } }`;
 
 export const codes = (payload: Json) => payload['userErrors']!.map(({ code }) => String(code));
 

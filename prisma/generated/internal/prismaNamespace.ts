@@ -17236,6 +17236,8 @@ export const CoreExecutionScalarFieldEnum = {
   statusReason: 'statusReason',
   ending: 'ending',
   holdsSlot: 'holdsSlot',
+  allocationId: 'allocationId',
+  holdsResources: 'holdsResources',
   told: 'told',
   historySequence: 'historySequence',
   totalSteps: 'totalSteps',
@@ -17244,6 +17246,7 @@ export const CoreExecutionScalarFieldEnum = {
   ruleDepth: 'ruleDepth',
   ruleChain: 'ruleChain',
   deadlineAt: 'deadlineAt',
+  warnAt: 'warnAt',
   nextAt: 'nextAt',
   version: 'version',
   createdAt: 'createdAt',
@@ -17350,6 +17353,8 @@ export const CoreQuotaScalarFieldEnum = {
   soft: 'soft',
   weight: 'weight',
   used: 'used',
+  warned: 'warned',
+  exceeded: 'exceeded',
   updatedAt: 'updatedAt',
   updatedBy: 'updatedBy'
 } as const
@@ -19162,7 +19167,8 @@ export const NetworkConnectionScalarFieldEnum = {
   version: 'version',
   createdAt: 'createdAt',
   updatedAt: 'updatedAt',
-  closedAt: 'closedAt'
+  closedAt: 'closedAt',
+  waitUntil: 'waitUntil'
 } as const
 
 export type NetworkConnectionScalarFieldEnum = (typeof NetworkConnectionScalarFieldEnum)[keyof typeof NetworkConnectionScalarFieldEnum]

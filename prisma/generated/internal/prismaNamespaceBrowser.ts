@@ -914,6 +914,8 @@ export const CoreExecutionScalarFieldEnum = {
   statusReason: 'statusReason',
   ending: 'ending',
   holdsSlot: 'holdsSlot',
+  allocationId: 'allocationId',
+  holdsResources: 'holdsResources',
   told: 'told',
   historySequence: 'historySequence',
   totalSteps: 'totalSteps',
@@ -922,6 +924,7 @@ export const CoreExecutionScalarFieldEnum = {
   ruleDepth: 'ruleDepth',
   ruleChain: 'ruleChain',
   deadlineAt: 'deadlineAt',
+  warnAt: 'warnAt',
   nextAt: 'nextAt',
   version: 'version',
   createdAt: 'createdAt',
@@ -1028,6 +1031,8 @@ export const CoreQuotaScalarFieldEnum = {
   soft: 'soft',
   weight: 'weight',
   used: 'used',
+  warned: 'warned',
+  exceeded: 'exceeded',
   updatedAt: 'updatedAt',
   updatedBy: 'updatedBy'
 } as const
@@ -2840,7 +2845,8 @@ export const NetworkConnectionScalarFieldEnum = {
   version: 'version',
   createdAt: 'createdAt',
   updatedAt: 'updatedAt',
-  closedAt: 'closedAt'
+  closedAt: 'closedAt',
+  waitUntil: 'waitUntil'
 } as const
 
 export type NetworkConnectionScalarFieldEnum = (typeof NetworkConnectionScalarFieldEnum)[keyof typeof NetworkConnectionScalarFieldEnum]

@@ -64,6 +64,8 @@ export type CoreExecutionMinAggregateOutputType = {
   statusReason: string | null
   ending: string | null
   holdsSlot: boolean | null
+  allocationId: string | null
+  holdsResources: boolean | null
   told: boolean | null
   historySequence: bigint | null
   totalSteps: number | null
@@ -71,6 +73,7 @@ export type CoreExecutionMinAggregateOutputType = {
   retries: number | null
   ruleDepth: number | null
   deadlineAt: Date | null
+  warnAt: Date | null
   nextAt: Date | null
   version: number | null
   createdAt: Date | null
@@ -94,6 +97,8 @@ export type CoreExecutionMaxAggregateOutputType = {
   statusReason: string | null
   ending: string | null
   holdsSlot: boolean | null
+  allocationId: string | null
+  holdsResources: boolean | null
   told: boolean | null
   historySequence: bigint | null
   totalSteps: number | null
@@ -101,6 +106,7 @@ export type CoreExecutionMaxAggregateOutputType = {
   retries: number | null
   ruleDepth: number | null
   deadlineAt: Date | null
+  warnAt: Date | null
   nextAt: Date | null
   version: number | null
   createdAt: Date | null
@@ -129,6 +135,8 @@ export type CoreExecutionCountAggregateOutputType = {
   statusReason: number
   ending: number
   holdsSlot: number
+  allocationId: number
+  holdsResources: number
   told: number
   historySequence: number
   totalSteps: number
@@ -137,6 +145,7 @@ export type CoreExecutionCountAggregateOutputType = {
   ruleDepth: number
   ruleChain: number
   deadlineAt: number
+  warnAt: number
   nextAt: number
   version: number
   createdAt: number
@@ -186,6 +195,8 @@ export type CoreExecutionMinAggregateInputType = {
   statusReason?: true
   ending?: true
   holdsSlot?: true
+  allocationId?: true
+  holdsResources?: true
   told?: true
   historySequence?: true
   totalSteps?: true
@@ -193,6 +204,7 @@ export type CoreExecutionMinAggregateInputType = {
   retries?: true
   ruleDepth?: true
   deadlineAt?: true
+  warnAt?: true
   nextAt?: true
   version?: true
   createdAt?: true
@@ -216,6 +228,8 @@ export type CoreExecutionMaxAggregateInputType = {
   statusReason?: true
   ending?: true
   holdsSlot?: true
+  allocationId?: true
+  holdsResources?: true
   told?: true
   historySequence?: true
   totalSteps?: true
@@ -223,6 +237,7 @@ export type CoreExecutionMaxAggregateInputType = {
   retries?: true
   ruleDepth?: true
   deadlineAt?: true
+  warnAt?: true
   nextAt?: true
   version?: true
   createdAt?: true
@@ -251,6 +266,8 @@ export type CoreExecutionCountAggregateInputType = {
   statusReason?: true
   ending?: true
   holdsSlot?: true
+  allocationId?: true
+  holdsResources?: true
   told?: true
   historySequence?: true
   totalSteps?: true
@@ -259,6 +276,7 @@ export type CoreExecutionCountAggregateInputType = {
   ruleDepth?: true
   ruleChain?: true
   deadlineAt?: true
+  warnAt?: true
   nextAt?: true
   version?: true
   createdAt?: true
@@ -374,6 +392,8 @@ export type CoreExecutionGroupByOutputType = {
   statusReason: string | null
   ending: string | null
   holdsSlot: boolean
+  allocationId: string | null
+  holdsResources: boolean
   told: boolean
   historySequence: bigint
   totalSteps: number
@@ -382,6 +402,7 @@ export type CoreExecutionGroupByOutputType = {
   ruleDepth: number
   ruleChain: string[]
   deadlineAt: Date | null
+  warnAt: Date | null
   nextAt: Date | null
   version: number
   createdAt: Date
@@ -433,6 +454,8 @@ export type CoreExecutionWhereInput = {
   statusReason?: Prisma.StringNullableFilter<"CoreExecution"> | string | null
   ending?: Prisma.StringNullableFilter<"CoreExecution"> | string | null
   holdsSlot?: Prisma.BoolFilter<"CoreExecution"> | boolean
+  allocationId?: Prisma.UuidNullableFilter<"CoreExecution"> | string | null
+  holdsResources?: Prisma.BoolFilter<"CoreExecution"> | boolean
   told?: Prisma.BoolFilter<"CoreExecution"> | boolean
   historySequence?: Prisma.BigIntFilter<"CoreExecution"> | bigint | number
   totalSteps?: Prisma.IntFilter<"CoreExecution"> | number
@@ -441,6 +464,7 @@ export type CoreExecutionWhereInput = {
   ruleDepth?: Prisma.IntFilter<"CoreExecution"> | number
   ruleChain?: Prisma.StringNullableListFilter<"CoreExecution">
   deadlineAt?: Prisma.DateTimeNullableFilter<"CoreExecution"> | Date | string | null
+  warnAt?: Prisma.DateTimeNullableFilter<"CoreExecution"> | Date | string | null
   nextAt?: Prisma.DateTimeNullableFilter<"CoreExecution"> | Date | string | null
   version?: Prisma.IntFilter<"CoreExecution"> | number
   createdAt?: Prisma.DateTimeFilter<"CoreExecution"> | Date | string
@@ -469,6 +493,8 @@ export type CoreExecutionOrderByWithRelationInput = {
   statusReason?: Prisma.SortOrderInput | Prisma.SortOrder
   ending?: Prisma.SortOrderInput | Prisma.SortOrder
   holdsSlot?: Prisma.SortOrder
+  allocationId?: Prisma.SortOrderInput | Prisma.SortOrder
+  holdsResources?: Prisma.SortOrder
   told?: Prisma.SortOrder
   historySequence?: Prisma.SortOrder
   totalSteps?: Prisma.SortOrder
@@ -477,6 +503,7 @@ export type CoreExecutionOrderByWithRelationInput = {
   ruleDepth?: Prisma.SortOrder
   ruleChain?: Prisma.SortOrder
   deadlineAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  warnAt?: Prisma.SortOrderInput | Prisma.SortOrder
   nextAt?: Prisma.SortOrderInput | Prisma.SortOrder
   version?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
@@ -509,6 +536,8 @@ export type CoreExecutionWhereUniqueInput = Prisma.AtLeast<{
   statusReason?: Prisma.StringNullableFilter<"CoreExecution"> | string | null
   ending?: Prisma.StringNullableFilter<"CoreExecution"> | string | null
   holdsSlot?: Prisma.BoolFilter<"CoreExecution"> | boolean
+  allocationId?: Prisma.UuidNullableFilter<"CoreExecution"> | string | null
+  holdsResources?: Prisma.BoolFilter<"CoreExecution"> | boolean
   told?: Prisma.BoolFilter<"CoreExecution"> | boolean
   historySequence?: Prisma.BigIntFilter<"CoreExecution"> | bigint | number
   totalSteps?: Prisma.IntFilter<"CoreExecution"> | number
@@ -517,6 +546,7 @@ export type CoreExecutionWhereUniqueInput = Prisma.AtLeast<{
   ruleDepth?: Prisma.IntFilter<"CoreExecution"> | number
   ruleChain?: Prisma.StringNullableListFilter<"CoreExecution">
   deadlineAt?: Prisma.DateTimeNullableFilter<"CoreExecution"> | Date | string | null
+  warnAt?: Prisma.DateTimeNullableFilter<"CoreExecution"> | Date | string | null
   nextAt?: Prisma.DateTimeNullableFilter<"CoreExecution"> | Date | string | null
   version?: Prisma.IntFilter<"CoreExecution"> | number
   createdAt?: Prisma.DateTimeFilter<"CoreExecution"> | Date | string
@@ -545,6 +575,8 @@ export type CoreExecutionOrderByWithAggregationInput = {
   statusReason?: Prisma.SortOrderInput | Prisma.SortOrder
   ending?: Prisma.SortOrderInput | Prisma.SortOrder
   holdsSlot?: Prisma.SortOrder
+  allocationId?: Prisma.SortOrderInput | Prisma.SortOrder
+  holdsResources?: Prisma.SortOrder
   told?: Prisma.SortOrder
   historySequence?: Prisma.SortOrder
   totalSteps?: Prisma.SortOrder
@@ -553,6 +585,7 @@ export type CoreExecutionOrderByWithAggregationInput = {
   ruleDepth?: Prisma.SortOrder
   ruleChain?: Prisma.SortOrder
   deadlineAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  warnAt?: Prisma.SortOrderInput | Prisma.SortOrder
   nextAt?: Prisma.SortOrderInput | Prisma.SortOrder
   version?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
@@ -589,6 +622,8 @@ export type CoreExecutionScalarWhereWithAggregatesInput = {
   statusReason?: Prisma.StringNullableWithAggregatesFilter<"CoreExecution"> | string | null
   ending?: Prisma.StringNullableWithAggregatesFilter<"CoreExecution"> | string | null
   holdsSlot?: Prisma.BoolWithAggregatesFilter<"CoreExecution"> | boolean
+  allocationId?: Prisma.UuidNullableWithAggregatesFilter<"CoreExecution"> | string | null
+  holdsResources?: Prisma.BoolWithAggregatesFilter<"CoreExecution"> | boolean
   told?: Prisma.BoolWithAggregatesFilter<"CoreExecution"> | boolean
   historySequence?: Prisma.BigIntWithAggregatesFilter<"CoreExecution"> | bigint | number
   totalSteps?: Prisma.IntWithAggregatesFilter<"CoreExecution"> | number
@@ -597,6 +632,7 @@ export type CoreExecutionScalarWhereWithAggregatesInput = {
   ruleDepth?: Prisma.IntWithAggregatesFilter<"CoreExecution"> | number
   ruleChain?: Prisma.StringNullableListFilter<"CoreExecution">
   deadlineAt?: Prisma.DateTimeNullableWithAggregatesFilter<"CoreExecution"> | Date | string | null
+  warnAt?: Prisma.DateTimeNullableWithAggregatesFilter<"CoreExecution"> | Date | string | null
   nextAt?: Prisma.DateTimeNullableWithAggregatesFilter<"CoreExecution"> | Date | string | null
   version?: Prisma.IntWithAggregatesFilter<"CoreExecution"> | number
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"CoreExecution"> | Date | string
@@ -625,6 +661,8 @@ export type CoreExecutionCreateInput = {
   statusReason?: string | null
   ending?: string | null
   holdsSlot?: boolean
+  allocationId?: string | null
+  holdsResources?: boolean
   told?: boolean
   historySequence?: bigint | number
   totalSteps: number
@@ -633,6 +671,7 @@ export type CoreExecutionCreateInput = {
   ruleDepth?: number
   ruleChain?: Prisma.CoreExecutionCreateruleChainInput | string[]
   deadlineAt?: Date | string | null
+  warnAt?: Date | string | null
   nextAt?: Date | string | null
   version?: number
   createdAt?: Date | string
@@ -661,6 +700,8 @@ export type CoreExecutionUncheckedCreateInput = {
   statusReason?: string | null
   ending?: string | null
   holdsSlot?: boolean
+  allocationId?: string | null
+  holdsResources?: boolean
   told?: boolean
   historySequence?: bigint | number
   totalSteps: number
@@ -669,6 +710,7 @@ export type CoreExecutionUncheckedCreateInput = {
   ruleDepth?: number
   ruleChain?: Prisma.CoreExecutionCreateruleChainInput | string[]
   deadlineAt?: Date | string | null
+  warnAt?: Date | string | null
   nextAt?: Date | string | null
   version?: number
   createdAt?: Date | string
@@ -697,6 +739,8 @@ export type CoreExecutionUpdateInput = {
   statusReason?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   ending?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   holdsSlot?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  allocationId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  holdsResources?: Prisma.BoolFieldUpdateOperationsInput | boolean
   told?: Prisma.BoolFieldUpdateOperationsInput | boolean
   historySequence?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   totalSteps?: Prisma.IntFieldUpdateOperationsInput | number
@@ -705,6 +749,7 @@ export type CoreExecutionUpdateInput = {
   ruleDepth?: Prisma.IntFieldUpdateOperationsInput | number
   ruleChain?: Prisma.CoreExecutionUpdateruleChainInput | string[]
   deadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  warnAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   nextAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -733,6 +778,8 @@ export type CoreExecutionUncheckedUpdateInput = {
   statusReason?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   ending?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   holdsSlot?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  allocationId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  holdsResources?: Prisma.BoolFieldUpdateOperationsInput | boolean
   told?: Prisma.BoolFieldUpdateOperationsInput | boolean
   historySequence?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   totalSteps?: Prisma.IntFieldUpdateOperationsInput | number
@@ -741,6 +788,7 @@ export type CoreExecutionUncheckedUpdateInput = {
   ruleDepth?: Prisma.IntFieldUpdateOperationsInput | number
   ruleChain?: Prisma.CoreExecutionUpdateruleChainInput | string[]
   deadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  warnAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   nextAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -769,6 +817,8 @@ export type CoreExecutionCreateManyInput = {
   statusReason?: string | null
   ending?: string | null
   holdsSlot?: boolean
+  allocationId?: string | null
+  holdsResources?: boolean
   told?: boolean
   historySequence?: bigint | number
   totalSteps: number
@@ -777,6 +827,7 @@ export type CoreExecutionCreateManyInput = {
   ruleDepth?: number
   ruleChain?: Prisma.CoreExecutionCreateruleChainInput | string[]
   deadlineAt?: Date | string | null
+  warnAt?: Date | string | null
   nextAt?: Date | string | null
   version?: number
   createdAt?: Date | string
@@ -805,6 +856,8 @@ export type CoreExecutionUpdateManyMutationInput = {
   statusReason?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   ending?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   holdsSlot?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  allocationId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  holdsResources?: Prisma.BoolFieldUpdateOperationsInput | boolean
   told?: Prisma.BoolFieldUpdateOperationsInput | boolean
   historySequence?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   totalSteps?: Prisma.IntFieldUpdateOperationsInput | number
@@ -813,6 +866,7 @@ export type CoreExecutionUpdateManyMutationInput = {
   ruleDepth?: Prisma.IntFieldUpdateOperationsInput | number
   ruleChain?: Prisma.CoreExecutionUpdateruleChainInput | string[]
   deadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  warnAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   nextAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -841,6 +895,8 @@ export type CoreExecutionUncheckedUpdateManyInput = {
   statusReason?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   ending?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   holdsSlot?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  allocationId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  holdsResources?: Prisma.BoolFieldUpdateOperationsInput | boolean
   told?: Prisma.BoolFieldUpdateOperationsInput | boolean
   historySequence?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   totalSteps?: Prisma.IntFieldUpdateOperationsInput | number
@@ -849,6 +905,7 @@ export type CoreExecutionUncheckedUpdateManyInput = {
   ruleDepth?: Prisma.IntFieldUpdateOperationsInput | number
   ruleChain?: Prisma.CoreExecutionUpdateruleChainInput | string[]
   deadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  warnAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   nextAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -882,6 +939,8 @@ export type CoreExecutionCountOrderByAggregateInput = {
   statusReason?: Prisma.SortOrder
   ending?: Prisma.SortOrder
   holdsSlot?: Prisma.SortOrder
+  allocationId?: Prisma.SortOrder
+  holdsResources?: Prisma.SortOrder
   told?: Prisma.SortOrder
   historySequence?: Prisma.SortOrder
   totalSteps?: Prisma.SortOrder
@@ -890,6 +949,7 @@ export type CoreExecutionCountOrderByAggregateInput = {
   ruleDepth?: Prisma.SortOrder
   ruleChain?: Prisma.SortOrder
   deadlineAt?: Prisma.SortOrder
+  warnAt?: Prisma.SortOrder
   nextAt?: Prisma.SortOrder
   version?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
@@ -925,6 +985,8 @@ export type CoreExecutionMaxOrderByAggregateInput = {
   statusReason?: Prisma.SortOrder
   ending?: Prisma.SortOrder
   holdsSlot?: Prisma.SortOrder
+  allocationId?: Prisma.SortOrder
+  holdsResources?: Prisma.SortOrder
   told?: Prisma.SortOrder
   historySequence?: Prisma.SortOrder
   totalSteps?: Prisma.SortOrder
@@ -932,6 +994,7 @@ export type CoreExecutionMaxOrderByAggregateInput = {
   retries?: Prisma.SortOrder
   ruleDepth?: Prisma.SortOrder
   deadlineAt?: Prisma.SortOrder
+  warnAt?: Prisma.SortOrder
   nextAt?: Prisma.SortOrder
   version?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
@@ -955,6 +1018,8 @@ export type CoreExecutionMinOrderByAggregateInput = {
   statusReason?: Prisma.SortOrder
   ending?: Prisma.SortOrder
   holdsSlot?: Prisma.SortOrder
+  allocationId?: Prisma.SortOrder
+  holdsResources?: Prisma.SortOrder
   told?: Prisma.SortOrder
   historySequence?: Prisma.SortOrder
   totalSteps?: Prisma.SortOrder
@@ -962,6 +1027,7 @@ export type CoreExecutionMinOrderByAggregateInput = {
   retries?: Prisma.SortOrder
   ruleDepth?: Prisma.SortOrder
   deadlineAt?: Prisma.SortOrder
+  warnAt?: Prisma.SortOrder
   nextAt?: Prisma.SortOrder
   version?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
@@ -1022,6 +1088,8 @@ export type CoreExecutionSelect<ExtArgs extends runtime.Types.Extensions.Interna
   statusReason?: boolean
   ending?: boolean
   holdsSlot?: boolean
+  allocationId?: boolean
+  holdsResources?: boolean
   told?: boolean
   historySequence?: boolean
   totalSteps?: boolean
@@ -1030,6 +1098,7 @@ export type CoreExecutionSelect<ExtArgs extends runtime.Types.Extensions.Interna
   ruleDepth?: boolean
   ruleChain?: boolean
   deadlineAt?: boolean
+  warnAt?: boolean
   nextAt?: boolean
   version?: boolean
   createdAt?: boolean
@@ -1058,6 +1127,8 @@ export type CoreExecutionSelectCreateManyAndReturn<ExtArgs extends runtime.Types
   statusReason?: boolean
   ending?: boolean
   holdsSlot?: boolean
+  allocationId?: boolean
+  holdsResources?: boolean
   told?: boolean
   historySequence?: boolean
   totalSteps?: boolean
@@ -1066,6 +1137,7 @@ export type CoreExecutionSelectCreateManyAndReturn<ExtArgs extends runtime.Types
   ruleDepth?: boolean
   ruleChain?: boolean
   deadlineAt?: boolean
+  warnAt?: boolean
   nextAt?: boolean
   version?: boolean
   createdAt?: boolean
@@ -1094,6 +1166,8 @@ export type CoreExecutionSelectUpdateManyAndReturn<ExtArgs extends runtime.Types
   statusReason?: boolean
   ending?: boolean
   holdsSlot?: boolean
+  allocationId?: boolean
+  holdsResources?: boolean
   told?: boolean
   historySequence?: boolean
   totalSteps?: boolean
@@ -1102,6 +1176,7 @@ export type CoreExecutionSelectUpdateManyAndReturn<ExtArgs extends runtime.Types
   ruleDepth?: boolean
   ruleChain?: boolean
   deadlineAt?: boolean
+  warnAt?: boolean
   nextAt?: boolean
   version?: boolean
   createdAt?: boolean
@@ -1130,6 +1205,8 @@ export type CoreExecutionSelectScalar = {
   statusReason?: boolean
   ending?: boolean
   holdsSlot?: boolean
+  allocationId?: boolean
+  holdsResources?: boolean
   told?: boolean
   historySequence?: boolean
   totalSteps?: boolean
@@ -1138,6 +1215,7 @@ export type CoreExecutionSelectScalar = {
   ruleDepth?: boolean
   ruleChain?: boolean
   deadlineAt?: boolean
+  warnAt?: boolean
   nextAt?: boolean
   version?: boolean
   createdAt?: boolean
@@ -1147,7 +1225,7 @@ export type CoreExecutionSelectScalar = {
   updatedAt?: boolean
 }
 
-export type CoreExecutionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "workflowId" | "workflowVersion" | "body" | "contextId" | "parentId" | "parentStepId" | "depth" | "status" | "priority" | "input" | "output" | "error" | "principal" | "statusReason" | "ending" | "holdsSlot" | "told" | "historySequence" | "totalSteps" | "endedSteps" | "retries" | "ruleDepth" | "ruleChain" | "deadlineAt" | "nextAt" | "version" | "createdAt" | "createdBy" | "startedAt" | "completedAt" | "updatedAt", ExtArgs["result"]["coreExecution"]>
+export type CoreExecutionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "workflowId" | "workflowVersion" | "body" | "contextId" | "parentId" | "parentStepId" | "depth" | "status" | "priority" | "input" | "output" | "error" | "principal" | "statusReason" | "ending" | "holdsSlot" | "allocationId" | "holdsResources" | "told" | "historySequence" | "totalSteps" | "endedSteps" | "retries" | "ruleDepth" | "ruleChain" | "deadlineAt" | "warnAt" | "nextAt" | "version" | "createdAt" | "createdBy" | "startedAt" | "completedAt" | "updatedAt", ExtArgs["result"]["coreExecution"]>
 
 export type $CoreExecutionPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "CoreExecution"
@@ -1190,6 +1268,11 @@ export type $CoreExecutionPayload<ExtArgs extends runtime.Types.Extensions.Inter
      */
     holdsSlot: boolean
     /**
+     * Resources that the run as a whole waits for or holds, and whether it has been given them.
+     */
+    allocationId: string | null
+    holdsResources: boolean
+    /**
      * Whether its parent has heard of its end; true where there is none.
      */
     told: boolean
@@ -1203,6 +1286,10 @@ export type $CoreExecutionPayload<ExtArgs extends runtime.Types.Extensions.Inter
     ruleDepth: number
     ruleChain: string[]
     deadlineAt: Date | null
+    /**
+     * When it is told that its time is nearly over; null once it was.
+     */
+    warnAt: Date | null
     /**
      * When something is due: a step that is ready, a retry, a timer, a lease, a deadline. Null while only others can move it.
      */
@@ -1654,6 +1741,8 @@ export interface CoreExecutionFieldRefs {
   readonly statusReason: Prisma.FieldRef<"CoreExecution", 'String'>
   readonly ending: Prisma.FieldRef<"CoreExecution", 'String'>
   readonly holdsSlot: Prisma.FieldRef<"CoreExecution", 'Boolean'>
+  readonly allocationId: Prisma.FieldRef<"CoreExecution", 'String'>
+  readonly holdsResources: Prisma.FieldRef<"CoreExecution", 'Boolean'>
   readonly told: Prisma.FieldRef<"CoreExecution", 'Boolean'>
   readonly historySequence: Prisma.FieldRef<"CoreExecution", 'BigInt'>
   readonly totalSteps: Prisma.FieldRef<"CoreExecution", 'Int'>
@@ -1662,6 +1751,7 @@ export interface CoreExecutionFieldRefs {
   readonly ruleDepth: Prisma.FieldRef<"CoreExecution", 'Int'>
   readonly ruleChain: Prisma.FieldRef<"CoreExecution", 'String[]'>
   readonly deadlineAt: Prisma.FieldRef<"CoreExecution", 'DateTime'>
+  readonly warnAt: Prisma.FieldRef<"CoreExecution", 'DateTime'>
   readonly nextAt: Prisma.FieldRef<"CoreExecution", 'DateTime'>
   readonly version: Prisma.FieldRef<"CoreExecution", 'Int'>
   readonly createdAt: Prisma.FieldRef<"CoreExecution", 'DateTime'>

@@ -44,6 +44,8 @@ export type CoreQuotaMinAggregateOutputType = {
   tenantId: string | null
   owner: string | null
   weight: number | null
+  warned: boolean | null
+  exceeded: boolean | null
   updatedAt: Date | null
   updatedBy: string | null
 }
@@ -52,6 +54,8 @@ export type CoreQuotaMaxAggregateOutputType = {
   tenantId: string | null
   owner: string | null
   weight: number | null
+  warned: boolean | null
+  exceeded: boolean | null
   updatedAt: Date | null
   updatedBy: string | null
 }
@@ -63,6 +67,8 @@ export type CoreQuotaCountAggregateOutputType = {
   soft: number
   weight: number
   used: number
+  warned: number
+  exceeded: number
   updatedAt: number
   updatedBy: number
   _all: number
@@ -87,6 +93,8 @@ export type CoreQuotaMinAggregateInputType = {
   tenantId?: true
   owner?: true
   weight?: true
+  warned?: true
+  exceeded?: true
   updatedAt?: true
   updatedBy?: true
 }
@@ -95,6 +103,8 @@ export type CoreQuotaMaxAggregateInputType = {
   tenantId?: true
   owner?: true
   weight?: true
+  warned?: true
+  exceeded?: true
   updatedAt?: true
   updatedBy?: true
 }
@@ -106,6 +116,8 @@ export type CoreQuotaCountAggregateInputType = {
   soft?: true
   weight?: true
   used?: true
+  warned?: true
+  exceeded?: true
   updatedAt?: true
   updatedBy?: true
   _all?: true
@@ -204,6 +216,8 @@ export type CoreQuotaGroupByOutputType = {
   soft: number[]
   weight: number
   used: number[]
+  warned: boolean
+  exceeded: boolean
   updatedAt: Date
   updatedBy: string
   _count: CoreQuotaCountAggregateOutputType | null
@@ -238,6 +252,8 @@ export type CoreQuotaWhereInput = {
   soft?: Prisma.FloatNullableListFilter<"CoreQuota">
   weight?: Prisma.FloatFilter<"CoreQuota"> | number
   used?: Prisma.FloatNullableListFilter<"CoreQuota">
+  warned?: Prisma.BoolFilter<"CoreQuota"> | boolean
+  exceeded?: Prisma.BoolFilter<"CoreQuota"> | boolean
   updatedAt?: Prisma.DateTimeFilter<"CoreQuota"> | Date | string
   updatedBy?: Prisma.StringFilter<"CoreQuota"> | string
 }
@@ -249,6 +265,8 @@ export type CoreQuotaOrderByWithRelationInput = {
   soft?: Prisma.SortOrder
   weight?: Prisma.SortOrder
   used?: Prisma.SortOrder
+  warned?: Prisma.SortOrder
+  exceeded?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   updatedBy?: Prisma.SortOrder
 }
@@ -264,6 +282,8 @@ export type CoreQuotaWhereUniqueInput = Prisma.AtLeast<{
   soft?: Prisma.FloatNullableListFilter<"CoreQuota">
   weight?: Prisma.FloatFilter<"CoreQuota"> | number
   used?: Prisma.FloatNullableListFilter<"CoreQuota">
+  warned?: Prisma.BoolFilter<"CoreQuota"> | boolean
+  exceeded?: Prisma.BoolFilter<"CoreQuota"> | boolean
   updatedAt?: Prisma.DateTimeFilter<"CoreQuota"> | Date | string
   updatedBy?: Prisma.StringFilter<"CoreQuota"> | string
 }, "tenantId_owner">
@@ -275,6 +295,8 @@ export type CoreQuotaOrderByWithAggregationInput = {
   soft?: Prisma.SortOrder
   weight?: Prisma.SortOrder
   used?: Prisma.SortOrder
+  warned?: Prisma.SortOrder
+  exceeded?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   updatedBy?: Prisma.SortOrder
   _count?: Prisma.CoreQuotaCountOrderByAggregateInput
@@ -294,6 +316,8 @@ export type CoreQuotaScalarWhereWithAggregatesInput = {
   soft?: Prisma.FloatNullableListFilter<"CoreQuota">
   weight?: Prisma.FloatWithAggregatesFilter<"CoreQuota"> | number
   used?: Prisma.FloatNullableListFilter<"CoreQuota">
+  warned?: Prisma.BoolWithAggregatesFilter<"CoreQuota"> | boolean
+  exceeded?: Prisma.BoolWithAggregatesFilter<"CoreQuota"> | boolean
   updatedAt?: Prisma.DateTimeWithAggregatesFilter<"CoreQuota"> | Date | string
   updatedBy?: Prisma.StringWithAggregatesFilter<"CoreQuota"> | string
 }
@@ -305,6 +329,8 @@ export type CoreQuotaCreateInput = {
   soft?: Prisma.CoreQuotaCreatesoftInput | number[]
   weight?: number
   used?: Prisma.CoreQuotaCreateusedInput | number[]
+  warned?: boolean
+  exceeded?: boolean
   updatedAt?: Date | string
   updatedBy: string
 }
@@ -316,6 +342,8 @@ export type CoreQuotaUncheckedCreateInput = {
   soft?: Prisma.CoreQuotaCreatesoftInput | number[]
   weight?: number
   used?: Prisma.CoreQuotaCreateusedInput | number[]
+  warned?: boolean
+  exceeded?: boolean
   updatedAt?: Date | string
   updatedBy: string
 }
@@ -327,6 +355,8 @@ export type CoreQuotaUpdateInput = {
   soft?: Prisma.CoreQuotaUpdatesoftInput | number[]
   weight?: Prisma.FloatFieldUpdateOperationsInput | number
   used?: Prisma.CoreQuotaUpdateusedInput | number[]
+  warned?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  exceeded?: Prisma.BoolFieldUpdateOperationsInput | boolean
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedBy?: Prisma.StringFieldUpdateOperationsInput | string
 }
@@ -338,6 +368,8 @@ export type CoreQuotaUncheckedUpdateInput = {
   soft?: Prisma.CoreQuotaUpdatesoftInput | number[]
   weight?: Prisma.FloatFieldUpdateOperationsInput | number
   used?: Prisma.CoreQuotaUpdateusedInput | number[]
+  warned?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  exceeded?: Prisma.BoolFieldUpdateOperationsInput | boolean
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedBy?: Prisma.StringFieldUpdateOperationsInput | string
 }
@@ -349,6 +381,8 @@ export type CoreQuotaCreateManyInput = {
   soft?: Prisma.CoreQuotaCreatesoftInput | number[]
   weight?: number
   used?: Prisma.CoreQuotaCreateusedInput | number[]
+  warned?: boolean
+  exceeded?: boolean
   updatedAt?: Date | string
   updatedBy: string
 }
@@ -360,6 +394,8 @@ export type CoreQuotaUpdateManyMutationInput = {
   soft?: Prisma.CoreQuotaUpdatesoftInput | number[]
   weight?: Prisma.FloatFieldUpdateOperationsInput | number
   used?: Prisma.CoreQuotaUpdateusedInput | number[]
+  warned?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  exceeded?: Prisma.BoolFieldUpdateOperationsInput | boolean
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedBy?: Prisma.StringFieldUpdateOperationsInput | string
 }
@@ -371,6 +407,8 @@ export type CoreQuotaUncheckedUpdateManyInput = {
   soft?: Prisma.CoreQuotaUpdatesoftInput | number[]
   weight?: Prisma.FloatFieldUpdateOperationsInput | number
   used?: Prisma.CoreQuotaUpdateusedInput | number[]
+  warned?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  exceeded?: Prisma.BoolFieldUpdateOperationsInput | boolean
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedBy?: Prisma.StringFieldUpdateOperationsInput | string
 }
@@ -387,6 +425,8 @@ export type CoreQuotaCountOrderByAggregateInput = {
   soft?: Prisma.SortOrder
   weight?: Prisma.SortOrder
   used?: Prisma.SortOrder
+  warned?: Prisma.SortOrder
+  exceeded?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   updatedBy?: Prisma.SortOrder
 }
@@ -402,6 +442,8 @@ export type CoreQuotaMaxOrderByAggregateInput = {
   tenantId?: Prisma.SortOrder
   owner?: Prisma.SortOrder
   weight?: Prisma.SortOrder
+  warned?: Prisma.SortOrder
+  exceeded?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   updatedBy?: Prisma.SortOrder
 }
@@ -410,6 +452,8 @@ export type CoreQuotaMinOrderByAggregateInput = {
   tenantId?: Prisma.SortOrder
   owner?: Prisma.SortOrder
   weight?: Prisma.SortOrder
+  warned?: Prisma.SortOrder
+  exceeded?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   updatedBy?: Prisma.SortOrder
 }
@@ -457,6 +501,8 @@ export type CoreQuotaSelect<ExtArgs extends runtime.Types.Extensions.InternalArg
   soft?: boolean
   weight?: boolean
   used?: boolean
+  warned?: boolean
+  exceeded?: boolean
   updatedAt?: boolean
   updatedBy?: boolean
 }, ExtArgs["result"]["coreQuota"]>
@@ -468,6 +514,8 @@ export type CoreQuotaSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Ext
   soft?: boolean
   weight?: boolean
   used?: boolean
+  warned?: boolean
+  exceeded?: boolean
   updatedAt?: boolean
   updatedBy?: boolean
 }, ExtArgs["result"]["coreQuota"]>
@@ -479,6 +527,8 @@ export type CoreQuotaSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Ext
   soft?: boolean
   weight?: boolean
   used?: boolean
+  warned?: boolean
+  exceeded?: boolean
   updatedAt?: boolean
   updatedBy?: boolean
 }, ExtArgs["result"]["coreQuota"]>
@@ -490,11 +540,13 @@ export type CoreQuotaSelectScalar = {
   soft?: boolean
   weight?: boolean
   used?: boolean
+  warned?: boolean
+  exceeded?: boolean
   updatedAt?: boolean
   updatedBy?: boolean
 }
 
-export type CoreQuotaOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "owner" | "hard" | "soft" | "weight" | "used" | "updatedAt" | "updatedBy", ExtArgs["result"]["coreQuota"]>
+export type CoreQuotaOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "owner" | "hard" | "soft" | "weight" | "used" | "warned" | "exceeded" | "updatedAt" | "updatedBy", ExtArgs["result"]["coreQuota"]>
 
 export type $CoreQuotaPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "CoreQuota"
@@ -506,6 +558,11 @@ export type $CoreQuotaPayload<ExtArgs extends runtime.Types.Extensions.InternalA
     soft: number[]
     weight: number
     used: number[]
+    /**
+     * Whether it was told that it is near its end, and that a request would have passed it.
+     */
+    warned: boolean
+    exceeded: boolean
     updatedAt: Date
     updatedBy: string
   }, ExtArgs["result"]["coreQuota"]>
@@ -937,6 +994,8 @@ export interface CoreQuotaFieldRefs {
   readonly soft: Prisma.FieldRef<"CoreQuota", 'Float[]'>
   readonly weight: Prisma.FieldRef<"CoreQuota", 'Float'>
   readonly used: Prisma.FieldRef<"CoreQuota", 'Float[]'>
+  readonly warned: Prisma.FieldRef<"CoreQuota", 'Boolean'>
+  readonly exceeded: Prisma.FieldRef<"CoreQuota", 'Boolean'>
   readonly updatedAt: Prisma.FieldRef<"CoreQuota", 'DateTime'>
   readonly updatedBy: Prisma.FieldRef<"CoreQuota", 'String'>
 }

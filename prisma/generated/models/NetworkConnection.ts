@@ -56,6 +56,7 @@ export type NetworkConnectionMinAggregateOutputType = {
   createdAt: Date | null
   updatedAt: Date | null
   closedAt: Date | null
+  waitUntil: Date | null
 }
 
 export type NetworkConnectionMaxAggregateOutputType = {
@@ -76,6 +77,7 @@ export type NetworkConnectionMaxAggregateOutputType = {
   createdAt: Date | null
   updatedAt: Date | null
   closedAt: Date | null
+  waitUntil: Date | null
 }
 
 export type NetworkConnectionCountAggregateOutputType = {
@@ -104,6 +106,7 @@ export type NetworkConnectionCountAggregateOutputType = {
   createdAt: number
   updatedAt: number
   closedAt: number
+  waitUntil: number
   _all: number
 }
 
@@ -138,6 +141,7 @@ export type NetworkConnectionMinAggregateInputType = {
   createdAt?: true
   updatedAt?: true
   closedAt?: true
+  waitUntil?: true
 }
 
 export type NetworkConnectionMaxAggregateInputType = {
@@ -158,6 +162,7 @@ export type NetworkConnectionMaxAggregateInputType = {
   createdAt?: true
   updatedAt?: true
   closedAt?: true
+  waitUntil?: true
 }
 
 export type NetworkConnectionCountAggregateInputType = {
@@ -186,6 +191,7 @@ export type NetworkConnectionCountAggregateInputType = {
   createdAt?: true
   updatedAt?: true
   closedAt?: true
+  waitUntil?: true
   _all?: true
 }
 
@@ -301,6 +307,7 @@ export type NetworkConnectionGroupByOutputType = {
   createdAt: Date
   updatedAt: Date
   closedAt: Date | null
+  waitUntil: Date | null
   _count: NetworkConnectionCountAggregateOutputType | null
   _avg: NetworkConnectionAvgAggregateOutputType | null
   _sum: NetworkConnectionSumAggregateOutputType | null
@@ -352,6 +359,7 @@ export type NetworkConnectionWhereInput = {
   createdAt?: Prisma.DateTimeFilter<"NetworkConnection"> | Date | string
   updatedAt?: Prisma.DateTimeFilter<"NetworkConnection"> | Date | string
   closedAt?: Prisma.DateTimeNullableFilter<"NetworkConnection"> | Date | string | null
+  waitUntil?: Prisma.DateTimeNullableFilter<"NetworkConnection"> | Date | string | null
 }
 
 export type NetworkConnectionOrderByWithRelationInput = {
@@ -380,6 +388,7 @@ export type NetworkConnectionOrderByWithRelationInput = {
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   closedAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  waitUntil?: Prisma.SortOrderInput | Prisma.SortOrder
 }
 
 export type NetworkConnectionWhereUniqueInput = Prisma.AtLeast<{
@@ -412,6 +421,7 @@ export type NetworkConnectionWhereUniqueInput = Prisma.AtLeast<{
   createdAt?: Prisma.DateTimeFilter<"NetworkConnection"> | Date | string
   updatedAt?: Prisma.DateTimeFilter<"NetworkConnection"> | Date | string
   closedAt?: Prisma.DateTimeNullableFilter<"NetworkConnection"> | Date | string | null
+  waitUntil?: Prisma.DateTimeNullableFilter<"NetworkConnection"> | Date | string | null
 }, "tenantId_id">
 
 export type NetworkConnectionOrderByWithAggregationInput = {
@@ -440,6 +450,7 @@ export type NetworkConnectionOrderByWithAggregationInput = {
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   closedAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  waitUntil?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.NetworkConnectionCountOrderByAggregateInput
   _avg?: Prisma.NetworkConnectionAvgOrderByAggregateInput
   _max?: Prisma.NetworkConnectionMaxOrderByAggregateInput
@@ -476,6 +487,7 @@ export type NetworkConnectionScalarWhereWithAggregatesInput = {
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"NetworkConnection"> | Date | string
   updatedAt?: Prisma.DateTimeWithAggregatesFilter<"NetworkConnection"> | Date | string
   closedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"NetworkConnection"> | Date | string | null
+  waitUntil?: Prisma.DateTimeNullableWithAggregatesFilter<"NetworkConnection"> | Date | string | null
 }
 
 export type NetworkConnectionCreateInput = {
@@ -504,6 +516,7 @@ export type NetworkConnectionCreateInput = {
   createdAt?: Date | string
   updatedAt?: Date | string
   closedAt?: Date | string | null
+  waitUntil?: Date | string | null
 }
 
 export type NetworkConnectionUncheckedCreateInput = {
@@ -532,6 +545,7 @@ export type NetworkConnectionUncheckedCreateInput = {
   createdAt?: Date | string
   updatedAt?: Date | string
   closedAt?: Date | string | null
+  waitUntil?: Date | string | null
 }
 
 export type NetworkConnectionUpdateInput = {
@@ -560,6 +574,7 @@ export type NetworkConnectionUpdateInput = {
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   closedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  waitUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type NetworkConnectionUncheckedUpdateInput = {
@@ -588,6 +603,7 @@ export type NetworkConnectionUncheckedUpdateInput = {
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   closedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  waitUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type NetworkConnectionCreateManyInput = {
@@ -616,6 +632,7 @@ export type NetworkConnectionCreateManyInput = {
   createdAt?: Date | string
   updatedAt?: Date | string
   closedAt?: Date | string | null
+  waitUntil?: Date | string | null
 }
 
 export type NetworkConnectionUpdateManyMutationInput = {
@@ -644,6 +661,7 @@ export type NetworkConnectionUpdateManyMutationInput = {
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   closedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  waitUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type NetworkConnectionUncheckedUpdateManyInput = {
@@ -672,6 +690,7 @@ export type NetworkConnectionUncheckedUpdateManyInput = {
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   closedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  waitUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type NetworkConnectionTenantIdIdCompoundUniqueInput = {
@@ -705,6 +724,7 @@ export type NetworkConnectionCountOrderByAggregateInput = {
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   closedAt?: Prisma.SortOrder
+  waitUntil?: Prisma.SortOrder
 }
 
 export type NetworkConnectionAvgOrderByAggregateInput = {
@@ -731,6 +751,7 @@ export type NetworkConnectionMaxOrderByAggregateInput = {
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   closedAt?: Prisma.SortOrder
+  waitUntil?: Prisma.SortOrder
 }
 
 export type NetworkConnectionMinOrderByAggregateInput = {
@@ -751,6 +772,7 @@ export type NetworkConnectionMinOrderByAggregateInput = {
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   closedAt?: Prisma.SortOrder
+  waitUntil?: Prisma.SortOrder
 }
 
 export type NetworkConnectionSumOrderByAggregateInput = {
@@ -823,6 +845,7 @@ export type NetworkConnectionSelect<ExtArgs extends runtime.Types.Extensions.Int
   createdAt?: boolean
   updatedAt?: boolean
   closedAt?: boolean
+  waitUntil?: boolean
 }, ExtArgs["result"]["networkConnection"]>
 
 export type NetworkConnectionSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -851,6 +874,7 @@ export type NetworkConnectionSelectCreateManyAndReturn<ExtArgs extends runtime.T
   createdAt?: boolean
   updatedAt?: boolean
   closedAt?: boolean
+  waitUntil?: boolean
 }, ExtArgs["result"]["networkConnection"]>
 
 export type NetworkConnectionSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -879,6 +903,7 @@ export type NetworkConnectionSelectUpdateManyAndReturn<ExtArgs extends runtime.T
   createdAt?: boolean
   updatedAt?: boolean
   closedAt?: boolean
+  waitUntil?: boolean
 }, ExtArgs["result"]["networkConnection"]>
 
 export type NetworkConnectionSelectScalar = {
@@ -907,9 +932,10 @@ export type NetworkConnectionSelectScalar = {
   createdAt?: boolean
   updatedAt?: boolean
   closedAt?: boolean
+  waitUntil?: boolean
 }
 
-export type NetworkConnectionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "networkId" | "type" | "status" | "statusReason" | "sourceId" | "targetId" | "endpoints" | "requirements" | "trafficClass" | "priority" | "bandwidthKbps" | "linkIds" | "nodeIds" | "backupLinkIds" | "backupNodeIds" | "backupReserved" | "furtherBackups" | "predicted" | "openedBy" | "version" | "createdAt" | "updatedAt" | "closedAt", ExtArgs["result"]["networkConnection"]>
+export type NetworkConnectionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "networkId" | "type" | "status" | "statusReason" | "sourceId" | "targetId" | "endpoints" | "requirements" | "trafficClass" | "priority" | "bandwidthKbps" | "linkIds" | "nodeIds" | "backupLinkIds" | "backupNodeIds" | "backupReserved" | "furtherBackups" | "predicted" | "openedBy" | "version" | "createdAt" | "updatedAt" | "closedAt" | "waitUntil", ExtArgs["result"]["networkConnection"]>
 
 export type $NetworkConnectionPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "NetworkConnection"
@@ -958,6 +984,10 @@ export type $NetworkConnectionPayload<ExtArgs extends runtime.Types.Extensions.I
     createdAt: Date
     updatedAt: Date
     closedAt: Date | null
+    /**
+     * Until when it waits for a way, and holds nothing.
+     */
+    waitUntil: Date | null
   }, ExtArgs["result"]["networkConnection"]>
   composites: {}
 }
@@ -1406,6 +1436,7 @@ export interface NetworkConnectionFieldRefs {
   readonly createdAt: Prisma.FieldRef<"NetworkConnection", 'DateTime'>
   readonly updatedAt: Prisma.FieldRef<"NetworkConnection", 'DateTime'>
   readonly closedAt: Prisma.FieldRef<"NetworkConnection", 'DateTime'>
+  readonly waitUntil: Prisma.FieldRef<"NetworkConnection", 'DateTime'>
 }
     
 

@@ -8,13 +8,15 @@ import { parseInput } from '#shared/validation.ts';
 import { requireVisible } from '../access.ts';
 import type { CallOptions, Commands } from '../commands.ts';
 import type { Contexts } from '../contexts.ts';
+import { noteExceeded, type Refused } from './budgets.ts';
 import { createGang } from './gang.ts';
 import * as inputs from './inputs.ts';
 import { allocationEvent, allocationStream, end, lockQueue, maxQueue, pass } from './queue.ts';
 import type { AllocationRow, NewAllocation, NodeRow } from './rows.ts';
 import * as store from './store.ts';
 import { findSuggestions, type Suggestion } from './suggestions.ts';
-import { dimensions, fits, toVector, unlimited, type Vector } from './vector.ts';
+import { reportUse } from './usage.ts';
+import { toVector, unlimited } from './vector.ts';
 
 const priorities = ['CRITICAL', 'HIGH', 'MEDIUM', 'LOW'];
 const sweepLimit = 500;
@@ -26,12 +28,32 @@ const unknown = () => new PlatformError('NOT_FOUND', 'no such allocation', { pat
 
 export type Allocations = ReturnType<typeof createAllocations>;
 
-/** Resources of which more is used than was asked for. */
-export function overuseOf({ requested, usage }: Pick<AllocationRow, 'requested' | 'usage'>): readonly string[] {
-  if (usage === null) return [];
-  const only = (vector: Vector, at: number) =>
-    vector.map((value, place) => (place === at ? value : 0)) as unknown as Vector;
-  return dimensions.filter((_name, at) => !fits(only(usage.current, at), requested));
+const quotaExceeded = (owner: string) =>
+  new PlatformError('QUOTA_EXCEEDED', `${owner} would hold more than its quota`, {
+    path: ['input', 'requirements'],
+    retryAfterMs: 30_000,
+  });
+
+/**
+ * Quota and node, without the queue. Where no node has the room the lock of the quota goes back too: whoever needs the queue takes it
+ * before any row. @throws {QUOTA_EXCEEDED}
+ */
+async function reserveAtOnce(
+  tx: SqlTransaction,
+  { tenantId, owner, query }: { readonly tenantId: string; readonly owner: string; readonly query: store.PlaceQuery },
+): Promise<string | null> {
+  const noRoom = new Error('no node has the room');
+  try {
+    return await tx.savepoint(async (inner) => {
+      if (!(await store.takeQuota(inner, tenantId, owner, query.wanted))) throw quotaExceeded(owner);
+      const nodeId = await store.reserveBest(inner, tenantId, query);
+      if (nodeId === null) throw noRoom;
+      return nodeId;
+    });
+  } catch (error) {
+    if (error === noRoom) return null;
+    throw error;
+  }
 }
 
 /** Leases of resources: quotas, placement, fair queueing, preemption, fencing. */
@@ -39,7 +61,7 @@ export function createAllocations(
   runtime: ModuleRuntime,
   { commands, contexts }: { readonly commands: Commands; readonly contexts: Contexts },
 ) {
-  const { sql, authorizer } = runtime;
+  const { sql, authorizer, logger } = runtime;
 
   async function requireOwner(scope: RequestScope, owner: string): Promise<void> {
     if (owner === scope.principal.subject) return;
@@ -65,8 +87,29 @@ export function createAllocations(
     return row;
   }
 
+  /** What a quota refuses leaves nothing behind but the word of it. */
+  async function orTell<Result>(tenantId: string, refused: Refused, work: () => Promise<Result>): Promise<Result> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof PlatformError && error.code === 'QUOTA_EXCEEDED')
+        await commands
+          .runAs(tenantId, 'system', async (tx) => ({
+            response: null,
+            events: await noteExceeded(tx, tenantId, refused),
+          }))
+          .catch((problem: unknown) =>
+            logger.warn(
+              { tenantId, owner: refused.owner, error: String(problem) },
+              'a quota that is passed was not told',
+            ),
+          );
+      throw error;
+    }
+  }
+
   return {
-    allocateGang: createGang(runtime, { commands, contexts, requireOwner }),
+    allocateGang: createGang(runtime, { commands, contexts, requireOwner, orTell }),
 
     /**
      * Leases resources on one node, all or nothing.
@@ -84,67 +127,68 @@ export function createAllocations(
         throw new PlatformError('NEVER_FITS', 'no node could carry this even if it were empty', {
           path: ['input', 'requirements'],
         });
-      return commands.run(scope, { operation: 'allocateResources', input, idempotencyKey }, async (tx) => {
-        const row: NewAllocation = {
-          ...{
-            tenantId,
-            id: newId(),
-            owner,
-            contextId: input.contextId ?? null,
-            type: input.type,
-            purpose: input.purpose ?? null,
-          },
-          ...{
-            requested,
-            capabilities: input.capabilities,
-            labels: input.affinity,
-            priority: priorities.indexOf(input.priority),
-          },
-          ...{ preemptible: input.preemptible, status: 'queued', reason: null, nodeId: null, leaseEpoch: 0 },
-          ...{
-            leaseMs: input.durationMs,
-            queuedAt: '',
-            allocatedAt: null,
-            expiresAt: null,
-            endedAt: null,
-            createdBy: subject,
-            executionId: null,
-            stepId: null,
-          },
-        };
-        const audit = [{ action: 'allocation.request', resource: 'CoreResourceAllocation', resourceId: row.id }];
-        const waiting = await store.countQueued(tx, tenantId);
-        if (waiting > 0) await lockQueue(tx, tenantId);
-        if (!(await store.takeQuota(tx, tenantId, owner, requested)))
-          throw new PlatformError('QUOTA_EXCEEDED', `${owner} would hold more than its quota`, {
-            path: ['input', 'requirements'],
-            retryAfterMs: 30_000,
-          });
-        // Who comes while others wait waits with them: the pass decides whose turn it is.
-        const nodeId = waiting === 0 ? await store.reserveBest(tx, tenantId, query) : null;
-        if (nodeId !== null) {
-          const stored = await store.insertAllocation(tx, { ...row, status: 'active', nodeId, leaseEpoch: 1 });
-          return { response: row.id, events: [allocationEvent('allocation.activated', stored)], audit };
-        }
-        await store.giveQuota(tx, tenantId, owner, requested);
-        if (waiting >= maxQueue)
-          throw new PlatformError('RESOURCE_ALLOCATION_FAILED', 'too many requests wait already', {
-            retryAfterMs: 30_000,
-          });
-        const queued = await store.insertAllocation(tx, row);
-        const events = [allocationEvent('allocation.queued', queued), ...(await pass(tx, tenantId))];
-        if (
-          !input.queueIfFull &&
-          !events.some(
-            ({ type, data }) => type === 'allocation.activated' && (data['allocation'] as AllocationRow).id === row.id,
+      const call = { operation: 'allocateResources', input, idempotencyKey };
+      const refused = { owner, contextId: input.contextId ?? null, wanted: requested };
+      return orTell(tenantId, refused, () =>
+        commands.run(scope, call, async (tx) => {
+          const row: NewAllocation = {
+            ...{
+              tenantId,
+              id: newId(),
+              owner,
+              contextId: input.contextId ?? null,
+              type: input.type,
+              purpose: input.purpose ?? null,
+            },
+            ...{
+              requested,
+              capabilities: input.capabilities,
+              labels: input.affinity,
+              priority: priorities.indexOf(input.priority),
+            },
+            ...{ preemptible: input.preemptible, status: 'queued', reason: null, nodeId: null, leaseEpoch: 0 },
+            ...{
+              leaseMs: input.durationMs,
+              queuedAt: '',
+              allocatedAt: null,
+              expiresAt: null,
+              endedAt: null,
+              createdBy: subject,
+              executionId: null,
+              stepId: null,
+            },
+          };
+          const audit = [{ action: 'allocation.request', resource: 'CoreResourceAllocation', resourceId: row.id }];
+          const waiting = await store.countQueued(tx, tenantId);
+          // Who comes while others wait waits with them: the pass decides whose turn it is.
+          const nodeId = waiting === 0 ? await reserveAtOnce(tx, { tenantId, owner, query }) : null;
+          if (nodeId !== null) {
+            const stored = await store.insertAllocation(tx, { ...row, status: 'active', nodeId, leaseEpoch: 1 });
+            return { response: row.id, events: [allocationEvent('allocation.activated', stored)], audit };
+          }
+          await lockQueue(tx, tenantId);
+          if (!(await store.takeQuota(tx, tenantId, owner, requested))) throw quotaExceeded(owner);
+          await store.giveQuota(tx, tenantId, owner, requested);
+          if (waiting >= maxQueue)
+            throw new PlatformError('RESOURCE_ALLOCATION_FAILED', 'too many requests wait already', {
+              retryAfterMs: 30_000,
+            });
+          const queued = await store.insertAllocation(tx, row);
+          const events = [allocationEvent('allocation.queued', queued), ...(await pass(tx, tenantId))];
+          if (
+            !input.queueIfFull &&
+            !events.some(
+              ({ type, data }) =>
+                type === 'allocation.activated' && (data['allocation'] as AllocationRow).id === row.id,
+            )
           )
-        )
-          throw new PlatformError('RESOURCE_ALLOCATION_FAILED', 'no node has the room now', {
-            retryAfterMs: 30_000,
-            path: ['input', 'requirements'],
-          });
-        return { response: row.id, events, audit };
-      });
+            throw new PlatformError('RESOURCE_ALLOCATION_FAILED', 'no node has the room now', {
+              retryAfterMs: 30_000,
+              path: ['input', 'requirements'],
+            });
+          return { response: row.id, events, audit };
+        }),
+      );
     },
 
     /** What would be granted in place of a request that was refused; nothing where the refusal is of another kind. */
@@ -175,42 +219,53 @@ export function createAllocations(
             throw new PlatformError('LEASE_LOST', 'the lease has ended or its token is not the valid one', {
               path: ['input', 'epoch'],
             });
-          const noted = await store.noteUsage(tx, row, used);
-          const isNew = overuseOf(noted).some((name) => !overuseOf(row).includes(name));
-          const events = isNew ? [allocationEvent('allocation.overused', noted, { over: overuseOf(noted) })] : [];
-          return { response: id, events };
+          return { response: id, events: (await reportUse(tx, row, used)).events };
         },
       );
     },
 
-    /** Extends a lease; the epoch shown is its token, and the new one is the next. @throws {LEASE_LOST} {NOT_FOUND} */
+    /**
+     * Extends a lease; the epoch shown is its token, and the new one is the next. What its holder uses may be told with it, as
+     * `reportUsage` does. @throws {LEASE_LOST} {NOT_FOUND}
+     */
     async renew(
       scope: RequestScope,
       allocationId: string,
       {
         epoch,
         durationMs,
+        usage,
         idempotencyKey,
-      }: CallOptions & { readonly epoch: number; readonly durationMs?: number | null | undefined },
+      }: CallOptions & {
+        readonly epoch: number;
+        readonly durationMs?: number | null | undefined;
+        readonly usage?: unknown;
+      },
     ): Promise<string> {
       const ms = parseInput(inputs.duration, durationMs, ['durationMs']) ?? null;
+      const told = parseInput(inputs.used, usage, ['usage']);
       const id = await requireOwn(scope, allocationId);
       return commands.run(
         scope,
-        { operation: 'renewAllocation', input: { allocationId, epoch, ms }, idempotencyKey },
+        {
+          operation: 'renewAllocation',
+          input: { allocationId, epoch, ms, ...(told == null ? {} : { usage: told }) },
+          idempotencyKey,
+        },
         async (tx) => {
           const row = await lock(tx, scope, id);
           if (row.status !== 'active' || row.leaseEpoch !== epoch || row.lapsed)
             throw new PlatformError('LEASE_LOST', 'the lease has ended or its token is not the valid one', {
               path: ['epoch'],
             });
+          const events = told == null ? [] : (await reportUse(tx, row, toVector(told))).events;
           const renewed = await store.changeAllocation(
             tx,
             row,
             `lease_epoch = lease_epoch + 1, lease_ms = COALESCE($3::bigint, lease_ms), expires_at = clock_timestamp() + COALESCE($3::bigint, lease_ms) * interval '1 millisecond'`,
             [ms],
           );
-          return { response: row.id, events: [allocationEvent('allocation.renewed', renewed)] };
+          return { response: row.id, events: [...events, allocationEvent('allocation.renewed', renewed)] };
         },
       );
     },
@@ -324,6 +379,7 @@ export function createAllocations(
       const expired = await store.findExpired(sql, sweepLimit);
       for (const { tenantId, id } of expired)
         await commands.runAs(tenantId, 'system', async (tx) => {
+          await lockQueue(tx, tenantId);
           const row = await store.lockAllocation(tx, tenantId, id);
           if (row?.status !== 'active' || !row.lapsed) return { response: null };
           return {

@@ -5,6 +5,7 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
 import type { Commands } from '../commands.ts';
 import type { Contexts } from '../contexts.ts';
+import type { Refused } from './budgets.ts';
 import * as inputs from './inputs.ts';
 import { allocationEvent, lockQueue, pass } from './queue.ts';
 import type { AllocationRow } from './rows.ts';
@@ -18,10 +19,12 @@ export interface GangDeps {
   readonly contexts: Contexts;
   /** @throws {PERMISSION_DENIED} */
   readonly requireOwner: (scope: RequestScope, owner: string) => Promise<void>;
+  /** Tells of a quota that refuses it. */
+  readonly orTell: <Result>(tenantId: string, refused: Refused, work: () => Promise<Result>) => Promise<Result>;
 }
 
 /** Leases that are of use together only: all of them, or none. A gang never waits, since what it held meanwhile would idle. */
-export function createGang({ sql }: ModuleRuntime, { commands, contexts, requireOwner }: GangDeps) {
+export function createGang({ sql }: ModuleRuntime, { commands, contexts, requireOwner, orTell }: GangDeps) {
   /**
    * Each member on the node that is fullest afterwards, the largest first. Who waits already is served before.
    * @throws {NEVER_FITS} for a member that no node could carry, {QUOTA_EXCEEDED}, {RESOURCE_ALLOCATION_FAILED} where one finds no
@@ -42,49 +45,55 @@ export function createGang({ sql }: ModuleRuntime, { commands, contexts, require
           path: ['input', 'members', query.at],
         });
     const call = { operation: 'allocateResourceGang', input: { ...input, members }, idempotencyKey };
-    return commands.run(scope, call, async (tx) => {
-      await lockQueue(tx, tenantId);
-      const events = await pass(tx, tenantId);
-      const nodes = await store.findNodes(tx, tenantId);
-      const total = nodes.reduce((sum, { capacity, overcommit }) => add(sum, scale(capacity, overcommit)), zero);
-      const inOrder = wanted.toSorted(
-        (one, two) => dominantShare(two.wanted, total) - dominantShare(one.wanted, total) || one.at - two.at,
-      );
-      const sum = wanted.reduce((all, one) => add(all, one.wanted), zero);
-      if (!(await store.takeQuota(tx, tenantId, owner, sum)))
-        throw new PlatformError('QUOTA_EXCEEDED', `${owner} would hold more than its quota`, {
-          path: ['input', 'members'],
-          retryAfterMs: 30_000,
-        });
-      const rows: (AllocationRow | undefined)[] = wanted.map(() => undefined);
-      for (const query of inOrder) {
-        const nodeId = await store.reserveBest(tx, tenantId, query);
-        // What was reserved for the others goes back with the transaction.
-        if (nodeId === null)
-          throw new PlatformError('RESOURCE_ALLOCATION_FAILED', `no node has the room for member ${query.at + 1} now`, {
-            path: ['input', 'members', query.at],
+    const sum = wanted.reduce((all, one) => add(all, one.wanted), zero);
+    return orTell(tenantId, { owner, contextId: input.contextId ?? null, wanted: sum }, () =>
+      commands.run(scope, call, async (tx) => {
+        await lockQueue(tx, tenantId);
+        const events = await pass(tx, tenantId);
+        const nodes = await store.findNodes(tx, tenantId);
+        const total = nodes.reduce((sum, { capacity, overcommit }) => add(sum, scale(capacity, overcommit)), zero);
+        const inOrder = wanted.toSorted(
+          (one, two) => dominantShare(two.wanted, total) - dominantShare(one.wanted, total) || one.at - two.at,
+        );
+        if (!(await store.takeQuota(tx, tenantId, owner, sum)))
+          throw new PlatformError('QUOTA_EXCEEDED', `${owner} would hold more than its quota`, {
+            path: ['input', 'members'],
             retryAfterMs: 30_000,
           });
-        rows[query.at] = await store.insertAllocation(tx, {
-          ...{ tenantId, id: newId(), owner, contextId: input.contextId ?? null, type: input.type },
-          ...{ purpose: input.purpose ?? null, requested: query.wanted, capabilities: query.capabilities },
-          ...{ labels: query.labels, priority: priorities.indexOf(input.priority), preemptible: input.preemptible },
-          ...{ status: 'active', reason: null, nodeId, leaseEpoch: 1, leaseMs: input.durationMs, queuedAt: '' },
-          ...{ allocatedAt: null, expiresAt: null, endedAt: null, createdBy: subject },
-          ...{ executionId: null, stepId: null },
-        });
-      }
-      const stored = rows as AllocationRow[];
-      return {
-        response: stored.map(({ id }) => id),
-        events: [
-          ...events,
-          ...stored.map((row) => allocationEvent('allocation.activated', row, { gang: stored.length })),
-        ],
-        audit: stored.map(({ id }) => ({
-          ...{ action: 'allocation.request', resource: 'CoreResourceAllocation', resourceId: id },
-        })),
-      };
-    });
+        const rows: (AllocationRow | undefined)[] = wanted.map(() => undefined);
+        for (const query of inOrder) {
+          const nodeId = await store.reserveBest(tx, tenantId, query);
+          // What was reserved for the others goes back with the transaction.
+          if (nodeId === null)
+            throw new PlatformError(
+              'RESOURCE_ALLOCATION_FAILED',
+              `no node has the room for member ${query.at + 1} now`,
+              {
+                path: ['input', 'members', query.at],
+                retryAfterMs: 30_000,
+              },
+            );
+          rows[query.at] = await store.insertAllocation(tx, {
+            ...{ tenantId, id: newId(), owner, contextId: input.contextId ?? null, type: input.type },
+            ...{ purpose: input.purpose ?? null, requested: query.wanted, capabilities: query.capabilities },
+            ...{ labels: query.labels, priority: priorities.indexOf(input.priority), preemptible: input.preemptible },
+            ...{ status: 'active', reason: null, nodeId, leaseEpoch: 1, leaseMs: input.durationMs, queuedAt: '' },
+            ...{ allocatedAt: null, expiresAt: null, endedAt: null, createdBy: subject },
+            ...{ executionId: null, stepId: null },
+          });
+        }
+        const stored = rows as AllocationRow[];
+        return {
+          response: stored.map(({ id }) => id),
+          events: [
+            ...events,
+            ...stored.map((row) => allocationEvent('allocation.activated', row, { gang: stored.length })),
+          ],
+          audit: stored.map(({ id }) => ({
+            ...{ action: 'allocation.request', resource: 'CoreResourceAllocation', resourceId: id },
+          })),
+        };
+      }),
+    );
   };
 }

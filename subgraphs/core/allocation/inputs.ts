@@ -112,6 +112,9 @@ export const held = allocate.pick({ type: true, requirements: true, capabilities
     .transform((value) => value ?? false),
 });
 
+/** What a holder uses. */
+export const used = amounts.nullish();
+
 export const usage = z.object({
   allocationId: text({ min: 1, max: 64 }),
   epoch: z.number().int().min(0),

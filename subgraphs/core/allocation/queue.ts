@@ -38,7 +38,11 @@ export function grantAudits(events: readonly NewEvent[]): NewAudit[] {
   });
 }
 
-/** Passes over a queue are one after the other; whoever passes takes it before any row. */
+/**
+ * Passes over a queue are one after the other. Locks are taken in one order: the queue, then allocations, quotas and nodes in any,
+ * which only whoever has the queue may do with more than one of a kind. Without it one may hold a single allocation, or a quota and
+ * then a node that nobody holds (`reserveBest`), and wait for nothing further but the streams of its events.
+ */
 export const lockQueue = (tx: SqlTransaction, tenantId: string) =>
   tx.unsafe(`SELECT pg_advisory_xact_lock(hashtextextended('core.queue/' || $1, 0))`, [tenantId], { prepare: true });
 

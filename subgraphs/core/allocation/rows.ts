@@ -65,4 +65,7 @@ export interface QuotaRow {
   readonly soft: Vector;
   readonly weight: number;
   readonly used: Vector;
+  /** Whether it was told that it is near its end, and that a request would have passed it. */
+  readonly warned: boolean;
+  readonly exceeded: boolean;
 }

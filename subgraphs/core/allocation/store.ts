@@ -173,13 +173,21 @@ export function findStates(
   );
 }
 
-/** Extends leases that steps hold, under their own lease; answers those that are still theirs. */
+/**
+ * Extends leases that steps hold, under their own lease; answers those that are over. What somebody is just changing is passed
+ * over, so that this never waits while it holds others: such a lease is extended the next time.
+ */
 export async function extendLeases(tx: SqlTransaction, tenantId: string, ids: readonly string[]): Promise<string[]> {
   const rows = await read<{ id: string }>(
     tx,
-    `UPDATE core.allocation a SET expires_at = clock_timestamp() + a.lease_ms * interval '1 millisecond'
-     FROM (SELECT id FROM core.allocation WHERE tenant_id = $1 AND id = ANY($2::uuid[]) ORDER BY id FOR UPDATE) h
-     WHERE a.tenant_id = $1 AND a.id = h.id AND a.status = 'active' AND a.expires_at > clock_timestamp() RETURNING a.id`,
+    `WITH held AS (
+       SELECT id, status = 'active' AND expires_at > clock_timestamp() AS lives FROM core.allocation
+       WHERE tenant_id = $1 AND id = ANY($2::uuid[]) FOR UPDATE SKIP LOCKED
+     ), extended AS (
+       UPDATE core.allocation a SET expires_at = clock_timestamp() + a.lease_ms * interval '1 millisecond'
+       FROM held h WHERE a.tenant_id = $1 AND a.id = h.id AND h.lives
+     )
+     SELECT id FROM held WHERE NOT lives`,
     [tenantId, ids],
   );
   return rows.map(({ id }) => id);
@@ -267,9 +275,37 @@ export function findEnds(
 export function findQuotas(db: Db, tenantId: string, owners: readonly string[] | null): Promise<QuotaRow[]> {
   return read(
     db,
-    `SELECT q.owner, q.hard, q.soft, q.weight, q.used FROM core.quota q WHERE q.tenant_id = $1 AND ($2::text[] IS NULL OR q.owner = ANY($2::text[])) ORDER BY q.owner`,
+    `SELECT q.owner, q.hard, q.soft, q.weight, q.used, q.warned, q.exceeded FROM core.quota q WHERE q.tenant_id = $1 AND ($2::text[] IS NULL OR q.owner = ANY($2::text[])) ORDER BY q.owner`,
     [tenantId, owners],
   );
+}
+
+export async function markQuotas(
+  tx: SqlTransaction,
+  tenantId: string,
+  marks: readonly { readonly owner: string; readonly warned: boolean; readonly exceeded: boolean }[],
+): Promise<void> {
+  await read(
+    tx,
+    `UPDATE core.quota q SET warned = m.warned::boolean, exceeded = m.exceeded::boolean
+     FROM unnest($2::text[], $3::text[], $4::text[]) AS m(owner, warned, exceeded) WHERE q.tenant_id = $1 AND q.owner = m.owner`,
+    [
+      tenantId,
+      marks.map(({ owner }) => owner),
+      marks.map(({ warned }) => String(warned)),
+      marks.map(({ exceeded }) => String(exceeded)),
+    ],
+  );
+}
+
+/** False where it was marked already. */
+export async function markExceeded(tx: SqlTransaction, tenantId: string, owner: string): Promise<boolean> {
+  const rows = await read(
+    tx,
+    'UPDATE core.quota SET exceeded = true WHERE tenant_id = $1 AND owner = $2 AND NOT exceeded RETURNING 1',
+    [tenantId, owner],
+  );
+  return rows.length > 0;
 }
 
 /** Leases past their end, of all tenants. */

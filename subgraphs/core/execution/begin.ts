@@ -3,7 +3,7 @@ import { derivedId } from '#shared/derivedId.ts';
 import type { StepError } from '../rows.ts';
 import type { StepDefinition } from '../workflow/definition.ts';
 import { fillTemplate, UnresolvedReference } from '../workflow/references.ts';
-import { changeStep, compiledOf, type Draft, ended, later, note, type StepDraft, scopeOf } from './draft.ts';
+import { changeStep, compiledOf, type Draft, ended, later, mayBegin, note, type StepDraft, scopeOf } from './draft.ts';
 import { failStep } from './failure.ts';
 
 type Verdict = 'wait' | 'go' | 'skip' | 'unmet';
@@ -31,8 +31,15 @@ function verdictOf(draft: Draft, { dependsOn, join, quorum }: StepDefinition): V
   }
 }
 
+/** Whether something is no longer held by what it depends on. */
+export const hasBeginnable = (draft: Draft): boolean =>
+  [...draft.steps.values()].some(
+    (step) => step.status === 'pending' && verdictOf(draft, compiledOf(draft, step).definition) !== 'wait',
+  );
+
 /** Begins what nothing holds any more; what needs nobody's work happens at once. */
 export function beginSteps(draft: Draft): void {
+  if (!mayBegin(draft)) return;
   for (let again = true; again && draft.execution.status === 'in_progress' && draft.execution.ending === null; ) {
     again = false;
     for (const id of draft.workflow.topology.order) {
@@ -81,6 +88,8 @@ function begin(draft: Draft, step: StepDraft) {
   const fail = (error: StepError) => failStep(draft, step, error, { final: true });
   try {
     if (condition !== null && !condition(scopeOf(draft))) return skipStep(draft, step, 'its condition is false');
+    if (definition.resources != null && draft.execution.principal.mayAllocate !== true)
+      return fail({ code: 'PERMISSION_DENIED', message: 'who started the execution may not allocate resources' });
     const scope = scopeOf(draft);
     switch (definition.kind) {
       case 'pass':
@@ -94,9 +103,10 @@ function begin(draft: Draft, step: StepDraft) {
         });
         return note(draft, 'step.waiting', step, { until: step.dueAt });
       case 'signal':
-        return waitFor(draft, step, `signal:${definition.signal!}`);
       case 'approval':
-        return waitFor(draft, step, `confirm:${String(fillTemplate(definition.confirmId, scope))}`);
+        // What it holds meanwhile comes first.
+        if (definition.resources != null) return changeStep(draft, step, { status: 'ready', readyAt: draft.now });
+        return beginWait(draft, step);
       case 'workflow':
         changeStep(draft, step, { input: fillTemplate(definition.input ?? {}, scope), startedAt: draft.now });
         return startChild(draft, step, {
@@ -118,8 +128,6 @@ function begin(draft: Draft, step: StepDraft) {
             code: 'UNKNOWN_OPERATION',
             message: `the graph has no ${definition.call!.module} ${definition.call!.action}`,
           });
-        if (definition.resources != null && draft.execution.principal.mayAllocate !== true)
-          return fail({ code: 'PERMISSION_DENIED', message: 'who started the execution may not allocate resources' });
         changeStep(draft, step, {
           status: 'ready',
           readyAt: draft.now,
@@ -149,9 +157,24 @@ function partlyFilled(template: unknown, draft: Draft): unknown {
   return fillTemplate(template, scopeOf(draft));
 }
 
+/** From now on a step waits for its signal or its approval. */
+export function beginWait(draft: Draft, step: StepDraft): void {
+  const { kind, signal, confirmId } = compiledOf(draft, step).definition;
+  try {
+    waitFor(
+      draft,
+      step,
+      kind === 'signal' ? `signal:${signal!}` : `confirm:${String(fillTemplate(confirmId, scopeOf(draft)))}`,
+    );
+  } catch (error) {
+    if (!(error instanceof UnresolvedReference)) throw error;
+    failStep(draft, step, { code: 'UNRESOLVED_REF', message: error.message }, { final: true });
+  }
+}
+
 function waitFor(draft: Draft, step: StepDraft, waitsFor: string) {
   const at = draft.signals.findIndex(({ name }) => `signal:${name}` === waitsFor);
-  changeStep(draft, step, { readyAt: draft.now, startedAt: draft.now });
+  changeStep(draft, step, { readyAt: step.readyAt ?? draft.now, startedAt: step.startedAt ?? draft.now });
   if (at >= 0) {
     const [signal] = draft.signals.splice(at, 1);
     draft.taken.push({ id: signal!.id, stepId: step.stepId });

@@ -1,8 +1,10 @@
 import { PlatformError } from '#shared/errors.ts';
+import type { Vector } from '../allocation/vector.ts';
 import type { StepError } from '../rows.ts';
 import { beginSteps, completeStep, nextRound, skipStep } from './begin.ts';
 import { childUndone, compensated, compensationFailed, settled, startCompensation } from './compensation.ts';
 import {
+  budgetTimes,
   changeExecution,
   changeStep,
   compiledOf,
@@ -36,7 +38,7 @@ export type ExecutionCommand =
   | { readonly kind: 'due' }
   | { readonly kind: 'outcome'; readonly stepId: string; readonly epoch: number; readonly result: CallResult }
   | { readonly kind: 'heartbeat'; readonly stepId: string; readonly epoch: number }
-  | { readonly kind: 'heard'; readonly stepId: string }
+  | { readonly kind: 'heard'; readonly stepId: string; readonly used: Vector | null }
   | { readonly kind: 'signal'; readonly id: string; readonly name: string; readonly payload: unknown }
   | { readonly kind: 'confirmed'; readonly confirmId: string; readonly approved: boolean; readonly payload: unknown }
   | { readonly kind: 'childEnded'; readonly stepId: string; readonly childId: string }
@@ -69,6 +71,11 @@ export function decide(draft: Draft, command: ExecutionCommand): CommandAnswer {
 export function startExecution(draft: Draft): void {
   changeExecution(draft, { status: 'in_progress', startedAt: draft.now, nextAt: null });
   note(draft, 'workflow.started', null, {});
+  if (draft.workflow.definition.resources != null && draft.execution.principal.mayAllocate !== true)
+    endExecution(draft, 'failed', {
+      code: 'PERMISSION_DENIED',
+      message: 'who started the execution may not allocate resources',
+    });
   beginSteps(draft);
   finish(draft);
 }
@@ -89,7 +96,7 @@ function apply(draft: Draft, command: ExecutionCommand): CommandAnswer {
       return { stop: draft.execution.ending === 'cancelled' };
     }
     case 'heard':
-      return heard(draft, command.stepId);
+      return heard(draft, command);
     case 'signal':
       return signal(draft, command);
     case 'confirmed':
@@ -185,7 +192,7 @@ function takeOutcome(draft: Draft, step: StepDraft, result: CallResult): void {
 }
 
 /** Who works on a step that waits for its signal is still there. */
-function heard(draft: Draft, stepId: string): CommandAnswer {
+function heard(draft: Draft, { stepId, used }: Extract<ExecutionCommand, { kind: 'heard' }>): CommandAnswer {
   const step = draft.steps.get(stepId);
   if (step === undefined) throw new PlatformError('NOT_FOUND', 'no such step in this execution', { path: ['stepId'] });
   const silenceMs = compiledOf(draft, step).definition.heartbeatMs ?? null;
@@ -194,6 +201,13 @@ function heard(draft: Draft, stepId: string): CommandAnswer {
       path: ['stepId'],
       details: { status: step.status.toUpperCase() },
     });
+  if (used !== null) {
+    if (step.allocationId === null)
+      throw new PlatformError('INVALID_STATE', `expected a step that holds resources, ${stepId} does not`, {
+        path: ['usage'],
+      });
+    draft.reported.push({ allocationId: step.allocationId, used });
+  }
   changeStep(draft, step, { leaseUntil: later(draft.now, silenceMs) });
   return {};
 }
@@ -276,7 +290,7 @@ function recover(draft: Draft, { strategy, stepId }: Extract<ExecutionCommand, {
     ending: null,
     error: null,
     completedAt: null,
-    deadlineAt: later(draft.now, draft.workflow.definition.timeoutMs),
+    ...budgetTimes(draft.now, draft.workflow.definition.timeoutMs),
     retries: execution.retries + 1,
   });
   note(draft, 'workflow.recovered', null, { strategy, stepId });

@@ -1,7 +1,17 @@
 import type { JsonObject } from '../rows.ts';
 import { fillTemplate, UnresolvedReference } from '../workflow/references.ts';
 import { compensationFailed } from './compensation.ts';
-import { changeStep, compiledOf, type Draft, earliest, later, note, type StepDraft, scopeOf } from './draft.ts';
+import {
+  changeStep,
+  compiledOf,
+  type Draft,
+  earliest,
+  later,
+  mayBegin,
+  note,
+  type StepDraft,
+  scopeOf,
+} from './draft.ts';
 import { lacksResources } from './holding.ts';
 
 const compensationTimeoutMs = 30_000;
@@ -18,16 +28,21 @@ function withKey(input: JsonObject, keyAt: readonly string[] | null, key: string
   return { ...input, [first]: { ...(input[first] as JsonObject), [second]: key } };
 }
 
+/** A wait that was given its resources begins by itself. */
+const needsWorker = (draft: Draft, step: StepDraft): boolean =>
+  !lacksResources(draft, step) && compiledOf(draft, step).definition.kind === 'task';
+
 /** Hands ready steps to a worker, those of the longest way to the end first; answers how many it took. */
 export function dispatch(draft: Draft, owner: string, slots: number): number {
   const { execution, workflow, settings, now } = draft;
   const forward = execution.status === 'in_progress' && execution.ending === null;
   if (!forward && execution.status !== 'compensating') return 0;
+  if (forward && !mayBegin(draft)) return 0;
   let running = 0;
   const ready: StepDraft[] = [];
   for (const step of draft.steps.values()) {
     if (step.status === 'running') running += 1;
-    else if (step.status === 'ready' && (step.phase === 'forward') === forward && !lacksResources(draft, step))
+    else if (step.status === 'ready' && (step.phase === 'forward') === forward && needsWorker(draft, step))
       ready.push(step);
   }
   const tail = workflow.topology.tailMs;

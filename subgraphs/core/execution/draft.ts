@@ -1,4 +1,5 @@
 import type { AllocationRow } from '../allocation/rows.ts';
+import type { Vector } from '../allocation/vector.ts';
 import type {
   CoreExecutionRow,
   CoreStepExecutionRow,
@@ -105,10 +106,14 @@ export interface TransitionSettings {
 export interface Draft {
   readonly execution: ExecutionDraft;
   readonly steps: ReadonlyMap<string, StepDraft>;
-  /** What steps wait for or hold, as it was when the execution was locked. */
+  /** What the run and its steps wait for or hold, as it was when the execution was locked. */
   readonly allocations: ReadonlyMap<string, Pick<AllocationRow, 'id' | 'status' | 'reason'>>;
   /** Allocations that are to be given back with this transition. */
   readonly released: string[];
+  /** What holders said of what they use, to be noted with this transition. */
+  readonly reported: { readonly allocationId: string; readonly used: Vector }[];
+  /** What was used at most of what has been given back, by the key of its estimate. */
+  readonly usages: { readonly key: string; readonly peak: Vector }[];
   readonly workflow: CompiledWorkflow;
   readonly signals: SignalRow[];
   readonly children: readonly ChildView[];
@@ -125,6 +130,8 @@ export interface Draft {
   /** Signals kept for a step still to come. */
   readonly kept: { readonly id: string; readonly name: string; readonly payload: unknown }[];
   touched: boolean;
+  /** Whether it is to be looked at again at once: something may begin that could not in this transition. */
+  again: boolean;
 }
 
 export const later = (now: string, ms: number): string => new Date(Date.parse(now) + ms).toISOString();
@@ -133,6 +140,15 @@ export const earliest = (...times: readonly (string | null)[]): string | null =>
     (first, time) => (time !== null && (first === null || time < first) ? time : first),
     null,
   );
+
+/** Part of an execution's time after which it is told that it is nearly over. */
+const warnedPart = 0.8;
+
+/** When the time of an execution is over, and nearly so. */
+export const budgetTimes = (now: string, timeoutMs: number) => ({
+  deadlineAt: later(now, timeoutMs),
+  warnAt: later(now, warnedPart * timeoutMs),
+});
 
 export function note(draft: Draft, type: string, step: StepDraft | null, data: JsonObject = {}): void {
   draft.execution.historySequence += 1;
@@ -175,5 +191,9 @@ export function scopeOf(draft: Draft, more: Pick<Scope, 'loop' | 'self'> = {}): 
 }
 
 export const compiledOf = (draft: Draft, step: StepDraft): CompiledStep => draft.workflow.steps.get(step.stepId)!;
+
+/** Whether steps may begin: the run holds nothing as a whole, or has been given what it is to hold. */
+export const mayBegin = ({ workflow, execution }: Draft): boolean =>
+  workflow.definition.resources == null || execution.holdsResources;
 
 export type { Ending };

@@ -40,7 +40,7 @@ export async function openDrafts(
     findSignals(tx, keys),
     parents.length === 0 ? [] : findChildren(tx, parents),
   ]);
-  const held = steps.flatMap(({ tenantId, allocationId }) =>
+  const held = [...steps, ...locked].flatMap(({ tenantId, allocationId }) =>
     allocationId === null ? [] : [{ tenantId, allocationId }],
   );
   const allocations = new Map((held.length === 0 ? [] : await findStates(tx, held)).map((row) => [row.id, row]));
@@ -88,9 +88,11 @@ async function createDraft(
     newChildren: [],
     messages: [],
     released: [],
+    ...{ reported: [], usages: [] },
     taken: [],
     kept: [],
     touched: false,
+    again: false,
   };
 }
 

@@ -1,16 +1,24 @@
-import { completeStep } from './begin.ts';
+import { beginWait, completeStep } from './begin.ts';
 import { compensationFailed } from './compensation.ts';
-import { changeStep, compiledOf, type Draft, later, note, type StepDraft } from './draft.ts';
+import { changeExecution, changeStep, compiledOf, type Draft, later, note, type StepDraft } from './draft.ts';
 import { endExecution, failStep, mayTryAgain, tellChild } from './failure.ts';
-import { awaitsResources, giveBack, meetAllocation } from './holding.ts';
+import { awaitsResources, giveBack, mayWait, meetAllocation } from './holding.ts';
+import { meetRunAllocation } from './runResources.ts';
 
 /** What time alone does: leases that lapsed, attempts past their time, timers, retries, the deadline. */
 export function meetTimes(draft: Draft): void {
   const { execution, now } = draft;
   if (execution.deadlineAt !== null && execution.deadlineAt <= now && execution.ending === null)
     endExecution(draft, 'timed_out', { code: 'DEADLINE_EXCEEDED', message: 'the time of the execution is over' });
+  if (execution.warnAt !== null && execution.warnAt <= now) {
+    const isLate = execution.ending !== null;
+    changeExecution(draft, { warnAt: null });
+    if (!isLate) note(draft, 'workflow.budget.warning', null, { deadlineAt: execution.deadlineAt });
+  }
+  meetRunAllocation(draft, lapse);
   for (const step of draft.steps.values()) {
     if (step.allocationId !== null) meetAllocation(draft, step, lapse);
+    if (mayWait(draft, step)) beginWait(draft, step);
     if (step.status === 'running') {
       if (step.timeoutAt !== null && step.timeoutAt <= now) runOut(draft, step);
       else if (step.leaseUntil !== null && step.leaseUntil <= now) lapse(draft, step);

@@ -1,4 +1,5 @@
 import type { NewEvent } from '#shared/outbox.ts';
+import type { BudgetEventType } from '../budgetEvents.ts';
 import type { CoreExecutionRow, CoreStepExecutionRow } from '../rows.ts';
 import { systemEvent } from '../systemEvents.ts';
 import type { Draft } from './draft.ts';
@@ -12,15 +13,25 @@ export function publicStep({ compensation: _compensation, input: _input, ...step
   return step;
 }
 
+/** What an entry of a history says of the execution's time; null of others. */
+export function budgetOf(type: string, data: Readonly<Record<string, unknown>>): BudgetEventType | null {
+  if (type === 'workflow.budget.warning') return 'budget.warning';
+  return type === 'workflow.failing' && data['ending'] === 'timed_out' ? 'budget.exceeded' : null;
+}
+
 /**
  * An event for each entry of the history, in its order: the stream of an execution is its history. What is parked waits for a
- * person, so whoever looks after the tenant hears of it too.
+ * person, and time that is over or nearly so is a budget of the tenant, so whoever looks after the tenant hears of it too.
  */
 export function executionEvents(draft: Draft): NewEvent[] {
   const { tenantId, id: executionId, workflowId } = draft.execution;
-  const alarms = draft.history
-    .filter(({ type }) => type === 'step.compensation.failed')
-    .map(({ stepId }) => systemEvent(tenantId, 'workflow.compensation.failed', { executionId, workflowId, stepId }));
+  const alarms = draft.history.flatMap(({ type, stepId, data }) => {
+    if (type === 'step.compensation.failed')
+      return [systemEvent(tenantId, 'workflow.compensation.failed', { executionId, workflowId, stepId })];
+    const budget = budgetOf(type, data);
+    // The context has it by the stream of the execution.
+    return budget === null ? [] : [systemEvent(tenantId, budget, { budget: 'time', executionId, workflowId })];
+  });
   return [...historyEvents(draft), ...alarms];
 }
 

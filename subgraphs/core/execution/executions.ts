@@ -5,6 +5,8 @@ import type { Principal } from '#shared/principal.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
 import { type Learn, requireVisible } from '../access.ts';
+import { used as usedInput } from '../allocation/inputs.ts';
+import { toVector } from '../allocation/vector.ts';
 import { type CallOptions, toIdempotentCall } from '../commands.ts';
 import type { Contexts } from '../contexts.ts';
 import * as inputs from '../inputs.ts';
@@ -118,11 +120,11 @@ export function createExecutions(
           details: { module },
         });
       const steps = [...version.definition.steps, ...(version.definition.cleanupSteps ?? [])];
-      const holds = holdsResources(steps);
+      const holds = holdsResources(version.definition);
       const mayAllocate =
         (holds || startsWorkflows(steps)) && (await authorizer.allows(principal, 'allocation:create'));
       if (holds && !mayAllocate)
-        throw new PlatformError('PERMISSION_DENIED', 'its steps hold resources: this needs allocation:create', {
+        throw new PlatformError('PERMISSION_DENIED', 'it or its steps hold resources: this needs allocation:create', {
           details: { permission: 'allocation:create' },
         });
       const given = input.input ?? {};
@@ -205,12 +207,17 @@ export function createExecutions(
         idempotencyKey,
       });
     },
-    heartbeat(scope: RequestScope, id: string, { stepId, idempotencyKey }: CallOptions & { readonly stepId: string }) {
+    heartbeat(
+      scope: RequestScope,
+      id: string,
+      { stepId, usage, idempotencyKey }: CallOptions & { readonly stepId: string; readonly usage?: unknown },
+    ) {
+      const used = parseInput(usedInput, usage, ['usage']);
       const step = parseInput(inputs.requiredStepId, stepId, ['stepId']);
       return send(scope, id, {
         operation: 'heartbeatWorkflowStep',
-        command: { kind: 'heard', stepId: step },
-        input: { stepId: step },
+        command: { kind: 'heard', stepId: step, used: used == null ? null : toVector(used) },
+        input: { stepId: step, ...(used == null ? {} : { usage: used }) },
         idempotencyKey,
       });
     },

@@ -9,13 +9,14 @@ import {
   earliest,
   ended,
   later,
+  mayBegin,
   note,
   type StepDraft,
   scopeOf,
   terminal,
 } from './draft.ts';
 import { cancelStep, endExecution, tellChild } from './failure.ts';
-import { awaitsResources, lacksResources, mayAsk } from './holding.ts';
+import { awaitsResources, holdsByItself, lacksResources, mayAsk, mayWait, resourceLeaseMs } from './holding.ts';
 import { outputProblem } from './inputSchema.ts';
 
 /** A child that does not answer is told again after this, ms. */
@@ -116,7 +117,7 @@ function close(draft: Draft, status: ExecutionStatus, error: StepError | null): 
     status,
     error,
     completedAt: draft.now,
-    deadlineAt: null,
+    ...{ deadlineAt: null, warnAt: null },
     told: draft.execution.parentId === null,
   });
   for (const step of draft.steps.values())
@@ -140,13 +141,21 @@ export function nextAtOf(draft: Draft): string | null {
   const { execution, workflow, now } = draft;
   if (terminal.has(execution.status)) return null;
   if (execution.status === 'created') return execution.nextAt ?? now;
+  if (draft.again) return now;
   const steps = [...draft.steps.values()];
   const running = steps.filter(({ status }) => status === 'running');
   const dispatches =
     (execution.status === 'in_progress' && execution.ending === null) || execution.status === 'compensating';
-  const hasRoom = dispatches && running.length < workflow.definition.maxConcurrentSteps;
+  const hasRoom =
+    dispatches &&
+    running.length < workflow.definition.maxConcurrentSteps &&
+    (execution.status === 'compensating' || mayBegin(draft));
+  const awaitsOwn = execution.allocationId !== null && !execution.holdsResources;
   return earliest(
     execution.deadlineAt,
+    execution.ending === null ? execution.warnAt : null,
+    awaitsOwn ? later(now, lookAgainMs) : null,
+    holdsByItself(draft) ? later(now, resourceLeaseMs(draft.settings.leaseMs) / 3) : null,
     ...steps.map((step) => {
       switch (step.status) {
         case 'running':
@@ -158,7 +167,8 @@ export function nextAtOf(draft: Draft): string | null {
             ? later(now, tellAgainMs)
             : earliest(step.dueAt, step.timeoutAt, step.leaseUntil);
         case 'ready':
-          return (lacksResources(draft, step) ? mayAsk(draft) : hasRoom) ? now : lateAt(draft, step);
+          if (lacksResources(draft, step)) return mayAsk(draft) ? now : lateAt(draft, step);
+          return hasRoom || mayWait(draft, step) ? now : lateAt(draft, step);
         case 'retry_wait':
           return dispatches ? step.dueAt : null;
         default:

@@ -1,6 +1,6 @@
 import type { CoreExecutionRow, CoreStepExecutionRow, StoredPrincipal } from '../rows.ts';
 import { stepsAt, type WorkflowDefinition } from '../workflow/definition.ts';
-import { later } from './draft.ts';
+import { budgetTimes } from './draft.ts';
 import type { NewExecution } from './store.ts';
 
 export interface ExecutionSeed {
@@ -34,12 +34,13 @@ export function newExecution(seed: ExecutionSeed, definition: WorkflowDefinition
     statusReason: null,
     ending: null,
     holdsSlot: false,
+    ...{ allocationId: null, holdsResources: false },
     told: true,
     historySequence: 0,
     totalSteps: steps.length,
     endedSteps: 0,
     retries: 0,
-    deadlineAt: later(now, timeoutMs ?? definition.timeoutMs),
+    ...budgetTimes(now, timeoutMs ?? definition.timeoutMs),
     nextAt: now,
     version: 1,
     createdAt: now,

@@ -2,28 +2,28 @@ import type { Bus } from '#shared/bus.ts';
 import type { Change, NewEvent } from '#shared/outbox.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { Logger } from '#shared/telemetry.ts';
+import { noteBudgets, noteExceeded } from '../allocation/budgets.ts';
 import { allocationEvent, end, grantAudits, lockQueue, maxQueue, pass } from '../allocation/queue.ts';
-import type { AllocationRow, NewAllocation } from '../allocation/rows.ts';
+import type { AllocationRow, NewAllocation, QuotaRow } from '../allocation/rows.ts';
 import * as store from '../allocation/store.ts';
-import { fits, toVector } from '../allocation/vector.ts';
+import { reportUse } from '../allocation/usage.ts';
+import { add, fits, toVector } from '../allocation/vector.ts';
+import { timingKey, workflowKey } from '../workflow/estimate.ts';
 import { changeStep, compiledOf, type Draft, note, type StepDraft } from './draft.ts';
-import { awaitsResources, giveBackIdle, granted, takeAsking } from './holding.ts';
+import { awaitsResources, giveBackIdle, granted, holdsWaiting, resourceLeaseMs, takeAsking } from './holding.ts';
+import { giveBackRun, runGranted, takeRunAsking } from './runResources.ts';
 import type { Transitions } from './transitions.ts';
-
-/**
- * A step's lease of its resources outlives the lease of its worker, under which both are extended: what a worker that died
- * held goes back with the step; this is for when nobody is left to see to that.
- */
-const minLeaseMs = 60_000;
 
 interface Asking {
   readonly draft: Draft;
-  readonly step: StepDraft;
+  /** Null where the run as a whole asks. */
+  readonly step: StepDraft | null;
 }
 
 /**
- * Gives back what steps no longer need, asks for what those that could begin need, and extends what they hold, in the
- * transaction of the transition: a step holds nothing while it waits, so no two ever wait for each other.
+ * Gives back what runs and steps no longer need, asks for what they need now, and extends what they hold, in the transaction of the
+ * transition. A step holds nothing while it waits for its own, so no two ever wait for each other; runs that hold resources as a
+ * whole may, until their time is over.
  * @returns what is to be told of the allocations
  */
 export async function settleResources(
@@ -38,41 +38,65 @@ export async function settleResources(
     one < two ? -1 : 1,
   );
   for (const [tenantId, list] of byTenant) {
-    for (const draft of list) giveBackIdle(draft);
+    for (const draft of list) {
+      giveBackRun(draft);
+      giveBackIdle(draft);
+    }
     const released = list.flatMap((draft) => draft.released).sort();
-    const asking = list.flatMap((draft) => takeAsking(draft).map((step): Asking => ({ draft, step })));
+    const asking = list.flatMap((draft): Asking[] => [
+      ...(takeRunAsking(draft) ? [{ draft, step: null }] : []),
+      ...takeAsking(draft).map((step) => ({ draft, step })),
+    ]);
+    changes.push(...(await noteReported(tx, tenantId, list)));
     if (released.length + asking.length > 0) {
-      const events = await move(tx, tenantId, { released, asking, leaseMs: Math.max(minLeaseMs, 3 * workerLeaseMs) });
+      const events = await move(tx, tenantId, {
+        drafts: list,
+        released,
+        asking,
+        leaseMs: resourceLeaseMs(workerLeaseMs),
+      });
       changes.push({ tenantId, actor: 'system', events, audit: grantAudits(events) });
       grantOwn(list, events);
       for (const { draft, step } of asking)
-        if (awaitsResources(step)) note(draft, 'step.waiting', step, { for: step.waitsFor });
+        if (step !== null && awaitsResources(step)) note(draft, 'step.waiting', step, { for: step.waitsFor });
     }
     await extend(tx, tenantId, list);
   }
   return changes;
 }
 
+interface Move {
+  readonly drafts: readonly Draft[];
+  readonly released: readonly string[];
+  readonly asking: readonly Asking[];
+  readonly leaseMs: number;
+}
+
 async function move(
   tx: SqlTransaction,
   tenantId: string,
-  {
-    released,
-    asking,
-    leaseMs,
-  }: { readonly released: readonly string[]; readonly asking: readonly Asking[]; readonly leaseMs: number },
+  { drafts, released, asking, leaseMs }: Move,
 ): Promise<NewEvent[]> {
   await lockQueue(tx, tenantId);
   const events: NewEvent[] = [];
   for (const id of released) {
     const row = await store.lockAllocation(tx, tenantId, id);
+    if (row?.usage) noteUsed(drafts, row);
     if (row?.status === 'active' || row?.status === 'queued')
-      events.push(allocationEvent('allocation.released', await end(tx, row, 'released', 'its step needs it no more')));
+      events.push(
+        allocationEvent(
+          'allocation.released',
+          await end(tx, row, 'released', `its ${row.stepId === null ? 'execution' : 'step'} needs it no more`),
+        ),
+      );
   }
   let queued = asking.length === 0 ? 0 : await store.countQueued(tx, tenantId);
   for (const { draft, step } of asking) {
     const row = requestOf(draft, step, leaseMs);
-    const refusal = queued >= maxQueue ? 'RESOURCE_ALLOCATION_FAILED' : await refusalOf(tx, row);
+    const [quota] = await store.findQuotas(tx, tenantId, [row.owner]);
+    const refusal = queued >= maxQueue ? 'RESOURCE_ALLOCATION_FAILED' : await refusalOf(tx, row, quota);
+    if (quota !== undefined && !fits(add(quota.used, row.requested), quota.hard))
+      events.push(...(await noteExceeded(tx, tenantId, { ...row, wanted: row.requested })));
     const stored = await store.insertAllocation(tx, {
       ...row,
       ...(refusal === null ? {} : { status: 'failed', reason: refusal }),
@@ -80,59 +104,108 @@ async function move(
     if (refusal === null) queued += 1;
     events.push(allocationEvent(`allocation.${stored.status}`, stored));
   }
-  return [...events, ...(await pass(tx, tenantId))];
+  events.push(...(await pass(tx, tenantId)));
+  return [...events, ...(await noteBudgets(tx, tenantId, events))];
 }
 
-function requestOf(draft: Draft, step: StepDraft, leaseMs: number): NewAllocation {
-  const { execution } = draft;
-  const { type, requirements, capabilities, affinity, preemptible } = compiledOf(draft, step).definition.resources!;
+/** What was used of what goes back, for the estimates of what does the same. */
+function noteUsed(drafts: readonly Draft[], { executionId, stepId, usage }: AllocationRow): void {
+  const draft = drafts.find(({ execution }) => execution.id === executionId);
+  if (!draft) return;
+  const { workflowId, body } = draft.execution;
+  const step = stepId === null ? undefined : draft.workflow.steps.get(stepId);
+  const key = stepId === null ? workflowKey(workflowId) : step && timingKey(step.definition, { workflowId, body });
+  if (key != null) draft.usages.push({ key, peak: usage!.peak });
+}
+
+/** What holders told with their heartbeats; of what has ended meanwhile nothing is noted. */
+async function noteReported(tx: SqlTransaction, tenantId: string, drafts: readonly Draft[]): Promise<Change[]> {
+  const reported = drafts
+    .flatMap((draft) => draft.reported)
+    .sort((one, two) => (one.allocationId < two.allocationId ? -1 : 1));
+  if (reported.length === 0) return [];
+  // More than one allocation is for who has the queue.
+  await lockQueue(tx, tenantId);
+  const events: NewEvent[] = [];
+  for (const { allocationId, used } of reported) {
+    const row = await store.lockAllocation(tx, tenantId, allocationId);
+    if (row?.status === 'active' && !row.lapsed) events.push(...(await reportUse(tx, row, used)).events);
+  }
+  return events.length === 0 ? [] : [{ tenantId, actor: 'system', events, audit: [] }];
+}
+
+function requestOf(draft: Draft, step: StepDraft | null, leaseMs: number): NewAllocation {
+  const { execution, workflow } = draft;
+  const { type, requirements, capabilities, affinity, preemptible } = (
+    step === null ? workflow.definition : compiledOf(draft, step).definition
+  ).resources!;
   const { subject } = execution.principal;
+  const id = (step ?? execution).allocationId!;
   return {
-    ...{ tenantId: execution.tenantId, id: step.allocationId!, owner: subject, contextId: execution.contextId, type },
-    ...{ purpose: `step ${step.stepId}`, requested: toVector(requirements), capabilities, labels: affinity },
+    ...{ tenantId: execution.tenantId, id, owner: subject, contextId: execution.contextId, type },
+    ...{
+      purpose: step === null ? 'its whole execution' : `step ${step.stepId}`,
+      requested: toVector(requirements),
+      capabilities,
+      labels: affinity,
+    },
     ...{ priority: execution.priority, preemptible, status: 'queued', reason: null, nodeId: null, leaseEpoch: 0 },
     ...{ leaseMs, queuedAt: '', allocatedAt: null, expiresAt: null, endedAt: null, createdBy: subject },
-    ...{ executionId: execution.id, stepId: step.stepId },
+    ...{ executionId: execution.id, stepId: step?.stepId ?? null },
   };
 }
 
 /** Why a request is never granted, however long it waits. */
-async function refusalOf(tx: SqlTransaction, row: NewAllocation): Promise<string | null> {
-  const { tenantId, owner, requested: wanted, capabilities, labels } = row;
+async function refusalOf(tx: SqlTransaction, row: NewAllocation, quota: QuotaRow | undefined): Promise<string | null> {
+  const { tenantId, requested: wanted, capabilities, labels } = row;
   if (!(await store.isFeasible(tx, tenantId, { wanted, capabilities, labels }))) return 'NEVER_FITS';
-  const [quota] = await store.findQuotas(tx, tenantId, [owner]);
   return quota !== undefined && !fits(wanted, quota.hard) ? 'QUOTA_EXCEEDED' : null;
 }
 
-/** Steps of these executions go on at once with what they were just given. */
+/** These executions and their steps go on with what they were just given. */
 function grantOwn(drafts: readonly Draft[], events: readonly NewEvent[]): void {
   const given = new Map<string, AllocationRow>();
   for (const { type, data } of events) {
     const row = data['allocation'] as AllocationRow;
     if (type === 'allocation.activated') given.set(row.id, row);
   }
-  for (const draft of drafts)
-    for (const step of draft.steps.values()) {
-      const row = step.allocationId === null ? undefined : given.get(step.allocationId);
-      if (row && awaitsResources(step)) granted(draft, step, { nodeId: row.nodeId, epoch: row.leaseEpoch });
+  const of = (allocationId: string | null) => (allocationId === null ? undefined : given.get(allocationId));
+  for (const draft of drafts) {
+    const own = of(draft.execution.allocationId);
+    if (own && !draft.execution.holdsResources) {
+      runGranted(draft, { nodeId: own.nodeId, epoch: own.leaseEpoch });
+      draft.again = true;
     }
+    for (const step of draft.steps.values()) {
+      const row = of(step.allocationId);
+      if (!row || !awaitsResources(step)) continue;
+      granted(draft, step, { nodeId: row.nodeId, epoch: row.leaseEpoch });
+      // Its wait begins with the next look.
+      if (compiledOf(draft, step).definition.kind !== 'task') draft.again = true;
+    }
+  }
 }
 
-/** Whoever holds its own lease, or is about to get one, holds its resources as long. */
+/** Whoever holds its own lease, or is about to get one, holds its resources as long; who waits or runs as a whole, while it does. */
 async function extend(tx: SqlTransaction, tenantId: string, drafts: readonly Draft[]): Promise<void> {
   const holding = drafts.flatMap((draft) =>
     [...draft.steps.values()]
       .filter(
-        ({ stepId, status, allocationId }) =>
-          allocationId !== null && (status === 'ready' || (status === 'running' && draft.changed.has(stepId))),
+        (step) =>
+          step.allocationId !== null &&
+          (step.status === 'ready' ||
+            holdsWaiting(step) ||
+            (step.status === 'running' && draft.changed.has(step.stepId))),
       )
-      .map((step): Asking => ({ draft, step })),
+      .map((step) => ({ draft, step })),
   );
-  if (holding.length === 0) return;
-  const ids = holding.map(({ step }) => step.allocationId!);
-  const held = new Set(await store.extendLeases(tx, tenantId, ids));
+  const runs = drafts.flatMap(({ execution }) => (execution.holdsResources ? [execution.allocationId!] : []));
+  const ids = [...runs, ...holding.map(({ step }) => step.allocationId!)];
+  if (ids.length === 0) return;
+  // What a run or a wait has lost shows at the next look at it.
+  const over = new Set(await store.extendLeases(tx, tenantId, ids));
   for (const { draft, step } of holding)
-    if (step.status === 'ready' && !held.has(step.allocationId!)) changeStep(draft, step, { allocationId: null });
+    if (step.status === 'ready' && over.has(step.allocationId!)) changeStep(draft, step, { allocationId: null });
 }
 
 const moved: ReadonlySet<string> = new Set([
@@ -150,10 +223,13 @@ export function followAllocations(
 ): () => void {
   async function wake(rows: readonly AllocationRow[]): Promise<void> {
     const found = (await sql.unsafe(
-      `SELECT DISTINCT s.tenant_id AS "tenantId", s.execution_id AS "executionId"
-       FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::text[]) AS k(tenant_id, execution_id, step_id, allocation_id, status)
-       JOIN core.step_execution s ON s.tenant_id = k.tenant_id AND s.execution_id = k.execution_id AND s.step_id = k.step_id
-       WHERE s.allocation_id = k.allocation_id AND (s.status = 'waiting' OR k.status <> 'active')`,
+      `WITH k AS (SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::text[]) AS k(tenant_id, execution_id, step_id, allocation_id, status))
+       SELECT s.tenant_id AS "tenantId", s.execution_id AS "executionId"
+       FROM k JOIN core.step_execution s ON s.tenant_id = k.tenant_id AND s.execution_id = k.execution_id AND s.step_id = k.step_id
+       WHERE s.allocation_id = k.allocation_id AND (s.status = 'waiting' OR k.status <> 'active')
+       UNION
+       SELECT e.tenant_id, e.id FROM k JOIN core.execution e ON e.tenant_id = k.tenant_id AND e.id = k.execution_id
+       WHERE k.step_id IS NULL AND e.allocation_id = k.allocation_id AND (NOT e.holds_resources OR k.status <> 'active')`,
       [
         rows.map(({ tenantId }) => tenantId),
         rows.map(({ executionId }) => executionId),

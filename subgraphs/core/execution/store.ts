@@ -202,6 +202,21 @@ export async function markTold(db: Db, keys: readonly ExecutionKey[]): Promise<v
   );
 }
 
+/** Locks workflows whose places are taken or given back, in the order of their keys: whoever does so for several waits for nobody who waits for it. */
+export async function lockSlots(
+  tx: SqlTransaction,
+  keys: readonly { readonly tenantId: string; readonly workflowId: string }[],
+): Promise<void> {
+  const unique = [...new Map(keys.map((key) => [`${key.tenantId}/${key.workflowId}`, key])).values()];
+  if (unique.length < 2) return;
+  await read(
+    tx,
+    `SELECT 1 FROM core.workflow w JOIN unnest($1::text[], $2::uuid[]) AS k(tenant_id, id) ON k.tenant_id = w.tenant_id AND k.id = w.id
+     ORDER BY w.tenant_id, w.id FOR NO KEY UPDATE OF w`,
+    [unique.map(({ tenantId }) => tenantId), unique.map(({ workflowId }) => workflowId)],
+  );
+}
+
 /** Takes one of the places of a workflow that bounds its executions; false where all are taken. */
 export async function takeSlot(tx: SqlTransaction, tenantId: string, workflowId: string): Promise<boolean> {
   const rows = await read(

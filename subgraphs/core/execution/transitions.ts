@@ -23,6 +23,7 @@ import {
   keyOf,
   type LockedExecution,
   lockExecutions,
+  lockSlots,
   markTold,
   type NewExecution,
   takeSlot,
@@ -204,6 +205,13 @@ export function createTransitions({ sql, publisher, logger }: ModuleRuntime, opt
   /** Begins what is only stored so far, sub-executions too, where there is a place for it. */
   async function settleDrafts(tx: SqlTransaction, opened: Map<string, Draft>, fresh: Set<Draft>): Promise<Draft[]> {
     const all = [...opened.values()];
+    const begins = ({ status, ending, parentId }: Draft['execution']) =>
+      status === 'created' && ending === null && parentId === null;
+    const ends = ({ status, holdsSlot }: Draft['execution']) => holdsSlot && terminal.has(status);
+    await lockSlots(
+      tx,
+      all.map(({ execution }) => execution).filter((execution) => begins(execution) || ends(execution)),
+    );
     for (let at = 0; at < all.length; at += 1) {
       const draft = all[at]!;
       const { execution } = draft;

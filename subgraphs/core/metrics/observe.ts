@@ -1,5 +1,5 @@
 import type { Draft } from '../execution/draft.ts';
-import { timingKey, workflowKey } from '../workflow/estimate.ts';
+import { timingKey, usageKeys, usageScale, workflowKey } from '../workflow/estimate.ts';
 import type { Durations } from './durations.ts';
 import type { Recorder } from './recorder.ts';
 
@@ -15,7 +15,7 @@ export interface Observers {
 /** What a transition that is stored says of arrivals, waits and runs, and of how long things take. */
 export function observeDraft(
   { recorder, durations }: Observers,
-  { execution, steps, workflow, changed, leases, history, now }: Draft,
+  { execution, steps, workflow, changed, leases, history, usages, now }: Draft,
 ): void {
   const { tenantId, workflowId, body, parentId, createdAt, startedAt, status } = execution;
   for (const id of changed) {
@@ -34,6 +34,10 @@ export function observeDraft(
     if (step.readyAt === now && (step.status === 'ready' || step.status === 'running') && step.attempt <= 1)
       recorder.observe(tenantId, 'step.arrived', 1);
   }
+  for (const { key, peak } of usages)
+    usageKeys(key).forEach((one, at) => {
+      durations.observe(tenantId, one, peak[at]! * usageScale);
+    });
   for (const { stepId, attempt, phase } of leases) {
     const { readyAt } = steps.get(stepId)!;
     if (attempt === 1 && phase === 'forward' && readyAt !== null)

@@ -1,8 +1,8 @@
 import { PlatformError, toUserError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
-import { overuseOf } from '../allocation/allocations.ts';
 import { listAllocations, readUsage } from '../allocation/lists.ts';
 import { findNodes } from '../allocation/store.ts';
+import { overuseOf } from '../allocation/usage.ts';
 import { toAmounts } from '../allocation/vector.ts';
 import type { RequestContext } from '../context.ts';
 import * as inputs from '../inputs.ts';

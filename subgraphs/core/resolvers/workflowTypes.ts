@@ -5,7 +5,7 @@ import { awaitsResources } from '../execution/holding.ts';
 import { shownStatus } from '../execution/shown.ts';
 import { usageOf } from '../execution/usage.ts';
 import * as inputs from '../inputs.ts';
-import { maxVersions } from '../loaders.ts';
+import { type CoreLoaders, maxVersions } from '../loaders.ts';
 import type { Resolvers } from '../resolvers.generated.ts';
 import { planOf, type WorkflowPlan } from '../workflow/compile.ts';
 import { timingKeysOf } from '../workflow/estimate.ts';
@@ -30,12 +30,24 @@ export const shapePlan = ({ criticalPath, estimate, ...plan }: Required<Workflow
   estimate: {
     ...estimate,
     ...{ peak: toAmounts(estimate.peak), resourceSeconds: toAmounts(estimate.resourceSeconds) },
-    steps: estimate.steps.map(({ basis, medianMs, ...step }) => ({
+    ...{ usedPeak: toAmounts(estimate.usedPeak), usedSeconds: toAmounts(estimate.usedSeconds) },
+    steps: estimate.steps.map(({ basis, medianMs, used, ...step }) => ({
+      used: used && toAmounts(used),
       ...{ ...step, basis: upper(basis), durationMs: Math.round(medianMs) },
       ...{ lowMs: Math.round(step.lowMs), highMs: Math.round(step.highMs) },
     })),
   },
 });
+
+async function resourceWaitOf(allocationId: string, loaders: CoreLoaders) {
+  const [reason, queuePosition, estimatedWaitMs] = await Promise.all([
+    loaders.waitReason.load(allocationId),
+    loaders.queuePosition.load(allocationId),
+    loaders.waitMs.load(allocationId),
+  ]);
+  // Granted or refused meanwhile: whoever waits hears of it next.
+  return reason && { reason, queuePosition, estimatedWaitMs };
+}
 
 export const workflowTypes = {
   CoreWorkflow: {
@@ -62,7 +74,7 @@ export const workflowTypes = {
   CoreWorkflowVersion: {
     // By what is measured now, which may be more than when it was published.
     plan: async ({ workflowId, definition }, _args, { loaders }) => {
-      const keys = timingKeysOf(definition.steps, workflowId);
+      const keys = timingKeysOf(definition, workflowId);
       const found = await Promise.all(keys.map((key) => loaders.timing.load(key)));
       const timings = new Map(keys.map((key, at) => [key, found[at]!]));
       return shapePlan(planOf({ definition, workflowId, timings }));
@@ -100,6 +112,10 @@ export const workflowTypes = {
       const { modules, ...used } = usageOf(row, definition!, steps);
       return { ...used, modules: [...modules] };
     },
+    allocation: (row, _args, { loaders }) =>
+      row.allocationId == null ? null : loaders.allocation.load(row.allocationId),
+    resourceWait: (row, _args, { loaders }) =>
+      row.allocationId == null || row.holdsResources ? null : resourceWaitOf(row.allocationId, loaders),
     history: (row, page, { loaders }) => loaders.history.load(row.id, null, page),
     children: async (row, page, { loaders }) => {
       const [found] = await Promise.all([
@@ -127,16 +143,8 @@ export const workflowTypes = {
     durationMs: (row) => msBetween(row.startedAt, row.finishedAt),
     allocation: (row, _args, { loaders }) =>
       row.allocationId === null ? null : loaders.allocation.load(row.allocationId),
-    resourceWait: async (row, _args, { loaders }) => {
-      if (row.allocationId === null || !awaitsResources(row)) return null;
-      const [reason, queuePosition, estimatedWaitMs] = await Promise.all([
-        loaders.waitReason.load(row.allocationId),
-        loaders.queuePosition.load(row.allocationId),
-        loaders.waitMs.load(row.allocationId),
-      ]);
-      // Granted or refused meanwhile: the step hears of it next.
-      return reason && { reason, queuePosition, estimatedWaitMs };
-    },
+    resourceWait: (row, _args, { loaders }) =>
+      row.allocationId === null || !awaitsResources(row) ? null : resourceWaitOf(row.allocationId, loaders),
   },
   Context: {
     workflows: async ({ id }, { status, ...page }, { loaders, scope }) => {

@@ -27,7 +27,7 @@ export interface CompiledWorkflow {
   readonly definition: WorkflowDefinition;
   readonly steps: ReadonlyMap<string, CompiledStep>;
   readonly topology: Topology;
-  /** Whether any step of this level does. */
+  /** Whether the run as a whole or any step of this level does. */
   readonly holdsResources: boolean;
 }
 
@@ -186,6 +186,8 @@ function partOf(definition: WorkflowDefinition, body: readonly string[]): Workfl
   return {
     ...definition,
     ...{ output: null, inputSchema: null, outputSchema: null, minSuccessRate: null, cleanupSteps: [] },
+    // Held by the run that they are a part of.
+    resources: null,
     ...(body[0] === cleanupPlace ? { errorStrategy: 'continue', rollback: 'none' } : {}),
   };
 }
@@ -217,7 +219,8 @@ export function compileWorkflow(
       ]),
     ),
     topology: readTopology(steps.map(nodeOf)),
-    holdsResources: steps.some(({ resources }) => resources != null),
+    holdsResources:
+      steps.some(({ resources }) => resources != null) || (body.length === 0 && definition.resources != null),
   };
 }
 

@@ -28,7 +28,7 @@ export interface Call {
   readonly select: string | null;
 }
 
-/** What a task holds while it is carried out: of one node, all of it or nothing. */
+/** What a step holds while it is carried out or waits, or a run as a whole: of one node, all of it or nothing. */
 export interface StepResources {
   readonly type: string;
   readonly requirements: Amounts;
@@ -64,6 +64,8 @@ export interface StepDefinition {
   readonly irreversible: boolean;
   /** Null of what holds nothing, and not there in versions of before. */
   readonly resources?: StepResources | null;
+  /** Of a signal or an approval: what the run holds goes back while nothing else goes on; not there in versions of before. */
+  readonly releasesResources?: boolean;
   readonly waitMs: number | null;
   /** Name of the signal waited for. */
   readonly signal: string | null;
@@ -88,6 +90,8 @@ export interface WorkflowDefinition {
   readonly steps: readonly StepDefinition[];
   readonly timeoutMs: number;
   readonly maxConcurrentSteps: number;
+  /** Held from before the first step to the end of the run; null for nothing, and not there in versions of before. */
+  readonly resources?: StepResources | null;
   readonly errorStrategy: ErrorStrategy;
   readonly rollback: RollbackStrategy;
   /** Template of the result. @default outputs of the last steps, by id */
@@ -118,7 +122,10 @@ export function startsWorkflows(steps: readonly StepDefinition[]): boolean {
   return steps.some(({ kind, body }) => kind === 'workflow' || startsWorkflows(body));
 }
 
-/** Whether any of the steps, or of those they repeat, holds resources. */
-export function holdsResources(steps: readonly StepDefinition[]): boolean {
-  return steps.some(({ resources, body }) => resources != null || holdsResources(body));
+const stepsHold = (steps: readonly StepDefinition[]): boolean =>
+  steps.some(({ resources, body }) => resources != null || stepsHold(body));
+
+/** Whether a run as a whole, any of its steps, of those they repeat or of those that clean up holds resources. */
+export function holdsResources({ resources, steps, cleanupSteps }: WorkflowDefinition): boolean {
+  return resources != null || stepsHold(steps) || stepsHold(cleanupSteps ?? []);
 }

@@ -84,6 +84,10 @@ function stepAt(depth: number): z.ZodType<StepDefinition> {
         .nullish()
         .transform((value) => value ?? false),
       resources: nullish(held),
+      releasesResources: z
+        .boolean()
+        .nullish()
+        .transform((value) => value ?? false),
       waitMs: nullish(duration(0, 31_536_000_000)),
       signal: nullish(text({ min: 1, max: 128 })),
       heartbeatMs: nullish(duration(1_000, 86_400_000)),
@@ -121,8 +125,11 @@ function stepAt(depth: number): z.ZodType<StepDefinition> {
           fail('input', 'expected the arguments of the operation, by name');
       } else if (rest.compensation !== null)
         fail('compensation', 'expected a task: nothing else has effects of its own');
-      if (kind !== 'task' && rest.resources !== null)
-        fail('resources', 'expected a task: nothing else is carried out by itself');
+      const waits = kind === 'signal' || kind === 'approval';
+      if (kind !== 'task' && !waits && rest.resources !== null)
+        fail('resources', 'expected a task, a signal or an approval: nothing else is carried out by itself');
+      if (rest.releasesResources && (!waits || rest.resources !== null || depth > 0))
+        fail('releasesResources', 'expected a signal or an approval of the first level, that holds nothing of its own');
       if (kind === 'wait' && rest.waitMs === null) fail('waitMs', 'expected how long to wait');
       if (kind === 'signal' && rest.signal === null) fail('signal', 'expected the name of the signal');
       if (kind !== 'signal' && rest.heartbeatMs !== null)
@@ -180,6 +187,7 @@ export const definition = z
       .enum(['NONE', 'COMPENSATE', 'MANUAL'])
       .nullish()
       .transform((value) => value ?? 'COMPENSATE'),
+    resources: nullish(held),
     minSuccessRate: nullish(z.number().min(0).max(1)),
     cleanupSteps: z
       .array(stepAt(0))
@@ -189,6 +197,14 @@ export const definition = z
     output: nullish(template),
     inputSchema: nullish(jsonObject({ maxBytes: 65_536 })),
     outputSchema: nullish(jsonObject({ maxBytes: 65_536 })),
+  })
+  .refine(({ steps, resources }) => resources !== null || (steps ?? []).every((step) => !step.releasesResources), {
+    message: 'expected what the steps release while they wait',
+    path: ['resources'],
+  })
+  .refine(({ cleanupSteps }) => cleanupSteps.every((step) => !step.releasesResources), {
+    message: 'what cleans up holds nothing that could be released',
+    path: ['cleanupSteps'],
   })
   .refine(({ steps, stages }) => (steps == null) !== (stages == null), {
     message: 'expected steps or stages, and not both',

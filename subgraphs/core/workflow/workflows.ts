@@ -130,7 +130,7 @@ export function createWorkflows(
     workflowId: string | null,
     definition: WorkflowDefinition,
   ): Promise<Required<WorkflowPlan>> {
-    const keys = timingKeysOf(definition.steps, workflowId);
+    const keys = timingKeysOf(definition, workflowId);
     const found = await findTimings(db, tenantId, keys);
     return planOf({ definition, workflowId, timings: new Map(keys.map((key, at) => [key, found[at]!])) });
   }

@@ -2,7 +2,7 @@ import { PlatformError } from '#shared/errors.ts';
 import type { Engine } from '../engine.ts';
 import { incompatibilityOf } from '../manifest/compatibility.ts';
 import { judge } from '../manifest/jsonSchemas.ts';
-import { type LifecycleHook, readManifest } from '../manifest/manifest.ts';
+import { type LifecycleHook, requireManifest } from '../manifest/manifest.ts';
 import { digestOf } from '../manifest/signature.ts';
 import type { ExtensionRow, Json, RunnableRelease } from '../rows.ts';
 import { failureOf } from '../sandbox/messages.ts';
@@ -22,7 +22,7 @@ export function createChecks({ engine, keys }: ChecksDeps) {
      * @throws {MANIFEST_INVALID} {CHECKSUM_MISMATCH} {SIGNATURE_INVALID} {INCOMPATIBLE_VERSION}
      */
     async requireSound(release: RunnableRelease): Promise<Trust> {
-      readManifest(release.manifest, ['manifest']);
+      requireManifest(release.manifest, ['manifest']);
       const digest = digestOf(release.bundle);
       if (digest.toString('hex') !== release.checksum)
         throw new PlatformError('CHECKSUM_MISMATCH', 'the bundle is not the one that was published');

@@ -132,6 +132,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation' | 'Subscription'> = {
     bandwidthMbps: (row) => toMbps(row.bandwidthKbps),
     requirements: ({ requirements }) => ({
       ...requirements,
+      rerouteMs: requirements.rerouteMs ?? 0,
       routing: requirements.routing ?? 'SHORTEST_PATH',
       backupPaths: requirements.backupPaths ?? 1,
     }),

@@ -1,5 +1,5 @@
 import { byArc } from '../graph/digraph.ts';
-import { shortestTree } from '../graph/shortestPaths.ts';
+import { nodesOf, pathTo, shortestTree } from '../graph/shortestPaths.ts';
 import { widestPaths } from '../graph/widestPaths.ts';
 import { type DemandGroup, groupDemands } from './demandGroups.ts';
 import type { RoutingProblem } from './problem.ts';
@@ -19,14 +19,22 @@ export interface CutProof {
  * What does not fit, as anybody can check. CUT: demands across a cut exceed its links. PRICES: every Mbps on a link takes its
  * price of the link's, so what demands take at least, on their cheapest ways, cannot be more than all links have; several
  * demands may be infeasible without any cut that they exceed (Iri 1971, Onaga and Kakusho 1971). ONE_PATH: a demand is more
- * than any link of a cut carries, so it fits on no path, though parts of it may.
+ * than any link of a cut carries, so it fits on no path, though parts of it may. LATENCY: the quickest way of links that carry a demand
+ * at all takes longer than it may, however empty they are.
  */
 export type InfeasibilityProof =
   | ({ readonly kind: 'CUT' } & CutProof)
   /** By link of `links`; sums of capacity times price, and of Mbps times the price of the cheapest way. */
   | ({ readonly kind: 'PRICES'; readonly prices: readonly number[] } & Omit<CutProof, 'nodes'>)
   /** The capacity is that of the widest link across. */
-  | ({ readonly kind: 'ONE_PATH' } & CutProof);
+  | ({ readonly kind: 'ONE_PATH' } & CutProof)
+  | ({ readonly kind: 'LATENCY' } & LatencyProof);
+
+/** Nodes and links are those of the way, in its order; the capacity is that of its narrowest link. */
+export interface LatencyProof extends CutProof {
+  readonly latencyMs: number;
+  readonly maxLatencyMs: number;
+}
 
 /** Proofs are of more than rounding. */
 const tolerance = 1e-9;
@@ -55,7 +63,46 @@ export function proveInfeasible(problem: RoutingProblem, suspicion: Suspicion): 
   const priced = measurePrices(problem, prices);
   if (priced !== null && isExceeded(priced)) return { kind: 'PRICES', ...priced };
   const narrow = tooNarrow(problem, groups);
-  return narrow === null ? null : { kind: 'ONE_PATH', ...narrow };
+  if (narrow !== null) return { kind: 'ONE_PATH', ...narrow };
+  const slow = tooSlow(problem);
+  return slow === null ? null : { kind: 'LATENCY', ...slow };
+}
+
+/** The quickest way of the demand that it takes longest beyond its bound; null where each has one within it. */
+function tooSlow({ graph, capacity, latencyMs, demands }: RoutingProblem): LatencyProof | null {
+  const bounded = [...demands.keys()].filter((at) => demands[at]!.maxLatencyMs !== undefined && demands[at]!.mbps > 0);
+  const quickest = (source: number, mbps: number) =>
+    shortestTree(
+      graph,
+      source,
+      byArc(
+        graph,
+        latencyMs.map((ms, link) => (capacity[link]! > 0 && capacity[link]! >= mbps ? ms : Number.POSITIVE_INFINITY)),
+      ),
+    );
+  let worst: LatencyProof | null = null;
+  for (const [source, own] of Map.groupBy(bounded, (at) => demands[at]!.source)) {
+    const whole = quickest(source, 0);
+    for (const at of own) {
+      const { target, mbps, maxLatencyMs } = demands[at]!;
+      const most = maxLatencyMs!;
+      const narrowest = (arcs: readonly number[]) =>
+        arcs.reduce((least, arc) => Math.min(least, capacity[graph.link[arc]!]!), Number.POSITIVE_INFINITY);
+      const any = pathTo(graph, whole, target);
+      if (any === null || any.length === 0) continue;
+      const path = narrowest(any) >= mbps ? any : pathTo(graph, quickest(source, mbps), target);
+      if (path === null) continue;
+      const took = path.reduce((sum, arc) => sum + latencyMs[graph.link[arc]!]!, 0);
+      if (took <= most * (1 + tolerance) + tolerance) continue;
+      if (worst !== null && took / most <= worst.latencyMs / worst.maxLatencyMs) continue;
+      worst = {
+        nodes: nodesOf(graph, source, path),
+        links: path.map((arc) => graph.link[arc]!),
+        ...{ latencyMs: took, maxLatencyMs: most, capacityMbps: narrowest(path), demandedMbps: mbps, demands: [at] },
+      };
+    }
+  }
+  return worst;
 }
 
 /** The cut without capacity that parts demands which no open link joins. */

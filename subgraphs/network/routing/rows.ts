@@ -47,4 +47,7 @@ export interface InfeasibilityValue {
   readonly capacityMbps: number;
   readonly demandedMbps: number;
   readonly demands: readonly number[];
+  /** Of LATENCY. */
+  readonly latencyMs?: number;
+  readonly maxLatencyMs?: number;
 }

@@ -18,6 +18,8 @@ export const emptyEdges: Readonly<Record<string, string>> = {
   'Trace.plan': 'as Plan.traces',
   'Trace.task': 'the seeded trace is about no step: covered by test/trace/states',
   'CoreOrchestrationDecision.execution': 'the seeded decision is not carried out: covered by test/core/decisions',
+  'CoreWorkflowExecution.allocation':
+    'no seeded run holds resources, whose lease would be extended meanwhile: covered by test/core/runResources',
   'CollabCouncil.conflict': 'the seeded council judges none: covered by test/collab/councils',
   'CollabDecision.confirm': 'nothing seeded was decided with an approval: covered by test/collab/votes',
 };

@@ -187,8 +187,79 @@ describe('demands that do not fit', () => {
     expect((await optimizeRoutes(bounded, latencyRoutes(bounded), options)).feasibility).toBe('UNKNOWN');
   });
 
+  test('a demand whose quickest way takes too long even on the empty network is proved by that way', async () => {
+    // Quick but narrow over 1, slow and wide over 2.
+    const links: Pair[] = [
+      [0, 1],
+      [1, 3],
+      [0, 2],
+      [2, 3],
+    ];
+    const given = (mbps: number, maxLatencyMs: number): RoutingProblem => ({
+      ...problemOf(4, links, [demand(0, 1, 1), { ...demand(0, 3, mbps), maxLatencyMs }], [2, 2, 9, 9]),
+      latencyMs: Float64Array.from([1, 1, 5, 5]),
+    });
+    const decided = async (problem: RoutingProblem) => {
+      const { feasibility, proof } = await optimizeRoutes(problem, latencyRoutes(problem), options);
+      return { feasibility, proof };
+    };
+    expect(await decided(given(1, 2))).toMatchObject({ feasibility: 'FEASIBLE', proof: null });
+    expect(await decided(given(1, 1.5))).toEqual({
+      feasibility: 'INFEASIBLE',
+      proof: {
+        ...{ kind: 'LATENCY', nodes: [0, 1, 3], links: [0, 1], latencyMs: 2, maxLatencyMs: 1.5 },
+        ...{ capacityMbps: 2, demandedMbps: 1, demands: [1] },
+      },
+    });
+    // The quick way does not carry it at all.
+    expect((await decided(given(3, 9))).proof).toMatchObject({
+      kind: 'LATENCY',
+      links: [2, 3],
+      latencyMs: 10,
+      capacityMbps: 9,
+    });
+    expect(await decided(given(3, 10))).toMatchObject({ feasibility: 'FEASIBLE', proof: null });
+  });
+
+  test('property: by latency a proof exactly where no path that carries a demand is quick enough', () => {
+    let proved = 0;
+    fc.assert(
+      fc.property(
+        problems,
+        fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 12, maxLength: 12 }),
+        (problem, most) => {
+          const bounded: RoutingProblem = {
+            ...problem,
+            demands: problem.demands.map((one, at) => ({ ...one, maxLatencyMs: most[at % 12]! / 2 })),
+          };
+          const groups = groupDemands(bounded);
+          const proof = proveInfeasible(bounded, {
+            groups,
+            side: null,
+            prices: new Float64Array(bounded.graph.linkCount),
+          });
+          const isLate = bounded.demands.some(({ source, target, mbps, maxLatencyMs }) => {
+            const carrying = { ...bounded, capacity: bounded.capacity.map((limit) => (limit >= mbps ? limit : 0)) };
+            const paths = source === target || mbps <= 0 ? [] : openPaths(carrying, source, target);
+            return paths.length > 0 && paths.every((path) => path.length > maxLatencyMs!);
+          });
+          if (proof === null || proof.kind === 'LATENCY') expect(proof !== null).toBe(isLate);
+          if (proof?.kind !== 'LATENCY') return;
+          proved += 1;
+          // The way is one, it is open, and it takes what it says.
+          expect(proof.latencyMs).toBe(proof.links.length);
+          expect(proof.latencyMs).toBeGreaterThan(proof.maxLatencyMs);
+          const { source, target } = bounded.demands[proof.demands[0]!]!;
+          expect([proof.nodes[0], proof.nodes.at(-1)]).toEqual([source, target]);
+        },
+      ),
+      { numRuns: 300, seed: 5 },
+    );
+    expect(proved).toBeGreaterThan(10);
+  });
+
   /** Whatever proves something is told and true, a cut wherever one is exceeded, and nothing where all fits. */
-  const seen = { CUT: 0, PRICES: 0, ONE_PATH: 0, none: 0 };
+  const seen = { CUT: 0, PRICES: 0, ONE_PATH: 0, LATENCY: 0, none: 0 };
   const expectDecided = async (problem: RoutingProblem) => {
     const { proof, feasibility } = await optimizeRoutes(problem, latencyRoutes(problem), options);
     seen[proof?.kind ?? 'none'] += 1;
