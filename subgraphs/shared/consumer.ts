@@ -217,11 +217,12 @@ export async function createConsumer(options: ConsumerOptions): Promise<Consumer
     async close() {
       closed = true;
       own.delete(entry);
-      leave();
       closing.abort();
       unsubscribe();
       stopPolling();
       await Promise.all([active, hearing]);
+      // A look under way still goes by what the window holds of its types.
+      leave();
     },
   };
 }

@@ -132,8 +132,10 @@ export function createEventWindow(sql: Sql, module: SubgraphName): EventWindow {
         await extending;
       }
     },
-    peek({ types }, { after, upTo, limit }) {
-      if (after < from || upTo > to) return null;
+    peek(reader, { after, upTo, limit }) {
+      // Of types that nobody here reads nothing is at hand, which is not to say that there is nothing.
+      if (!readers.has(reader) || after < from || upTo > to) return null;
+      const { types } = reader;
       const found: PositionedEvent[] = [];
       const oldestMs = performance.now() - maxAgeMs;
       for (const one of events) {

@@ -182,6 +182,43 @@ test('a lease that nobody renews ends, and its room is given on', async () => {
   });
 });
 
+test('leases that end together give back what each of them held, once; what is renewed or ended already stays', async () => {
+  const { who, get } = await world('together', [5, 5, 5]);
+  const held = await Promise.all(
+    Array.from({ length: 12 }, async (_, at) => {
+      const more = { owner: `owner${at % 3}`, durationMs: 60_000, preemptible: false };
+      return (await get(1, more))['allocation'] as unknown as { id: string; nodeId: string };
+    }),
+  );
+  expect(new Set(held.map(({ nodeId }) => nodeId)).size).toBeGreaterThan(1);
+  await rig.field(who, release, { id: held[0]!.id });
+  await rig.sql`UPDATE core.allocation SET expires_at = now() - interval '1 second' WHERE tenant_id = 'together'`;
+  expect(await rig.field(who, renew, { id: held[1]!.id, epoch: 1 })).toMatchObject({
+    userErrors: [{ code: 'LEASE_LOST' }],
+  });
+  await rig.sql`UPDATE core.allocation SET expires_at = now() + interval '1 hour' WHERE tenant_id = 'together' AND id = ${held[1]!.id}`;
+  await Promise.all([rig.service.sweep(), rig.service.sweep()]);
+  const count = async (status: string) =>
+    (await rig.sql`SELECT 1 FROM core.allocation WHERE tenant_id = 'together' AND status = ${status}`).length;
+  expect([await count('expired'), await count('released'), await count('active')]).toEqual([10, 1, 1]);
+  const [left] =
+    (await rig.sql`SELECT (SELECT array_agg(used[1] ORDER BY owner) FROM core.quota WHERE tenant_id = 'together') AS quotas,
+      (SELECT array_agg(used[1] ORDER BY used[1]) FROM core.node WHERE tenant_id = 'together') AS nodes`) as unknown as [
+      { quotas: number[]; nodes: number[] },
+    ];
+  expect(left).toEqual({ quotas: [0, 1, 0], nodes: [0, 0, 1] });
+  const told =
+    (await rig.sql`SELECT data->'allocation'->>'id' AS id FROM core.event WHERE tenant_id = 'together' AND type = 'allocation.expired'`) as unknown as {
+      id: string;
+    }[];
+  expect(told.map(({ id }) => id).sort()).toEqual(
+    held
+      .slice(2)
+      .map(({ id }) => id)
+      .sort(),
+  );
+});
+
 test('an urgent request ends a lease of a lower class, which hears of it', async () => {
   const { who, get } = await world('urgent', [4]);
   const low = await get(4, { priority: 'LOW', owner: 'slow' });

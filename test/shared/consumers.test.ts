@@ -181,3 +181,24 @@ it('an offset that was set back is read again from there', async () => {
   await expect.poll(async () => (await seen()).length).toBe(2);
   await consumer.close();
 });
+
+it('a consumer that is closed in the middle of a look passes over nothing: the next one reads it', async () => {
+  const name = randomUUID();
+  const streamId = randomUUID();
+  const settings = { types: ['plan.paused'] };
+  const rounds = 60;
+  for (let round = 0; round < rounds; round += 1) {
+    const consumer = await open(sql, name, settings);
+    await consumer.catchUp();
+    await append(streamId, ['plan.paused']);
+    await new Promise((resolve) => setTimeout(resolve, (round % 6) * 2));
+    await consumer.close();
+  }
+  const last = await open(sql, name, settings);
+  await last.catchUp();
+  await last.close();
+  const seen = await sql<
+    { sequence: number }[]
+  >`SELECT sequence FROM seen WHERE consumer = ${name} AND stream_id = ${streamId} ORDER BY at`;
+  expect(seen.map(({ sequence }) => Number(sequence))).toEqual(Array.from({ length: rounds }, (_, at) => at + 1));
+});

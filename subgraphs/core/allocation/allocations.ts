@@ -377,15 +377,12 @@ export function createAllocations(
     /** Ends leases that nobody renewed and goes on with the queues; answers how many leases ended. */
     async sweep(): Promise<number> {
       const expired = await store.findExpired(sql, sweepLimit);
-      for (const { tenantId, id } of expired)
+      for (const [tenantId, own] of Map.groupBy(expired, (one) => one.tenantId))
         await commands.runAs(tenantId, 'system', async (tx) => {
           await lockQueue(tx, tenantId);
-          const row = await store.lockAllocation(tx, tenantId, id);
-          if (row?.status !== 'active' || !row.lapsed) return { response: null };
-          return {
-            response: null,
-            events: [allocationEvent('allocation.expired', await end(tx, row, 'expired', 'nobody renewed it'))],
-          };
+          const ids = own.map(({ id }) => id);
+          const rows = await store.expireAllocations(tx, tenantId, ids, 'nobody renewed it');
+          return { response: null, events: rows.map((row) => allocationEvent('allocation.expired', row)) };
         });
       for (const { tenantId } of await store.findQueuedTenants(sql))
         await commands.runAs(tenantId, 'system', async (tx) => ({ response: null, events: await pass(tx, tenantId) }));

@@ -8,9 +8,8 @@ import type { Contexts } from '../contexts.ts';
 import type { Refused } from './budgets.ts';
 import * as inputs from './inputs.ts';
 import { allocationEvent, lockQueue, pass } from './queue.ts';
-import type { AllocationRow } from './rows.ts';
 import * as store from './store.ts';
-import { add, dominantShare, scale, toVector, zero } from './vector.ts';
+import { add, dominantShare, toVector, zero } from './vector.ts';
 
 const priorities = ['CRITICAL', 'HIGH', 'MEDIUM', 'LOW'];
 
@@ -39,19 +38,18 @@ export function createGang({ sql }: ModuleRuntime, { commands, contexts, require
     const wanted = members.map(({ requirements, capabilities, affinity: labels }, at) => ({
       ...{ at, wanted: toVector(requirements), capabilities, labels },
     }));
-    for (const query of wanted)
-      if (!(await store.isFeasible(sql, tenantId, query)))
-        throw new PlatformError('NEVER_FITS', 'no node could carry this even if it were empty', {
-          path: ['input', 'members', query.at],
-        });
+    const infeasible = await store.findInfeasible(sql, tenantId, wanted);
+    if (infeasible !== null)
+      throw new PlatformError('NEVER_FITS', 'no node could carry this even if it were empty', {
+        path: ['input', 'members', infeasible],
+      });
     const call = { operation: 'allocateResourceGang', input: { ...input, members }, idempotencyKey };
     const sum = wanted.reduce((all, one) => add(all, one.wanted), zero);
     return orTell(tenantId, { owner, contextId: input.contextId ?? null, wanted: sum }, () =>
       commands.run(scope, call, async (tx) => {
         await lockQueue(tx, tenantId);
         const events = await pass(tx, tenantId);
-        const nodes = await store.findNodes(tx, tenantId);
-        const total = nodes.reduce((sum, { capacity, overcommit }) => add(sum, scale(capacity, overcommit)), zero);
+        const total = await store.findTotal(tx, tenantId);
         const inOrder = wanted.toSorted(
           (one, two) => dominantShare(two.wanted, total) - dominantShare(one.wanted, total) || one.at - two.at,
         );
@@ -60,7 +58,7 @@ export function createGang({ sql }: ModuleRuntime, { commands, contexts, require
             path: ['input', 'members'],
             retryAfterMs: 30_000,
           });
-        const rows: (AllocationRow | undefined)[] = wanted.map(() => undefined);
+        const placed: string[] = [];
         for (const query of inOrder) {
           const nodeId = await store.reserveBest(tx, tenantId, query);
           // What was reserved for the others goes back with the transaction.
@@ -73,16 +71,19 @@ export function createGang({ sql }: ModuleRuntime, { commands, contexts, require
                 retryAfterMs: 30_000,
               },
             );
-          rows[query.at] = await store.insertAllocation(tx, {
+          placed[query.at] = nodeId;
+        }
+        const stored = await store.insertAllocations(
+          tx,
+          wanted.map((query) => ({
             ...{ tenantId, id: newId(), owner, contextId: input.contextId ?? null, type: input.type },
             ...{ purpose: input.purpose ?? null, requested: query.wanted, capabilities: query.capabilities },
             ...{ labels: query.labels, priority: priorities.indexOf(input.priority), preemptible: input.preemptible },
-            ...{ status: 'active', reason: null, nodeId, leaseEpoch: 1, leaseMs: input.durationMs, queuedAt: '' },
-            ...{ allocatedAt: null, expiresAt: null, endedAt: null, createdBy: subject },
+            ...{ status: 'active', reason: null, nodeId: placed[query.at]!, leaseEpoch: 1, leaseMs: input.durationMs },
+            ...{ queuedAt: '', allocatedAt: null, expiresAt: null, endedAt: null, createdBy: subject },
             ...{ executionId: null, stepId: null },
-          });
-        }
-        const stored = rows as AllocationRow[];
+          })),
+        );
         return {
           response: stored.map(({ id }) => id),
           events: [

@@ -1,3 +1,4 @@
+import { plainArray, textArray } from '#shared/arrayLiteral.ts';
 import { isoText } from '#shared/record.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { AllocationRow, NewAllocation, NodeRow, QuotaRow } from './rows.ts';
@@ -96,15 +97,66 @@ export async function freeNode(tx: SqlTransaction, tenantId: string, nodeId: str
   );
 }
 
-/** Whether any node could carry it if it were empty. */
-export async function isFeasible(db: Db, tenantId: string, query: PlaceQuery): Promise<boolean> {
-  const rows = await read(
-    db,
-    `SELECT 1 FROM core.node c WHERE c.tenant_id = $1 AND c.capabilities @> $3::text[] AND c.labels @> $4::text::jsonb
-       AND ${each((at) => `($2::float8[])[${at}] <= c.capacity[${at}] * c.overcommit`).join(' AND ')} LIMIT 1`,
-    [tenantId, query.wanted, query.capabilities, JSON.stringify(query.labels)],
+const sums = (by: string) =>
+  `(SELECT ${by} AS "by", ARRAY[${each((at) => `sum(requested[${at}])`).join(', ')}] AS held FROM ended GROUP BY ${by}) s`;
+
+/** Ends those of the leases that are over by the database's clock, and gives back what they held. Under the lock of the queue. */
+export function expireAllocations(
+  tx: SqlTransaction,
+  tenantId: string,
+  ids: readonly string[],
+  reason: string,
+): Promise<AllocationRow[]> {
+  return read(
+    tx,
+    `WITH lapsed AS (
+       SELECT id FROM core.allocation WHERE tenant_id = $1 AND id = ANY($2::uuid[]) AND status = 'active' AND expires_at <= clock_timestamp()
+       ORDER BY id FOR UPDATE
+     ), ended AS (
+       UPDATE core.allocation a SET status = 'expired', reason = $3, ended_at = now(), lease_epoch = a.lease_epoch + 1
+       FROM lapsed l WHERE a.tenant_id = $1 AND a.id = l.id RETURNING ${allocationColumns}
+     ), given AS (
+       UPDATE core.quota q SET used = ${sum('q.used', 's.held', '-')}, updated_at = now()
+       FROM ${sums('owner')} WHERE q.tenant_id = $1 AND q.owner = s.by
+     ), freed AS (
+       UPDATE core.node n SET used = ${sum('n.used', 's.held', '-')}, updated_at = now()
+       FROM ${sums('"nodeId"')} WHERE n.tenant_id = $1 AND n.id = s.by
+     )
+     SELECT * FROM ended ORDER BY id`,
+    [tenantId, ids, reason],
   );
-  return rows.length > 0;
+}
+
+/** Place of the first that no node could carry if it were empty; null where each could be carried. */
+export async function findInfeasible(db: Db, tenantId: string, queries: readonly PlaceQuery[]): Promise<number | null> {
+  const [first] = await read<{ at: number }>(
+    db,
+    `SELECT q.at::int - 1 AS at FROM unnest($2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS q(wanted, capabilities, labels, at)
+     WHERE NOT EXISTS (SELECT 1 FROM core.node c WHERE c.tenant_id = $1 AND c.capabilities @> q.capabilities::text[] AND c.labels @> q.labels::jsonb
+       AND ${each((at) => `(q.wanted::float8[])[${at}] <= c.capacity[${at}] * c.overcommit`).join(' AND ')})
+     ORDER BY q.at LIMIT 1`,
+    [
+      tenantId,
+      queries.map(({ wanted }) => plainArray(wanted)),
+      queries.map(({ capabilities }) => textArray(capabilities)),
+      queries.map(({ labels }) => JSON.stringify(labels)),
+    ],
+  );
+  return first?.at ?? null;
+}
+
+/** Whether any node could carry it if it were empty. */
+export const isFeasible = async (db: Db, tenantId: string, query: PlaceQuery): Promise<boolean> =>
+  (await findInfeasible(db, tenantId, [query])) === null;
+
+/** What all nodes of a tenant can carry. */
+export async function findTotal(db: Db, tenantId: string): Promise<Vector> {
+  const [row] = await read<{ total: Vector }>(
+    db,
+    `SELECT ARRAY[${each((at) => `COALESCE(sum(capacity[${at}] * overcommit), 0)::float8`).join(', ')}] AS total FROM core.node WHERE tenant_id = $1`,
+    [tenantId],
+  );
+  return row!.total;
 }
 
 export function findAllocations(db: Db, tenantId: string, ids: readonly string[]): Promise<AllocationRow[]> {
@@ -129,34 +181,29 @@ export async function lockAllocation(
   return row ?? null;
 }
 
+const insert = `INSERT INTO core.allocation AS a (tenant_id, id, owner, context_id, type, purpose, requested, capabilities, labels, priority, preemptible, status,
+    node_id, lease_epoch, lease_ms, allocated_at, expires_at, created_by, execution_id, step_id, reason, ended_at)
+  SELECT r."tenantId", r.id, r.owner, r."contextId", r.type, r.purpose, r.requested, r.capabilities, r.labels, r.priority, r.preemptible, r.status,
+    r."nodeId", r."leaseEpoch", r."leaseMs", CASE WHEN r.status = 'active' THEN now() END,
+    CASE WHEN r.status = 'active' THEN now() + r."leaseMs" * interval '1 millisecond' END, r."createdBy", r."executionId", r."stepId", r.reason,
+    CASE WHEN r.status = 'failed' THEN now() END
+  FROM json_to_recordset($1::text::json) AS r("tenantId" text, id uuid, owner text, "contextId" uuid, type text, purpose text, requested float8[],
+    capabilities text[], labels jsonb, priority int, preemptible boolean, status text, "nodeId" uuid, "leaseEpoch" int, "leaseMs" bigint,
+    "createdBy" text, "executionId" uuid, "stepId" text, reason text)
+  RETURNING ${allocationColumns}`;
+
+/** In the order given. */
+export async function insertAllocations(
+  tx: SqlTransaction,
+  rows: readonly NewAllocation[],
+): Promise<readonly AllocationRow[]> {
+  const stored = await read<AllocationRow>(tx, insert, [JSON.stringify(rows)]);
+  const byId = new Map(stored.map((row) => [row.id, row]));
+  return rows.map(({ id }) => byId.get(id)!);
+}
+
 export async function insertAllocation(tx: SqlTransaction, row: NewAllocation): Promise<AllocationRow> {
-  const [stored] = await read<AllocationRow>(
-    tx,
-    `INSERT INTO core.allocation AS a (tenant_id, id, owner, context_id, type, purpose, requested, capabilities, labels, priority, preemptible, status, node_id, lease_epoch, lease_ms, allocated_at, expires_at, created_by, execution_id, step_id, reason, ended_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7::float8[], $8::text[], $9::text::jsonb, $10, $11, $12, $13, $14, $15, CASE WHEN $12 = 'active' THEN now() END, CASE WHEN $12 = 'active' THEN now() + $15::bigint * interval '1 millisecond' END, $16, $17, $18, $19, CASE WHEN $12 = 'failed' THEN now() END)
-     RETURNING ${allocationColumns}`,
-    [
-      row.tenantId,
-      row.id,
-      row.owner,
-      row.contextId,
-      row.type,
-      row.purpose,
-      row.requested,
-      row.capabilities,
-      JSON.stringify(row.labels),
-      row.priority,
-      row.preemptible,
-      row.status,
-      row.nodeId,
-      row.leaseEpoch,
-      row.leaseMs,
-      row.createdBy,
-      row.executionId,
-      row.stepId,
-      row.reason,
-    ],
-  );
+  const [stored] = await insertAllocations(tx, [row]);
   return stored!;
 }
 
