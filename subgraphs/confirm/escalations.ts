@@ -41,11 +41,13 @@ async function claim(
   { tenantId, nowMs, limit }: ProcessOptions,
 ): Promise<readonly { readonly confirm: ConfirmRow; readonly clockMs: number }[]> {
   const rows = (await sql.unsafe(
-    `UPDATE confirm.confirm c SET claimed_until = clock_timestamp() + interval '${leaseSeconds} seconds'
-     FROM (SELECT d.tenant_id, d.id FROM confirm.confirm d
-           WHERE d.next_deadline_at <= COALESCE($1::text::timestamptz, clock_timestamp()) AND d.status = 'pending' AND d.governance->'locked' IS DISTINCT FROM 'true'::jsonb AND ($2::text IS NULL OR d.tenant_id = $2)
-             AND (d.claimed_until IS NULL OR d.claimed_until < clock_timestamp())
-           ORDER BY d.next_deadline_at LIMIT $3 FOR UPDATE SKIP LOCKED) due
+    `WITH due AS MATERIALIZED (
+       SELECT d.tenant_id, d.id FROM confirm.confirm d
+       WHERE d.next_deadline_at <= COALESCE($1::text::timestamptz, clock_timestamp()) AND d.status = 'pending' AND d.governance->'locked' IS DISTINCT FROM 'true'::jsonb AND ($2::text IS NULL OR d.tenant_id = $2)
+         AND (d.claimed_until IS NULL OR d.claimed_until < clock_timestamp())
+       ORDER BY d.next_deadline_at LIMIT $3 FOR UPDATE SKIP LOCKED)
+     UPDATE confirm.confirm c SET claimed_until = clock_timestamp() + interval '${leaseSeconds} seconds'
+     FROM due
      WHERE c.tenant_id = due.tenant_id AND c.id = due.id RETURNING ${confirmColumns}, ${clockText} AS "clockMs"`,
     [nowMs === null ? null : new Date(nowMs).toISOString(), tenantId, limit],
     { prepare: true },

@@ -57,17 +57,19 @@ export interface PlaceQuery {
 
 /**
  * Reserves on the node that is fullest afterwards, in one conditional update: whoever else reserves at the same time, no
- * node is oversubscribed. Nodes that others are just reserving on are passed over.
+ * node is oversubscribed. Nodes that others are just reserving on are passed over. What is chosen is materialised: a subquery in
+ * its place may be run for each node, and the second time it passes over the node that was just taken and takes another.
  */
 export async function reserveBest(tx: SqlTransaction, tenantId: string, query: PlaceQuery): Promise<string | null> {
   const fit = within('c.used', '($2::float8[])', (at) => `c.capacity[${at}] * c.overcommit`);
   const share = each((at) => `(c.used[${at}] + ($2::float8[])[${at}]) / NULLIF(c.capacity[${at}] * c.overcommit, 0)`);
   const [row] = await read<{ id: string }>(
     tx,
-    `UPDATE core.node n SET used = ${sum('n.used', '($2::float8[])', '+')}, updated_at = now()
-     FROM (SELECT c.tenant_id, c.id FROM core.node c WHERE c.tenant_id = $1 AND c.healthy AND c.capabilities @> $3::text[] AND c.labels @> $4::text::jsonb AND ${fit}
-       ORDER BY GREATEST(${share.join(', ')}) DESC, c.id LIMIT 1 FOR UPDATE SKIP LOCKED) b
-     WHERE n.tenant_id = b.tenant_id AND n.id = b.id AND ${within('n.used', '($2::float8[])', (at) => `n.capacity[${at}] * n.overcommit`)} RETURNING n.id`,
+    `WITH b AS MATERIALIZED (
+       SELECT c.tenant_id, c.id FROM core.node c WHERE c.tenant_id = $1 AND c.healthy AND c.capabilities @> $3::text[] AND c.labels @> $4::text::jsonb AND ${fit}
+       ORDER BY GREATEST(${share.join(', ')}) DESC, c.id LIMIT 1 FOR UPDATE SKIP LOCKED)
+     UPDATE core.node n SET used = ${sum('n.used', '($2::float8[])', '+')}, updated_at = now()
+     FROM b WHERE n.tenant_id = b.tenant_id AND n.id = b.id AND ${within('n.used', '($2::float8[])', (at) => `n.capacity[${at}] * n.overcommit`)} RETURNING n.id`,
     [tenantId, query.wanted, query.capabilities, JSON.stringify(query.labels)],
   );
   return row?.id ?? null;
