@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { createRequestScope, type RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { newId } from '#shared/ids.ts';
-import { appendChange, type NewEvent } from '#shared/outbox.ts';
+import { appendChange, type NewAudit, type NewEvent } from '#shared/outbox.ts';
 import { createPrincipal } from '#shared/principal.ts';
 import { transactionRetry } from '#shared/retry.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
@@ -115,10 +115,10 @@ export function createUpkeep(runtime: ModuleRuntime, { commands, changeCommand, 
     });
   }
 
-  /** Runs work on the locked row of a context, deleted or not, and tells of it. */
+  /** Runs work on the locked row of a context, deleted or not, and tells of it; `audit` takes what the work has to add of its own. */
   async function within(
     { tenantId, contextId }: UpkeepTarget,
-    work: (tx: SqlTransaction, context: ContextStanding) => Promise<readonly NewEvent[]>,
+    work: (tx: SqlTransaction, context: ContextStanding, audit: NewAudit[]) => Promise<readonly NewEvent[]>,
   ): Promise<number> {
     const scope = systemScope(tenantId);
     const events = await transactionRetry.execute(() =>
@@ -129,7 +129,8 @@ export function createUpkeep(runtime: ModuleRuntime, { commands, changeCommand, 
           { prepare: true },
         )) as unknown as ContextStanding[];
         if (!context) return [];
-        const found = await work(tx, context);
+        const own: NewAudit[] = [];
+        const found = await work(tx, context, own);
         if (found.length === 0) return [];
         return appendChange(tx, 'context', [
           {
@@ -138,6 +139,7 @@ export function createUpkeep(runtime: ModuleRuntime, { commands, changeCommand, 
             traceparent: scope.traceparent,
             events: found,
             audit: [
+              ...own,
               {
                 action: 'context.upkeep',
                 resource: 'Context',
@@ -192,9 +194,11 @@ export function createUpkeep(runtime: ModuleRuntime, { commands, changeCommand, 
 
   /** Lets in who was let in before and found no place, where there is one now. */
   const seat = (given: UpkeepTarget) =>
-    within(given, async (tx) => {
+    within(given, async (tx, _context, audit) => {
       const contexts = await lockContexts(tx, [{ tenantId: given.tenantId, id: given.contextId }]);
-      return (await seatWaiting(tx, contexts, limitOf)).map(({ event }) => event);
+      const seated = await seatWaiting(tx, contexts, limitOf);
+      audit.push(...seated.map((admission) => admission.audit));
+      return seated.map(({ event }) => event);
     });
 
   /** After a deletion: everyone leaves, sessions end. Metadata and state stay until the undo time is over. */

@@ -130,6 +130,13 @@ test('a context that grows lets in as many as it has places for; what it asks of
   expect(jobs).toHaveLength(1);
   await Promise.all([1, 2, 3].map(() => rig.service.upkeep.seat({ tenantId, contextId: id })));
   expect(await stored(id)).toEqual({ count: 3, active: ['alice', 'bob', 'carol'], waiting: ['dave'] });
+  // Each who was seated stands in the audit once, with who had let it in.
+  const seats = await rig.sql`SELECT detail->>'agentId' AS who, detail->>'by' AS by FROM context.audit
+    WHERE action = 'context.participant.seat' AND detail->>'contextId' = ${id} ORDER BY 1`;
+  expect([...seats]).toEqual([
+    { who: 'bob', by: 'alice' },
+    { who: 'carol', by: 'alice' },
+  ]);
   await rig.ask(
     alice,
     'mutation ($id: ID!) { updateContext(contextId: $id, patch: { accessControl: { requiredCapabilities: ["climb"] } }) { userErrors { code } } }',
